@@ -1,0 +1,109 @@
+// fd_set: a set of descriptors as bits.
+import { errno, SystemError } from "@kqpoll/kqueue";
+import { FD_SETSIZE } from "./constants.ts";
+
+/** No set grows beyond this, so that a wild descriptor does not take all memory. */
+const MAX_SIZE = 2 ** 24;
+
+/**
+ * A set of descriptors, for select. It has room for `size` of them and makes more when a larger
+ * one is set.
+ *
+ * ```ts
+ * const readfds = new FdSet([0, fd]);
+ * if (readfds.has(fd)) for (const each of readfds) console.log(each); // ascending
+ * ```
+ */
+export class FdSet implements Iterable<number> {
+	/** The bits, 32 descriptors a word: descriptor n is bit n mod 32 of word n / 32. */
+	words: Int32Array;
+
+	/** Makes a set of the descriptors given. Errors: EBADF for what is no descriptor. */
+	constructor(fds: Iterable<number> = [], size: number = FD_SETSIZE) {
+		if (!Number.isInteger(size) || size < 0 || size > MAX_SIZE)
+			throw new SystemError(errno.EINVAL, "FdSet", `size ${String(size)}`);
+		this.words = new Int32Array((size + 31) >> 5);
+		for (const fd of fds) this.set(fd);
+	}
+
+	/** How many descriptors it has room for: a multiple of 32. */
+	get size(): number {
+		return this.words.length * 32;
+	}
+
+	/** Puts a descriptor in. Errors: EBADF for what is no descriptor. */
+	set(fd: number): void {
+		if (!Number.isInteger(fd) || fd < 0 || fd >= MAX_SIZE)
+			throw new SystemError(errno.EBADF, "FD_SET", `descriptor ${String(fd)}`);
+		if (fd >= this.size) this.grow(fd + 1);
+		this.words[fd >> 5] = (this.words[fd >> 5] ?? 0) | (1 << (fd & 31));
+	}
+
+	/** Takes a descriptor out, if it is in. */
+	clear(fd: number): void {
+		if (this.has(fd)) this.words[fd >> 5] = (this.words[fd >> 5] ?? 0) & ~(1 << (fd & 31));
+	}
+
+	/** Whether a descriptor is in. */
+	has(fd: number): boolean {
+		if (!Number.isInteger(fd) || fd < 0 || fd >= this.size) return false;
+		return ((this.words[fd >> 5] ?? 0) & (1 << (fd & 31))) !== 0;
+	}
+
+	/** Takes all descriptors out. */
+	zero(): void {
+		this.words.fill(0);
+	}
+
+	/** Another set of the same descriptors, with the same room. */
+	copy(): FdSet {
+		const copy = new FdSet([], 0);
+		copy.words = this.words.slice();
+		return copy;
+	}
+
+	/** The descriptors in it, ascending. */
+	*[Symbol.iterator](): IterableIterator<number> {
+		for (let word = 0; word < this.words.length; word++) {
+			for (let bits = this.words[word] ?? 0; bits !== 0; bits &= bits - 1) {
+				yield word * 32 + lowestBit(bits);
+			}
+		}
+	}
+
+	private grow(size: number): void {
+		const words = new Int32Array(Math.max((size + 31) >> 5, this.words.length * 2));
+		words.set(this.words);
+		this.words = words;
+	}
+}
+
+/** The number of the lowest bit that is set. */
+export function lowestBit(bits: number): number {
+	return 31 - Math.clz32(bits & -bits);
+}
+
+/** Puts a descriptor into a set, as C's macro. Errors: EBADF. */
+export function FD_SET(fd: number, set: FdSet): void {
+	set.set(fd);
+}
+
+/** Takes a descriptor out of a set, as C's macro. */
+export function FD_CLR(fd: number, set: FdSet): void {
+	set.clear(fd);
+}
+
+/** Whether a descriptor is in a set, as C's macro. */
+export function FD_ISSET(fd: number, set: FdSet): boolean {
+	return set.has(fd);
+}
+
+/** Empties a set, as C's macro. */
+export function FD_ZERO(set: FdSet): void {
+	set.zero();
+}
+
+/** Makes one set equal to another, as C's macro. */
+export function FD_COPY(from: FdSet, to: FdSet): void {
+	to.words = from.words.slice();
+}

@@ -1,0 +1,20 @@
+// @kqpoll/kqpoll: poll, ppoll, select and pselect.
+export {
+	FD_SETSIZE,
+	INFTIM,
+	POLL_NOHUP,
+	POLLERR,
+	POLLHUP,
+	POLLIN,
+	POLLNORM,
+	POLLNVAL,
+	POLLOUT,
+	POLLPRI,
+	POLLRDBAND,
+	POLLRDNORM,
+	POLLWRBAND,
+	POLLWRNORM,
+} from "./constants.ts";
+export { FD_CLR, FD_COPY, FD_ISSET, FD_SET, FD_ZERO, FdSet } from "./fdset.ts";
+export { type Pollfd, poll, pollNow, ppoll, ppollNow } from "./poll.ts";
+export { pselect, pselectNow, select, selectNow } from "./select.ts";

@@ -1,0 +1,135 @@
+// What poll and select have in common: a scan of the thread's own kqueue, or a sleep without one.
+import { EV_ADD, EV_ENABLE, errno, eventList, Kevent, type Thread } from "@kqpoll/kqueue";
+import {
+	BlockingCall,
+	KQ_NEVENTS,
+	type Kqueue,
+	kqpollDone,
+	kqueueRegister,
+	kqueueScan,
+	kqueueScanFinish,
+	kqueueScanSetup,
+	ScanState,
+	WaitChannel,
+	WOULD_SLEEP,
+} from "@kqpoll/kqueue/kernel";
+
+/** A poll or select under way; an object serves one thread again and again. */
+export abstract class KqpollCall extends BlockingCall {
+	/** How many serials it uses: what it gave to kqpollInit. */
+	protected serials = 0;
+	/** How many knotes it registered, less the events that came of them. */
+	protected registered = 0;
+	/** What the call will give. */
+	protected collected = 0;
+	private readonly scan: ScanState = new ScanState();
+	private scanning = false;
+	private readonly change: Kevent = new Kevent();
+	private readonly batch: Kevent[] = eventList(KQ_NEVENTS);
+	/** Nobody wakes this: a call that watches nothing only waits for its time or a signal. */
+	private readonly nothing: WaitChannel = new WaitChannel();
+
+	/** Sets up for a call that was let in by kqpollInit. */
+	protected prepare(serials: number, timeout: number): void {
+		this.serials = serials;
+		this.registered = 0;
+		this.collected = 0;
+		this.timeout = timeout;
+		this.deadline = -1;
+	}
+
+	/** Adds or refreshes a knote and gives register's errno. */
+	protected register(
+		fd: number,
+		filter: number,
+		flags: number,
+		fflags: number,
+		serial: number,
+		pollid: number,
+	): number {
+		const { change, thread } = this;
+		change.ident = fd;
+		change.filter = filter;
+		change.flags = EV_ADD | EV_ENABLE | flags;
+		change.fflags = fflags;
+		change.data = 0;
+		change.udata = serial;
+		return kqueueRegister(thread.kq as Kqueue, change, pollid, thread);
+	}
+
+	/** Turns an event into its part of the result: gives 0, or an errno that ends the call. */
+	protected abstract convert(kev: Kevent): number;
+
+	/** Hands the result to the program. */
+	protected abstract copyout(): void;
+
+	/** What an interruption leaves behind. */
+	protected abstract interrupted(): void;
+
+	/** What it sleeps on. */
+	override get channel(): WaitChannel {
+		return this.scanning ? (this.thread.kq as Kqueue).channel : this.nothing;
+	}
+
+	/** Waits for events if there is something to watch, and for nothing if there is not. */
+	override step(woken: number): number {
+		if (woken === errno.EINTR) {
+			this.interrupted();
+			return -woken;
+		}
+		const error = this.registered === 0 && this.collected === 0 ? this.idle() : this.watch();
+		if (error !== 0) return error;
+		this.copyout();
+		return this.collected;
+	}
+
+	/** Ends the call, whatever became of it. */
+	override end(): void {
+		if (this.scanning) {
+			this.scanning = false;
+			kqueueScanFinish(this.scan);
+		}
+		kqpollDone(this.thread, this.serials);
+	}
+
+	/** There is nothing to watch: 0 once the time is over. */
+	private idle(): number {
+		return this.mayBlock() ? WOULD_SLEEP : 0;
+	}
+
+	private watch(): number {
+		// With a result already, only what is ready now is picked up.
+		if (this.collected > 0) this.timeout = 0;
+		if (!this.scanning && this.registered > 0) {
+			kqueueScanSetup(this.scan, this.thread.kq as Kqueue);
+			this.scanning = true;
+		}
+		const { batch } = this;
+		while (this.registered > 0) {
+			const want = Math.min(KQ_NEVENTS, this.registered);
+			const ready = kqueueScan(this.scan, want, batch, this);
+			if (ready < 0) return ready;
+			for (let i = 0; i < ready; i++) {
+				const error = this.convert(batch[i] as Kevent);
+				if (error !== 0) return -error;
+			}
+			if (ready < want) break;
+			this.registered -= ready;
+		}
+		return 0;
+	}
+}
+
+/** The calls that a thread makes again and again. */
+export interface PollState<Poll, Select> {
+	/** Its poll and ppoll. */
+	poll: Poll | null;
+	/** Its select and pselect. */
+	select: Select | null;
+}
+
+/** What the thread keeps for poll and select. */
+export function pollState<Poll, Select>(thread: Thread): PollState<Poll, Select> {
+	thread.pollstate ??= { poll: null, select: null };
+	return thread.pollstate as PollState<Poll, Select>;
+}

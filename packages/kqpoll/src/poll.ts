@@ -1,0 +1,266 @@
+// poll(2) and ppoll(2).
+import {
+	__EV_HUP,
+	__EV_POLL,
+	EV_ERROR,
+	EVFILT_EXCEPT,
+	EVFILT_READ,
+	EVFILT_WRITE,
+	errno,
+	type Kevent,
+	NOTE_OOB,
+	type Sigset,
+	type SleepOptions,
+	SystemError,
+	type Thread,
+	type Timespec,
+} from "@kqpoll/kqueue";
+import {
+	callAsync,
+	callNow,
+	checkAlive,
+	checkAwake,
+	INT_MAX,
+	kassert,
+	kqpollDone,
+	kqpollInit,
+	msToNs,
+	sigsuspendMask,
+	timespecToNs,
+} from "@kqpoll/kqueue/kernel";
+import {
+	POLL_NOHUP,
+	POLLERR,
+	POLLHUP,
+	POLLIN,
+	POLLNVAL,
+	POLLOUT,
+	POLLPRI,
+	POLLRDBAND,
+	POLLRDNORM,
+} from "./constants.ts";
+import { KqpollCall, pollState } from "./kqpoll-call.ts";
+
+/** struct pollfd: a descriptor, what is asked about it, and the answer. */
+export interface Pollfd {
+	/** The descriptor; a negative one is passed over. */
+	readonly fd: number;
+	/** What to wait for: POLLIN, POLLOUT, POLLPRI …, or-ed. */
+	readonly events: number;
+	/** Written by the call: what is the case, also POLLERR, POLLHUP and POLLNVAL. */
+	revents: number;
+}
+
+/**
+ * Waits until one of `fds` is ready, for `timeout` milliseconds (-1: for ever, 0: not at all;
+ * parts of a millisecond count), writes every entry's `revents`, and gives how many of them are
+ * not 0. The same descriptor may stand in several entries.
+ *
+ * Rejects with: EINVAL timeout or events out of range, or more entries than a process can have
+ * descriptors; EFAULT no array of pollfds; EINTR a signal, with all revents 0; EBUSY the thread
+ * sleeps already; ESRCH the thread has exited; the reason of `options.signal`.
+ * Source: poll(2).
+ */
+export function poll(
+	thread: Thread,
+	fds: readonly Pollfd[],
+	timeout: number,
+	options: SleepOptions = {},
+): Promise<number> {
+	try {
+		if (options.signal?.aborted) throw options.signal.reason;
+		checkAwake(thread, "poll");
+		return callAsync(begin(thread, fds, msToNs(timeout, "poll"), null), options);
+	} catch (error) {
+		return Promise.reject(error);
+	}
+}
+
+/**
+ * As {@link poll}, with a timespec (null: for ever), and with a signal mask that holds while it
+ * waits; null leaves the thread's mask as it is. Source: ppoll(2).
+ */
+export function ppoll(
+	thread: Thread,
+	fds: readonly Pollfd[],
+	timeout: Timespec | null,
+	sigmask: Sigset | null = null,
+	options: SleepOptions = {},
+): Promise<number> {
+	try {
+		if (options.signal?.aborted) throw options.signal.reason;
+		checkAwake(thread, "ppoll");
+		return callAsync(begin(thread, fds, timespecToNs(timeout, "ppoll"), sigmask), options);
+	} catch (error) {
+		return Promise.reject(error);
+	}
+}
+
+/** As {@link poll} with a timeout of 0, without a promise: never sleeps, throws. */
+export function pollNow(thread: Thread, fds: readonly Pollfd[]): number {
+	checkAlive(thread, "poll");
+	return callNow(begin(thread, fds, 0, null));
+}
+
+/** As {@link ppoll} with a timeout of zero, without a promise: never sleeps, throws. */
+export function ppollNow(
+	thread: Thread,
+	fds: readonly Pollfd[],
+	sigmask: Sigset | null = null,
+): number {
+	checkAlive(thread, "ppoll");
+	return callNow(begin(thread, fds, 0, sigmask));
+}
+
+function begin(
+	thread: Thread,
+	fds: readonly Pollfd[],
+	timeout: number,
+	sigmask: Sigset | null,
+): PollCall {
+	if (!Array.isArray(fds)) throw new SystemError(errno.EFAULT, "poll", "fds is no array");
+	const { limit } = thread.process.fdp;
+	if (fds.length > limit)
+		throw new SystemError(errno.EINVAL, "poll", `${fds.length} entries, the limit is ${limit}`);
+	kqpollInit(thread, fds.length);
+	let begun = false;
+	try {
+		const state = pollState<PollCall, unknown>(thread);
+		state.poll ??= new PollCall(thread, "poll");
+		state.poll.begin(fds, timeout);
+		sigsuspendMask(thread, sigmask);
+		begun = true;
+		return state.poll;
+	} finally {
+		if (!begun) kqpollDone(thread, fds.length);
+	}
+}
+
+/** A poll under way. */
+class PollCall extends KqpollCall {
+	private fds: readonly Pollfd[] = [];
+	/** The call's own copy of the entries: the program may change its array meanwhile. */
+	private fd: Int32Array = new Int32Array(16);
+	private events: Int16Array = new Int16Array(16);
+	private revents: Int16Array = new Int16Array(16);
+
+	/** Copies the entries in and registers them. */
+	begin(fds: readonly Pollfd[], timeout: number): void {
+		this.prepare(fds.length, timeout);
+		this.copyin(fds);
+		for (let i = 0; i < fds.length; i++) {
+			if ((this.fd[i] as number) >= 0) this.watchEntry(i);
+			if (this.revents[i] !== 0) this.collected++;
+		}
+	}
+
+	private copyin(fds: readonly Pollfd[]): void {
+		if (this.fd.length < fds.length) {
+			const room = 2 ** Math.ceil(Math.log2(fds.length));
+			this.fd = new Int32Array(room);
+			this.events = new Int16Array(room);
+			this.revents = new Int16Array(room);
+		}
+		for (let i = 0; i < fds.length; i++) {
+			const entry = fds[i];
+			if (typeof entry !== "object" || entry === null)
+				throw new SystemError(errno.EFAULT, "poll", `entry ${i} is no pollfd`);
+			const { fd, events } = entry;
+			if (events !== (events << 16) >> 16 && events !== (events & 0xffff))
+				throw new SystemError(errno.EINVAL, "poll", `events of entry ${i}: ${String(events)}`);
+			// What is no C int can be no open descriptor either.
+			this.fd[i] = fd === (fd | 0) ? fd : INT_MAX;
+			this.events[i] = events & ~POLL_NOHUP;
+			this.revents[i] = 0;
+		}
+		this.fds = fds;
+	}
+
+	/** Registers what entry `i` asks for: READ, WRITE, EXCEPT, in this order. */
+	private watchEntry(i: number): void {
+		const events = this.events[i] as number;
+		const read = (events & (POLLIN | POLLRDNORM)) !== 0;
+		const write = (events & POLLOUT) !== 0;
+		// Nothing asked for: a hang-up must show all the same.
+		const forcehup = (events & ~POLLHUP) === 0;
+		if (read) this.watchFilter(i, EVFILT_READ, 0, false);
+		if (write)
+			this.watchFilter(i, EVFILT_WRITE, 0, !read && (events & (POLLPRI | POLLRDBAND)) === 0);
+		if (forcehup) this.watchFilter(i, EVFILT_EXCEPT, 0, false);
+		else if ((events & (POLLPRI | POLLRDBAND)) !== 0)
+			this.watchFilter(i, EVFILT_EXCEPT, NOTE_OOB, false);
+	}
+
+	/** `alone` says that the entry asks for WRITE and nothing else. */
+	private watchFilter(i: number, filter: number, fflags: number, alone: boolean): void {
+		const fd = this.fd[i] as number;
+		const serial = this.thread.kqserial + i;
+		let error = this.register(fd, filter, __EV_POLL, fflags, serial, i + 1);
+		// The read end of a fifo takes no WRITE: its hang-up must show all the same.
+		if (error === errno.EPERM && alone)
+			error = this.register(fd, EVFILT_EXCEPT, __EV_POLL, 0, serial, i + 1);
+		if (error === 0) this.registered++;
+		else this.revents[i] = (this.revents[i] as number) | refusal(error);
+	}
+
+	/** Enters an event into its entry; the entry counts from when it says anything. */
+	protected override convert(kev: Kevent): number {
+		const i = (kev.udata as number) - this.thread.kqserial;
+		kassert(i >= 0 && i < this.serials && this.fd[i] === kev.ident, "poll gets its own events");
+		const before = this.revents[i] as number;
+		if ((kev.flags & EV_ERROR) !== 0 && kev.data === errno.EBADF) this.revents[i] = POLLNVAL;
+		else if ((before & POLLNVAL) === 0)
+			this.revents[i] = before | eventBits(kev, this.events[i] as number);
+		if (before === 0 && this.revents[i] !== 0) this.collected++;
+		return 0;
+	}
+
+	/** Writes every entry's revents. */
+	protected override copyout(): void {
+		const { fds, revents } = this;
+		for (let i = 0; i < this.serials; i++) {
+			const entry = fds[i];
+			if (entry !== undefined) entry.revents = revents[i] as number;
+		}
+	}
+
+	/** A poll that slept has collected nothing, and says so. */
+	protected override interrupted(): void {
+		this.copyout();
+	}
+
+	/** Ends the poll. */
+	override end(): void {
+		this.fds = [];
+		super.end();
+	}
+}
+
+/** What an entry says of a filter that cannot be registered. */
+function refusal(error: number): number {
+	switch (error) {
+		case errno.EBADF:
+			return POLLNVAL;
+		case errno.EPIPE:
+			return POLLHUP;
+		case errno.EOPNOTSUPP:
+		case errno.EINVAL:
+		case errno.EPERM:
+			return 0;
+		default:
+			return POLLERR;
+	}
+}
+
+/** What an event says in revents, as far as it was asked for. */
+function eventBits(kev: Kevent, events: number): number {
+	const hup = (kev.flags & __EV_HUP) !== 0;
+	switch (kev.filter) {
+		case EVFILT_READ:
+			return (hup ? POLLHUP : 0) | (events & (POLLIN | POLLRDNORM));
+		case EVFILT_WRITE:
+			return hup ? POLLHUP : events & POLLOUT;
+		default:
+			return hup ? POLLHUP : events & (POLLPRI | POLLRDBAND);
+	}
+}

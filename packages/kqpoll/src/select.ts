@@ -1,0 +1,232 @@
+// select(2) and pselect(2).
+import {
+	__EV_SELECT,
+	EV_ERROR,
+	EVFILT_EXCEPT,
+	EVFILT_READ,
+	EVFILT_WRITE,
+	errno,
+	type Kevent,
+	NOTE_OOB,
+	type Sigset,
+	type SleepOptions,
+	SystemError,
+	type Thread,
+	type Timespec,
+	type Timeval,
+} from "@kqpoll/kqueue";
+import {
+	callAsync,
+	callNow,
+	checkAlive,
+	checkAwake,
+	kassert,
+	kqpollDone,
+	kqpollInit,
+	sigsuspendMask,
+	timespecToNs,
+	timevalToNs,
+} from "@kqpoll/kqueue/kernel";
+import { FdSet, lowestBit } from "./fdset.ts";
+import { KqpollCall, pollState } from "./kqpoll-call.ts";
+
+type Sets = readonly [read: FdSet | null, write: FdSet | null, except: FdSet | null];
+
+/**
+ * Waits until one of the descriptors below `nfds` in the sets is ready: to be read, to be
+ * written, or with an exceptional condition. Then the sets have those that are, and their number
+ * over all three is given. `timeout` null waits for ever. A set may be null.
+ *
+ * `nfds` counts at most up to the size of the process's descriptor table; words of the sets
+ * beyond that stay as they are. After an error the sets are as before; after a time-out they are
+ * empty.
+ *
+ * Rejects with: EBADF a descriptor that is not open, or that was closed meanwhile; EINVAL nfds or
+ * timeout out of range; EFAULT a set that is none, or has no room for nfds; EINTR a signal; what
+ * a descriptor says that cannot be watched; EBUSY the thread sleeps already; ESRCH the thread has
+ * exited; the reason of `options.signal`. Source: select(2).
+ */
+export function select(
+	thread: Thread,
+	nfds: number,
+	readfds: FdSet | null,
+	writefds: FdSet | null,
+	exceptfds: FdSet | null,
+	timeout: Timeval | null,
+	options: SleepOptions = {},
+): Promise<number> {
+	try {
+		if (options.signal?.aborted) throw options.signal.reason;
+		checkAwake(thread, "select");
+		const ns = timevalToNs(timeout, "select");
+		return callAsync(begin(thread, nfds, [readfds, writefds, exceptfds], ns, null), options);
+	} catch (error) {
+		return Promise.reject(error);
+	}
+}
+
+/**
+ * As {@link select}, with a timespec, and with a signal mask that holds while it waits; null
+ * leaves the thread's mask as it is. Source: pselect(2).
+ */
+export function pselect(
+	thread: Thread,
+	nfds: number,
+	readfds: FdSet | null,
+	writefds: FdSet | null,
+	exceptfds: FdSet | null,
+	timeout: Timespec | null,
+	sigmask: Sigset | null = null,
+	options: SleepOptions = {},
+): Promise<number> {
+	try {
+		if (options.signal?.aborted) throw options.signal.reason;
+		checkAwake(thread, "pselect");
+		const ns = timespecToNs(timeout, "pselect");
+		return callAsync(begin(thread, nfds, [readfds, writefds, exceptfds], ns, sigmask), options);
+	} catch (error) {
+		return Promise.reject(error);
+	}
+}
+
+/** As {@link select} with a timeout of zero, without a promise: never sleeps, throws. */
+export function selectNow(
+	thread: Thread,
+	nfds: number,
+	readfds: FdSet | null,
+	writefds: FdSet | null,
+	exceptfds: FdSet | null,
+): number {
+	return pselectNow(thread, nfds, readfds, writefds, exceptfds, null);
+}
+
+/** As {@link pselect} with a timeout of zero, without a promise: never sleeps, throws. */
+export function pselectNow(
+	thread: Thread,
+	nfds: number,
+	readfds: FdSet | null,
+	writefds: FdSet | null,
+	exceptfds: FdSet | null,
+	sigmask: Sigset | null = null,
+): number {
+	checkAlive(thread, "select");
+	return callNow(begin(thread, nfds, [readfds, writefds, exceptfds], 0, sigmask));
+}
+
+function begin(
+	thread: Thread,
+	nfds: number,
+	sets: Sets,
+	timeout: number,
+	sigmask: Sigset | null,
+): SelectCall {
+	if (!Number.isInteger(nfds) || nfds < 0)
+		throw new SystemError(errno.EINVAL, "select", `nfds ${String(nfds)}`);
+	const nd = Math.min(nfds, thread.process.fdp.size);
+	for (const set of sets) {
+		if (set === null || set === undefined) continue;
+		if (!(set instanceof FdSet)) throw new SystemError(errno.EFAULT, "select", "a set is no FdSet");
+		if (set.size < nd)
+			throw new SystemError(errno.EFAULT, "select", `a set has room for ${set.size} of ${nd}`);
+	}
+	kqpollInit(thread, nd);
+	let begun = false;
+	try {
+		const state = pollState<unknown, SelectCall>(thread);
+		state.select ??= new SelectCall(thread, "select");
+		state.select.begin(nd, sets, timeout);
+		sigsuspendMask(thread, sigmask);
+		begun = true;
+		return state.select;
+	} finally {
+		if (!begun) kqpollDone(thread, nd);
+	}
+}
+
+const FILTERS = [EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT] as const;
+const FFLAGS = [0, 0, NOTE_OOB] as const;
+const NO_SETS: Sets = [null, null, null];
+
+/** A select under way. */
+class SelectCall extends KqpollCall {
+	private sets: Sets = NO_SETS;
+	/** How many words of each set the call looks at. */
+	private words = 0;
+	/** The answer, word by word: the read set's, the write set's, the except set's. */
+	private answer: Int32Array = new Int32Array(3);
+
+	/** Registers the descriptors of the sets. */
+	begin(nd: number, sets: Sets, timeout: number): void {
+		this.prepare(nd, timeout);
+		this.sets = sets;
+		this.words = (nd + 31) >> 5;
+		if (this.answer.length < 3 * this.words) this.answer = new Int32Array(3 * this.words);
+		else this.answer.fill(0);
+		for (let which = 0; which < 3; which++) {
+			const set = sets[which];
+			if (set instanceof FdSet) this.watchSet(set.words, nd, which);
+		}
+	}
+
+	private watchSet(words: Int32Array, nd: number, which: number): void {
+		for (let word = 0; word < this.words; word++) {
+			let bits = words[word] as number;
+			// Bits from nd on are not looked at.
+			if (nd - word * 32 < 32) bits &= (1 << (nd - word * 32)) - 1;
+			for (; bits !== 0; bits &= bits - 1) this.watchFd(word * 32 + lowestBit(bits), which);
+		}
+	}
+
+	private watchFd(fd: number, which: number): void {
+		const filter = FILTERS[which] as number;
+		const fflags = FFLAGS[which] as number;
+		const error = this.register(fd, filter, __EV_SELECT, fflags, this.thread.kqserial, 0);
+		switch (error) {
+			case 0:
+				this.registered++;
+				return;
+			case errno.EPIPE:
+				// A pipe whose reader is gone: writing does not block, it fails.
+				this.answerBit(fd, which);
+				return;
+			case errno.EOPNOTSUPP:
+			case errno.EINVAL:
+			case errno.EPERM:
+				return;
+			default:
+				throw new SystemError(error, "select", `descriptor ${fd}`);
+		}
+	}
+
+	private answerBit(fd: number, which: number): void {
+		const word = which * this.words + (fd >> 5);
+		this.answer[word] = (this.answer[word] as number) | (1 << (fd & 31));
+		this.collected++;
+	}
+
+	/** Sets the bit of an event; a descriptor that was closed ends the call. */
+	protected override convert(kev: Kevent): number {
+		kassert(kev.udata === this.thread.kqserial, "select gets its own events");
+		if ((kev.flags & EV_ERROR) !== 0) return kev.data;
+		this.answerBit(kev.ident, kev.filter === EVFILT_READ ? 0 : kev.filter === EVFILT_WRITE ? 1 : 2);
+		return 0;
+	}
+
+	/** Writes the answer into the sets, over the words that were looked at. */
+	protected override copyout(): void {
+		const { words, answer } = this;
+		for (let which = 0; which < 3; which++) {
+			const set = this.sets[which];
+			if (set instanceof FdSet) set.words.set(answer.subarray(which * words, (which + 1) * words));
+		}
+	}
+
+	/** An interrupted select leaves the sets alone. */
+	protected override interrupted(): void {}
+
+	/** Ends the select. */
+	override end(): void {
+		this.sets = NO_SETS;
+		super.end();
+	}
+}

@@ -1,0 +1,220 @@
+// System calls on descriptors: duplicate, close, control, transfer.
+import {
+	F_DUPFD,
+	F_DUPFD_CLOEXEC,
+	F_GETFD,
+	F_GETFL,
+	F_SETFD,
+	F_SETFL,
+	FD_CLOEXEC,
+	FIOASYNC,
+	FIOCLEX,
+	FIONBIO,
+	FIONCLEX,
+	FREAD,
+	FWRITE,
+	O_APPEND,
+	O_ASYNC,
+	O_NONBLOCK,
+} from "./constants.ts";
+import { errno, SystemError, unwrap } from "./errno.ts";
+import { fdRelease } from "./exit.ts";
+import { type File, fileHold, fileRelease, type Stat } from "./file.ts";
+import { isFdBusy, knoteFdclose } from "./knote-ops.ts";
+import { KqueueFile } from "./kqueue-file.ts";
+import { checkAlive } from "./sleep.ts";
+import type { Thread } from "./thread.ts";
+import { trace } from "./trace.ts";
+
+/**
+ * Gives an open file a descriptor: the lowest free number. The way in for whoever emulates one.
+ * Errors: EMFILE.
+ */
+export function openFile(thread: Thread, file: File): number {
+	checkAlive(thread, "open");
+	const { fdp } = thread.process;
+	const fd = unwrap(fdp.findFree(), "open", `the limit is ${fdp.limit}`);
+	fdp.insert(fd, file);
+	return fd;
+}
+
+/** The file behind a descriptor. EBADF if there is none. */
+export function getFile(thread: Thread, fd: number, syscall: string): File {
+	checkAlive(thread, syscall);
+	const file = thread.process.fdp.get(fd);
+	if (file === null) throw new SystemError(errno.EBADF, syscall, `descriptor ${String(fd)}`);
+	return file;
+}
+
+/**
+ * Closes a descriptor. Knotes on its number go without a word; polls and selects that wait for
+ * it wake up. Errors: EBADF; EDEADLK from a callback that works on one of those knotes.
+ * Source: close(2).
+ */
+export function close(thread: Thread, fd: number): void {
+	const file = getFile(thread, fd, "close");
+	checkBusy(thread, fd, file, "close");
+	fdRelease(thread.process, fd, thread);
+}
+
+/** Closes all descriptors from `fd` on. Errors: EBADF if there is none, or a negative number. */
+export function closefrom(thread: Thread, fd: number): void {
+	checkAlive(thread, "closefrom");
+	const { fdp } = thread.process;
+	const open = Number.isInteger(fd) && fd >= 0 ? [...fdp.open(fd)] : [];
+	if (open.length === 0) throw new SystemError(errno.EBADF, "closefrom", `from ${String(fd)} on`);
+	for (const each of open) checkBusy(thread, each, fdp.get(each), "closefrom");
+	for (const each of open) if (fdp.get(each) !== null) fdRelease(thread.process, each, thread);
+}
+
+/** Another number for the same open file: the lowest free one. Errors: EBADF, EMFILE. */
+export function dup(thread: Thread, fd: number): number {
+	return duplicate(thread, fd, 0, "dup");
+}
+
+/**
+ * Makes `to` another number for the open file of `fd`, closing what it was before. Knotes belong
+ * to the number, so those on `to` go. Errors: EBADF, EDEADLK as for close. Source: dup2(2).
+ */
+export function dup2(thread: Thread, fd: number, to: number): number {
+	const file = getFile(thread, fd, "dup2");
+	const { fdp } = thread.process;
+	if (!fdp.isValid(to)) throw new SystemError(errno.EBADF, "dup2", `descriptor ${String(to)}`);
+	if (fd === to) return to;
+	const old = fdp.get(to);
+	checkBusy(thread, to, old, "dup2");
+	fdp.makeRoom(to);
+	fdp.replace(to, file);
+	if (old === null) return to;
+	const { kernel, process } = thread;
+	if (kernel.sink !== null) trace(kernel, { event: "close", pid: process.pid, fd: to });
+	try {
+		knoteFdclose(fdp.firstKqueue, to, thread);
+	} finally {
+		fileRelease(old, thread);
+	}
+	return to;
+}
+
+/** A callback must not close the descriptor whose knote it is asked about. */
+function checkBusy(thread: Thread, fd: number, file: File | null, syscall: string): void {
+	const queueBusy = file instanceof KqueueFile && file.refs === 1 && file.kq.busy !== 0;
+	if (queueBusy || isFdBusy(thread.process.fdp.firstKqueue, fd))
+		throw new SystemError(errno.EDEADLK, syscall, `a filter of descriptor ${fd} is being asked`);
+}
+
+function duplicate(thread: Thread, fd: number, from: number, syscall: string): number {
+	const file = getFile(thread, fd, syscall);
+	const { fdp } = thread.process;
+	const to = unwrap(fdp.findFree(from), syscall, `the limit is ${fdp.limit}`);
+	fdp.insert(to, file);
+	return to;
+}
+
+/**
+ * Duplicates a descriptor, or reads or sets its flags (FD_CLOEXEC) or its file's (O_NONBLOCK …).
+ * F_SETFL on a kqueue sets them and fails with ENOTTY all the same.
+ * Errors: EBADF, EINVAL, EMFILE. Source: fcntl(2).
+ */
+export function fcntl(thread: Thread, fd: number, command: number, argument = 0): number {
+	const file = getFile(thread, fd, "fcntl");
+	const { fdp } = thread.process;
+	switch (command) {
+		case F_DUPFD:
+		case F_DUPFD_CLOEXEC: {
+			if (!fdp.isValid(argument))
+				throw new SystemError(errno.EINVAL, "fcntl", `from ${String(argument)} on`);
+			const to = duplicate(thread, fd, argument, "fcntl");
+			fdp.setCloexec(to, command === F_DUPFD_CLOEXEC);
+			return to;
+		}
+		case F_GETFD:
+			return fdp.isCloexec(fd) ? FD_CLOEXEC : 0;
+		case F_SETFD:
+			fdp.setCloexec(fd, (argument & FD_CLOEXEC) !== 0);
+			return 0;
+		case F_GETFL:
+			return (file.flags & ~(FREAD | FWRITE)) | accessMode(file);
+		case F_SETFL: {
+			const settable = O_NONBLOCK | O_APPEND | O_ASYNC;
+			file.flags = (file.flags & ~settable) | (argument & settable);
+			const nonblock = (argument & O_NONBLOCK) !== 0;
+			unwrap(file.ioctl(thread, FIONBIO, nonblock), "fcntl");
+			unwrap(file.ioctl(thread, FIOASYNC, (argument & O_ASYNC) !== 0), "fcntl");
+			return 0;
+		}
+		default:
+			throw new SystemError(errno.EINVAL, "fcntl", `command ${String(command)}`);
+	}
+}
+
+/** O_RDONLY, O_WRONLY or O_RDWR: one less than FREAD and FWRITE. */
+function accessMode(file: File): number {
+	return (file.flags & (FREAD | FWRITE)) - 1;
+}
+
+/** Controls the object behind a descriptor. Errors: EBADF, ENOTTY. Source: ioctl(2). */
+export function ioctl(thread: Thread, fd: number, command: number, argument?: unknown): number {
+	const file = getFile(thread, fd, "ioctl");
+	if (command === FIOCLEX || command === FIONCLEX) {
+		thread.process.fdp.setCloexec(fd, command === FIOCLEX);
+		return 0;
+	}
+	if (command === FIONBIO) setFlag(file, O_NONBLOCK, Boolean(argument));
+	if (command === FIOASYNC) setFlag(file, O_ASYNC, Boolean(argument));
+	return unwrap(file.ioctl(thread, command, argument), "ioctl");
+}
+
+function setFlag(file: File, flag: number, on: boolean): void {
+	file.flags = on ? file.flags | flag : file.flags & ~flag;
+}
+
+/** What the object behind a descriptor says of itself. Errors: EBADF. Source: fstat(2). */
+export function fstat(thread: Thread, fd: number): Stat {
+	return getFile(thread, fd, "fstat").stat();
+}
+
+/** Moves an open file's offset and gives the new one. Errors: EBADF, EINVAL, ESPIPE. */
+export function lseek(thread: Thread, fd: number, offset: number, whence: number): number {
+	const file = getFile(thread, fd, "lseek");
+	return unwrap(file.seek(thread, offset, whence), "lseek", `descriptor ${fd}`);
+}
+
+/**
+ * Reads into `buffer` what there is, without sleeping, and gives how many bytes; 0 at the end of
+ * file. Errors: EBADF, also when it is not open for reading; EAGAIN when there is nothing yet;
+ * EFAULT when the buffer is none; what the file says.
+ */
+export function readNow(thread: Thread, fd: number, buffer: Uint8Array): number {
+	return transfer(thread, fd, buffer, FREAD, "read");
+}
+
+/**
+ * Writes from `buffer` what there is room for, without sleeping, and gives how many bytes.
+ * Errors: EBADF, also when it is not open for writing; EAGAIN when there is no room; EFAULT when
+ * the buffer is none; what the file says.
+ */
+export function writeNow(thread: Thread, fd: number, buffer: Uint8Array): number {
+	return transfer(thread, fd, buffer, FWRITE, "write");
+}
+
+function transfer(
+	thread: Thread,
+	fd: number,
+	buffer: Uint8Array,
+	mode: number,
+	syscall: "read" | "write",
+): number {
+	const file = getFile(thread, fd, syscall);
+	if ((file.flags & mode) === 0)
+		throw new SystemError(errno.EBADF, syscall, `descriptor ${fd} is not open for that`);
+	if (!(buffer instanceof Uint8Array))
+		throw new SystemError(errno.EFAULT, syscall, "the buffer is no Uint8Array");
+	// A callback may close the descriptor meanwhile.
+	fileHold(file);
+	try {
+		return unwrap(file[syscall](thread, buffer), syscall, `descriptor ${fd}`);
+	} finally {
+		fileRelease(file, thread);
+	}
+}

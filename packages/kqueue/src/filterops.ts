@@ -1,0 +1,100 @@
+// struct filterops: what a filter is to the engine, and what a filter without its own
+// modify and process gets.
+import { EV_CLEAR, EV_ONESHOT } from "./constants.ts";
+import { errno } from "./errno.ts";
+import type { Kevent } from "./kevent.ts";
+import type { Knote } from "./knote.ts";
+
+/** The operations of a filter. Make one with {@link filterops}, so that all have one shape. */
+export interface Filterops {
+	/** For trace output and messages. */
+	readonly name: string;
+	/** Whether the ident is a descriptor. */
+	readonly isfd: boolean;
+	/** Joins a new knote to its object. Gives 0 or an errno; after an errno it must not be joined. */
+	readonly attach: (kn: Knote) => number;
+	/** Parts the knote from its object. */
+	readonly detach: (kn: Knote) => void;
+	/** Brings flags, fflags and data up to date and says whether there is an event. */
+	readonly event: (kn: Knote, hint: number) => boolean;
+	/** Takes over a change of an existing knote and says whether there is an event now. */
+	readonly modify: (kev: Kevent, kn: Knote) => boolean;
+	/** Says whether there is an event still, and if `out` is given fills it. */
+	readonly process: (kn: Knote, out: Kevent | null) => boolean;
+}
+
+/** What the author of a filter writes; the rest has defaults. */
+export interface FilterDefinition {
+	/** For trace output and messages. */
+	readonly name: string;
+	/** See {@link Filterops.event}. */
+	readonly event: (kn: Knote, hint: number) => boolean;
+	/** See {@link Filterops.detach}. */
+	readonly detach: (kn: Knote) => void;
+	/** Whether the ident is a descriptor: true unless given. */
+	readonly isfd?: boolean;
+	/** Filters of a file type have none: their file's `kqfilter` does that work. */
+	readonly attach?: (kn: Knote) => number;
+	/** Unless given: {@link knoteModify}. */
+	readonly modify?: (kev: Kevent, kn: Knote) => boolean;
+	/** Unless given: {@link knoteProcess}. */
+	readonly process?: (kn: Knote, out: Kevent | null) => boolean;
+}
+
+/** Makes a filter's operations out of what is special about it. */
+export function filterops(definition: FilterDefinition): Filterops {
+	return {
+		name: definition.name,
+		isfd: definition.isfd ?? true,
+		attach: definition.attach ?? attachNothing,
+		detach: definition.detach,
+		event: definition.event,
+		modify: definition.modify ?? knoteModify,
+		process: definition.process ?? knoteProcess,
+	};
+}
+
+function attachNothing(): number {
+	return errno.EINVAL;
+}
+
+/**
+ * Assigns what a change asks for to the knote.
+ * @kern knote_assign
+ */
+export function knoteAssign(kev: Kevent, kn: Knote): void {
+	kn.sfflags = kev.fflags | 0;
+	kn.sdata = kev.data;
+	kn.udata = kev.udata;
+}
+
+/**
+ * Submits the knote's event for delivery, if anybody takes it; EV_CLEAR resets the state.
+ * @kern knote_submit
+ */
+export function knoteSubmit(kn: Knote, out: Kevent | null): void {
+	if (out === null) return;
+	out.ident = kn.ident;
+	out.filter = kn.filter;
+	out.flags = kn.flags;
+	out.fflags = kn.fflags >>> 0;
+	out.data = kn.data;
+	out.udata = kn.udata;
+	if ((kn.flags & EV_CLEAR) !== 0) {
+		kn.fflags = 0;
+		kn.data = 0;
+	}
+}
+
+/** The default `modify`: assigns, then asks the filter. */
+export function knoteModify(kev: Kevent, kn: Knote): boolean {
+	knoteAssign(kev, kn);
+	return kn.fop.event(kn, 0);
+}
+
+/** The default `process`: asks the filter, but a oneshot knote is delivered as it is. */
+export function knoteProcess(kn: Knote, out: Kevent | null): boolean {
+	const active = (out !== null && (kn.flags & EV_ONESHOT) !== 0) || kn.fop.event(kn, 0);
+	if (active) knoteSubmit(kn, out);
+	return active;
+}

@@ -1,0 +1,58 @@
+// @kqpoll/kqueue/kernel for those who write file types, filters and system calls.
+export { kassert, Panic, unreachable } from "./assert.ts";
+export {
+	EVFILT_MARKER,
+	FREAD,
+	FWRITE,
+	INT_MAX,
+	KN_ACTIVE,
+	KN_DETACHED,
+	KN_DISABLED,
+	KN_PROCESSING,
+	KN_QUEUED,
+	KQ_DYING,
+	KQ_NEVENTS,
+	KQ_SLEEP,
+	KQ_TASK,
+	NOTE_SIGNAL,
+	NOTE_SUBMIT,
+} from "./constants.ts";
+export { getFile } from "./descriptors.ts";
+export { unwrap } from "./errno.ts";
+export { File, fileHold, fileRelease } from "./file.ts";
+export type { FileTable } from "./filedesc.ts";
+export {
+	type FilterDefinition,
+	type Filterops,
+	filterops,
+	knoteAssign,
+	knoteModify,
+	knoteProcess,
+	knoteSubmit,
+} from "./filterops.ts";
+export { badfdFiltops } from "./filters/badfd.ts";
+export { deadFiltops } from "./filters/dead.ts";
+export { seltrueKqfilter } from "./filters/seltrue.ts";
+export { formatKnote } from "./format.ts";
+export { sigsuspendMask } from "./kill.ts";
+export { Klist } from "./klist.ts";
+export type { Knote } from "./knote.ts";
+export { knoteActivate } from "./knote-ops.ts";
+export { kqpollDone, kqpollInit, SERIAL_MAX } from "./kqpoll.ts";
+export { type Kqueue, kqueueDoCheck } from "./kqueue.ts";
+export { KqueueFile } from "./kqueue-file.ts";
+export { psignal } from "./psignal.ts";
+export { kqueueRegister } from "./register.ts";
+export { kqueueScan, kqueueScanFinish, kqueueScanSetup, ScanState } from "./scan.ts";
+export {
+	BlockingCall,
+	callAsync,
+	callNow,
+	checkAlive,
+	checkAwake,
+	WaitChannel,
+	WOULD_SLEEP,
+	wakeup,
+} from "./sleep.ts";
+export { msToNs, timespecToNs, timevalToNs } from "./time.ts";
+export { Timeout } from "./timeout.ts";

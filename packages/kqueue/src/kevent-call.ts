@@ -1,0 +1,237 @@
+// kqueue(2) and kevent(2).
+import { EV_ERROR, EV_RECEIPT, EV_SYSFLAGS, FREAD, FWRITE, KQ_NEVENTS } from "./constants.ts";
+import { errno, SystemError, unwrap } from "./errno.ts";
+import { fileHold, fileRelease } from "./file.ts";
+import { copyinKevent, copyKevent, eventList, Kevent, type KeventChange } from "./kevent.ts";
+import type { Kqueue } from "./kqueue.ts";
+import { KqueueFile, kqueueAlloc } from "./kqueue-file.ts";
+import { kqueueRegister } from "./register.ts";
+import { kqueueScan, kqueueScanFinish, kqueueScanSetup, ScanState } from "./scan.ts";
+import {
+	BlockingCall,
+	callAsync,
+	callNow,
+	checkAlive,
+	checkAwake,
+	type SleepOptions,
+	type WaitChannel,
+} from "./sleep.ts";
+import type { Thread } from "./thread.ts";
+import { type Timespec, timespecToNs } from "./time.ts";
+
+/**
+ * Makes a kqueue and gives its descriptor: the lowest free number. It is not inherited by fork,
+ * and stays open over exec.
+ *
+ * Errors: EMFILE. Source: kqueue(2).
+ * @kern sys_kqueue
+ */
+export function kqueue(thread: Thread): number {
+	checkAlive(thread, "kqueue");
+	const { fdp } = thread.process;
+	const fd = unwrap(fdp.findFree(), "kqueue", `the limit is ${fdp.limit}`);
+	const kq = kqueueAlloc(thread.kernel, fdp);
+	const file = new KqueueFile(kq);
+	file.flags = FREAD | FWRITE;
+	fdp.insertKqueue(kq);
+	fdp.insert(fd, file);
+	return fd;
+}
+
+/**
+ * Applies `changelist` to a kqueue, then waits for events and writes them into `eventlist`, over
+ * the objects that are in it; gives their number. The event list's length is how many fit; with
+ * none, or null, nothing is waited for. `timeout` null waits for ever, a zero one not at all.
+ *
+ * A change that fails, or asks with EV_RECEIPT, is answered by an EV_ERROR entry whose `data` is
+ * the errno, or 0; then no events are collected. Without room for the entry, the errno is the
+ * call's, and the changes that follow it are not applied.
+ *
+ * Rejects with: EBADF no such kqueue, or it was closed while the call slept; EINVAL timeout out of
+ * range; EFAULT a list that is no array or a change that is no object; EINTR a signal; EBUSY the
+ * thread sleeps already; ESRCH the thread has exited; the errno of a change, as above; the reason
+ * of `options.signal`. Source: kevent(2).
+ */
+export function kevent(
+	thread: Thread,
+	kq: number,
+	changelist: readonly KeventChange[] | null,
+	eventlist: Kevent[] | null,
+	timeout: Timespec | null,
+	options: SleepOptions = {},
+): Promise<number> {
+	try {
+		if (options.signal?.aborted) throw options.signal.reason;
+		checkAwake(thread, "kevent");
+		const call = begin(thread, kq, changelist, eventlist, timeout);
+		return typeof call === "number" ? Promise.resolve(call) : callAsync(call, options);
+	} catch (error) {
+		return Promise.reject(error);
+	}
+}
+
+const ZERO: Timespec = { sec: 0, nsec: 0 };
+
+/**
+ * As {@link kevent} with a timeout of zero, without a promise: never sleeps, throws instead of
+ * rejecting, and can be called on a thread that sleeps.
+ */
+export function keventNow(
+	thread: Thread,
+	kq: number,
+	changelist: readonly KeventChange[] | null,
+	eventlist: Kevent[] | null,
+): number {
+	checkAlive(thread, "kevent");
+	const call = begin(thread, kq, changelist, eventlist, ZERO);
+	return typeof call === "number" ? call : callNow(call);
+}
+
+/**
+ * Checks the arguments and applies the changes. Gives the call that waits for events, or the
+ * result when there is nothing to wait for.
+ * @kern sys_kevent
+ */
+function begin(
+	thread: Thread,
+	fd: number,
+	changelist: readonly KeventChange[] | null,
+	eventlist: Kevent[] | null,
+	timeout: Timespec | null,
+): KeventCall | number {
+	const file = thread.process.fdp.get(fd);
+	if (!(file instanceof KqueueFile))
+		throw new SystemError(errno.EBADF, "kevent", `${String(fd)} is no kqueue`);
+	const ns = timespecToNs(timeout, "kevent");
+	const changes = checkList(changelist, "changelist");
+	const events = checkList(eventlist, "eventlist");
+
+	const call = thread.kernel.keventCalls.pop() ?? new KeventCall(thread);
+	// A callback may close the kqueue meanwhile: it stays until the changes are through.
+	fileHold(file);
+	let begun = false;
+	try {
+		call.prepare(thread, events, ns);
+		const result = call.change(file.kq, changes);
+		if (result !== 0 || call.ended) return unwrap(result, "kevent");
+		call.watch(file.kq);
+		begun = true;
+		return call;
+	} finally {
+		if (!begun) call.recycle();
+		fileRelease(file, thread);
+	}
+}
+
+const NOTHING: never[] = [];
+
+function checkList<T>(list: T[] | readonly T[] | null, name: string): T[] {
+	if (list === null || list === undefined) return NOTHING;
+	if (Array.isArray(list)) return list;
+	throw new SystemError(errno.EFAULT, "kevent", `the ${name} is no array`);
+}
+
+/** A kevent under way. */
+export class KeventCall extends BlockingCall {
+	private readonly scan: ScanState = new ScanState();
+	/** Changes on their way in and events on their way out, eight at a time. */
+	private readonly batch: Kevent[] = eventList(KQ_NEVENTS);
+	private readonly invalid: number[] = new Array<number>(KQ_NEVENTS).fill(0);
+	private events: (Kevent | undefined)[] = NOTHING;
+	private kq: Kqueue | null = null;
+	/** Where the next entry goes in the event list. */
+	private slot = 0;
+	/** Whether the changes were all that there is to the call. */
+	ended = false;
+
+	/** Makes a call that is not begun. */
+	constructor(thread: Thread) {
+		super(thread, "kevent");
+	}
+
+	/** Sets the call up, perhaps not for the first time. */
+	prepare(thread: Thread, events: Kevent[], timeout: number): void {
+		this.thread = thread;
+		this.events = events;
+		this.timeout = timeout;
+		this.deadline = -1;
+		this.slot = 0;
+		this.ended = false;
+	}
+
+	/**
+	 * Applies the changes. Gives a negative errno, or how many entries were written for errors and
+	 * receipts; `ended` says that a receipt had no room, which ends the call too.
+	 */
+	change(kq: Kqueue, changes: readonly KeventChange[]): number {
+		const { batch, invalid, thread, events } = this;
+		for (let done = 0; done < changes.length; done += KQ_NEVENTS) {
+			const n = Math.min(changes.length - done, KQ_NEVENTS);
+			for (let i = 0; i < n; i++) {
+				const error = copyinKevent(changes[done + i] as KeventChange, batch[i] as Kevent);
+				if (error === errno.EFAULT) return -error;
+				invalid[i] = error;
+			}
+			for (let i = 0; i < n; i++) {
+				const kev = batch[i] as Kevent;
+				kev.flags &= ~EV_SYSFLAGS;
+				const error = invalid[i] || kqueueRegister(kq, kev, 0, thread);
+				if (error === 0 && (kev.flags & EV_RECEIPT) === 0) continue;
+				if (this.slot === events.length) {
+					this.ended = true;
+					return error === 0 ? 0 : -error;
+				}
+				kev.flags = EV_ERROR;
+				kev.data = error;
+				this.copyout(kev);
+			}
+		}
+		return this.slot;
+	}
+
+	/** Goes on to the events. */
+	watch(kq: Kqueue): void {
+		this.kq = kq;
+		kqueueScanSetup(this.scan, kq);
+	}
+
+	/** What a kevent sleeps on. */
+	override get channel(): WaitChannel {
+		return (this.kq as Kqueue).channel;
+	}
+
+	/** Collects events, eight at a time; only before the first of them does it sleep. */
+	override step(woken: number): number {
+		if (woken === errno.EINTR) return -woken;
+		const { scan, batch, events } = this;
+		for (;;) {
+			const want = Math.min(events.length - this.slot, KQ_NEVENTS);
+			const ready = kqueueScan(scan, want, batch, this);
+			if (ready < 0) return ready;
+			for (let i = 0; i < ready; i++) this.copyout(batch[i] as Kevent);
+			if (ready < want || ready === 0) return this.slot;
+		}
+	}
+
+	/** Ends the scan. */
+	override end(): void {
+		kqueueScanFinish(this.scan);
+		this.recycle();
+	}
+
+	/** Lets the next kevent use this object. */
+	recycle(): void {
+		this.kq = null;
+		this.events = NOTHING;
+		this.thread.kernel.keventCalls.push(this);
+	}
+
+	private copyout(kev: Kevent): void {
+		const { events, slot } = this;
+		const to = events[slot];
+		this.slot = slot + 1;
+		if (typeof to === "object" && to !== null) copyKevent(kev, to);
+		else
+			events[slot] = new Kevent(kev.ident, kev.filter, kev.flags, kev.fflags, kev.data, kev.udata);
+	}
+}

@@ -1,0 +1,95 @@
+// struct kevent: what a program asks of a kqueue and what it gets back.
+import { errno } from "./errno.ts";
+
+/** A change to a kqueue. The fields that are left out are 0, or null for `udata`. */
+export interface KeventChange {
+	/** What to watch: a descriptor, process id, signal number or the name of a timer. */
+	readonly ident: number;
+	/** One of the EVFILT_ constants. */
+	readonly filter: number;
+	/** What to do: EV_ constants, or-ed. */
+	readonly flags: number;
+	/** What to watch for: NOTE_ constants, or-ed. */
+	readonly fflags?: number;
+	/** A number for the filter: a low-water mark, a period in milliseconds. An integer. */
+	readonly data?: number;
+	/** Anything; comes back with each event. */
+	readonly udata?: unknown;
+}
+
+/** A kernel event: six fields, the same for a change and for a report. */
+export class Kevent implements KeventChange {
+	/** What is watched: a descriptor, process id, signal number or the name of a timer. */
+	ident: number;
+	/** One of the EVFILT_ constants. */
+	filter: number;
+	/** EV_ constants, or-ed; 16 bits. */
+	flags: number;
+	/** NOTE_ constants, or-ed; 32 bits without sign. An errno with EV_EOF on some descriptors. */
+	fflags: number;
+	/** A number from the filter: bytes, room, periods, signals, a wait status, an errno. */
+	data: number;
+	/** What the program gave when it added the event. */
+	udata: unknown;
+
+	/** Makes a kevent; without arguments an empty one, to be filled by `kevent`. */
+	constructor(ident = 0, filter = 0, flags = 0, fflags = 0, data = 0, udata: unknown = null) {
+		this.ident = ident;
+		this.filter = filter;
+		this.flags = flags;
+		this.fflags = fflags;
+		this.data = data;
+		this.udata = udata;
+	}
+}
+
+/** Makes a kevent, with the arguments in the order of C's macro of that name. */
+export function EV_SET(
+	ident: number,
+	filter: number,
+	flags: number,
+	fflags = 0,
+	data = 0,
+	udata: unknown = null,
+): Kevent {
+	return new Kevent(ident, filter, flags, fflags, data, udata);
+}
+
+/** Makes `n` empty kevents: an event list to hand to `kevent` again and again. */
+export function eventList(n: number): Kevent[] {
+	return Array.from({ length: n }, () => new Kevent());
+}
+
+/** Copies all six fields. */
+export function copyKevent(from: Kevent, to: Kevent): void {
+	to.ident = from.ident;
+	to.filter = from.filter;
+	to.flags = from.flags;
+	to.fflags = from.fflags;
+	to.data = from.data;
+	to.udata = from.udata;
+}
+
+/**
+ * Copies a program's change into the engine's own memory, so that later writes by the program
+ * cannot be seen. Gives EINVAL for a field that would not fit into the struct, EFAULT for
+ * something that is no struct; the fields that do fit are copied all the same, for the receipt.
+ * An ident is left to register, which knows what its filter takes.
+ */
+export function copyinKevent(from: KeventChange, to: Kevent): number {
+	if (typeof from !== "object" || from === null) return errno.EFAULT;
+	const { ident, filter, flags, fflags = 0, data = 0, udata = null } = from;
+	to.ident = ident;
+	to.filter = filter;
+	to.flags = flags & 0xffff;
+	to.fflags = fflags >>> 0;
+	to.data = data;
+	to.udata = udata;
+	const fits =
+		typeof ident === "number" &&
+		filter === (filter << 16) >> 16 &&
+		flags === (flags & 0xffff) &&
+		(fflags === fflags >>> 0 || fflags === (fflags | 0)) &&
+		Number.isSafeInteger(data);
+	return fits ? 0 : errno.EINVAL;
+}

@@ -1,0 +1,97 @@
+// System calls on signals: send, handle, hold back.
+import { errno, SystemError } from "./errno.ts";
+import { psignal } from "./psignal.ts";
+import {
+	isSignal,
+	SIG_BLOCK,
+	SIG_DFL,
+	SIG_SETMASK,
+	SIG_UNBLOCK,
+	SIGCANTMASK,
+	SIGKILL,
+	SIGSTOP,
+	type SignalAction,
+	type Sigset,
+} from "./signal.ts";
+import { checkAlive } from "./sleep.ts";
+import type { Thread } from "./thread.ts";
+
+/**
+ * Sends a signal to a process; 0 only looks whether there is one. Errors: EINVAL no such signal,
+ * ESRCH no such process, or it is exiting. Source: kill(2).
+ */
+export function kill(thread: Thread, pid: number, signal: number): void {
+	checkAlive(thread, "kill");
+	if (signal !== 0) checkSignal(signal, "kill");
+	const process = thread.kernel.processes.get(pid);
+	if (process === undefined || process.exiting)
+		throw new SystemError(errno.ESRCH, "kill", `process ${String(pid)}`);
+	if (signal !== 0) psignal(process, signal, thread);
+}
+
+/** Sends a signal to one thread. Errors: EINVAL, ESRCH. Source: pthread_kill(3). */
+export function threadKill(thread: Thread, target: Thread, signal: number): void {
+	checkAlive(thread, "threadKill");
+	checkSignal(signal, "threadKill");
+	if (target.state === "exited")
+		throw new SystemError(errno.ESRCH, "threadKill", `thread ${target.tid}`);
+	psignal(target.process, signal, thread, target);
+}
+
+/**
+ * Says what the process does about a signal and gives what it did before: a function is called
+ * for it, SIG_IGN ignores it, SIG_DFL does the default. While the function runs, the signal and
+ * those in `mask` are held back. Errors: EINVAL, also for SIGKILL and SIGSTOP.
+ * Source: sigaction(2).
+ */
+export function sigaction(
+	thread: Thread,
+	signal: number,
+	action: SignalAction,
+	mask: Sigset = 0,
+): SignalAction {
+	checkAlive(thread, "sigaction");
+	checkSignal(signal, "sigaction");
+	if (signal === SIGKILL || signal === SIGSTOP)
+		throw new SystemError(errno.EINVAL, "sigaction", `signal ${signal} is always the default`);
+	const { sigacts, sigmasks } = thread.process;
+	const before = sigacts[signal] ?? SIG_DFL;
+	sigacts[signal] = action;
+	sigmasks[signal] = mask;
+	return before;
+}
+
+/**
+ * Changes which signals the thread holds back, and gives the mask from before. What is pending
+ * and no longer held back is taken before it returns. Errors: EINVAL. Source: sigprocmask(2).
+ */
+export function sigprocmask(thread: Thread, how: number, set: Sigset): Sigset {
+	checkAlive(thread, "sigprocmask");
+	const before = thread.sigmask;
+	if (how === SIG_BLOCK) thread.sigmask = before | set;
+	else if (how === SIG_UNBLOCK) thread.sigmask = before & ~set;
+	else if (how === SIG_SETMASK) thread.sigmask = set;
+	else throw new SystemError(errno.EINVAL, "sigprocmask", `how ${String(how)}`);
+	thread.sigmask &= ~SIGCANTMASK;
+	if (thread.state === "running") thread.userret();
+	return before;
+}
+
+/** The signals that were sent and are held back. Source: sigpending(2). */
+export function sigpending(thread: Thread): Sigset {
+	return (thread.siglist | thread.process.siglist) & thread.sigmask;
+}
+
+/**
+ * Installs `mask` until the call that is under way returns to the program, for ppoll and pselect;
+ * null leaves the mask alone.
+ */
+export function sigsuspendMask(thread: Thread, mask: Sigset | null | undefined): void {
+	if (mask === null || mask === undefined) return;
+	thread.oldmask = thread.sigmask;
+	thread.sigmask = mask & ~SIGCANTMASK;
+}
+
+function checkSignal(signal: number, syscall: string): void {
+	if (!isSignal(signal)) throw new SystemError(errno.EINVAL, syscall, `signal ${String(signal)}`);
+}

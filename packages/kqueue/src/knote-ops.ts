@@ -1,0 +1,257 @@
+// What is done to a knote: acquired and released, activated, queued, attached, dropped, removed.
+import { kassert } from "./assert.ts";
+import {
+	__EV_POLL,
+	__EV_SELECT,
+	EVFILT_MARKER,
+	KN_ACTIVE,
+	KN_ATTACHING,
+	KN_DISABLED,
+	KN_NOTIFYING,
+	KN_PROCESSING,
+	KN_QUEUED,
+} from "./constants.ts";
+import { fileRelease } from "./file.ts";
+import { badfdFiltops } from "./filters/badfd.ts";
+import { deadFiltops } from "./filters/dead.ts";
+import type { Kevent } from "./kevent.ts";
+import { type Knote, tailqInsertAfter, tailqRemove } from "./knote.ts";
+import { type Kqueue, knoteHash, kqueueCheck, kqueueWakeup } from "./kqueue.ts";
+import type { Thread } from "./thread.ts";
+import { traceKnote } from "./trace.ts";
+
+/**
+ * Acquires a knote, so that nobody else works on it. Gives false where the kernel would sleep
+ * until it is released: only a filter's callback can find it so, and would sleep for ever.
+ * @kern knote_acquire
+ */
+export function knoteAcquire(kn: Knote): boolean {
+	kassert(kn.filter !== EVFILT_MARKER, "markers are not acquired");
+	if ((kn.status & (KN_PROCESSING | KN_NOTIFYING)) !== 0) return false;
+	kn.status |= KN_PROCESSING;
+	kn.kq.busy++;
+	return true;
+}
+
+/**
+ * Releases an acquired knote.
+ * @kern knote_release
+ */
+export function knoteRelease(kn: Knote): void {
+	kassert((kn.status & KN_PROCESSING) !== 0, "only an acquired knote is released");
+	kn.status &= ~KN_PROCESSING;
+	kn.kq.busy--;
+}
+
+/**
+ * Marks the event as triggered and queues the knote, unless it is queued or disabled.
+ * @kern knote_activate
+ */
+export function knoteActivate(kn: Knote): void {
+	kn.status |= KN_ACTIVE;
+	if (kn.kq.kernel.sink !== null) traceKnote(kn, "activate");
+	if ((kn.status & (KN_QUEUED | KN_DISABLED)) === 0) knoteEnqueue(kn);
+}
+
+/**
+ * Puts a knote at the tail of the ready list and wakes who waits for it.
+ * @kern knote_enqueue
+ */
+export function knoteEnqueue(kn: Knote): void {
+	knoteInsertTail(kn);
+	kqueueWakeup(kn.kq);
+}
+
+/** Puts a knote at the tail of the ready list without waking anybody. */
+export function knoteInsertTail(kn: Knote): void {
+	const { kq } = kn;
+	kassert((kn.status & KN_QUEUED) === 0, "a knote is queued once");
+	tailqInsertAfter(kq.head.tqprev, kn);
+	kn.status |= KN_QUEUED;
+	kq.count++;
+	kqueueCheck(kq);
+	if (kq.kernel.sink !== null) traceKnote(kn, "enqueue");
+}
+
+/**
+ * Takes a knote out of the ready list.
+ * @kern knote_dequeue
+ */
+export function knoteDequeue(kn: Knote): void {
+	const { kq } = kn;
+	kassert((kn.status & KN_QUEUED) !== 0, "only a queued knote is dequeued");
+	kqueueCheck(kq);
+	tailqRemove(kn);
+	kn.status &= ~KN_QUEUED;
+	kq.count--;
+	kqueueCheck(kq);
+	if (kq.kernel.sink !== null) traceKnote(kn, "dequeue");
+}
+
+/**
+ * Puts an acquired knote on the list of its descriptor or bucket.
+ * @kern knote_attach
+ */
+export function knoteAttach(kn: Knote): void {
+	const { kq } = kn;
+	kassert((kn.status & KN_PROCESSING) !== 0, "a knote is acquired when it is attached");
+	const lists = kn.fop.isfd ? kq.knlist : kq.knhash;
+	const index = kn.fop.isfd ? kn.ident : knoteHash(kn.ident);
+	kassert(index < lists.length, "there is a list for the knote");
+	kn.link = lists[index] ?? null;
+	lists[index] = kn;
+	kq.nknotes++;
+	if (kq.kernel.sink !== null) traceKnote(kn, "attach");
+}
+
+/**
+ * Takes an acquired knote off that list.
+ * @kern knote_detach
+ */
+export function knoteDetach(kn: Knote): void {
+	const { kq } = kn;
+	kassert((kn.status & KN_PROCESSING) !== 0, "a knote is acquired when it is detached");
+	const lists = kn.fop.isfd ? kq.knlist : kq.knhash;
+	const index = kn.fop.isfd ? kn.ident : knoteHash(kn.ident);
+	let at = lists[index] ?? null;
+	if (at === kn) {
+		lists[index] = kn.link;
+	} else {
+		while (at !== null && at.link !== kn) at = at.link;
+		kassert(at !== null, "an attached knote is on its list");
+		at.link = kn.link;
+	}
+	kn.link = null;
+	kq.nknotes--;
+}
+
+/**
+ * Parts a knote from its object.
+ * @kern filter_detach
+ */
+export function filterDetach(kn: Knote): void {
+	kn.fop.detach(kn);
+}
+
+/**
+ * Asks whether the knote has an event still; with `out` takes it.
+ * @kern filter_process
+ */
+export function filterProcess(kn: Knote, out: Kevent | null): boolean {
+	return kn.fop.process(kn, out);
+}
+
+/**
+ * Makes an end of an acquired knote; parts it from its object first if it is `joined`. A detach
+ * that throws does not keep the knote from going. The knote must not be used after this.
+ * @kern knote_drop
+ */
+export function knoteDrop(kn: Knote, thread: Thread | null, joined: boolean): void {
+	kassert(kn.filter !== EVFILT_MARKER, "markers are not dropped");
+	try {
+		if (joined) filterDetach(kn);
+	} finally {
+		kn.klist?.remove(kn);
+		knoteDetach(kn);
+		if ((kn.status & KN_QUEUED) !== 0) knoteDequeue(kn);
+		if (kn.kq.kernel.sink !== null) traceKnote(kn, "drop");
+		knoteRelease(kn);
+		const { fp } = kn;
+		kn.fp = null;
+		if (fp !== null) fileRelease(fp, thread);
+	}
+}
+
+/** The object of an acquired knote is gone: parts it, and gives it the dead filter. */
+export function knoteDie(kn: Knote): void {
+	try {
+		filterDetach(kn);
+	} finally {
+		kn.klist?.remove(kn);
+		kn.fop = deadFiltops;
+		if (kn.kq.kernel.sink !== null) traceKnote(kn, "dead");
+	}
+}
+
+/**
+ * Removes the knotes on one list of a kqueue. Unless the kqueue is purged, those of poll and
+ * select stay as bad descriptors and wake their thread, if it may still expect them.
+ *
+ * The caller has made sure that none is acquired, except for one that is just being attached:
+ * that one is left to register, which finds the descriptor closed.
+ * @kern knote_remove
+ */
+export function knoteRemove(
+	kq: Kqueue,
+	lists: (Knote | null)[],
+	index: number,
+	purge: boolean,
+	thread: Thread | null,
+): void {
+	let kn = nextRemovable(lists[index] ?? null, purge);
+	while (kn !== null) {
+		kassert(kn.kq === kq, "a kqueue's lists hold its own knotes");
+		kassert(knoteAcquire(kn), "nobody works on a knote that is removed");
+		const kept = !purge && isExpectedByPoll(kn, thread);
+		if (kept) turnBad(kn, thread);
+		else knoteDrop(kn, thread, true);
+		// Callbacks may have run: begin again at the head, as the kernel does.
+		kn = nextRemovable(lists[index] ?? null, purge);
+	}
+}
+
+/** The first knote from `kn` on that a removal has to deal with. */
+function nextRemovable(kn: Knote | null, purge: boolean): Knote | null {
+	let at = kn;
+	while (at !== null && ((!purge && at.fop === badfdFiltops) || (at.status & KN_ATTACHING) !== 0)) {
+		at = at.link;
+	}
+	return at;
+}
+
+/** Whether a poll or select may still be waiting for the knote: not one that expired. */
+function isExpectedByPoll(kn: Knote, thread: Thread | null): boolean {
+	if ((kn.flags & (__EV_POLL | __EV_SELECT)) === 0) return false;
+	const own = thread !== null && thread.kq === kn.kq;
+	return !(own && thread.kqserial > (kn.udata as number));
+}
+
+/** Reuses the knote to tell poll or select that its descriptor was closed. */
+function turnBad(kn: Knote, thread: Thread | null): void {
+	kassert(kn.fop.isfd, "poll and select watch descriptors");
+	const { fp } = kn;
+	try {
+		filterDetach(kn);
+	} finally {
+		kn.klist?.remove(kn);
+		kn.fp = null;
+		kn.fop = badfdFiltops;
+		kn.fop.event(kn, 0);
+		if (kn.kq.kernel.sink !== null) traceKnote(kn, "badfd");
+		knoteActivate(kn);
+		knoteRelease(kn);
+		if (fp !== null) fileRelease(fp, thread);
+	}
+}
+
+/**
+ * Removes all knotes on a descriptor number that is being closed, from every kqueue of the table.
+ * @kern knote_fdclose
+ */
+export function knoteFdclose(first: Kqueue | null, fd: number, thread: Thread | null): void {
+	for (let kq = first; kq !== null; kq = kq.next) {
+		if (fd < kq.knlist.length) knoteRemove(kq, kq.knlist, fd, false, thread);
+	}
+}
+
+/** Whether a callback is at work on a knote of that descriptor: then it cannot be closed now. */
+export function isFdBusy(first: Kqueue | null, fd: number): boolean {
+	for (let kq = first; kq !== null; kq = kq.next) {
+		if (kq.busy === 0) continue;
+		for (let kn = kq.knlist[fd] ?? null; kn !== null; kn = kn.link) {
+			if ((kn.status & KN_ATTACHING) !== 0) continue;
+			if ((kn.status & (KN_PROCESSING | KN_NOTIFYING)) !== 0) return true;
+		}
+	}
+	return false;
+}

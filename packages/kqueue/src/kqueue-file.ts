@@ -1,0 +1,144 @@
+// The kqueue as an open file: how it is made, watched and closed.
+import { kassert } from "./assert.ts";
+import { EV_ONESHOT, EVFILT_MARKER, EVFILT_READ, KQ_DYING, KQ_TASK, S_IFIFO } from "./constants.ts";
+import { errno } from "./errno.ts";
+import { File, type Stat } from "./file.ts";
+import type { FileTable } from "./filedesc.ts";
+import { type Filterops, filterops, knoteAssign, knoteSubmit } from "./filterops.ts";
+import { deadFiltops } from "./filters/dead.ts";
+import type { Kevent } from "./kevent.ts";
+import { Klist } from "./klist.ts";
+import type { Knote } from "./knote.ts";
+import { knoteRemove } from "./knote-ops.ts";
+import { Kqueue, kqueueWakeup } from "./kqueue.ts";
+import type { Kernel } from "./machine.ts";
+import type { Thread } from "./thread.ts";
+import { trace } from "./trace.ts";
+
+/** sizeof(struct kevent) on a machine of 64 bits. */
+const SIZEOF_KEVENT = 32;
+
+/** The open file of a kqueue. */
+export class KqueueFile extends File {
+	/** The queue. */
+	readonly kq: Kqueue;
+
+	/** Makes the file of a queue. */
+	constructor(kq: Kqueue) {
+		super("kqueue");
+		this.kq = kq;
+	}
+
+	/** @kern kqueue_read */
+	override read(): number {
+		return -errno.ENXIO;
+	}
+
+	/** @kern kqueue_write */
+	override write(): number {
+		return -errno.ENXIO;
+	}
+
+	/** @kern kqueue_ioctl */
+	override ioctl(): number {
+		return -errno.ENOTTY;
+	}
+
+	/** @kern kqueue_stat */
+	override stat(): Stat {
+		return { mode: S_IFIFO, size: this.kq.count, blksize: SIZEOF_KEVENT };
+	}
+
+	/** @kern kqueue_kqfilter */
+	override kqfilter(kn: Knote): number {
+		if (kn.filter !== EVFILT_READ) return errno.EINVAL;
+		kn.fop = kqreadFiltops;
+		this.kq.klist.insert(kn);
+		return 0;
+	}
+
+	/** @kern kqueue_close */
+	override close(thread: Thread | null): void {
+		kqueuePurge(this.kq, thread);
+		kqueueTerminate(this.kq);
+		kqueueRelease(this.kq);
+	}
+}
+
+function watchedKqueue(kn: Knote): Kqueue {
+	return (kn.fp as KqueueFile).kq;
+}
+
+/** @kern filt_kqueue_common */
+function kqreadCommon(kn: Knote): boolean {
+	kn.data = watchedKqueue(kn).count;
+	return kn.data > 0;
+}
+
+/** A kqueue is readable while knotes are queued on it. */
+const kqreadFiltops: Filterops = filterops({
+	name: "kqread",
+	/** @kern filt_kqdetach */
+	detach: (kn) => watchedKqueue(kn).klist.remove(kn),
+	/** @kern filt_kqueue */
+	event: kqreadCommon,
+	/** @kern filt_kqueuemodify */
+	modify: (kev, kn) => {
+		knoteAssign(kev, kn);
+		return kqreadCommon(kn);
+	},
+	/** @kern filt_kqueueprocess */
+	process: (kn: Knote, out: Kevent | null) => {
+		const active = (out !== null && (kn.flags & EV_ONESHOT) !== 0) || kqreadCommon(kn);
+		if (active) knoteSubmit(kn, out);
+		return active;
+	},
+});
+
+/**
+ * Makes a queue with one reference, on no list yet.
+ * @kern kqueue_alloc
+ */
+export function kqueueAlloc(kernel: Kernel, fdp: FileTable): Kqueue {
+	const kq = new Kqueue(kernel, fdp, new Klist(), deadFiltops);
+	if (kernel.sink !== null) trace(kernel, { event: "kqueue", kq: kq.id });
+	return kq;
+}
+
+/** @kern KQREF */
+export function kqueueHold(kq: Kqueue): void {
+	kq.refs++;
+}
+
+/** @kern KQRELE */
+export function kqueueRelease(kq: Kqueue): void {
+	if (--kq.refs > 0) return;
+	kq.fdp.removeKqueue(kq);
+	kassert(kq.head.tqnext === kq.head, "a kqueue that goes has no ready knotes");
+	kassert(kq.nknotes === 0, "a kqueue that goes has no knotes");
+}
+
+/**
+ * Drops all knotes.
+ * @kern kqueue_purge
+ */
+export function kqueuePurge(kq: Kqueue, thread: Thread | null): void {
+	for (let i = 0; i < kq.knlist.length; i++) knoteRemove(kq, kq.knlist, i, true, thread);
+	for (let i = 0; i < kq.knhash.length; i++) knoteRemove(kq, kq.knhash, i, true, thread);
+}
+
+/**
+ * Lets the sleepers find the queue closed. It has been purged before.
+ * @kern kqueue_terminate
+ */
+export function kqueueTerminate(kq: Kqueue): void {
+	kassert(kq.count === 0, "a purged kqueue has no ready knotes");
+	for (let kn = kq.head.tqnext; kn !== kq.head; kn = kn.tqnext) {
+		kassert(kn.filter === EVFILT_MARKER, "only scans under way are left");
+	}
+	kq.state |= KQ_DYING;
+	kqueueWakeup(kq);
+	kassert(kq.klist.empty, "watchers went with the descriptor");
+	if ((kq.state & KQ_TASK) !== 0) kq.kernel.runqueue.remove(kq);
+	if (kq.kernel.sink !== null) trace(kq.kernel, { event: "terminate", kq: kq.id });
+}

@@ -1,0 +1,146 @@
+// struct kqueue: the knotes of one queue, those of them that are ready, and who waits for them.
+import { kassert } from "./assert.ts";
+import {
+	EVFILT_MARKER,
+	KN_ACTIVE,
+	KN_HASHSIZE,
+	KN_QUEUED,
+	KQ_DYING,
+	KQ_SLEEP,
+	KQ_TASK,
+	KQEXTENT,
+} from "./constants.ts";
+import type { FileTable } from "./filedesc.ts";
+import type { Filterops } from "./filterops.ts";
+import { formatKnote } from "./format.ts";
+import type { Klist } from "./klist.ts";
+import { type Knote, newMarker } from "./knote.ts";
+import type { Kernel } from "./machine.ts";
+import type { Runnable } from "./run-queue.ts";
+import { WaitChannel, wakeup } from "./sleep.ts";
+
+/** A kernel event queue. The engine alone changes it. */
+export class Kqueue implements Runnable {
+	/** Its number, in order of creation, for the trace sink. */
+	readonly id: number;
+	/** The machine it is on. */
+	readonly kernel: Kernel;
+	/** The descriptor table it belongs to. */
+	readonly fdp: FileTable;
+	/** How many users it has: its descriptor or thread, and the scans under way. */
+	refs = 1;
+	/** The circular list of ready knotes and scan markers begins and ends here. */
+	readonly head: Knote;
+	/** How many knotes are on that list; markers do not count, disabled knotes do. */
+	count = 0;
+	/** The knotes, of other kqueues or its own, that watch this one. */
+	readonly klist: Klist;
+	/** Neighbours on the list of the descriptor table, newest first. */
+	next: Kqueue | null = null;
+	/** Neighbours on the list of the descriptor table, newest first. */
+	prev: Kqueue | null = null;
+	/** How many knotes are attached. */
+	nknotes = 0;
+	/** How many callbacks are at work on its knotes: only a callback ever sees another number than 0. */
+	busy = 0;
+	/** The lists of knotes by descriptor. */
+	readonly knlist: (Knote | null)[] = [];
+	/** The lists of the other knotes by hash; empty before the first of them. */
+	readonly knhash: (Knote | null)[] = [];
+	/** KQ_ bits. */
+	state = 0;
+	/** What a callback threw when the scan had events to give: the next scan throws it. */
+	failure: { readonly value: unknown } | null = null;
+	/** Where scans sleep. */
+	readonly channel: WaitChannel = new WaitChannel();
+	/** RunQueue: whether the task that tells the watchers is due. */
+	queued = false;
+	/** RunQueue: who comes next. */
+	runnext: Runnable | null = null;
+
+	/** Made by kqueueAlloc. */
+	constructor(kernel: Kernel, fdp: FileTable, klist: Klist, markerFilter: Filterops) {
+		this.id = kernel.nkqueues++;
+		this.kernel = kernel;
+		this.fdp = fdp;
+		this.klist = klist;
+		this.head = newMarker(markerFilter);
+	}
+
+	/**
+	 * Tells the watchers, in a task of its own so that chains of kqueues do not recurse.
+	 * @kern kqueue_task
+	 */
+	run(): void {
+		this.klist.notify(0);
+	}
+}
+
+/** The bucket of an ident that is no descriptor. */
+export function knoteHash(ident: number): number {
+	return (ident ^ (ident >> 8)) & (KN_HASHSIZE - 1);
+}
+
+/**
+ * Makes room for knotes of descriptor `fd`.
+ * @kern kqueue_expand_list
+ */
+export function kqueueExpandList(kq: Kqueue, fd: number): void {
+	const { knlist } = kq;
+	while (knlist.length <= fd) {
+		for (let i = 0; i < KQEXTENT; i++) knlist.push(null);
+	}
+}
+
+/**
+ * Makes the hash of the knotes that have no descriptor.
+ * @kern kqueue_expand_hash
+ */
+export function kqueueExpandHash(kq: Kqueue): void {
+	const { knhash } = kq;
+	while (knhash.length < KN_HASHSIZE) knhash.push(null);
+}
+
+/**
+ * Wakes the scans that sleep, and has the watchers told.
+ * @kern kqueue_wakeup
+ */
+export function kqueueWakeup(kq: Kqueue): void {
+	if ((kq.state & KQ_SLEEP) !== 0) {
+		kq.state &= ~KQ_SLEEP;
+		wakeup(kq.channel);
+	}
+	if (kq.klist.first !== null) {
+		kq.state |= KQ_TASK;
+		kq.kernel.runqueue.add(kq);
+	}
+}
+
+/** Checks the queue when the kernel's diagnostics are on. */
+export function kqueueCheck(kq: Kqueue): void {
+	if (kq.kernel.diagnostics) kqueueDoCheck(kq);
+}
+
+/**
+ * Walks the list of ready knotes and proves its count, its links and the bits of its knotes.
+ * @kern kqueue_do_check
+ */
+export function kqueueDoCheck(kq: Kqueue): void {
+	let count = 0;
+	for (let kn = kq.head.tqnext; kn !== kq.head; kn = kn.tqnext) {
+		kassert(
+			kn.tqnext.tqprev === kn && kn.tqprev.tqnext === kn,
+			"the ready list is linked both ways",
+		);
+		if (kn.filter === EVFILT_MARKER) {
+			kassert((kn.status & KN_QUEUED) === 0, "a marker is not QUEUED");
+			continue;
+		}
+		kassert((kn.status & KN_ACTIVE) !== 0, `a ready knote is ACTIVE: ${formatKnote(kn)}`);
+		kassert((kn.status & KN_QUEUED) !== 0, `a ready knote is QUEUED: ${formatKnote(kn)}`);
+		kassert(kn.kq === kq, `a ready knote is on its own kqueue: ${formatKnote(kn)}`);
+		count++;
+	}
+	kassert(count === kq.count, `kqueue ${kq.id} counts ${kq.count} ready knotes and has ${count}`);
+	kassert((kq.state & KQ_DYING) === 0 || count === 0, "a closed kqueue has no ready knotes");
+}

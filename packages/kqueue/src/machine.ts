@@ -1,0 +1,136 @@
+// One emulated machine: its clock, its processes, its limits.
+
+import { PID_MAX } from "./constants.ts";
+import { errno, SystemError } from "./errno.ts";
+import { FileTable } from "./filedesc.ts";
+import type { Filterops } from "./filterops.ts";
+import { fileFiltops } from "./filters/file.ts";
+import { procFiltops } from "./filters/proc.ts";
+import { sigFiltops } from "./filters/signal.ts";
+import { timerFiltops } from "./filters/timer.ts";
+import type { Host } from "./host.ts";
+import type { KeventCall } from "./kevent-call.ts";
+import { Process } from "./process.ts";
+import { RealHost } from "./real-host.ts";
+import { RunQueue } from "./run-queue.ts";
+import type { Thread } from "./thread.ts";
+import { TimeoutQueue } from "./timeout.ts";
+import type { TraceSink } from "./trace.ts";
+
+/** What can be chosen about a machine. */
+export interface KernelOptions {
+	/** Where it runs: the real host unless given. */
+	readonly host?: Host;
+	/** How many descriptors a process can have: 1024 unless given. */
+	readonly maxfiles?: number;
+	/** How many processes there can be: 1310 unless given. */
+	readonly maxprocesses?: number;
+	/** The limit on EVFILT_TIMERs, of which one more than that fit: 4096 unless given. */
+	readonly timermax?: number;
+	/** The id of the first process: 1 unless given. */
+	readonly firstPid?: number;
+	/** Gets every transition of the engine. */
+	readonly sink?: TraceSink;
+	/** Whether every step proves the ready list: slow, for tests. */
+	readonly diagnostics?: boolean;
+}
+
+/** An emulated machine. Machines share nothing. */
+export class Kernel {
+	/** Where it runs. */
+	readonly host: Host;
+	/** Engine: deferred tasks and woken threads. */
+	readonly runqueue: RunQueue;
+	/** Engine: time-outs and timers. */
+	readonly timeouts: TimeoutQueue;
+	/** The processes by id, those included that have exited and are not waited for yet. */
+	readonly processes: Map<number, Process> = new Map();
+	/** How many descriptors a new process can have. */
+	readonly maxfiles: number;
+	/** How many processes there can be. */
+	readonly maxprocesses: number;
+	/** The limit on timers; may be changed, and counts for those that are added later. */
+	timermax: number;
+	/** Engine: how many timers there are. */
+	ntimers = 0;
+	/** Engine: how many kqueues were made. */
+	nkqueues = 0;
+	/** Engine: how many threads were made. */
+	nthreads = 0;
+	/** Engine: how many threads sleep. */
+	sleepers = 0;
+	/** Engine: how many calls in a row were done without sleeping. */
+	unslept = 0;
+	/** Engine: whose change or fork is being worked on, for the filters that ask. */
+	curthread: Thread | null = null;
+	/** The trace sink, null for none. */
+	sink: TraceSink | null;
+	/** Whether every step proves the ready list. */
+	diagnostics: boolean;
+	/** Engine: the filters by the complement of their number. */
+	readonly sysfilters: readonly (Filterops | null)[] = [
+		fileFiltops, // READ
+		fileFiltops, // WRITE
+		null, // AIO
+		fileFiltops, // VNODE
+		procFiltops,
+		sigFiltops,
+		timerFiltops,
+		fileFiltops, // DEVICE
+		fileFiltops, // EXCEPT
+	];
+	/** Engine: kevent calls that ended, to be used again. */
+	readonly keventCalls: KeventCall[] = [];
+	private readonly firstPid: number;
+	private nextPid: number;
+
+	/** Makes a machine without processes. */
+	constructor(options: KernelOptions = {}) {
+		this.host = options.host ?? new RealHost();
+		this.runqueue = new RunQueue(this.host);
+		this.timeouts = new TimeoutQueue(this.host);
+		this.maxfiles = limit(options.maxfiles ?? 1024, "maxfiles");
+		this.timermax = limit(options.timermax ?? 4096, "timermax");
+		this.firstPid = limit(options.firstPid ?? 1, "firstPid");
+		this.nextPid = this.firstPid;
+		const pids = Math.max(0, PID_MAX - this.firstPid + 1);
+		this.maxprocesses = Math.min(limit(options.maxprocesses ?? 1310, "maxprocesses"), pids);
+		this.sink = options.sink ?? null;
+		this.diagnostics = options.diagnostics ?? false;
+	}
+
+	/** Makes a process with one thread and no descriptors. EAGAIN when there are too many. */
+	spawn(): Process {
+		return this.addProcess(null, new FileTable(this.maxfiles));
+	}
+
+	/** Engine: makes a process with a new id. */
+	addProcess(parent: Process | null, fdp: FileTable): Process {
+		const process = new Process(this, this.allocatePid(), parent, fdp);
+		this.processes.set(process.pid, process);
+		return process;
+	}
+
+	/** Engine: EAGAIN unless one more process may be made. */
+	checkProcessLimit(syscall: string): void {
+		if (this.processes.size < this.maxprocesses) return;
+		throw new SystemError(errno.EAGAIN, syscall, `maxprocesses is ${this.maxprocesses}`);
+	}
+
+	private allocatePid(): number {
+		this.checkProcessLimit("spawn");
+		while (this.processes.has(this.nextPid)) this.nextPid = this.after(this.nextPid);
+		const pid = this.nextPid;
+		this.nextPid = this.after(pid);
+		return pid;
+	}
+
+	private after(pid: number): number {
+		return pid >= PID_MAX ? this.firstPid : pid + 1;
+	}
+}
+
+function limit(value: number, name: string): number {
+	if (Number.isSafeInteger(value) && value >= 0) return value;
+	throw new SystemError(errno.EINVAL, "Kernel", `${name} is a whole number that is not negative`);
+}

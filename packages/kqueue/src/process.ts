@@ -1,0 +1,59 @@
+// A process: descriptors, threads, signals.
+import { NSIG } from "./constants.ts";
+import type { FileTable } from "./filedesc.ts";
+import { Klist } from "./klist.ts";
+import type { Kernel } from "./machine.ts";
+import { SIG_DFL, type SignalAction, type Sigset } from "./signal.ts";
+import { Thread } from "./thread.ts";
+
+/** A process. `Kernel.spawn` makes the first ones, fork the others. */
+export class Process {
+	/** The machine it is on. */
+	readonly kernel: Kernel;
+	/** Its id. */
+	readonly pid: number;
+	/** Who forked it; null for those the host spawned, and when the parent is gone. */
+	parent: Process | null;
+	/** Its children that are not reaped yet. */
+	readonly children: Set<Process> = new Set();
+	/** Its descriptors. */
+	readonly fdp: FileTable;
+	/** Who watches it: PROC knotes on it and SIGNAL knotes of its own. */
+	readonly klist: Klist = new Klist();
+	/** Its threads that have not ended, in order of creation. */
+	readonly threads: Thread[] = [];
+	/** The promises it is held to, null while it has not pledged. */
+	pledge: ReadonlySet<string> | null = null;
+	/** Engine: set when it begins to exit. */
+	exiting = false;
+	/** Engine: the wait status, once it has exited. */
+	status = 0;
+	/** Engine: what it does about each signal. */
+	readonly sigacts: SignalAction[] = new Array<SignalAction>(NSIG).fill(SIG_DFL);
+	/** Engine: for each signal what else is held back while its handler runs. */
+	readonly sigmasks: Sigset[] = new Array<Sigset>(NSIG).fill(0);
+	/** Engine: signals sent to the process and not taken yet. */
+	siglist: Sigset = 0;
+
+	/** Made by `Kernel.spawn` and fork. */
+	constructor(kernel: Kernel, pid: number, parent: Process | null, fdp: FileTable) {
+		this.kernel = kernel;
+		this.pid = pid;
+		this.parent = parent;
+		this.fdp = fdp;
+		parent?.children.add(this);
+		this.spawnThread();
+	}
+
+	/** The thread that has been there longest. */
+	get main(): Thread {
+		return this.threads[0] as Thread;
+	}
+
+	/** Makes another thread, for calls that overlap. */
+	spawnThread(): Thread {
+		const thread = new Thread(this, 0);
+		this.threads.push(thread);
+		return thread;
+	}
+}

@@ -1,0 +1,44 @@
+// Sending a signal.
+import { NOTE_SIGNAL } from "./constants.ts";
+import { errno } from "./errno.ts";
+import type { Process } from "./process.ts";
+import { isIgnored, SIG_DFL, sigbit } from "./signal.ts";
+import { wake } from "./sleep.ts";
+import type { Thread } from "./thread.ts";
+import { trace } from "./trace.ts";
+
+/**
+ * Sends a signal to a process, or to one thread of it. Knotes hear first, whatever the process
+ * does about the signal. Then, unless it is ignored, a thread that does not hold it back takes
+ * it: `from` on its way back from the call it is in, a sleeping thread at once with EINTR,
+ * another one soon.
+ */
+export function psignal(
+	process: Process,
+	signal: number,
+	from: Thread | null = null,
+	target: Thread | null = null,
+): void {
+	if (process.exiting) return;
+	const { kernel } = process;
+	if (kernel.sink !== null) trace(kernel, { event: "signal", pid: process.pid, signal });
+	process.klist.notify(NOTE_SIGNAL | signal);
+	if (isIgnored(process.sigacts[signal] ?? SIG_DFL, signal)) return;
+	const bit = sigbit(signal);
+	if (target === null) process.siglist |= bit;
+	else target.siglist |= bit;
+
+	const taker = target ?? chooseThread(process, bit, from);
+	if (taker === null || (taker.sigmask & bit) !== 0) return;
+	if (taker.state === "asleep") wake(taker, errno.EINTR);
+	else if (taker === from) taker.userret();
+	else if (taker.state === "running") kernel.runqueue.add(taker);
+	// A thread that is woken but not yet running looks for signals itself.
+}
+
+/** The thread for a signal to the whole process: the caller, else one that does not block it. */
+function chooseThread(process: Process, bit: number, from: Thread | null): Thread | null {
+	if (from !== null && from.process === process && (from.sigmask & bit) === 0) return from;
+	const willing = process.threads.filter((thread) => (thread.sigmask & bit) === 0);
+	return willing.find((thread) => thread.state === "asleep") ?? willing[0] ?? null;
+}

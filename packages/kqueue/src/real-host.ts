@@ -1,0 +1,175 @@
+// The host of programs: the platform's monotonic clock, timers and tasks.
+import type { Host, HostTimer } from "./host.ts";
+
+// The engine compiles without any platform's types; these few are in all of them.
+interface PlatformTimer {
+	ref?(): unknown;
+	unref?(): unknown;
+}
+declare const performance: { now(): number };
+declare function setTimeout(fn: () => void, ms: number): PlatformTimer | number;
+declare function clearTimeout(timer: PlatformTimer | number): void;
+declare function queueMicrotask(fn: () => void): void;
+declare const setImmediate: ((fn: () => void) => unknown) | undefined;
+declare const MessageChannel:
+	| (new () => {
+			port1: { onmessage: (() => void) | null; close(): void };
+			port2: { postMessage(message: unknown): void };
+	  })
+	| undefined;
+
+const NS_PER_MS = 1e6;
+/** The longest delay that setTimeout takes, in milliseconds. */
+const MAX_DELAY = 2 ** 31 - 1;
+/** After so many rounds of deferred work, one waits for the platform's own events. */
+const MAX_MICROTASKS = 1000;
+
+class RealTimer implements HostTimer {
+	readonly at: number;
+	readonly fn: () => void;
+
+	constructor(at: number, fn: () => void) {
+		this.at = at;
+		this.fn = fn;
+	}
+}
+
+/**
+ * The real host. Deferred work runs as a microtask, so a wake-up takes effect before the next
+ * timer or input of the platform, yet work without end does not lock those out. Timers never fire
+ * early, and keep a Node process alive only while a thread sleeps.
+ */
+export class RealHost implements Host {
+	private readonly timers: RealTimer[] = [];
+	private armed: { readonly at: number; readonly handle: PlatformTimer | number } | null = null;
+	private refs = 0;
+	private work: (() => void)[] = [];
+	private scheduled = false;
+	private microtasks = 0;
+
+	/** Nanoseconds since some moment, from the platform's monotonic clock. */
+	now(): number {
+		return performance.now() * NS_PER_MS;
+	}
+
+	/** 32 random bits without sign. */
+	random(): number {
+		return Math.floor(Math.random() * 2 ** 32);
+	}
+
+	/** See {@link Host.setTimer}. */
+	setTimer(at: number, fn: () => void): HostTimer {
+		const timer = new RealTimer(at, fn);
+		this.timers.push(timer);
+		this.arm();
+		return timer;
+	}
+
+	/** See {@link Host.clearTimer}. */
+	clearTimer(timer: HostTimer): void {
+		const index = this.timers.indexOf(timer as RealTimer);
+		if (index < 0) return;
+		this.timers.splice(index, 1);
+		if (this.timers.length === 0) this.disarm();
+	}
+
+	/** See {@link Host.ref}. */
+	ref(): void {
+		if (this.refs++ === 0) this.refArmed();
+	}
+
+	/** See {@link Host.unref}. */
+	unref(): void {
+		if (--this.refs === 0) this.refArmed();
+	}
+
+	/** See {@link Host.defer}. */
+	defer(fn: () => void): void {
+		this.work.push(fn);
+		if (this.scheduled) return;
+		this.scheduled = true;
+		if (++this.microtasks < MAX_MICROTASKS) {
+			queueMicrotask(this.runDeferred);
+		} else {
+			this.microtasks = 0;
+			this.yield(this.runDeferred);
+		}
+	}
+
+	/** See {@link Host.yield}. */
+	yield(fn: () => void): void {
+		if (typeof setImmediate === "function") {
+			setImmediate(fn);
+		} else if (typeof MessageChannel === "function") {
+			const { port1, port2 } = new MessageChannel();
+			port1.onmessage = () => {
+				port1.close();
+				fn();
+			};
+			port2.postMessage(0);
+		} else {
+			setTimeout(fn, 0);
+		}
+	}
+
+	private readonly runDeferred = (): void => {
+		const { work } = this;
+		// What is deferred meanwhile runs in the same round.
+		for (let done = 0; done < work.length; done++) {
+			try {
+				(work[done] as () => void)();
+			} catch (error) {
+				// For the platform to report; the rest must run all the same.
+				queueMicrotask(() => {
+					throw error;
+				});
+			}
+		}
+		this.work = [];
+		this.scheduled = false;
+	};
+
+	private earliest(): RealTimer | undefined {
+		return this.timers.reduce<RealTimer | undefined>(
+			(first, timer) => (first === undefined || timer.at < first.at ? timer : first),
+			undefined,
+		);
+	}
+
+	private arm(): void {
+		const first = this.earliest();
+		if (first === undefined || (this.armed !== null && this.armed.at <= first.at)) return;
+		this.disarm();
+		// Rounded up: a delay of nothing would only come back at once to find it is too early.
+		const delay = Math.ceil((first.at - this.now()) / NS_PER_MS);
+		const handle = setTimeout(this.fire, Math.min(Math.max(delay, 1), MAX_DELAY));
+		this.armed = { at: first.at, handle };
+		this.refArmed();
+	}
+
+	private disarm(): void {
+		if (this.armed === null) return;
+		clearTimeout(this.armed.handle);
+		this.armed = null;
+	}
+
+	private refArmed(): void {
+		const handle = this.armed?.handle;
+		if (typeof handle !== "object") return;
+		if (this.refs > 0) handle.ref?.();
+		else handle.unref?.();
+	}
+
+	private readonly fire = (): void => {
+		this.armed = null;
+		try {
+			for (let timer = this.earliest(); timer !== undefined; timer = this.earliest()) {
+				if (timer.at > this.now()) break;
+				this.timers.splice(this.timers.indexOf(timer), 1);
+				timer.fn();
+			}
+		} finally {
+			this.arm();
+		}
+	};
+}

@@ -1,0 +1,209 @@
+// Changes to a kqueue: add, modify, delete, enable, disable.
+import { kassert } from "./assert.ts";
+import {
+	EV_ADD,
+	EV_DELETE,
+	EV_DISABLE,
+	EV_ENABLE,
+	EV_ERROR,
+	EVFILT_SYSCOUNT,
+	INT_MAX,
+	KN_ATTACHING,
+	KN_DISABLED,
+	KN_PROCESSING,
+} from "./constants.ts";
+import { errno } from "./errno.ts";
+import { type File, fileHold } from "./file.ts";
+import type { Filterops } from "./filterops.ts";
+import { badfdFiltops } from "./filters/badfd.ts";
+import type { Kevent } from "./kevent.ts";
+import { Knote } from "./knote.ts";
+import {
+	filterProcess,
+	knoteAcquire,
+	knoteActivate,
+	knoteAttach,
+	knoteDrop,
+	knoteRelease,
+} from "./knote-ops.ts";
+import { type Kqueue, knoteHash, kqueueExpandHash, kqueueExpandList } from "./kqueue.ts";
+import type { Thread } from "./thread.ts";
+import { trace } from "./trace.ts";
+
+/**
+ * Applies one change to a kqueue and gives 0 or an errno. `kev` belongs to the engine: a knote
+ * that is created takes its fflags and data away.
+ *
+ * `pollid` is 0, or in a thread's own kqpoll the entry's number plus one. `thread` is who asks,
+ * null for the engine itself.
+ * @kern kqueue_register
+ */
+export function kqueueRegister(
+	kq: Kqueue,
+	kev: Kevent,
+	pollid: number,
+	thread: Thread | null,
+): number {
+	kassert(pollid === 0 || thread?.kq === kq, "only a thread's own kqpoll has pollids");
+	const { filter, flags } = kev;
+	const error = resolve(kq, kev, pollid, thread);
+	if (kq.kernel.sink !== null)
+		trace(kq.kernel, { event: "register", kq: kq.id, ident: kev.ident, filter, flags, error });
+	return error;
+}
+
+/** Finds filter, file and knote, and does what the change asks of them. */
+function resolve(kq: Kqueue, kev: Kevent, pollid: number, thread: Thread | null): number {
+	const { ident, filter, flags } = kev;
+	const add = (flags & EV_ADD) !== 0;
+	const fops = systemFilter(kq, filter);
+	if (fops === null) return errno.EINVAL;
+	let fp: File | null = null;
+	if (fops.isfd) {
+		if (!(ident >= 0 && ident <= INT_MAX && Number.isInteger(ident))) return errno.EBADF;
+		fp = kq.fdp.get(ident);
+		if (fp === null) return errno.EBADF;
+		if (add) kqueueExpandList(kq, ident);
+	} else {
+		if (!Number.isSafeInteger(ident)) return errno.EINVAL;
+		if (add) kqueueExpandHash(kq);
+	}
+
+	let kn = find(kq, fops, ident, filter, pollid);
+	if (kn !== null) {
+		// The kernel would wait until the knote is released, here a callback would wait for itself.
+		if (!knoteAcquire(kn)) return errno.EDEADLK;
+		if (add && kn.fop === badfdFiltops) {
+			// Nobody expects this bad descriptor any longer: make room for the new knote.
+			kassert(thread !== null && kq === thread.kq, "bad descriptors are in the caller's kqpoll");
+			knoteDrop(kn, thread, true);
+			kn = null;
+		}
+	}
+	if (kn === null) return add ? create(kq, fops, fp, kev, pollid, thread) : errno.ENOENT;
+	if (add) return modify(kn, kev);
+	if ((flags & EV_DELETE) !== 0) {
+		knoteDrop(kn, thread, true);
+		return 0;
+	}
+	setEnabled(kn, flags);
+	return 0;
+}
+
+function systemFilter(kq: Kqueue, filter: number): Filterops | null {
+	if (filter >= 0 || filter + EVFILT_SYSCOUNT < 0) return null;
+	return kq.kernel.sysfilters[~filter] ?? null;
+}
+
+/** The knote with this identity, if there is one. */
+function find(
+	kq: Kqueue,
+	fops: Filterops,
+	ident: number,
+	filter: number,
+	pollid: number,
+): Knote | null {
+	let kn = (fops.isfd ? kq.knlist[ident] : kq.knhash[knoteHash(ident)]) ?? null;
+	while (kn !== null && (kn.filter !== filter || kn.ident !== ident || kn.pollid !== pollid)) {
+		kn = kn.link;
+	}
+	return kn;
+}
+
+/** Makes a knote, joins it to its object, and looks whether there is an event already. */
+function create(
+	kq: Kqueue,
+	fops: Filterops,
+	fp: File | null,
+	kev: Kevent,
+	pollid: number,
+	thread: Thread | null,
+): number {
+	const kn = new Knote(kq, fops, kev.ident, kev.filter, kev.flags, kev.udata, pollid);
+	kn.status = KN_PROCESSING | KN_ATTACHING;
+	kq.busy++;
+	if (fp !== null) {
+		kn.fp = fp;
+		fileHold(fp);
+	}
+	kn.sfflags = kev.fflags | 0;
+	kn.sdata = kev.data;
+	kev.fflags = 0;
+	kev.data = 0;
+	knoteAttach(kn);
+
+	// What attach asks about the caller it asks of the current thread.
+	if (thread !== null) kq.kernel.curthread = thread;
+	let error: number;
+	try {
+		error = filterAttach(kn);
+	} catch (thrown) {
+		knoteDrop(kn, thread, false);
+		throw thrown;
+	}
+	if (error !== 0) {
+		knoteDrop(kn, thread, false);
+		return error;
+	}
+	if (fops.isfd && kq.fdp.get(kn.ident) !== kn.fp) {
+		// Closed while it was added. As if it had been added just before the close: no error.
+		knoteDrop(kn, thread, true);
+		return 0;
+	}
+	try {
+		if (filterProcess(kn, null)) knoteActivate(kn);
+		setEnabled(kn, kev.flags);
+	} catch (thrown) {
+		// setEnabled has released it; a callback that throws must not leave half a knote.
+		if ((kn.status & KN_PROCESSING) === 0) knoteAcquire(kn);
+		knoteDrop(kn, thread, true);
+		throw thrown;
+	}
+	return 0;
+}
+
+/** Changes a knote that is there. What has triggered stays triggered. */
+function modify(kn: Knote, kev: Kevent): number {
+	try {
+		if (filterModify(kev, kn)) knoteActivate(kn);
+	} catch (thrown) {
+		knoteRelease(kn);
+		throw thrown;
+	}
+	if ((kev.flags & EV_ERROR) !== 0) {
+		knoteRelease(kn);
+		return kev.data;
+	}
+	setEnabled(kn, kev.flags);
+	return 0;
+}
+
+/** Disables and enables, in this order, and releases the knote. */
+function setEnabled(kn: Knote, flags: number): void {
+	try {
+		if ((flags & EV_DISABLE) !== 0) kn.status |= KN_DISABLED;
+		if ((flags & EV_ENABLE) !== 0 && (kn.status & KN_DISABLED) !== 0) {
+			kn.status &= ~KN_DISABLED;
+			if (filterProcess(kn, null)) knoteActivate(kn);
+		}
+	} catch (thrown) {
+		kn.status |= KN_DISABLED;
+		throw thrown;
+	} finally {
+		knoteRelease(kn);
+	}
+}
+
+/** @kern filter_attach */
+function filterAttach(kn: Knote): number {
+	try {
+		return kn.fop.attach(kn);
+	} finally {
+		kn.status &= ~KN_ATTACHING;
+	}
+}
+
+/** @kern filter_modify */
+function filterModify(kev: Kevent, kn: Knote): boolean {
+	return kn.fop.modify(kev, kn);
+}

@@ -1,0 +1,258 @@
+// The synthetic file: a descriptor that is as ready as it is told to be.
+import {
+	__EV_HUP,
+	__EV_POLL,
+	EV_EOF,
+	EVFILT_EXCEPT,
+	EVFILT_READ,
+	EVFILT_VNODE,
+	EVFILT_WRITE,
+	NOTE_LOWAT,
+	NOTE_OOB,
+	NOTE_REVOKE,
+} from "./constants.ts";
+import { errno, SystemError } from "./errno.ts";
+import { File, type Stat } from "./file.ts";
+import { type Filterops, filterops } from "./filterops.ts";
+import { Klist } from "./klist.ts";
+import type { Knote } from "./knote.ts";
+import type { Thread } from "./thread.ts";
+
+/** A side of a synthetic file: what READ, WRITE and EXCEPT look at. */
+export type Side = "read" | "write" | "except";
+
+/** What one side says. */
+export interface Readiness {
+	/** How many bytes there are, or how much room. Ready when there are some. */
+	readonly data: number;
+	/** End of file: ready for ever, with EV_EOF. */
+	readonly eof: boolean;
+	/** Hang-up, for poll; on the read and write sides together with eof. */
+	readonly hup: boolean;
+	/** With eof: what the event's fflags say, an errno for example. */
+	readonly fflags: number;
+}
+
+/** What a synthetic file does besides being ready; all of it may be left out. */
+export interface SyntheticFileOptions {
+	/** A vnode takes VNODE filters and can be revoked. A socket unless given. */
+	readonly type?: "socket" | "vnode";
+	/** Reads into `buffer`: gives a count or a negative errno. Unless given: what was pushed. */
+	readonly read?: (buffer: Uint8Array, file: SyntheticFile) => number;
+	/** Writes from `buffer`: gives a count or a negative errno. Unless given, ENXIO. */
+	readonly write?: (buffer: Uint8Array, file: SyntheticFile) => number;
+	/** Does what a command asks: gives a result or a negative errno. */
+	readonly ioctl?: (command: number, argument: unknown, file: SyntheticFile) => number;
+	/** What fstat reports. */
+	readonly stat?: () => Stat;
+	/** Called when the last descriptor is gone. */
+	readonly close?: (file: SyntheticFile) => void;
+}
+
+const UNREADY: Readiness = { data: 0, eof: false, hup: false, fflags: 0 };
+
+/**
+ * The shortest way to emulate a descriptor: say how ready it is, and pollers know.
+ *
+ * ```ts
+ * const bell = new SyntheticFile();
+ * const fd = openFile(thread, bell);
+ * bell.push(new Uint8Array([7])); // fd is readable, and a read gives the byte
+ * ```
+ */
+export class SyntheticFile extends File {
+	/** Engine: who watches it. */
+	readonly klist: Klist = new Klist();
+	private readonly options: SyntheticFileOptions;
+	private readonly sides: Record<Side, Readiness> = {
+		read: UNREADY,
+		write: UNREADY,
+		except: UNREADY,
+	};
+	private readonly denied: Record<Side | "vnode", number> = {
+		read: 0,
+		write: 0,
+		except: 0,
+		vnode: 0,
+	};
+	private readonly chunks: Uint8Array[] = [];
+
+	/** Makes a file that is not ready for anything. */
+	constructor(options: SyntheticFileOptions = {}) {
+		super(options.type ?? "socket");
+		this.options = options;
+	}
+
+	/** What a side says now. */
+	readiness(side: Side): Readiness {
+		return this.sides[side];
+	}
+
+	/** Changes what a side says, as far as given, and tells who watches. */
+	set(side: Side, readiness: Partial<Readiness>): void {
+		this.setQuietly(side, readiness);
+		this.klist.notify(0);
+	}
+
+	/** Changes what a side says without telling anybody: noticed when somebody looks. */
+	setQuietly(side: Side, readiness: Partial<Readiness>): void {
+		this.sides[side] = { ...this.sides[side], ...readiness };
+	}
+
+	/** Tells who watches that something happened: NOTE_ flags for VNODE filters. */
+	notify(hint: number): void {
+		this.klist.notify(hint);
+	}
+
+	/** Knotes that are added from now on fail with this errno; 0 allows them again. */
+	deny(side: Side | "vnode", error: number): void {
+		this.denied[side] = error;
+	}
+
+	/** The object goes away: who watches gets end of file. */
+	invalidate(): void {
+		this.klist.invalidate();
+	}
+
+	/** The file system lets go of a vnode; nobody is told. EINVAL unless it is a vnode. */
+	revoke(): void {
+		if (this.type !== "vnode") throw new SystemError(errno.EINVAL, "revoke", "not a vnode");
+		this.revoked = true;
+	}
+
+	/** Appends bytes to be read, and tells who watches. They are not copied. */
+	push(bytes: Uint8Array): void {
+		if (bytes.length > 0) this.chunks.push(bytes);
+		this.set("read", { data: this.sides.read.data + bytes.length });
+	}
+
+	/** After what was pushed there will be no more: the reader gets end of file. */
+	end(): void {
+		this.set("read", { eof: true });
+	}
+
+	/** Takes what was pushed, unless the options say otherwise. */
+	override read(_thread: Thread, buffer: Uint8Array): number {
+		if (this.options.read !== undefined) return this.options.read(buffer, this);
+		let done = 0;
+		for (let chunk = this.chunks[0]; chunk !== undefined; chunk = this.chunks[0]) {
+			const piece = chunk.subarray(0, buffer.length - done);
+			buffer.set(piece, done);
+			done += piece.length;
+			if (piece.length < chunk.length) {
+				this.chunks[0] = chunk.subarray(piece.length);
+				break;
+			}
+			this.chunks.shift();
+		}
+		const { data, eof } = this.sides.read;
+		this.setQuietly("read", { data: data - done });
+		return done > 0 || eof || buffer.length === 0 ? done : -errno.EAGAIN;
+	}
+
+	/** As the options say. */
+	override write(thread: Thread, buffer: Uint8Array): number {
+		return this.options.write?.(buffer, this) ?? super.write(thread, buffer);
+	}
+
+	/** As the options say. */
+	override ioctl(thread: Thread, command: number, argument: unknown): number {
+		return this.options.ioctl?.(command, argument, this) ?? super.ioctl(thread, command, argument);
+	}
+
+	/** As the options say. */
+	override stat(): Stat {
+		return this.options.stat?.() ?? super.stat();
+	}
+
+	/** As the options say. */
+	override close(): void {
+		this.options.close?.(this);
+	}
+
+	/** Joins a knote to this file. */
+	override kqfilter(kn: Knote): number {
+		const error = this.refusal(kn.filter);
+		if (error !== 0) return error;
+		if (kn.filter === EVFILT_VNODE) kn.fop = vnodeFiltops;
+		else if (kn.filter === EVFILT_EXCEPT) kn.fop = exceptFiltops;
+		else kn.fop = kn.filter === EVFILT_READ ? readFiltops : writeFiltops;
+		this.klist.insert(kn);
+		return 0;
+	}
+
+	private refusal(filter: number): number {
+		switch (filter) {
+			case EVFILT_READ:
+				return this.denied.read;
+			case EVFILT_WRITE:
+				return this.denied.write;
+			case EVFILT_EXCEPT:
+				return this.denied.except;
+			case EVFILT_VNODE:
+				return this.denied.vnode || (this.type === "vnode" ? 0 : errno.EINVAL);
+			default:
+				return errno.EINVAL;
+		}
+	}
+}
+
+function fileOf(kn: Knote): SyntheticFile {
+	return kn.fp as SyntheticFile;
+}
+
+function detach(kn: Knote): void {
+	fileOf(kn).klist.remove(kn);
+}
+
+function transferEvent(kn: Knote, side: Readiness): boolean {
+	kn.data = side.data;
+	if (side.eof) {
+		kn.flags |= EV_EOF;
+		if ((kn.flags & __EV_POLL) !== 0) {
+			if (side.hup) kn.flags |= __EV_HUP;
+			else kn.flags &= ~__EV_HUP;
+		}
+		kn.fflags = side.fflags;
+		return true;
+	}
+	kn.flags &= ~EV_EOF;
+	return (kn.sfflags & NOTE_LOWAT) !== 0 ? kn.data >= kn.sdata : kn.data > 0;
+}
+
+function exceptEvent(kn: Knote): boolean {
+	const side = fileOf(kn).readiness("except");
+	let active = false;
+	if ((kn.sfflags & NOTE_OOB) !== 0 && side.data > 0) {
+		kn.fflags |= NOTE_OOB;
+		kn.data = side.data;
+		active = true;
+	}
+	if ((kn.flags & __EV_POLL) !== 0 && side.hup) {
+		kn.flags |= __EV_HUP;
+		active = true;
+	}
+	return active;
+}
+
+function vnodeEvent(kn: Knote, hint: number): boolean {
+	if ((kn.sfflags & hint) !== 0) kn.fflags |= hint;
+	if (hint === NOTE_REVOKE) {
+		kn.flags |= EV_EOF;
+		return true;
+	}
+	return kn.fflags !== 0;
+}
+
+const readFiltops: Filterops = filterops({
+	name: "read",
+	detach,
+	event: (kn) => transferEvent(kn, fileOf(kn).readiness("read")),
+});
+const writeFiltops: Filterops = filterops({
+	name: "write",
+	detach,
+	event: (kn) => transferEvent(kn, fileOf(kn).readiness("write")),
+});
+const exceptFiltops: Filterops = filterops({ name: "except", detach, event: exceptEvent });
+const vnodeFiltops: Filterops = filterops({ name: "vnode", detach, event: vnodeEvent });

@@ -1,0 +1,2 @@
+// @kqpoll/kqueue/testing for tests: virtual time and the filter contract.
+export { VirtualHost, type VirtualHostOptions } from "./virtual-host.ts";

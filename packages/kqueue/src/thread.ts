@@ -1,0 +1,87 @@
+// A thread of a process: who makes calls, and who sleeps in them.
+import { userret } from "./deliver.ts";
+import { errno } from "./errno.ts";
+import type { Kqueue } from "./kqueue.ts";
+import type { Kernel } from "./machine.ts";
+import type { Process } from "./process.ts";
+import type { Runnable } from "./run-queue.ts";
+import type { Sigset } from "./signal.ts";
+import { type BlockingCall, resume, type WaitChannel, wake } from "./sleep.ts";
+import { Timeout } from "./timeout.ts";
+
+/** Running its own code, asleep in a call, woken but not yet running, or gone. */
+export type ThreadState = "running" | "asleep" | "ready" | "exited";
+
+/** A thread. One call at a time: for waits that overlap make more threads. */
+export class Thread implements Runnable {
+	/** Its number, from 0 in order of creation over the whole kernel. */
+	readonly tid: number;
+	/** The machine it is on. */
+	readonly kernel: Kernel;
+	/** The process it belongs to. */
+	readonly process: Process;
+	/** Engine: what it is doing. */
+	state: ThreadState = "running";
+
+	/** Engine: the kqueue behind its polls and selects, from the first of them on. */
+	kq: Kqueue | null = null;
+	/** Engine: the first serial of its current or next poll or select. */
+	kqserial = 0;
+	/** Engine: whether a poll or select is under way. */
+	polling = false;
+	/** Kqpoll: what poll and select keep from call to call. */
+	pollstate: unknown = null;
+
+	/** Engine: the call it sleeps in. */
+	call: BlockingCall | null = null;
+	/** Engine: settles that call's promise. */
+	settle: ((result: number, thrown: { value: unknown } | undefined) => void) | null = null;
+	/** Engine: whether that call was interrupted by its AbortSignal. */
+	aborted = false;
+	/** Engine: why it was woken: 0, EAGAIN or EINTR. */
+	woken = 0;
+	/** Engine: ends its sleep in time. */
+	readonly sleepTimeout: Timeout = new Timeout(() => wake(this, errno.EAGAIN));
+	/** Engine: what it sleeps on. */
+	channel: WaitChannel | null = null;
+	/** Engine: neighbours on that channel. */
+	sleepnext: Thread | null = null;
+	/** Engine: neighbours on that channel. */
+	sleepprev: Thread | null = null;
+
+	/** Signals held back. */
+	sigmask: Sigset;
+	/** Engine: signals sent to this thread and not taken yet. */
+	siglist: Sigset = 0;
+	/** Engine: the mask to go back to when a ppoll or pselect ends. */
+	oldmask: Sigset | null = null;
+
+	/** RunQueue: whether it stands in the queue. */
+	queued = false;
+	/** RunQueue: who comes next. */
+	runnext: Runnable | null = null;
+
+	/** Made by `Process.spawnThread` and fork. */
+	constructor(process: Process, sigmask: Sigset) {
+		this.kernel = process.kernel;
+		this.process = process;
+		this.tid = this.kernel.nthreads++;
+		this.sigmask = sigmask;
+	}
+
+	/** RunQueue: goes on with its call, or takes a signal. */
+	run(): void {
+		if (this.state === "ready") resume(this);
+		else this.userret();
+	}
+
+	/** Engine: what happens on the way back to the program: signals are taken, masks put back. */
+	userret(): void {
+		if (this.siglist !== 0 || this.process.siglist !== 0 || this.oldmask !== null) userret(this);
+	}
+}
+
+/** Interrupts a sleeping thread: its call ends with EINTR. Gives false if it does not sleep. */
+export function interrupt(thread: Thread): boolean {
+	return wake(thread, errno.EINTR);
+}

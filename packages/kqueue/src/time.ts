@@ -1,0 +1,54 @@
+// Times as C has them, and how they become nanoseconds.
+import { errno, SystemError } from "./errno.ts";
+
+/** struct timespec: seconds and nanoseconds. */
+export interface Timespec {
+	/** Whole seconds. */
+	readonly sec: number;
+	/** Whole nanoseconds, from 0 to 999,999,999. */
+	readonly nsec: number;
+}
+
+/** struct timeval: seconds and microseconds. */
+export interface Timeval {
+	/** Whole seconds. */
+	readonly sec: number;
+	/** Whole microseconds, from 0 to 999,999. */
+	readonly usec: number;
+}
+
+/** The longest finite sleep in nanoseconds. */
+const MAXTSLP = 2 ** 64 - 2048;
+
+/** A timespec as nanoseconds, null as Infinity. EINVAL out of range, EFAULT no timespec. */
+export function timespecToNs(ts: Timespec | null | undefined, syscall: string): number {
+	if (ts === null || ts === undefined) return Number.POSITIVE_INFINITY;
+	if (typeof ts !== "object")
+		throw new SystemError(errno.EFAULT, syscall, "the timeout is { sec, nsec } or null");
+	return toNs(ts.sec, ts.nsec, 1, syscall);
+}
+
+/** A timeval as nanoseconds, null as Infinity. EINVAL out of range, EFAULT no timeval. */
+export function timevalToNs(tv: Timeval | null | undefined, syscall: string): number {
+	if (tv === null || tv === undefined) return Number.POSITIVE_INFINITY;
+	if (typeof tv !== "object")
+		throw new SystemError(errno.EFAULT, syscall, "the timeout is { sec, usec } or null");
+	return toNs(tv.sec, tv.usec, 1000, syscall);
+}
+
+/** poll's milliseconds as nanoseconds, -1 as Infinity; parts of a millisecond count. EINVAL else. */
+export function msToNs(ms: number, syscall: string): number {
+	if (ms === -1) return Number.POSITIVE_INFINITY;
+	if (!(typeof ms === "number" && ms >= 0 && ms < Number.POSITIVE_INFINITY))
+		throw new SystemError(errno.EINVAL, syscall, "the timeout is milliseconds, or -1 for none");
+	return Math.min(Math.ceil(ms * 1e6), MAXTSLP);
+}
+
+function toNs(sec: number, part: number, unit: number, syscall: string): number {
+	const valid = Number.isInteger(sec) && sec >= 0 && Number.isInteger(part) && part >= 0;
+	if (!valid || part * unit >= 1e9) {
+		const name = unit === 1 ? "nsec" : "usec";
+		throw new SystemError(errno.EINVAL, syscall, `timeout of sec ${sec}, ${name} ${part}`);
+	}
+	return Math.min(sec * 1e9 + part * unit, MAXTSLP);
+}

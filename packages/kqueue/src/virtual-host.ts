@@ -1,0 +1,149 @@
+// The host of tests: time moves by hand, and everything happens in a defined order.
+import type { Host, HostTimer } from "./host.ts";
+
+const NS_PER_MS = 1e6;
+/** So many empty turns of the platform's microtasks mean that no program wants to go on. */
+const QUIET_TURNS = 100;
+
+interface VirtualTimer extends HostTimer {
+	readonly fn: () => void;
+}
+
+/** What can be chosen about a virtual host. */
+export interface VirtualHostOptions {
+	/** The seed of `random`. */
+	readonly seed?: number;
+	/**
+	 * Lets pending promise reactions run. Unless given, a hundred turns of microtasks; a platform's
+	 * `setImmediate`, wrapped in a promise, is exact.
+	 */
+	readonly idle?: () => Promise<void>;
+}
+
+/**
+ * A host without a clock of its own. {@link VirtualHost.advance} moves time, and what is due then
+ * happens in order of time, then of arming; after each expiry all deferred work runs, first come
+ * first served. {@link VirtualHost.run} does so for programs of promises, until they end.
+ */
+export class VirtualHost implements Host {
+	private time = 0;
+	private readonly timers: VirtualTimer[] = [];
+	private work: (() => void)[] = [];
+	private activity = 0;
+	private state: number;
+	private readonly idle: () => Promise<void>;
+
+	/** Makes a host whose clock shows 0. */
+	constructor(options: VirtualHostOptions = {}) {
+		this.state = options.seed ?? 1;
+		this.idle = options.idle ?? (() => this.quietTurns());
+	}
+
+	/** Virtual nanoseconds since the host was made. */
+	now(): number {
+		return this.time;
+	}
+
+	/** 32 bits from a generator that begins with the seed. */
+	random(): number {
+		this.state = (this.state + 0x6d2b79f5) | 0;
+		let bits = Math.imul(this.state ^ (this.state >>> 15), this.state | 1);
+		bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
+		return (bits ^ (bits >>> 14)) >>> 0;
+	}
+
+	/** See {@link Host.setTimer}. */
+	setTimer(at: number, fn: () => void): HostTimer {
+		this.activity++;
+		const timer: VirtualTimer = { at, fn };
+		let index = this.timers.length;
+		while (index > 0 && (this.timers[index - 1] as VirtualTimer).at > at) index--;
+		this.timers.splice(index, 0, timer);
+		return timer;
+	}
+
+	/** See {@link Host.clearTimer}. */
+	clearTimer(timer: HostTimer): void {
+		const index = this.timers.indexOf(timer as VirtualTimer);
+		if (index >= 0) this.timers.splice(index, 1);
+	}
+
+	/** See {@link Host.defer}. */
+	defer(fn: () => void): void {
+		this.activity++;
+		this.work.push(fn);
+	}
+
+	/** As defer: there is no platform to make way for. */
+	yield(fn: () => void): void {
+		this.defer(fn);
+	}
+
+	/** Does nothing: virtual time keeps nobody alive. */
+	ref(): void {}
+
+	/** Does nothing. */
+	unref(): void {}
+
+	/** Runs deferred work until there is none. What it throws comes out here. */
+	settle(): void {
+		while (this.work.length > 0) {
+			const { work } = this;
+			this.work = [];
+			let done = 0;
+			try {
+				while (done < work.length) (work[done++] as () => void)();
+			} finally {
+				this.work = [...work.slice(done), ...this.work];
+			}
+		}
+	}
+
+	/** Lets so many milliseconds pass, with all that is due in them. */
+	advance(ms: number): void {
+		const end = this.time + ms * NS_PER_MS;
+		this.settle();
+		while ((this.timers[0]?.at ?? Number.POSITIVE_INFINITY) <= end) this.expire();
+		this.time = end;
+	}
+
+	/**
+	 * Lets a program of promises run to its end, moving time to the next expiry whenever nobody can
+	 * go on, and gives its result. Throws if it can never end: all sleep and no timer is set.
+	 */
+	async run<T>(program: () => Promise<T>): Promise<T> {
+		let settled = false;
+		const result = program().finally(() => {
+			settled = true;
+		});
+		// Whoever awaits run gets the rejection; until then it is not unhandled.
+		result.catch(() => {});
+		for (;;) {
+			this.settle();
+			await this.idle();
+			if (settled) return result;
+			if (this.work.length > 0) continue;
+			if (this.timers.length === 0)
+				throw new Error("the program can never end: everybody waits and no timer is set");
+			this.expire();
+		}
+	}
+
+	private expire(): void {
+		const timer = this.timers.shift();
+		if (timer === undefined) return;
+		this.time = Math.max(this.time, timer.at);
+		timer.fn();
+		this.settle();
+	}
+
+	private async quietTurns(): Promise<void> {
+		let seen = this.activity;
+		for (let quiet = 0; quiet < QUIET_TURNS; quiet++) {
+			await undefined;
+			if (this.work.length > 0) return;
+			if (seen !== this.activity) quiet = 0;
+			seen = this.activity;
+		}
+	}
+}

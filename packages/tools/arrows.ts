@@ -1,0 +1,90 @@
+// Checks that imports between packages follow the arrows of the design and end at entry points.
+import { readFileSync } from "node:fs";
+import { join, posix } from "node:path";
+import ts from "typescript";
+import { type Package, packages, program, SCOPE, sources } from "./workspace.ts";
+
+/** Which packages each one may import. Private packages are free: nothing imports them. */
+const ARROWS: Record<string, string[]> = {
+	kqueue: [],
+	kqpoll: ["kqueue"],
+	files: ["kqueue"],
+	rxjs: ["kqueue"],
+	node: ["kqueue", "files"],
+};
+
+/** The packages of the workspace that `from` may name. */
+function targets(from: Package, workspace: Package[]): string[] {
+	if (!from.manifest.private) return ARROWS[from.name] ?? [];
+	return workspace.filter((it) => !it.manifest.private).map((it) => it.name);
+}
+
+/** What a package declares that its arrows do not allow. */
+function* manifestProblems(from: Package, workspace: Package[]): Generator<string> {
+	const { manifest, folder, name } = from;
+	if (!manifest.private && ARROWS[name] === undefined) {
+		yield `${folder}: published, but the arrows in packages/tools/arrows.ts do not know it`;
+	}
+	const declared = [
+		manifest.dependencies,
+		manifest.devDependencies,
+		manifest.peerDependencies,
+		manifest.optionalDependencies,
+	].flatMap((it) => Object.keys(it ?? {}));
+	for (const dependency of declared.filter((it) => it.startsWith(SCOPE))) {
+		if (targets(from, workspace).includes(dependency.replace(SCOPE, ""))) continue;
+		yield `${folder}/package.json: may not depend on ${dependency}`;
+	}
+}
+
+/** Why `file` of package `from` may not import `specifier`, if it may not. */
+function importProblem(
+	from: Package,
+	workspace: Package[],
+	file: string,
+	specifier: string,
+): string | undefined {
+	const isSource = file.startsWith(`${from.folder}/src/`);
+	if (specifier.startsWith(".")) {
+		const home = isSource ? `${from.folder}/src/` : `${from.folder}/`;
+		const path = posix.join(posix.dirname(file), specifier);
+		return path.startsWith(home) ? undefined : `leaves ${home}`;
+	}
+	if (specifier.startsWith(SCOPE)) {
+		const [name = "", ...rest] = specifier.slice(SCOPE.length).split("/");
+		// A package may use its own name in its tests, as its users do.
+		if (!targets(from, workspace).includes(name) && (isSource || name !== from.name)) {
+			return "is against the arrows";
+		}
+		const entry = ["."].concat(rest).join("/");
+		const target = workspace.find((it) => it.name === name);
+		return target?.manifest.exports?.[entry] ? undefined : "is no entry point";
+	}
+	// Tests and private packages may use whatever is installed; what is published may not.
+	if (!isSource || from.manifest.private) return undefined;
+	if (specifier.startsWith("node:")) {
+		return from.name === "node" ? undefined : "ties it to Node";
+	}
+	const { dependencies, peerDependencies } = from.manifest;
+	const isDeclared = Object.keys({ ...dependencies, ...peerDependencies }).some(
+		(it) => specifier === it || specifier.startsWith(`${it}/`),
+	);
+	return isDeclared ? undefined : "is not a dependency";
+}
+
+/** Where the workspace breaks its rules: a line for each manifest and import. */
+export function* arrowProblems(root: string): Generator<string> {
+	const workspace = packages(root);
+	for (const from of workspace) {
+		yield* manifestProblems(from, workspace);
+		for (const file of sources(root, from.folder)) {
+			const text = readFileSync(join(root, file), "utf8");
+			for (const { fileName } of ts.preProcessFile(text, true, true).importedFiles) {
+				const problem = importProblem(from, workspace, file, fileName);
+				if (problem !== undefined) yield `${file}: import of "${fileName}" ${problem}`;
+			}
+		}
+	}
+}
+
+program(import.meta.url, arrowProblems);

@@ -1,0 +1,60 @@
+// Checks that the engine reaches the platform only through its host.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import ts from "typescript";
+import { program, sources } from "./workspace.ts";
+
+/** The packages that run anywhere, and the one file in them that knows a real platform. */
+const PORTABLE = ["packages/kqueue/src", "packages/kqpoll/src"];
+const REAL_HOST = "packages/kqueue/src/real-host.ts";
+
+/**
+ * What the language itself offers and the compiler therefore lets through: the way to the globals,
+ * and the time and randomness that a virtual host has to be able to replace.
+ */
+const FORBIDDEN = /^(globalThis|eval|Date|Math\.random)$/;
+
+/** True for `declare const x: ...` and the like, which name something the platform has to provide. */
+function isAmbient(node: ts.Node): boolean {
+	const isDeclared = (ts.canHaveModifiers(node) ? ts.getModifiers(node) : undefined)?.some(
+		({ kind }) => kind === ts.SyntaxKind.DeclareKeyword,
+	);
+	// A declared field only gives a type to what the class already has.
+	return isDeclared === true && !ts.isPropertyDeclaration(node);
+}
+
+function* nodeProblems(node: ts.Node, file: ts.SourceFile): Generator<string> {
+	const { line } = file.getLineAndCharacterOfPosition(node.getStart(file));
+	const place = `${file.fileName}:${line + 1}`;
+	if (isAmbient(node)) yield `${place}: declares what only ${REAL_HOST} may`;
+	if (ts.isIdentifier(node) || ts.isPropertyAccessExpression(node)) {
+		const text = node.getText(file);
+		if (FORBIDDEN.test(text)) yield `${place}: uses ${text}`;
+	}
+	const children: ts.Node[] = [];
+	ts.forEachChild(node, (child) => void children.push(child));
+	for (const child of children) yield* nodeProblems(child, file);
+}
+
+/** Comments by which a file would get round the compiler. */
+function* commentProblems(path: string, text: string): Generator<string> {
+	for (const [directive] of text.matchAll(/^\s*\/\/\/ *<reference.*$/gm)) {
+		yield `${path}: ${directive.trim()} brings in a platform's types`;
+	}
+	for (const [directive] of text.matchAll(/@ts-(ignore|expect-error|nocheck)/g)) {
+		yield `${path}: ${directive} switches the compiler off`;
+	}
+}
+
+/** Where the portable packages touch a platform: a line for each place. */
+export function* platformProblems(root: string): Generator<string> {
+	for (const path of PORTABLE.flatMap((folder) => sources(root, folder))) {
+		const text = readFileSync(join(root, path), "utf8");
+		yield* commentProblems(path, text);
+		if (path === REAL_HOST) continue;
+		const file = ts.createSourceFile(path, text, ts.ScriptTarget.ES2022);
+		yield* nodeProblems(file, file);
+	}
+}
+
+program(import.meta.url, platformProblems);

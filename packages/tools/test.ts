@@ -1,0 +1,129 @@
+// Runs the test files of the workspace under uvu and fails where uvu 0.5.6 would stay silent.
+import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { parse } from "uvu/parse";
+
+/** What a suite's `run()` puts on uvu's queue; `errors` is `true` when uvu has nothing to print. */
+type Runner = () => Promise<
+	[errors: string | true, passed: number, skipped: number, total: number]
+>;
+type Group = [name: string, ...runners: Runner[]];
+
+/** The globals by which uvu's own command line steers it. */
+interface UvuGlobals {
+	UVU_DEFER: 1;
+	UVU_INDEX: number;
+	UVU_QUEUE: Group[];
+}
+
+const USAGE = `usage: npm test [-- PATTERN]
+
+PATTERN  a regular expression; only files whose path matches it run`;
+const TEST_FILE = "^(packages[\\\\/][^\\\\/]+[\\\\/]test|examples)[\\\\/].*\\.test\\.ts$";
+
+const uvu = globalThis as unknown as UvuGlobals;
+// Has to be set before uvu is loaded, or every file would run as soon as it is imported.
+uvu.UVU_DEFER = 1;
+const { exec, test } = await import("uvu");
+
+const counts = { passed: 0, failed: 0, skipped: 0 };
+
+/** Says what is wrong outside any test, and counts it as a failed one. */
+function fail(problem: string): void {
+	counts.failed++;
+	console.error(`FAIL ${problem}`);
+}
+
+/**
+ * Takes the tests the shared `test` still holds, and says how many there were. They were defined
+ * after `test.run()` or without one, and would otherwise run as part of the next file.
+ */
+function takeLeftovers(group: Group): number {
+	// uvu adds to an array and returns its new length; the types do not say so.
+	const length = test("leftover", () => {}) as unknown as number;
+	test.run();
+	group.pop();
+	return length - 1;
+}
+
+/** What the text of a test file shows and uvu's results do not. */
+function* textProblems(text: string): Generator<string> {
+	// Only at the start of a line, so that a test about tests may hold such a call in a string.
+	for (const [, name] of text.matchAll(/^\s*(\w+)\.only\(/gm)) yield `a test is on ${name}.only`;
+	for (const [, name] of text.matchAll(/^\s*const (\w+) = suite\b/gm)) {
+		if (!text.includes(`${name}.run()`)) yield `no ${name}.run()`;
+	}
+}
+
+/** Imports a test file, which queues its suites, and finds what uvu would not report about it. */
+async function load(name: string, file: string, index: number): Promise<void> {
+	const group: Group = [name];
+	uvu.UVU_INDEX = index;
+	uvu.UVU_QUEUE.push(group);
+	try {
+		await import(pathToFileURL(file).href);
+	} catch (error) {
+		takeLeftovers(group);
+		group.length = 1;
+		fail(`${name}: ${error instanceof Error ? error.stack : error}`);
+		return;
+	}
+	const leftovers = takeLeftovers(group);
+	const [, ...runners] = group;
+	if (runners.length === 0) fail(`${name}: no test.run()`);
+	else if (leftovers > 0) fail(`${name}: ${leftovers} tests come after test.run()`);
+	for (const problem of textProblems(readFileSync(file, "utf8"))) fail(`${name}: ${problem}`);
+	group.splice(1, runners.length, ...runners.map(counted));
+}
+
+/** The same runner, adding to `counts`; a hook that throws becomes an error uvu prints. */
+function counted(run: Runner): Runner {
+	return async () => {
+		try {
+			const [errors, passed, skipped, total] = await run();
+			counts.passed += passed;
+			counts.failed += total - passed;
+			counts.skipped += skipped;
+			if (errors === true && passed < total) {
+				return ["  FAIL  a hook threw, uvu does not keep what\n", passed, skipped, total];
+			}
+			return [errors, passed, skipped, total];
+		} catch (error) {
+			// An `after` hook threw, and the suite's numbers went with it.
+			counts.failed++;
+			return [`  FAIL  after: ${error instanceof Error ? error.stack : error}\n`, 0, 0, 0];
+		}
+	};
+}
+
+function pattern(): RegExp {
+	try {
+		const { positionals } = parseArgs({ allowPositionals: true });
+		if (positionals.length > 1) throw new Error("More than one pattern");
+		return new RegExp(positionals[0] ?? "");
+	} catch (error) {
+		console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
+		process.exit(2);
+	}
+}
+
+const wanted = pattern();
+const { suites } = await parse(".", TEST_FILE, { ignore: ["(^|[\\\\/])(dist|\\.[^\\\\/]*)$"] });
+const files = suites.filter(({ name }) => wanted.test(name));
+let ended = false;
+
+// On exit, because a test that waits for what never comes lets the process end in the middle of it.
+process.on("exit", (code) => {
+	if (!ended) fail("the run broke off: a test waits for what cannot come any more, or exits");
+	else if (files.length === 0) fail(`no test file matches ${wanted}`);
+	else if (counts.passed + counts.failed === 0) fail("no test ran");
+	else if (code !== 0 && counts.failed === 0) fail("an error came after the tests");
+	if (process.env["CI"] && counts.skipped > 0) fail("a test is skipped, which CI refuses");
+	console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+	if (counts.failed > 0) process.exitCode = 1;
+});
+
+for (const [index, { name, file }] of files.entries()) await load(name, file, index);
+if (files.length > 0) await exec();
+ended = true;
