@@ -1,0 +1,76 @@
+// Replays a trace and compares every line.
+import { World } from "./world.ts";
+
+/** The first line of a trace that came out otherwise. */
+export interface Difference {
+	/** Its number, from 1. */
+	readonly line: number;
+	/** What the trace has, empty if it has ended. */
+	readonly expected: string;
+	/** What was printed, empty if nothing was. */
+	readonly got: string;
+}
+
+/** What became of a trace. */
+export interface Replay {
+	/** How many lines it has, comments and empty ones included. */
+	readonly lines: number;
+	/** Where it differs first, null where it does not. */
+	readonly difference: Difference | null;
+}
+
+/** The operations of a trace, in order, without their results. */
+export function operationsOf(trace: string): string[] {
+	return linesOf(trace).filter(isOperation).map(operationOf);
+}
+
+/** Replays the text of a trace in a new world, up to the first line that differs. */
+export async function replay(trace: string): Promise<Replay> {
+	const expected = linesOf(trace);
+	const lines = expected.length;
+	const world = new World();
+	let at = 0;
+	while (at < lines) {
+		const line = expected[at] as string;
+		if (line === "" || line.startsWith("#")) {
+			at++;
+			continue;
+		}
+		if (!isOperation(line)) return { lines, difference: differing(at, line, "") };
+		for (const got of await attempt(world, operationOf(line))) {
+			if (expected[at] !== got)
+				return { lines, difference: differing(at, expected[at] ?? "", got) };
+			at++;
+		}
+	}
+	world.check();
+	return { lines, difference: null };
+}
+
+/** An engine that breaks must show as a difference, not end the tool. */
+async function attempt(world: World, operation: string): Promise<string[]> {
+	try {
+		return await world.step(operation);
+	} catch (error) {
+		return [`${operation} => ${String(error)}`];
+	}
+}
+
+function differing(index: number, expected: string, got: string): Difference {
+	return { line: index + 1, expected, got };
+}
+
+function linesOf(trace: string): string[] {
+	const lines = trace.split("\n");
+	if (lines.at(-1) === "") lines.pop();
+	return lines;
+}
+
+function isOperation(line: string): boolean {
+	return line !== "" && !line.startsWith("#") && !line.startsWith("<");
+}
+
+function operationOf(line: string): string {
+	const end = line.indexOf(" =>");
+	return end < 0 ? line : line.slice(0, end);
+}
