@@ -1,5 +1,5 @@
 // struct kqueue: the knotes of one queue, those of them that are ready, and who waits for them.
-import { kassert } from "./assert.ts";
+import { kassert, unreachable } from "./assert.ts";
 import {
 	EVFILT_MARKER,
 	KN_ACTIVE,
@@ -128,19 +128,22 @@ export function kqueueCheck(kq: Kqueue): void {
 export function kqueueDoCheck(kq: Kqueue): void {
 	let count = 0;
 	for (let kn = kq.head.tqnext; kn !== kq.head; kn = kn.tqnext) {
-		kassert(
-			kn.tqnext.tqprev === kn && kn.tqprev.tqnext === kn,
-			"the ready list is linked both ways",
-		);
+		const linked = kn.tqnext.tqprev === kn && kn.tqprev.tqnext === kn;
+		if (!linked) broken(kn, "is not linked both ways");
+		const queued = (kn.status & KN_QUEUED) !== 0;
 		if (kn.filter === EVFILT_MARKER) {
-			kassert((kn.status & KN_QUEUED) === 0, "a marker is not QUEUED");
+			if (queued) broken(kn, "is QUEUED");
 			continue;
 		}
-		kassert((kn.status & KN_ACTIVE) !== 0, `a ready knote is ACTIVE: ${formatKnote(kn)}`);
-		kassert((kn.status & KN_QUEUED) !== 0, `a ready knote is QUEUED: ${formatKnote(kn)}`);
-		kassert(kn.kq === kq, `a ready knote is on its own kqueue: ${formatKnote(kn)}`);
+		if ((kn.status & KN_ACTIVE) === 0) broken(kn, "is not ACTIVE");
+		if (!queued) broken(kn, "is not QUEUED");
+		if (kn.kq !== kq) broken(kn, "is on another kqueue");
 		count++;
 	}
-	kassert(count === kq.count, `kqueue ${kq.id} counts ${kq.count} ready knotes and has ${count}`);
+	kassert(count === kq.count, "a kqueue counts its ready knotes");
 	kassert((kq.state & KQ_DYING) === 0 || count === 0, "a closed kqueue has no ready knotes");
+}
+
+function broken(kn: Knote, how: string): never {
+	return unreachable(`a knote on the ready list ${how}: ${formatKnote(kn)}`);
 }

@@ -1,0 +1,73 @@
+// A small machine in virtual time for tests, which proves its invariants at every step.
+import type { Kevent } from "../src/index.ts";
+import { Kernel, type KernelOptions, type Process, type Thread } from "../src/index.ts";
+import { kqueueDoCheck } from "../src/kqueue.ts";
+import { VirtualHost } from "../src/testing.ts";
+
+/** A kernel with diagnostics on, one process, and its thread. */
+export interface Machine {
+	readonly host: VirtualHost;
+	readonly kernel: Kernel;
+	readonly process: Process;
+	readonly thread: Thread;
+}
+
+/** Makes a machine. */
+export function machine(options: KernelOptions = {}): Machine {
+	const host = new VirtualHost();
+	const kernel = new Kernel({ host, diagnostics: true, ...options });
+	const process = kernel.spawn();
+	return { host, kernel, process, thread: process.main };
+}
+
+/** An event as a list of its six fields, to compare whole results. */
+export type Fields = [
+	ident: number,
+	filter: number,
+	flags: number,
+	fflags: number,
+	data: number,
+	udata: unknown,
+];
+
+/** The first `n` events as lists of fields. */
+export function fields(events: readonly Kevent[], n: number): Fields[] {
+	return events
+		.slice(0, n)
+		.map(({ ident, filter, flags, fflags, data, udata }) => [
+			ident,
+			filter,
+			flags,
+			fflags,
+			data,
+			udata,
+		]);
+}
+
+/** Proves every kqueue of the machine, and that no callback left one busy. */
+export function checkMachine({ kernel }: Machine): void {
+	for (const process of kernel.processes.values()) {
+		for (let kq = process.fdp.firstKqueue; kq !== null; kq = kq.next) {
+			kqueueDoCheck(kq);
+			if (kq.busy !== 0) throw new Error(`kqueue ${kq.id} is busy after the call`);
+		}
+	}
+}
+
+/** What a call throws or rejects with: an error's code, or the thing itself. */
+export function codeOf(call: () => unknown): unknown {
+	try {
+		call();
+	} catch (error) {
+		return (error as { code?: string }).code ?? error;
+	}
+	return "no error";
+}
+
+/** The same for a promise. */
+export function rejection(promise: Promise<unknown>): Promise<unknown> {
+	return promise.then(
+		() => "no error",
+		(error) => (error as { code?: string }).code ?? error,
+	);
+}
