@@ -70,6 +70,16 @@ export function copyKevent(from: Kevent, to: Kevent): void {
 	to.udata = from.udata;
 }
 
+/** Empties all six fields. */
+export function clearKevent(kev: Kevent): void {
+	kev.ident = 0;
+	kev.filter = 0;
+	kev.flags = 0;
+	kev.fflags = 0;
+	kev.data = 0;
+	kev.udata = null;
+}
+
 /**
  * Copies a program's change into the engine's own memory, so that later writes by the program
  * cannot be seen. Gives EINVAL for a field that would not fit into the struct, EFAULT for

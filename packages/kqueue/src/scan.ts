@@ -14,7 +14,7 @@ import {
 } from "./constants.ts";
 import { errno } from "./errno.ts";
 import { deadFiltops } from "./filters/dead.ts";
-import type { Kevent } from "./kevent.ts";
+import { clearKevent, type Kevent } from "./kevent.ts";
 import { type Knote, newMarker, tailqInsertAfter, tailqRemove } from "./knote.ts";
 import {
 	filterProcess,
@@ -191,6 +191,8 @@ function take(kn: Knote, kq: Kqueue, out: Kevent, thread: Thread): boolean {
 			return false;
 		}
 	}
+	// A filter that does not fill it must not give away an earlier event.
+	clearKevent(out);
 	if (!filterProcess(kn, out)) {
 		if ((kn.status & KN_QUEUED) === 0) kn.status &= ~KN_ACTIVE;
 		knoteRelease(kn);
