@@ -21,7 +21,6 @@ import {
 	EVFILT_VNODE,
 	EVFILT_WRITE,
 	errno,
-	eventList,
 	fstat,
 	Kevent,
 	type KeventChange,
@@ -194,9 +193,9 @@ const aFile = fc.integer({ min: QUEUES, max: MAX_FD });
 const aSide = fc.constantFrom<SideName>("read", "write");
 const aRoom = fc.constantFrom(0, 1, 2, 3, 7, 8, 9, 16, 20);
 const anAmount = fc.integer({ min: -2, max: 4 });
-const fflagsArbitrary = fc.constantFrom(0, 0, NOTE_LOWAT, NOTE_LOWAT | NOTE_EOF, 0xffffffff, -1);
+const someFflags = fc.constantFrom(0, 0, NOTE_LOWAT, NOTE_LOWAT | NOTE_EOF, 0xffffffff, -1);
 
-const sticky = fc
+const anyFlags = fc
 	.subarray([
 		EV_ONESHOT,
 		EV_CLEAR,
@@ -208,17 +207,17 @@ const sticky = fc
 		0x100,
 	])
 	.map((flags) => flags.reduce((all, flag) => all | flag, 0));
-const one = fc.constantFrom(0, 0, EV_CLEAR, EV_ONESHOT, EV_DISPATCH, EV_DISABLE);
-const flagsArbitrary = fc.oneof(
-	{ weight: 6, arbitrary: one.map((flag) => EV_ADD | flag) },
-	{ weight: 3, arbitrary: sticky.map((flags) => EV_ADD | flags) },
+const oneFlag = fc.constantFrom(0, 0, EV_CLEAR, EV_ONESHOT, EV_DISPATCH, EV_DISABLE);
+const someFlags = fc.oneof(
+	{ weight: 6, arbitrary: oneFlag.map((flag) => EV_ADD | flag) },
+	{ weight: 3, arbitrary: anyFlags.map((flags) => EV_ADD | flags) },
 	{ weight: 3, arbitrary: fc.constantFrom(EV_DELETE, EV_DISABLE, EV_ENABLE, 0) },
-	{ weight: 1, arbitrary: sticky },
-	{ weight: 1, arbitrary: sticky.map((flags) => EV_ADD | EV_EOF | EV_ERROR | flags) },
+	{ weight: 1, arbitrary: anyFlags },
+	{ weight: 1, arbitrary: anyFlags.map((flags) => EV_ADD | EV_EOF | EV_ERROR | flags) },
 	{ weight: 1, arbitrary: fc.nat(0xffff) },
 );
 
-const changeArbitrary: fc.Arbitrary<KeventChange> = fc.record(
+const aChange: fc.Arbitrary<KeventChange> = fc.record(
 	{
 		ident: fc.oneof(
 			{ weight: 20, arbitrary: aFile },
@@ -231,8 +230,8 @@ const changeArbitrary: fc.Arbitrary<KeventChange> = fc.record(
 				arbitrary: fc.constantFrom(EVFILT_AIO, EVFILT_VNODE, EVFILT_DEVICE, -10, 0, 1, 15, -32768),
 			},
 		),
-		flags: flagsArbitrary,
-		fflags: fflagsArbitrary,
+		flags: someFlags,
+		fflags: someFflags,
 		data: anAmount,
 		udata: fc.constantFrom<unknown>(1, "two", null),
 	},
@@ -240,11 +239,11 @@ const changeArbitrary: fc.Arbitrary<KeventChange> = fc.record(
 );
 
 const someChanges = fc.oneof(
-	{ weight: 4, arbitrary: fc.array(changeArbitrary, { minLength: 1, maxLength: 3 }) },
-	{ weight: 1, arbitrary: fc.array(changeArbitrary, { minLength: 6, maxLength: 18 }) },
+	{ weight: 4, arbitrary: fc.array(aChange, { minLength: 1, maxLength: 3 }) },
+	{ weight: 1, arbitrary: fc.array(aChange, { minLength: 6, maxLength: 18 }) },
 );
 
-const sideArbitrary: fc.Arbitrary<Partial<ModelSide>> = fc.record(
+const aSideChange: fc.Arbitrary<Partial<ModelSide>> = fc.record(
 	{
 		data: anAmount,
 		eof: fc.boolean(),
@@ -253,7 +252,7 @@ const sideArbitrary: fc.Arbitrary<Partial<ModelSide>> = fc.record(
 	{ requiredKeys: [] },
 );
 
-const commandArbitrary: fc.Arbitrary<Command> = fc.oneof(
+const aCommand: fc.Arbitrary<Command> = fc.oneof(
 	{
 		weight: 8,
 		arbitrary: fc.record({
@@ -274,7 +273,7 @@ const commandArbitrary: fc.Arbitrary<Command> = fc.oneof(
 			do: fc.constant("set" as const),
 			fd: aFile,
 			side: aSide,
-			change: sideArbitrary,
+			change: aSideChange,
 			quietly: fc.boolean(),
 		}),
 	},
@@ -296,31 +295,36 @@ const commandArbitrary: fc.Arbitrary<Command> = fc.oneof(
 function perform(pair: Pair, command: Command): void {
 	switch (command.do) {
 		case "kevent":
-			return pair.kevent(command.kq, command.changes, command.room, command.inPlace);
+			pair.kevent(command.kq, command.changes, command.room, command.inPlace);
+			break;
 		case "scan":
-			return pair.kevent(command.kq, [], command.room);
+			pair.kevent(command.kq, [], command.room);
+			break;
 		case "set":
-			return pair.set(command.fd, command.side, command.change, command.quietly);
+			pair.set(command.fd, command.side, command.change, command.quietly);
+			break;
 		case "deny":
-			return pair.deny(command.fd, command.side, command.error);
+			pair.deny(command.fd, command.side, command.error);
+			break;
 		case "open":
 			if (pair.world.table.size <= MAX_FD) pair.open();
-			return;
+			break;
 		case "dup":
 			if (pair.world.table.size <= MAX_FD) pair.dup(command.fd);
-			return;
+			break;
 		case "close":
-			return pair.close(command.fd);
+			pair.close(command.fd);
+			break;
 		case "renew":
 			pair.close(command.kq);
 			same(pair.kqueue(), command.kq, "the number that was free");
-			return;
+			break;
 	}
 }
 
 test("random commands come out of the engine as out of the model", () => {
 	fc.assert(
-		fc.property(fc.array(commandArbitrary, { size: "+1", maxLength: 60 }), (commands) => {
+		fc.property(fc.array(aCommand, { size: "+1", maxLength: 60 }), (commands) => {
 			const pair = new Pair();
 			for (let i = 0; i < QUEUES; i++) pair.kqueue();
 			for (let i = 0; i < FILES; i++) pair.open();
