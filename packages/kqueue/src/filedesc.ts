@@ -29,7 +29,6 @@ export class FileTable {
 
 	/**
 	 * The file behind a number, null if there is none or it is no number of a descriptor.
-	 * @kern fd_getfile
 	 */
 	get(fd: number): File | null {
 		return fd >= 0 && fd < this.files.length ? (this.files[fd] ?? null) : null;

@@ -16,7 +16,10 @@ export class Klist {
 	/** During a notification: whose turn is next. */
 	private cursor: Knote | null = null;
 
-	/** Whether nobody watches. */
+	/**
+	 * Whether nobody watches.
+	 * @kern klist_free
+	 */
 	get empty(): boolean {
 		return this.first === null;
 	}

@@ -69,30 +69,40 @@ function watchedKqueue(kn: Knote): Kqueue {
 	return (kn.fp as KqueueFile).kq;
 }
 
-/** @kern filt_kqueue_common */
-function kqreadCommon(kn: Knote): boolean {
+/** @kern filt_kqdetach */
+function kqreadDetach(kn: Knote): void {
+	watchedKqueue(kn).klist.remove(kn);
+}
+
+/**
+ * @kern filt_kqueue
+ * @kern filt_kqueue_common
+ */
+function kqreadEvent(kn: Knote): boolean {
 	kn.data = watchedKqueue(kn).count;
 	return kn.data > 0;
+}
+
+/** @kern filt_kqueuemodify */
+function kqreadModify(kev: Kevent, kn: Knote): boolean {
+	knoteAssign(kev, kn);
+	return kqreadEvent(kn);
+}
+
+/** @kern filt_kqueueprocess */
+function kqreadProcess(kn: Knote, out: Kevent | null): boolean {
+	const active = (out !== null && (kn.flags & EV_ONESHOT) !== 0) || kqreadEvent(kn);
+	if (active) knoteSubmit(kn, out);
+	return active;
 }
 
 /** A kqueue is readable while knotes are queued on it. */
 const kqreadFiltops: Filterops = filterops({
 	name: "kqread",
-	/** @kern filt_kqdetach */
-	detach: (kn) => watchedKqueue(kn).klist.remove(kn),
-	/** @kern filt_kqueue */
-	event: kqreadCommon,
-	/** @kern filt_kqueuemodify */
-	modify: (kev, kn) => {
-		knoteAssign(kev, kn);
-		return kqreadCommon(kn);
-	},
-	/** @kern filt_kqueueprocess */
-	process: (kn: Knote, out: Kevent | null) => {
-		const active = (out !== null && (kn.flags & EV_ONESHOT) !== 0) || kqreadCommon(kn);
-		if (active) knoteSubmit(kn, out);
-		return active;
-	},
+	detach: kqreadDetach,
+	event: kqreadEvent,
+	modify: kqreadModify,
+	process: kqreadProcess,
 });
 
 /**

@@ -152,7 +152,10 @@ function unslept(thread: Thread, result: number): Promise<number> {
 	return new Promise((resolve) => kernel.host.yield(() => resolve(result)));
 }
 
-/** Puts the thread to sleep on its call's channel. */
+/**
+ * Puts the thread to sleep on its call's channel.
+ * @kern kqueue_sleep
+ */
 function sleep(thread: Thread, call: BlockingCall): void {
 	const { kernel } = thread;
 	const channel = call.channel;

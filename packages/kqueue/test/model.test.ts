@@ -104,10 +104,8 @@ class Pair {
 		same(code === "no error" ? result : code, expected.result, "kevent's result");
 		const written = expected.events.length;
 		sameRows(fields(events, written), expected.events, "kevent's entries");
-		const rest: Fields[] = events.slice(written).map((_, i) => {
-			const change = copies[written + i];
-			return inPlace && change !== undefined ? rowOf(toKevent(changes[written + i])) : UNTOUCHED;
-		});
+		const before = inPlace ? changes.map((change) => rowOf(toKevent(change))) : [];
+		const rest = events.slice(written).map((_, i) => before[written + i] ?? UNTOUCHED);
 		sameRows(fields(events.slice(written), events.length), rest, "the rest of the event list");
 	}
 
@@ -132,8 +130,7 @@ class Pair {
 	}
 }
 
-function toKevent(change: KeventChange | undefined): Kevent {
-	const { ident = 0, filter = 0, flags = 0, fflags, data, udata } = change ?? {};
+function toKevent({ ident, filter, flags, fflags, data, udata }: KeventChange): Kevent {
 	return new Kevent(ident, filter, flags, fflags, data, udata);
 }
 

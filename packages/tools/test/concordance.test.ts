@@ -1,0 +1,63 @@
+// The tags in the sources, and the list of functions they must cover.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { ranByScenario, ranKey } from "../concordance/exercise.ts";
+import { LISTING, WITHOUT } from "../concordance/listing.ts";
+import { findTags, tagsOf } from "../concordance/tags.ts";
+
+test("tags are found on functions, methods and getters, several on one", () => {
+	const text = `/** @kern a */
+function one() {}
+
+/**
+ * Words.
+ * @kern b
+ * @kern c
+ */
+export function two(x: number): void {}
+
+export class Thing {
+	/** Not tagged. */
+	field = 1;
+
+	/** @kern d */
+	override method(): void {}
+
+	/** @kern e */
+	get empty(): boolean {}
+}
+`;
+	assert.equal(
+		tagsOf(text, "x.ts").map(({ kern, name, bare }) => [kern, name, bare]),
+		[
+			["a", "one", "one"],
+			["b", "two", "two"],
+			["c", "two", "two"],
+			["d", "Thing.method", "method"],
+			["e", "Thing.empty", "empty"],
+		],
+	);
+});
+
+test("a tag before nothing is refused", () => {
+	assert.throws(() => tagsOf("/** @kern a */\n", "x.ts"), "stands before nothing");
+});
+
+test("every function of the listing is either ported or excused", () => {
+	const ported = new Set(findTags().map(({ kern }) => kern));
+	assert.equal(
+		LISTING.filter((name) => ported.has(name) === (WITHOUT[name] !== undefined)),
+		[],
+	);
+	assert.is(LISTING.length, 87);
+});
+
+test("what runs in a scenario is seen to run, and what does not is not", async () => {
+	const ran = await ranByScenario();
+	assert.is(ran.size, 33);
+	const timer = ranKey("packages/kqueue/src/filters/timer.ts", "timerExpire");
+	assert.is(ran.get("timers")?.has(timer), true);
+	assert.is(ran.get("poll-basics")?.has(timer), false);
+});
+
+test.run();
