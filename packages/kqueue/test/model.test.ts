@@ -5,6 +5,7 @@ import * as assert from "uvu/assert";
 import {
 	close,
 	dup,
+	dup2,
 	EV_ADD,
 	EV_CLEAR,
 	EV_DELETE,
@@ -65,11 +66,13 @@ class Pair {
 	}
 
 	dup(fd: number): void {
-		let got: unknown = 0;
-		const code = codeOf(() => {
-			got = dup(this.machine.thread, fd);
-		});
-		same(code === "no error" ? got : code, this.world.dup(fd) ?? "EBADF", "dup");
+		const got = resultOf(() => dup(this.machine.thread, fd));
+		same(got, this.world.dup(fd) ?? "EBADF", "dup");
+	}
+
+	dup2(fd: number, to: number): void {
+		const got = resultOf(() => dup2(this.machine.thread, fd, to));
+		same(got, this.world.dup2(fd, to) ?? "EBADF", "dup2");
 	}
 
 	close(fd: number): void {
@@ -97,11 +100,9 @@ class Pair {
 		const expected = this.world.kevent(kq, changes, inPlace ? changes.length : room);
 		const copies = changes.map(toKevent);
 		const events = inPlace ? copies : Array.from({ length: room }, () => new Kevent(...UNTOUCHED));
-		let result: unknown = 0;
-		const code = codeOf(() => {
-			result = keventNow(this.machine.thread, kq, inPlace ? copies : changes, events);
-		});
-		same(code === "no error" ? result : code, expected.result, "kevent's result");
+		const given = inPlace ? copies : changes;
+		const result = resultOf(() => keventNow(this.machine.thread, kq, given, events));
+		same(result, expected.result, "kevent's result");
 		const written = expected.events.length;
 		sameRows(fields(events, written), expected.events, "kevent's entries");
 		const before = inPlace ? changes.map((change) => rowOf(toKevent(change))) : [];
@@ -128,6 +129,15 @@ class Pair {
 	private file(fd: number): SyntheticFile {
 		return this.machine.process.fdp.get(fd) as SyntheticFile;
 	}
+}
+
+/** What a call gives, or the code of what it throws. */
+function resultOf(call: () => number): unknown {
+	let result = 0;
+	const code = codeOf(() => {
+		result = call();
+	});
+	return code === "no error" ? result : code;
 }
 
 function toKevent({ ident, filter, flags, fflags, data, udata }: KeventChange): Kevent {
@@ -177,6 +187,7 @@ type Command =
 	| { do: "deny"; fd: number; side: SideName; error: number }
 	| { do: "open" }
 	| { do: "dup"; fd: number }
+	| { do: "dup2"; fd: number; to: number }
 	| { do: "close"; fd: number }
 	| { do: "renew"; kq: number };
 
@@ -285,6 +296,7 @@ const aCommand: fc.Arbitrary<Command> = fc.oneof(
 	},
 	{ weight: 2, arbitrary: fc.constant({ do: "open" as const }) },
 	{ weight: 1, arbitrary: fc.record({ do: fc.constant("dup" as const), fd: aFile }) },
+	{ weight: 1, arbitrary: fc.record({ do: fc.constant("dup2" as const), fd: aFile, to: aFile }) },
 	{ weight: 2, arbitrary: fc.record({ do: fc.constant("close" as const), fd: aFile }) },
 	{ weight: 1, arbitrary: fc.record({ do: fc.constant("renew" as const), kq: aQueue }) },
 );
@@ -308,6 +320,9 @@ function perform(pair: Pair, command: Command): void {
 			break;
 		case "dup":
 			if (pair.world.table.size <= MAX_FD) pair.dup(command.fd);
+			break;
+		case "dup2":
+			pair.dup2(command.fd, command.to);
 			break;
 		case "close":
 			pair.close(command.fd);

@@ -106,6 +106,16 @@ export class ModelWorld {
 		return object === undefined ? null : this.open(object);
 	}
 
+	/** Makes `to` another number for what is behind `fd`; what was there before is closed. */
+	dup2(fd: number, to: number): number | null {
+		const object = this.table.get(fd);
+		if (object === undefined) return null;
+		if (fd === to) return to;
+		this.close(to);
+		this.table.set(to, object);
+		return to;
+	}
+
 	/** Closes a number: knotes on it vanish, and so does a queue with all of its knotes. */
 	close(fd: number): boolean {
 		const object = this.table.get(fd);

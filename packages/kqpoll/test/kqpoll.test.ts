@@ -1,0 +1,275 @@
+// The private kqueue of a thread: made at the first call, kept between calls, purged, given up.
+import {
+	close,
+	dup,
+	dup2,
+	EVFILT_READ,
+	errno,
+	Kernel,
+	openFile,
+	SyntheticFile,
+	type Thread,
+	threadExit,
+} from "@kqpoll/kqueue";
+import {
+	File,
+	type Knote,
+	type Kqueue,
+	kqueueDoCheck,
+	SERIAL_MAX,
+	seltrueKqfilter,
+} from "@kqpoll/kqueue/kernel";
+import { VirtualHost } from "@kqpoll/kqueue/testing";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import {
+	FdSet,
+	POLLIN,
+	POLLNVAL,
+	POLLOUT,
+	poll,
+	pollNow,
+	select,
+	selectNow,
+} from "../src/index.ts";
+
+interface World {
+	readonly host: VirtualHost;
+	readonly kernel: Kernel;
+	readonly thread: Thread;
+	readonly files: readonly SyntheticFile[];
+	readonly fds: readonly number[];
+}
+
+function world(n: number, maxfiles = 1024): World {
+	const host = new VirtualHost();
+	const kernel = new Kernel({ host, maxfiles, diagnostics: true });
+	const thread = kernel.spawn().main;
+	const files = Array.from({ length: n }, () => new SyntheticFile());
+	return { host, kernel, thread, files, fds: files.map((file) => openFile(thread, file)) };
+}
+
+function pollin(fds: readonly number[]) {
+	return fds.map((fd) => ({ fd, events: POLLIN, revents: -1 }));
+}
+
+function knotes(thread: Thread): number {
+	return thread.kq?.nknotes ?? 0;
+}
+
+test("a thread gets its kqueue at its first call, with a serial of the host's choice", () => {
+	const { thread, fds } = world(1);
+	assert.is(thread.kq, null);
+	assert.is(pollNow(thread, pollin(fds)), 0);
+	assert.is((thread.kq as Kqueue | null)?.nknotes, 1);
+	assert.is(thread.kqserial, (new VirtualHost().random() & SERIAL_MAX) + 1);
+	const other = thread.process.spawnThread();
+	selectNow(other, 0, null, null, null);
+	assert.ok(other.kq !== null && other.kq !== thread.kq);
+});
+
+test("the next call over the same descriptors makes no new knotes", () => {
+	const { thread, files, fds } = world(50);
+	const list = pollin(fds);
+	for (let i = 0; i < 10; i++) {
+		files[i]?.set("read", { data: 1 });
+		assert.is(pollNow(thread, list), i + 1);
+		assert.is(knotes(thread), 50);
+	}
+});
+
+test("knotes that a call did not ask for again are dropped when a scan meets them", () => {
+	const { thread, files, fds } = world(3);
+	for (const file of files) file.set("read", { data: 1 });
+	assert.is(pollNow(thread, pollin(fds)), 3);
+	assert.is(pollNow(thread, pollin([fds[2] as number])), 1);
+	assert.is(knotes(thread), 1);
+	const readfds = new FdSet([fds[1] as number]);
+	assert.is(selectNow(thread, 20, readfds, null, null), 1);
+	assert.equal([...readfds], [fds[1]]);
+	assert.is(knotes(thread), 1);
+});
+
+test("poll and select do not share knotes", () => {
+	const { thread, fds } = world(1);
+	selectNow(thread, 20, new FdSet(fds), null, null);
+	pollNow(thread, pollin(fds));
+	assert.is(knotes(thread), 2);
+});
+
+test("ever new entries do not pile up without end", () => {
+	const { thread, fds } = world(16);
+	let most = 0;
+	for (let shift = 0; shift < 400; shift++) {
+		const list = Array.from({ length: 40 }, (_, i) => fds[(i * 7 + shift) % 16] as number);
+		pollNow(thread, pollin(list));
+		most = Math.max(most, knotes(thread));
+	}
+	// More than four times the size of the list of descriptors, 256, is purged.
+	assert.ok(most > 256 && most <= 4 * 256, String(most));
+});
+
+test("at the end of the serials the kqueue is purged and counting begins again", () => {
+	const { thread, files, fds } = world(2);
+	files[0]?.set("read", { data: 1 });
+	pollNow(thread, pollin(fds));
+	thread.kqserial = SERIAL_MAX - 3;
+	assert.is(pollNow(thread, pollin(fds)), 1);
+	assert.is(thread.kqserial, SERIAL_MAX - 1);
+	assert.is(pollNow(thread, pollin([fds[1] as number])), 0);
+	assert.is(thread.kqserial, SERIAL_MAX);
+	// The scan met the knote of the first descriptor, which was ready, and dropped it.
+	assert.is(knotes(thread), 2);
+	const list = pollin(fds);
+	assert.is(pollNow(thread, list), 1);
+	assert.is(thread.kqserial, 2);
+	assert.is(knotes(thread), 2);
+	assert.equal(
+		list.map(({ revents }) => revents),
+		[POLLIN, 0],
+	);
+});
+
+test("the kqueue goes with its thread, and lets go of the files", () => {
+	const { thread, kernel, files, fds } = world(2);
+	const other = thread.process.spawnThread();
+	pollNow(other, pollin(fds));
+	assert.is(files[0]?.refs, 2);
+	threadExit(other);
+	assert.equal([other.kq, files[0]?.refs, thread.process.fdp.firstKqueue], [null, 1, null]);
+	assert.is(kernel.sleepers, 0);
+});
+
+test("a descriptor closed under a poll, and restored before it looks, is noticed the next time", async () => {
+	// The scenario of OpenBSD's poll_close.
+	const { thread, host, files, fds } = world(1);
+	const fd = fds[0] as number;
+	const poller = thread.process.spawnThread();
+	files[0]?.set("read", { data: 1 });
+	const list = pollin([fd]);
+	assert.is(await poll(poller, list, -1), 1);
+	files[0]?.set("read", { data: 0 });
+	const copy = dup(thread, fd);
+	close(thread, fd);
+	dup2(thread, copy, fd);
+	const call = poll(poller, list, -1);
+	host.settle();
+	assert.is(poller.state, "asleep");
+	close(thread, fd);
+	host.settle();
+	assert.is(await call, 1);
+	assert.equal(list, [{ fd, events: POLLIN, revents: POLLNVAL }]);
+});
+
+test("a descriptor closed under a select fails the call", async () => {
+	const { thread, host, fds } = world(1);
+	const selecter = thread.process.spawnThread();
+	const readfds = new FdSet(fds);
+	const call = select(selecter, 20, readfds, null, null, null).catch((error) => error.code);
+	close(thread, fds[0] as number);
+	host.settle();
+	assert.is(await call, "EBADF");
+	assert.equal([...readfds], fds);
+});
+
+test("a poll that watches nothing sleeps for its time", async () => {
+	const { thread, host } = world(0);
+	for (const list of [[], pollin([-1]), [{ fd: 99, events: 0x100, revents: 5 }]]) {
+		const call = poll(thread, list, 7);
+		host.advance(6.9);
+		assert.is(thread.state, "asleep");
+		host.advance(0.1);
+		assert.is(await call, 0);
+		assert.ok(list.every(({ revents }) => revents === 0));
+	}
+});
+
+test("the array may be changed while its poll sleeps: the call has its own copy", async () => {
+	const { thread, host, files, fds } = world(2);
+	const list = pollin(fds);
+	const second = list[1];
+	const call = poll(thread, list, -1);
+	list.length = 1;
+	files[1]?.set("read", { data: 1 });
+	host.settle();
+	assert.is(await call, 1);
+	assert.equal(list, [{ fd: fds[0], events: POLLIN, revents: 0 }]);
+	assert.is(second?.revents, -1);
+});
+
+test("a thread asleep in poll cannot poll again, and another thread can", async () => {
+	const { thread, host, files, fds } = world(1);
+	const list = pollin(fds);
+	const call = poll(thread, list, -1);
+	assert.is(await poll(thread, list, 0).catch((error) => error.code), "EBUSY");
+	assert.throws(() => pollNow(thread, list), /EBUSY.*asleep in poll or select/);
+	assert.is(pollNow(thread.process.spawnThread(), pollin(fds)), 0);
+	files[0]?.set("read", { data: 1 });
+	host.settle();
+	assert.is(await call, 1);
+});
+
+test("a filter that polls on the thread that asks it is refused, on another it is not", () => {
+	const { thread, fds } = world(1);
+	const other = thread.process.spawnThread();
+	const refused: unknown[] = [];
+	class Nested extends File {
+		constructor() {
+			super("socket");
+		}
+		override kqfilter(kn: Knote): number {
+			try {
+				pollNow(thread, pollin(fds));
+			} catch (error) {
+				refused.push((error as { errno: number }).errno);
+			}
+			assert.is(pollNow(other, pollin(fds)), 0);
+			return kn.filter === EVFILT_READ ? seltrueKqfilter(kn) : errno.EINVAL;
+		}
+	}
+	const fd = openFile(thread, new Nested());
+	assert.is(pollNow(thread, [{ fd, events: POLLIN | POLLOUT, revents: 0 }]), 1);
+	assert.equal(refused, [errno.EDEADLK, errno.EDEADLK]);
+	assert.is(thread.polling, false);
+});
+
+test("a filter that throws lets the poll fail, and the next one work", () => {
+	const { thread, fds, files } = world(1);
+	const thrown = new Error("from kqfilter");
+	let healthy = false;
+	class Moody extends File {
+		constructor() {
+			super("socket");
+		}
+		override kqfilter(kn: Knote): number {
+			if (!healthy) throw thrown;
+			return seltrueKqfilter(kn);
+		}
+	}
+	files[0]?.set("read", { data: 1 });
+	const list = pollin([fds[0] as number, openFile(thread, new Moody())]);
+	assert.throws(
+		() => pollNow(thread, list),
+		(error: unknown) => error === thrown,
+	);
+	assert.equal(
+		list.map(({ revents }) => revents),
+		[-1, -1],
+	);
+	healthy = true;
+	assert.is(pollNow(thread, list), 2);
+	kqueueDoCheck(thread.kq as Kqueue);
+});
+
+test("ten thousand descriptors are polled and selected", () => {
+	const { thread, files, fds } = world(10_000, 20_000);
+	const list = pollin(fds);
+	files[9_999]?.set("read", { data: 1 });
+	assert.is(pollNow(thread, list), 1);
+	assert.is(list[9_999]?.revents, POLLIN);
+	const readfds = new FdSet(fds);
+	assert.is(selectNow(thread, 10_000, readfds, null, null), 1);
+	assert.equal([...readfds], [9_999]);
+});
+
+test.run();
