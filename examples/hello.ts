@@ -11,4 +11,8 @@ const fds = [{ fd, events: POLLIN, revents: 0 }];
 const ready = await poll(main, fds, 1000); // 1, and revents is POLLIN
 const buffer = new Uint8Array(64);
 const length = readNow(main, fd, buffer);
-console.log(ready, fds[0]?.revents === POLLIN, new TextDecoder().decode(buffer.subarray(0, length)));
+console.log(
+	ready,
+	fds[0]?.revents === POLLIN,
+	new TextDecoder().decode(buffer.subarray(0, length)),
+);

@@ -15,9 +15,9 @@ export const POLLNVAL = 0x0020;
 /** As POLLIN. */
 export const POLLRDNORM = 0x0040;
 /** As POLLRDNORM. */
-export const POLLNORM: number = POLLRDNORM;
+export const POLLNORM = 0x0040;
 /** As POLLOUT. */
-export const POLLWRNORM: number = POLLOUT;
+export const POLLWRNORM = 0x0004;
 /** As POLLPRI. */
 export const POLLRDBAND = 0x0080;
 /** Accepted, without effect. */

@@ -60,8 +60,8 @@ export abstract class KqpollCall extends BlockingCall {
 	/** Turns an event into its part of the result: gives 0, or an errno that ends the call. */
 	protected abstract convert(kev: Kevent): number;
 
-	/** Hands the result to the program. */
-	protected abstract copyout(): void;
+	/** Hands the result to the program; gives 0, or the errno of a program that has no room left. */
+	protected abstract copyout(): number;
 
 	/** What an interruption leaves behind. */
 	protected abstract interrupted(): void;
@@ -79,8 +79,8 @@ export abstract class KqpollCall extends BlockingCall {
 		}
 		const error = this.registered === 0 && this.collected === 0 ? this.idle() : this.watch();
 		if (error !== 0) return error;
-		this.copyout();
-		return this.collected;
+		const fault = this.copyout();
+		return fault === 0 ? this.collected : -fault;
 	}
 
 	/** Ends the call, whatever became of it. */

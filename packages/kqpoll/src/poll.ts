@@ -18,12 +18,12 @@ import {
 import {
 	callAsync,
 	callNow,
-	checkAlive,
-	checkAwake,
+	enter,
 	INT_MAX,
 	kassert,
 	kqpollDone,
 	kqpollInit,
+	leave,
 	msToNs,
 	sigsuspendMask,
 	timespecToNs,
@@ -67,13 +67,9 @@ export function poll(
 	timeout: number,
 	options: SleepOptions = {},
 ): Promise<number> {
-	try {
-		if (options.signal?.aborted) throw options.signal.reason;
-		checkAwake(thread, "poll");
-		return callAsync(begin(thread, fds, msToNs(timeout, "poll"), null), options);
-	} catch (error) {
-		return Promise.reject(error);
-	}
+	return callAsync(thread, "poll", options, () =>
+		begin(thread, fds, msToNs(timeout, "poll"), null),
+	);
 }
 
 /**
@@ -87,19 +83,14 @@ export function ppoll(
 	sigmask: Sigset | null = null,
 	options: SleepOptions = {},
 ): Promise<number> {
-	try {
-		if (options.signal?.aborted) throw options.signal.reason;
-		checkAwake(thread, "ppoll");
-		return callAsync(begin(thread, fds, timespecToNs(timeout, "ppoll"), sigmask), options);
-	} catch (error) {
-		return Promise.reject(error);
-	}
+	return callAsync(thread, "ppoll", options, () =>
+		begin(thread, fds, timespecToNs(timeout, "ppoll"), sigmask),
+	);
 }
 
 /** As {@link poll} with a timeout of 0, without a promise: never sleeps, throws. */
 export function pollNow(thread: Thread, fds: readonly Pollfd[]): number {
-	checkAlive(thread, "poll");
-	return callNow(begin(thread, fds, 0, null));
+	return ppollNow(thread, fds, null);
 }
 
 /** As {@link ppoll} with a timeout of zero, without a promise: never sleeps, throws. */
@@ -108,8 +99,12 @@ export function ppollNow(
 	fds: readonly Pollfd[],
 	sigmask: Sigset | null = null,
 ): number {
-	checkAlive(thread, "ppoll");
-	return callNow(begin(thread, fds, 0, sigmask));
+	enter(thread, "poll");
+	try {
+		return callNow(begin(thread, fds, 0, sigmask));
+	} finally {
+		leave(thread);
+	}
 }
 
 function begin(
@@ -119,20 +114,21 @@ function begin(
 	sigmask: Sigset | null,
 ): PollCall {
 	if (!Array.isArray(fds)) throw new SystemError(errno.EFAULT, "poll", "fds is no array");
+	const nfds = fds.length;
 	const { limit } = thread.process.fdp;
-	if (fds.length > limit)
-		throw new SystemError(errno.EINVAL, "poll", `${fds.length} entries, the limit is ${limit}`);
-	kqpollInit(thread, fds.length);
+	if (nfds > limit)
+		throw new SystemError(errno.EINVAL, "poll", `${nfds} entries, the limit is ${limit}`);
+	kqpollInit(thread, nfds);
 	let begun = false;
 	try {
 		const state = pollState<PollCall, unknown>(thread);
 		state.poll ??= new PollCall(thread, "poll");
-		state.poll.begin(fds, timeout);
+		state.poll.begin(fds, nfds, timeout);
 		sigsuspendMask(thread, sigmask);
 		begun = true;
 		return state.poll;
 	} finally {
-		if (!begun) kqpollDone(thread, fds.length);
+		if (!begun) kqpollDone(thread, nfds);
 	}
 }
 
@@ -145,23 +141,26 @@ class PollCall extends KqpollCall {
 	private revents: Int16Array = new Int16Array(16);
 
 	/** Copies the entries in and registers them. */
-	begin(fds: readonly Pollfd[], timeout: number): void {
-		this.prepare(fds.length, timeout);
-		this.copyin(fds);
-		for (let i = 0; i < fds.length; i++) {
+	begin(fds: readonly Pollfd[], nfds: number, timeout: number): void {
+		this.prepare(nfds, timeout);
+		this.makeRoom(nfds);
+		this.copyin(fds, nfds);
+		for (let i = 0; i < nfds; i++) {
 			if ((this.fd[i] as number) >= 0) this.watchEntry(i);
 			if (this.revents[i] !== 0) this.collected++;
 		}
 	}
 
-	private copyin(fds: readonly Pollfd[]): void {
-		if (this.fd.length < fds.length) {
-			const room = 2 ** Math.ceil(Math.log2(fds.length));
-			this.fd = new Int32Array(room);
-			this.events = new Int16Array(room);
-			this.revents = new Int16Array(room);
-		}
-		for (let i = 0; i < fds.length; i++) {
+	private makeRoom(nfds: number): void {
+		if (this.fd.length >= nfds) return;
+		const room = 2 ** Math.ceil(Math.log2(nfds));
+		this.fd = new Int32Array(room);
+		this.events = new Int16Array(room);
+		this.revents = new Int16Array(room);
+	}
+
+	private copyin(fds: readonly Pollfd[], nfds: number): void {
+		for (let i = 0; i < nfds; i++) {
 			const entry = fds[i];
 			if (typeof entry !== "object" || entry === null)
 				throw new SystemError(errno.EFAULT, "poll", `entry ${i} is no pollfd`);
@@ -199,6 +198,8 @@ class PollCall extends KqpollCall {
 		// The read end of a fifo takes no WRITE: its hang-up must show all the same.
 		if (error === errno.EPERM && alone)
 			error = this.register(fd, EVFILT_EXCEPT, __EV_POLL, 0, serial, i + 1);
+		if (error === errno.EDEADLK)
+			throw new SystemError(error, "poll", `called by a filter of descriptor ${fd}`);
 		if (error === 0) this.registered++;
 		else this.revents[i] = (this.revents[i] as number) | refusal(error);
 	}
@@ -216,12 +217,13 @@ class PollCall extends KqpollCall {
 	}
 
 	/** Writes every entry's revents. */
-	protected override copyout(): void {
+	protected override copyout(): number {
 		const { fds, revents } = this;
 		for (let i = 0; i < this.serials; i++) {
 			const entry = fds[i];
-			if (entry !== undefined) entry.revents = revents[i] as number;
+			if (typeof entry === "object" && entry !== null) entry.revents = revents[i] as number;
 		}
+		return 0;
 	}
 
 	/** A poll that slept has collected nothing, and says so. */

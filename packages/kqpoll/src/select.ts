@@ -18,19 +18,17 @@ import {
 import {
 	callAsync,
 	callNow,
-	checkAlive,
-	checkAwake,
+	enter,
 	kassert,
 	kqpollDone,
 	kqpollInit,
+	leave,
 	sigsuspendMask,
 	timespecToNs,
 	timevalToNs,
 } from "@kqpoll/kqueue/kernel";
 import { FdSet, lowestBit } from "./fdset.ts";
 import { KqpollCall, pollState } from "./kqpoll-call.ts";
-
-type Sets = readonly [read: FdSet | null, write: FdSet | null, except: FdSet | null];
 
 /**
  * Waits until one of the descriptors below `nfds` in the sets is ready: to be read, to be
@@ -55,14 +53,10 @@ export function select(
 	timeout: Timeval | null,
 	options: SleepOptions = {},
 ): Promise<number> {
-	try {
-		if (options.signal?.aborted) throw options.signal.reason;
-		checkAwake(thread, "select");
+	return callAsync(thread, "select", options, () => {
 		const ns = timevalToNs(timeout, "select");
-		return callAsync(begin(thread, nfds, [readfds, writefds, exceptfds], ns, null), options);
-	} catch (error) {
-		return Promise.reject(error);
-	}
+		return begin(thread, nfds, readfds, writefds, exceptfds, ns, null);
+	});
 }
 
 /**
@@ -79,14 +73,10 @@ export function pselect(
 	sigmask: Sigset | null = null,
 	options: SleepOptions = {},
 ): Promise<number> {
-	try {
-		if (options.signal?.aborted) throw options.signal.reason;
-		checkAwake(thread, "pselect");
+	return callAsync(thread, "pselect", options, () => {
 		const ns = timespecToNs(timeout, "pselect");
-		return callAsync(begin(thread, nfds, [readfds, writefds, exceptfds], ns, sigmask), options);
-	} catch (error) {
-		return Promise.reject(error);
-	}
+		return begin(thread, nfds, readfds, writefds, exceptfds, ns, sigmask);
+	});
 }
 
 /** As {@link select} with a timeout of zero, without a promise: never sleeps, throws. */
@@ -109,32 +99,35 @@ export function pselectNow(
 	exceptfds: FdSet | null,
 	sigmask: Sigset | null = null,
 ): number {
-	checkAlive(thread, "select");
-	return callNow(begin(thread, nfds, [readfds, writefds, exceptfds], 0, sigmask));
+	enter(thread, "select");
+	try {
+		return callNow(begin(thread, nfds, readfds, writefds, exceptfds, 0, sigmask));
+	} finally {
+		leave(thread);
+	}
 }
 
 function begin(
 	thread: Thread,
 	nfds: number,
-	sets: Sets,
+	readfds: FdSet | null,
+	writefds: FdSet | null,
+	exceptfds: FdSet | null,
 	timeout: number,
 	sigmask: Sigset | null,
 ): SelectCall {
 	if (!Number.isInteger(nfds) || nfds < 0)
 		throw new SystemError(errno.EINVAL, "select", `nfds ${String(nfds)}`);
 	const nd = Math.min(nfds, thread.process.fdp.size);
-	for (const set of sets) {
-		if (set === null || set === undefined) continue;
-		if (!(set instanceof FdSet)) throw new SystemError(errno.EFAULT, "select", "a set is no FdSet");
-		if (set.size < nd)
-			throw new SystemError(errno.EFAULT, "select", `a set has room for ${set.size} of ${nd}`);
-	}
+	checkSet(readfds, nd);
+	checkSet(writefds, nd);
+	checkSet(exceptfds, nd);
 	kqpollInit(thread, nd);
 	let begun = false;
 	try {
 		const state = pollState<unknown, SelectCall>(thread);
 		state.select ??= new SelectCall(thread, "select");
-		state.select.begin(nd, sets, timeout);
+		state.select.begin(nd, readfds, writefds, exceptfds, timeout);
 		sigsuspendMask(thread, sigmask);
 		begun = true;
 		return state.select;
@@ -143,22 +136,38 @@ function begin(
 	}
 }
 
+function checkSet(set: FdSet | null, nd: number): void {
+	if (set === null || set === undefined) return;
+	if (!(set instanceof FdSet)) throw new SystemError(errno.EFAULT, "select", "a set is no FdSet");
+	if (set.size < nd)
+		throw new SystemError(errno.EFAULT, "select", `a set has room for ${set.size} of ${nd}`);
+}
+
 const FILTERS = [EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT] as const;
 const FFLAGS = [0, 0, NOTE_OOB] as const;
-const NO_SETS: Sets = [null, null, null];
 
 /** A select under way. */
 class SelectCall extends KqpollCall {
-	private sets: Sets = NO_SETS;
+	/** The sets of the program: read, write, except. */
+	private readonly sets: (FdSet | null)[] = [null, null, null];
 	/** How many words of each set the call looks at. */
 	private words = 0;
 	/** The answer, word by word: the read set's, the write set's, the except set's. */
 	private answer: Int32Array = new Int32Array(3);
 
 	/** Registers the descriptors of the sets. */
-	begin(nd: number, sets: Sets, timeout: number): void {
+	begin(
+		nd: number,
+		readfds: FdSet | null,
+		writefds: FdSet | null,
+		exceptfds: FdSet | null,
+		timeout: number,
+	): void {
+		const { sets } = this;
 		this.prepare(nd, timeout);
-		this.sets = sets;
+		sets[0] = readfds;
+		sets[1] = writefds;
+		sets[2] = exceptfds;
 		this.words = (nd + 31) >> 5;
 		if (this.answer.length < 3 * this.words) this.answer = new Int32Array(3 * this.words);
 		else this.answer.fill(0);
@@ -213,12 +222,15 @@ class SelectCall extends KqpollCall {
 	}
 
 	/** Writes the answer into the sets, over the words that were looked at. */
-	protected override copyout(): void {
-		const { words, answer } = this;
+	protected override copyout(): number {
+		const { words, answer, sets } = this;
+		for (const set of sets) if (set && set.words.length < words) return errno.EFAULT;
 		for (let which = 0; which < 3; which++) {
-			const set = this.sets[which];
-			if (set instanceof FdSet) set.words.set(answer.subarray(which * words, (which + 1) * words));
+			const to = sets[which]?.words;
+			if (to === undefined) continue;
+			for (let word = 0; word < words; word++) to[word] = answer[which * words + word] as number;
 		}
+		return 0;
 	}
 
 	/** An interrupted select leaves the sets alone. */
@@ -226,7 +238,7 @@ class SelectCall extends KqpollCall {
 
 	/** Ends the select. */
 	override end(): void {
-		this.sets = NO_SETS;
+		this.sets.fill(null);
 		super.end();
 	}
 }

@@ -134,7 +134,7 @@ test("a set holds what was put in and not taken out, and copies are on their own
 				check(other);
 			}
 		}),
-		{ numRuns: 500 },
+		{ numRuns: 500, includeErrorInReport: true },
 	);
 });
 

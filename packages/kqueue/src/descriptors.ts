@@ -1,4 +1,6 @@
 // System calls on descriptors: duplicate, close, control, transfer.
+
+import { syscall } from "./call.ts";
 import {
 	F_DUPFD,
 	F_DUPFD_CLOEXEC,
@@ -19,10 +21,10 @@ import {
 } from "./constants.ts";
 import { errno, SystemError, unwrap } from "./errno.ts";
 import { fdRelease } from "./exit.ts";
-import { type File, fileHold, fileRelease, type Stat } from "./file.ts";
+import { attempt, type Failure, rethrow } from "./failure.ts";
+import { File, fileHold, fileRelease, type Stat } from "./file.ts";
 import { isFdBusy, knoteFdclose } from "./knote-ops.ts";
 import { KqueueFile } from "./kqueue-file.ts";
-import { checkAlive } from "./sleep.ts";
 import type { Thread } from "./thread.ts";
 import { trace } from "./trace.ts";
 
@@ -31,45 +33,64 @@ import { trace } from "./trace.ts";
  * Errors: EMFILE.
  */
 export function openFile(thread: Thread, file: File): number {
-	checkAlive(thread, "open");
-	const { fdp } = thread.process;
-	const fd = unwrap(fdp.findFree(), "open", `the limit is ${fdp.limit}`);
-	fdp.insert(fd, file);
-	return fd;
+	return syscall(thread, "open", () => {
+		if (!(file instanceof File)) throw new SystemError(errno.EFAULT, "open", "that is no File");
+		const { fdp } = thread.process;
+		const fd = unwrap(fdp.findFree(), "open", `the limit is ${fdp.limit}`);
+		fdp.insert(fd, file);
+		return fd;
+	});
 }
 
 /** The file behind a descriptor. EBADF if there is none. */
-export function getFile(thread: Thread, fd: number, syscall: string): File {
-	checkAlive(thread, syscall);
+export function getFile(thread: Thread, fd: number, name: string): File {
 	const file = thread.process.fdp.get(fd);
-	if (file === null) throw new SystemError(errno.EBADF, syscall, `descriptor ${String(fd)}`);
+	if (file === null) throw new SystemError(errno.EBADF, name, `descriptor ${String(fd)}`);
 	return file;
 }
 
 /**
  * Closes a descriptor. Knotes on its number go without a word; polls and selects that wait for
- * it wake up. Errors: EBADF; EDEADLK from a callback that works on one of those knotes.
- * Source: close(2).
+ * it wake up. Errors: EBADF; EDEADLK from a callback that works on one of those knotes, or on one
+ * of the kqueue that is to be closed. Source: close(2).
  */
 export function close(thread: Thread, fd: number): void {
-	const file = getFile(thread, fd, "close");
-	checkBusy(thread, fd, file, "close");
-	fdRelease(thread.process, fd, thread);
+	syscall(thread, "close", () => {
+		getFile(thread, fd, "close");
+		checkBusy(thread, fd, "close");
+		fdRelease(thread.process, fd, thread);
+	});
 }
 
-/** Closes all descriptors from `fd` on. Errors: EBADF if there is none, or a negative number. */
+/** Closes all descriptors from `fd` on. Errors: EBADF if there is none, EDEADLK as for close. */
 export function closefrom(thread: Thread, fd: number): void {
-	checkAlive(thread, "closefrom");
-	const { fdp } = thread.process;
-	const open = Number.isInteger(fd) && fd >= 0 ? [...fdp.open(fd)] : [];
-	if (open.length === 0) throw new SystemError(errno.EBADF, "closefrom", `from ${String(fd)} on`);
-	for (const each of open) checkBusy(thread, each, fdp.get(each), "closefrom");
-	for (const each of open) if (fdp.get(each) !== null) fdRelease(thread.process, each, thread);
+	syscall(thread, "closefrom", () => {
+		const open = isNumber(fd) ? [...thread.process.fdp.open(fd)] : [];
+		if (open.length === 0) throw new SystemError(errno.EBADF, "closefrom", `from ${String(fd)} on`);
+		rethrow(closeAll(thread, open, "closefrom"));
+	});
+}
+
+/** Closes several descriptors, after a look whether it can, and gives the first error. */
+export function closeAll(thread: Thread, fds: readonly number[], name: string): Failure {
+	const { process } = thread;
+	for (const fd of fds) checkBusy(thread, fd, name);
+	let failure: Failure = null;
+	for (const fd of fds) {
+		// A file that goes may have closed others.
+		if (process.fdp.get(fd) !== null)
+			failure = attempt(failure, () => fdRelease(process, fd, thread));
+	}
+	return failure;
+}
+
+function isNumber(fd: number): boolean {
+	return Number.isInteger(fd) && fd >= 0;
 }
 
 /** Another number for the same open file: the lowest free one. Errors: EBADF, EMFILE. */
 export function dup(thread: Thread, fd: number): number {
-	return duplicate(thread, fd, 0, "dup");
+	return syscall(thread, "dup", () => duplicate(thread, fd, 0, "dup"));
 }
 
 /**
@@ -77,38 +98,53 @@ export function dup(thread: Thread, fd: number): number {
  * to the number, so those on `to` go. Errors: EBADF, EDEADLK as for close. Source: dup2(2).
  */
 export function dup2(thread: Thread, fd: number, to: number): number {
-	const file = getFile(thread, fd, "dup2");
-	const { fdp } = thread.process;
-	if (!fdp.isValid(to)) throw new SystemError(errno.EBADF, "dup2", `descriptor ${String(to)}`);
-	if (fd === to) return to;
-	const old = fdp.get(to);
-	checkBusy(thread, to, old, "dup2");
-	fdp.makeRoom(to);
-	fdp.replace(to, file);
-	if (old === null) return to;
-	const { kernel, process } = thread;
-	if (kernel.sink !== null) trace(kernel, { event: "close", pid: process.pid, fd: to });
-	try {
-		knoteFdclose(fdp.firstKqueue, to, thread);
-	} finally {
-		fileRelease(old, thread);
-	}
-	return to;
+	return syscall(thread, "dup2", () => {
+		const file = getFile(thread, fd, "dup2");
+		const { kernel, process } = thread;
+		const { fdp } = process;
+		if (!fdp.isValid(to)) throw new SystemError(errno.EBADF, "dup2", `descriptor ${String(to)}`);
+		if (fd === to) return to;
+		checkBusy(thread, to, "dup2");
+		fdp.makeRoom(to);
+		const old = fdp.replace(to, file);
+		if (old === null) return to;
+		if (kernel.sink !== null) trace(kernel, { event: "close", pid: process.pid, fd: to });
+		try {
+			knoteFdclose(fdp.firstKqueue, to, thread);
+		} finally {
+			fileRelease(old, thread);
+		}
+		return to;
+	});
 }
 
-/** A callback must not close the descriptor whose knote it is asked about. */
-function checkBusy(thread: Thread, fd: number, file: File | null, syscall: string): void {
-	const queueBusy = file instanceof KqueueFile && file.refs === 1 && file.kq.busy !== 0;
-	if (queueBusy || isFdBusy(thread.process.fdp.firstKqueue, fd))
-		throw new SystemError(errno.EDEADLK, syscall, `a filter of descriptor ${fd} is being asked`);
+/** A callback must not close the descriptor, or the kqueue, of the knote it is asked about. */
+function checkBusy(thread: Thread, fd: number, name: string): void {
+	const { fdp } = thread.process;
+	const file = fdp.get(fd);
+	if ((file instanceof KqueueFile && file.kq.busy !== 0) || isFdBusy(fdp.firstKqueue, fd))
+		throw new SystemError(errno.EDEADLK, name, `a filter of descriptor ${fd} is being asked`);
 }
 
-function duplicate(thread: Thread, fd: number, from: number, syscall: string): number {
-	const file = getFile(thread, fd, syscall);
+function duplicate(thread: Thread, fd: number, from: number, name: string): number {
+	const file = getFile(thread, fd, name);
 	const { fdp } = thread.process;
-	const to = unwrap(fdp.findFree(from), syscall, `the limit is ${fdp.limit}`);
+	const to = unwrap(fdp.findFree(from), name, `the limit is ${fdp.limit}`);
 	fdp.insert(to, file);
 	return to;
+}
+
+/** Does something with the file of a descriptor, which stays until it is done. */
+function onFile<T>(thread: Thread, fd: number, name: string, act: (file: File) => T): T {
+	return syscall(thread, name, () => {
+		const file = getFile(thread, fd, name);
+		fileHold(file);
+		try {
+			return act(file);
+		} finally {
+			fileRelease(file, thread);
+		}
+	});
 }
 
 /**
@@ -117,52 +153,55 @@ function duplicate(thread: Thread, fd: number, from: number, syscall: string): n
  * Errors: EBADF, EINVAL, EMFILE. Source: fcntl(2).
  */
 export function fcntl(thread: Thread, fd: number, command: number, argument = 0): number {
-	const file = getFile(thread, fd, "fcntl");
 	const { fdp } = thread.process;
-	switch (command) {
-		case F_DUPFD:
-		case F_DUPFD_CLOEXEC: {
-			if (!fdp.isValid(argument))
-				throw new SystemError(errno.EINVAL, "fcntl", `from ${String(argument)} on`);
-			const to = duplicate(thread, fd, argument, "fcntl");
-			fdp.setCloexec(to, command === F_DUPFD_CLOEXEC);
-			return to;
+	return onFile(thread, fd, "fcntl", (file) => {
+		if (!Number.isSafeInteger(argument))
+			throw new SystemError(errno.EINVAL, "fcntl", `argument ${String(argument)}`);
+		switch (command) {
+			case F_DUPFD:
+			case F_DUPFD_CLOEXEC: {
+				if (!fdp.isValid(argument))
+					throw new SystemError(errno.EINVAL, "fcntl", `from ${String(argument)} on`);
+				const to = duplicate(thread, fd, argument, "fcntl");
+				fdp.setCloexec(to, command === F_DUPFD_CLOEXEC);
+				return to;
+			}
+			case F_GETFD:
+				return fdp.isCloexec(fd) ? FD_CLOEXEC : 0;
+			case F_SETFD:
+				fdp.setCloexec(fd, (argument & FD_CLOEXEC) !== 0);
+				return 0;
+			case F_GETFL:
+				return (file.flags & ~(FREAD | FWRITE)) | accessMode(file);
+			case F_SETFL: {
+				const settable = O_NONBLOCK | O_APPEND | O_ASYNC;
+				file.flags = (file.flags & ~settable) | (argument & settable);
+				unwrap(file.ioctl(thread, FIONBIO, (argument & O_NONBLOCK) !== 0), "fcntl");
+				unwrap(file.ioctl(thread, FIOASYNC, (argument & O_ASYNC) !== 0), "fcntl");
+				return 0;
+			}
+			default:
+				throw new SystemError(errno.EINVAL, "fcntl", `command ${String(command)}`);
 		}
-		case F_GETFD:
-			return fdp.isCloexec(fd) ? FD_CLOEXEC : 0;
-		case F_SETFD:
-			fdp.setCloexec(fd, (argument & FD_CLOEXEC) !== 0);
-			return 0;
-		case F_GETFL:
-			return (file.flags & ~(FREAD | FWRITE)) | accessMode(file);
-		case F_SETFL: {
-			const settable = O_NONBLOCK | O_APPEND | O_ASYNC;
-			file.flags = (file.flags & ~settable) | (argument & settable);
-			const nonblock = (argument & O_NONBLOCK) !== 0;
-			unwrap(file.ioctl(thread, FIONBIO, nonblock), "fcntl");
-			unwrap(file.ioctl(thread, FIOASYNC, (argument & O_ASYNC) !== 0), "fcntl");
-			return 0;
-		}
-		default:
-			throw new SystemError(errno.EINVAL, "fcntl", `command ${String(command)}`);
-	}
+	});
 }
 
 /** O_RDONLY, O_WRONLY or O_RDWR: one less than FREAD and FWRITE. */
 function accessMode(file: File): number {
-	return (file.flags & (FREAD | FWRITE)) - 1;
+	return Math.max(0, (file.flags & (FREAD | FWRITE)) - 1);
 }
 
 /** Controls the object behind a descriptor. Errors: EBADF, ENOTTY. Source: ioctl(2). */
 export function ioctl(thread: Thread, fd: number, command: number, argument?: unknown): number {
-	const file = getFile(thread, fd, "ioctl");
-	if (command === FIOCLEX || command === FIONCLEX) {
-		thread.process.fdp.setCloexec(fd, command === FIOCLEX);
-		return 0;
-	}
-	if (command === FIONBIO) setFlag(file, O_NONBLOCK, Boolean(argument));
-	if (command === FIOASYNC) setFlag(file, O_ASYNC, Boolean(argument));
-	return unwrap(file.ioctl(thread, command, argument), "ioctl");
+	return onFile(thread, fd, "ioctl", (file) => {
+		if (command === FIOCLEX || command === FIONCLEX) {
+			thread.process.fdp.setCloexec(fd, command === FIOCLEX);
+			return 0;
+		}
+		if (command === FIONBIO) setFlag(file, O_NONBLOCK, Boolean(argument));
+		if (command === FIOASYNC) setFlag(file, O_ASYNC, Boolean(argument));
+		return unwrap(file.ioctl(thread, command, argument), "ioctl");
+	});
 }
 
 function setFlag(file: File, flag: number, on: boolean): void {
@@ -171,13 +210,14 @@ function setFlag(file: File, flag: number, on: boolean): void {
 
 /** What the object behind a descriptor says of itself. Errors: EBADF. Source: fstat(2). */
 export function fstat(thread: Thread, fd: number): Stat {
-	return getFile(thread, fd, "fstat").stat();
+	return onFile(thread, fd, "fstat", (file) => file.stat());
 }
 
 /** Moves an open file's offset and gives the new one. Errors: EBADF, EINVAL, ESPIPE. */
 export function lseek(thread: Thread, fd: number, offset: number, whence: number): number {
-	const file = getFile(thread, fd, "lseek");
-	return unwrap(file.seek(thread, offset, whence), "lseek", `descriptor ${fd}`);
+	return onFile(thread, fd, "lseek", (file) =>
+		unwrap(file.seek(thread, offset, whence), "lseek", `descriptor ${fd}`),
+	);
 }
 
 /**
@@ -203,18 +243,13 @@ function transfer(
 	fd: number,
 	buffer: Uint8Array,
 	mode: number,
-	syscall: "read" | "write",
+	name: "read" | "write",
 ): number {
-	const file = getFile(thread, fd, syscall);
-	if ((file.flags & mode) === 0)
-		throw new SystemError(errno.EBADF, syscall, `descriptor ${fd} is not open for that`);
-	if (!(buffer instanceof Uint8Array))
-		throw new SystemError(errno.EFAULT, syscall, "the buffer is no Uint8Array");
-	// A callback may close the descriptor meanwhile.
-	fileHold(file);
-	try {
-		return unwrap(file[syscall](thread, buffer), syscall, `descriptor ${fd}`);
-	} finally {
-		fileRelease(file, thread);
-	}
+	return onFile(thread, fd, name, (file) => {
+		if ((file.flags & mode) === 0)
+			throw new SystemError(errno.EBADF, name, `descriptor ${fd} is not open for that`);
+		if (!(buffer instanceof Uint8Array))
+			throw new SystemError(errno.EFAULT, name, "the buffer is no Uint8Array");
+		return unwrap(file[name](thread, buffer), name, `descriptor ${fd}`);
+	});
 }

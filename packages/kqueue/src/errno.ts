@@ -1,7 +1,68 @@
 // Error numbers as OpenBSD counts them, and the one error that programs see.
 
+/** The name of an error. */
+export type ErrnoName =
+	| "EPERM"
+	| "ENOENT"
+	| "ESRCH"
+	| "EINTR"
+	| "EIO"
+	| "ENXIO"
+	| "E2BIG"
+	| "EBADF"
+	| "ECHILD"
+	| "EDEADLK"
+	| "ENOMEM"
+	| "EACCES"
+	| "EFAULT"
+	| "EBUSY"
+	| "EEXIST"
+	| "EXDEV"
+	| "ENODEV"
+	| "ENOTDIR"
+	| "EISDIR"
+	| "EINVAL"
+	| "ENFILE"
+	| "EMFILE"
+	| "ENOTTY"
+	| "EFBIG"
+	| "ENOSPC"
+	| "ESPIPE"
+	| "EROFS"
+	| "EMLINK"
+	| "EPIPE"
+	| "ERANGE"
+	| "EAGAIN"
+	| "EINPROGRESS"
+	| "EALREADY"
+	| "ENOTSOCK"
+	| "EDESTADDRREQ"
+	| "EMSGSIZE"
+	| "EPROTOTYPE"
+	| "ENOPROTOOPT"
+	| "EPROTONOSUPPORT"
+	| "EOPNOTSUPP"
+	| "EAFNOSUPPORT"
+	| "EADDRINUSE"
+	| "EADDRNOTAVAIL"
+	| "ENETUNREACH"
+	| "ECONNABORTED"
+	| "ECONNRESET"
+	| "ENOBUFS"
+	| "EISCONN"
+	| "ENOTCONN"
+	| "ETIMEDOUT"
+	| "ECONNREFUSED"
+	| "ELOOP"
+	| "ENAMETOOLONG"
+	| "EHOSTUNREACH"
+	| "ENOTEMPTY"
+	| "ENOSYS"
+	| "EOVERFLOW"
+	| "ECANCELED";
+
 /** Error numbers by name, with OpenBSD's values: `errno.EBADF` is 9. */
-export const errno = {
+export const errno: Readonly<Record<ErrnoName, number>> = {
 	EPERM: 1,
 	ENOENT: 2,
 	ESRCH: 3,
@@ -60,10 +121,7 @@ export const errno = {
 	ENOSYS: 78,
 	EOVERFLOW: 87,
 	ECANCELED: 88,
-} as const;
-
-/** The name of an error, such as `"EBADF"`. */
-export type ErrnoName = keyof typeof errno;
+};
 
 const TEXTS: Readonly<Record<ErrnoName, string>> = {
 	EPERM: "operation not permitted",

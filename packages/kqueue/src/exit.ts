@@ -1,51 +1,51 @@
 // The end of threads and processes.
+
+import { abandon } from "./call.ts";
 import { NOTE_EXIT } from "./constants.ts";
-import { errno, SystemError } from "./errno.ts";
+import { attempt, type Failure, rethrow } from "./failure.ts";
 import { fileRelease } from "./file.ts";
 import { knoteFdclose } from "./knote-ops.ts";
 import { kqpollExit } from "./kqpoll.ts";
 import type { Process } from "./process.ts";
 import { psignal } from "./psignal.ts";
 import { SIG_IGN, SIGCHLD } from "./signal.ts";
-import { abandon } from "./sleep.ts";
 import type { Thread } from "./thread.ts";
 import { trace } from "./trace.ts";
 
+/** Whether a callback is at work for a call of the process, or on a knote of its kqueues. */
+export function isBusy(process: Process): boolean {
+	if (process.threads.some((thread) => thread.depth > 0)) return true;
+	for (let kq = process.fdp.firstKqueue; kq !== null; kq = kq.next) if (kq.busy !== 0) return true;
+	return false;
+}
+
 /** Ends one thread: a call that it sleeps in ends with EINTR, its kqpoll goes. */
 export function threadExit1(thread: Thread): void {
-	const { process } = thread;
+	const { threads } = thread.process;
+	threads.splice(threads.indexOf(thread), 1);
 	abandon(thread);
 	kqpollExit(thread);
-	thread.state = "exited";
-	thread.kernel.runqueue.remove(thread);
-	process.threads.splice(process.threads.indexOf(thread), 1);
 }
 
 /**
  * Ends the thread's process, in this order: its threads and their kqpolls, its descriptors
- * ascending, then NOTE_EXIT to who watches, then SIGCHLD to the parent.
+ * ascending, then NOTE_EXIT to who watches, then SIGCHLD to the parent. Nothing of the process
+ * may be busy. Errors of its files are thrown when all is done.
  */
 export function exit1(thread: Thread, status: number, signal: number): void {
 	const { process, kernel } = thread;
-	for (let kq = process.fdp.firstKqueue; kq !== null; kq = kq.next) {
-		if (kq.busy !== 0)
-			throw new SystemError(errno.EDEADLK, "exit", "called by a filter that a call is asking");
-	}
+	let failure: Failure = null;
 	process.exiting = true;
-	for (const each of [...process.threads]) threadExit1(each);
-	let failure: { value: unknown } | null = null;
+	for (const each of [...process.threads]) failure = attempt(failure, () => threadExit1(each));
 	for (const fd of process.fdp.open()) {
-		try {
-			fdRelease(process, fd, thread);
-		} catch (value) {
-			failure ??= { value };
-		}
+		failure = attempt(failure, () => fdRelease(process, fd, thread));
 	}
 	process.status = ((status & 0xff) << 8) | signal;
+	process.zombie = true;
 	if (kernel.sink !== null) trace(kernel, { event: "exit", pid: process.pid });
 	knoteProcessexit(process);
 	orphan(process);
-	if (failure !== null) throw failure.value;
+	rethrow(failure);
 }
 
 /** Empties a slot of the table, tells the knotes of that number, then lets go of the file. */
@@ -69,15 +69,15 @@ function knoteProcessexit(process: Process): void {
 	process.klist.invalidate();
 }
 
-/** Leaves the process to its parent, as a zombie unless nobody wants to know. */
+/** Leaves the process to its parent, unless there is none or it does not want to know. */
 function orphan(process: Process): void {
 	for (const child of process.children) {
 		child.parent = null;
-		if (child.exiting) reap(child);
+		if (child.zombie) reap(child);
 	}
 	const { parent } = process;
 	if (parent === null || parent.exiting || parent.sigacts[SIGCHLD] === SIG_IGN) reap(process);
-	if (parent !== null && !parent.exiting) psignal(parent, SIGCHLD);
+	else psignal(parent, SIGCHLD);
 }
 
 /** Forgets a process that has exited. */

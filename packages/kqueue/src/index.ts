@@ -1,4 +1,6 @@
 // @kqpoll/kqueue for programs: kqueues, descriptors, processes, threads, signals.
+
+export type { AbortSignalLike, SleepOptions } from "./call.ts";
 export {
 	__EV_HUP,
 	__EV_POLL,
@@ -146,13 +148,13 @@ export {
 	type Sigset,
 	sigset,
 } from "./signal.ts";
-export type { AbortSignalLike, SleepOptions } from "./sleep.ts";
+export { interrupt } from "./sleep.ts";
 export {
 	type Readiness,
 	type Side,
 	SyntheticFile,
 	type SyntheticFileOptions,
 } from "./synthetic-file.ts";
-export { interrupt, type Thread, type ThreadState } from "./thread.ts";
+export type { Thread, ThreadState } from "./thread.ts";
 export type { Timespec, Timeval } from "./time.ts";
 export type { TraceEvent, TraceSink, Transition } from "./trace.ts";

@@ -1,6 +1,15 @@
 // @kqpoll/kqueue/kernel for those who write file types, filters and system calls.
 export { kassert, Panic, unreachable } from "./assert.ts";
 export {
+	BlockingCall,
+	callAsync,
+	callNow,
+	enter,
+	leave,
+	syscall,
+	WOULD_SLEEP,
+} from "./call.ts";
+export {
 	EVFILT_MARKER,
 	FREAD,
 	FWRITE,
@@ -44,15 +53,6 @@ export { KqueueFile } from "./kqueue-file.ts";
 export { psignal } from "./psignal.ts";
 export { kqueueRegister } from "./register.ts";
 export { kqueueScan, kqueueScanFinish, kqueueScanSetup, ScanState } from "./scan.ts";
-export {
-	BlockingCall,
-	callAsync,
-	callNow,
-	checkAlive,
-	checkAwake,
-	WaitChannel,
-	WOULD_SLEEP,
-	wakeup,
-} from "./sleep.ts";
+export { WaitChannel, wakeup } from "./sleep.ts";
 export { msToNs, timespecToNs, timevalToNs } from "./time.ts";
 export { Timeout } from "./timeout.ts";

@@ -1,5 +1,15 @@
 // kqueue(2) and kevent(2).
-import { EV_ERROR, EV_RECEIPT, EV_SYSFLAGS, FREAD, FWRITE, KQ_NEVENTS } from "./constants.ts";
+
+import {
+	BlockingCall,
+	callAsync,
+	callNow,
+	enter,
+	leave,
+	type SleepOptions,
+	syscall,
+} from "./call.ts";
+import { EV_ERROR, EV_RECEIPT, EV_SYSFLAGS, KQ_NEVENTS } from "./constants.ts";
 import { errno, SystemError, unwrap } from "./errno.ts";
 import { fileHold, fileRelease } from "./file.ts";
 import { copyinKevent, copyKevent, eventList, Kevent, type KeventChange } from "./kevent.ts";
@@ -7,15 +17,7 @@ import type { Kqueue } from "./kqueue.ts";
 import { KqueueFile, kqueueAlloc } from "./kqueue-file.ts";
 import { kqueueRegister } from "./register.ts";
 import { kqueueScan, kqueueScanFinish, kqueueScanSetup, ScanState } from "./scan.ts";
-import {
-	BlockingCall,
-	callAsync,
-	callNow,
-	checkAlive,
-	checkAwake,
-	type SleepOptions,
-	type WaitChannel,
-} from "./sleep.ts";
+import type { WaitChannel } from "./sleep.ts";
 import type { Thread } from "./thread.ts";
 import { type Timespec, timespecToNs } from "./time.ts";
 
@@ -27,15 +29,14 @@ import { type Timespec, timespecToNs } from "./time.ts";
  * @kern sys_kqueue
  */
 export function kqueue(thread: Thread): number {
-	checkAlive(thread, "kqueue");
-	const { fdp } = thread.process;
-	const fd = unwrap(fdp.findFree(), "kqueue", `the limit is ${fdp.limit}`);
-	const kq = kqueueAlloc(thread.kernel, fdp);
-	const file = new KqueueFile(kq);
-	file.flags = FREAD | FWRITE;
-	fdp.insertKqueue(kq);
-	fdp.insert(fd, file);
-	return fd;
+	return syscall(thread, "kqueue", () => {
+		const { fdp } = thread.process;
+		const fd = unwrap(fdp.findFree(), "kqueue", `the limit is ${fdp.limit}`);
+		const kq = kqueueAlloc(thread.kernel, fdp);
+		fdp.insertKqueue(kq);
+		fdp.insert(fd, new KqueueFile(kq));
+		return fd;
+	});
 }
 
 /**
@@ -60,14 +61,9 @@ export function kevent(
 	timeout: Timespec | null,
 	options: SleepOptions = {},
 ): Promise<number> {
-	try {
-		if (options.signal?.aborted) throw options.signal.reason;
-		checkAwake(thread, "kevent");
-		const call = begin(thread, kq, changelist, eventlist, timeout);
-		return typeof call === "number" ? Promise.resolve(call) : callAsync(call, options);
-	} catch (error) {
-		return Promise.reject(error);
-	}
+	return callAsync(thread, "kevent", options, () =>
+		begin(thread, kq, changelist, eventlist, timeout),
+	);
 }
 
 const ZERO: Timespec = { sec: 0, nsec: 0 };
@@ -82,9 +78,13 @@ export function keventNow(
 	changelist: readonly KeventChange[] | null,
 	eventlist: Kevent[] | null,
 ): number {
-	checkAlive(thread, "kevent");
-	const call = begin(thread, kq, changelist, eventlist, ZERO);
-	return typeof call === "number" ? call : callNow(call);
+	enter(thread, "kevent");
+	try {
+		const call = begin(thread, kq, changelist, eventlist, ZERO);
+		return typeof call === "number" ? call : callNow(call);
+	} finally {
+		leave(thread);
+	}
 }
 
 /**
@@ -107,23 +107,35 @@ function begin(
 	const events = checkList(eventlist, "eventlist");
 
 	const call = thread.kernel.keventCalls.pop() ?? new KeventCall(thread);
-	// A callback may close the kqueue meanwhile: it stays until the changes are through.
+	// A getter of the program may close the kqueue: it stays until the changes are through.
 	fileHold(file);
-	let begun = false;
+	let watching = false;
 	try {
 		call.prepare(thread, events, ns);
 		const result = call.change(file.kq, changes);
 		if (result !== 0 || call.ended) return unwrap(result, "kevent");
 		call.watch(file.kq);
-		begun = true;
-		return call;
+		watching = true;
 	} finally {
-		if (!begun) call.recycle();
-		fileRelease(file, thread);
+		if (!watching) call.recycle();
+		letGo(file, call, watching);
+	}
+	return call;
+}
+
+/** Gives the reference back; should closing the kqueue throw, the call is not left half begun. */
+function letGo(file: KqueueFile, call: KeventCall, watching: boolean): void {
+	try {
+		fileRelease(file, call.thread);
+	} catch (error) {
+		if (watching) call.end();
+		throw error;
 	}
 }
 
 const NOTHING: never[] = [];
+/** So many calls that ended are kept to be used again: as many as are ever made inside each other. */
+const MAX_SPARE_CALLS = 16;
 
 function checkList<T>(list: T[] | readonly T[] | null, name: string): T[] {
 	if (list === null || list === undefined) return NOTHING;
@@ -221,9 +233,10 @@ export class KeventCall extends BlockingCall {
 
 	/** Lets the next kevent use this object. */
 	recycle(): void {
+		const { keventCalls } = this.thread.kernel;
 		this.kq = null;
 		this.events = NOTHING;
-		this.thread.kernel.keventCalls.push(this);
+		if (keventCalls.length < MAX_SPARE_CALLS) keventCalls.push(this);
 	}
 
 	private copyout(kev: Kevent): void {

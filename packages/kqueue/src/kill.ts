@@ -1,10 +1,14 @@
 // System calls on signals: send, handle, hold back.
+import { syscall } from "./call.ts";
 import { errno, SystemError } from "./errno.ts";
 import { psignal } from "./psignal.ts";
 import {
+	cursig,
+	isIgnored,
 	isSignal,
 	SIG_BLOCK,
 	SIG_DFL,
+	SIG_IGN,
 	SIG_SETMASK,
 	SIG_UNBLOCK,
 	SIGCANTMASK,
@@ -12,8 +16,9 @@ import {
 	SIGSTOP,
 	type SignalAction,
 	type Sigset,
+	sigdelete,
 } from "./signal.ts";
-import { checkAlive } from "./sleep.ts";
+import { wake } from "./sleep.ts";
 import type { Thread } from "./thread.ts";
 
 /**
@@ -21,21 +26,23 @@ import type { Thread } from "./thread.ts";
  * ESRCH no such process, or it is exiting. Source: kill(2).
  */
 export function kill(thread: Thread, pid: number, signal: number): void {
-	checkAlive(thread, "kill");
-	if (signal !== 0) checkSignal(signal, "kill");
-	const process = thread.kernel.processes.get(pid);
-	if (process === undefined || process.exiting)
-		throw new SystemError(errno.ESRCH, "kill", `process ${String(pid)}`);
-	if (signal !== 0) psignal(process, signal, thread);
+	syscall(thread, "kill", () => {
+		if (signal !== 0) checkSignal(signal, "kill");
+		const process = thread.kernel.processes.get(pid);
+		if (process === undefined || process.exiting)
+			throw new SystemError(errno.ESRCH, "kill", `process ${String(pid)}`);
+		if (signal !== 0) psignal(process, signal, thread);
+	});
 }
 
 /** Sends a signal to one thread. Errors: EINVAL, ESRCH. Source: pthread_kill(3). */
 export function threadKill(thread: Thread, target: Thread, signal: number): void {
-	checkAlive(thread, "threadKill");
-	checkSignal(signal, "threadKill");
-	if (target.state === "exited")
-		throw new SystemError(errno.ESRCH, "threadKill", `thread ${target.tid}`);
-	psignal(target.process, signal, thread, target);
+	syscall(thread, "threadKill", () => {
+		checkSignal(signal, "threadKill");
+		if (target.state === "exited")
+			throw new SystemError(errno.ESRCH, "threadKill", `thread ${target.tid}`);
+		psignal(target.process, signal, thread, target);
+	});
 }
 
 /**
@@ -50,15 +57,21 @@ export function sigaction(
 	action: SignalAction,
 	mask: Sigset = 0,
 ): SignalAction {
-	checkAlive(thread, "sigaction");
-	checkSignal(signal, "sigaction");
-	if (signal === SIGKILL || signal === SIGSTOP)
-		throw new SystemError(errno.EINVAL, "sigaction", `signal ${signal} is always the default`);
-	const { sigacts, sigmasks } = thread.process;
-	const before = sigacts[signal] ?? SIG_DFL;
-	sigacts[signal] = action;
-	sigmasks[signal] = mask;
-	return before;
+	return syscall(thread, "sigaction", () => {
+		checkSignal(signal, "sigaction");
+		if (signal === SIGKILL || signal === SIGSTOP)
+			throw new SystemError(errno.EINVAL, "sigaction", `signal ${signal} is always the default`);
+		if (typeof action !== "function" && action !== SIG_DFL && action !== SIG_IGN)
+			throw new SystemError(errno.EINVAL, "sigaction", "the action is no function");
+		checkSet(mask, "sigaction");
+		const { process } = thread;
+		const before = process.sigacts[signal] ?? SIG_DFL;
+		process.sigacts[signal] = action;
+		process.sigmasks[signal] = mask;
+		// What is pending and will never be noticed is forgotten.
+		if (isIgnored(action, signal)) for (const each of process.threads) sigdelete(each, signal);
+		return before;
+	});
 }
 
 /**
@@ -66,15 +79,27 @@ export function sigaction(
  * and no longer held back is taken before it returns. Errors: EINVAL. Source: sigprocmask(2).
  */
 export function sigprocmask(thread: Thread, how: number, set: Sigset): Sigset {
-	checkAlive(thread, "sigprocmask");
-	const before = thread.sigmask;
-	if (how === SIG_BLOCK) thread.sigmask = before | set;
-	else if (how === SIG_UNBLOCK) thread.sigmask = before & ~set;
-	else if (how === SIG_SETMASK) thread.sigmask = set;
-	else throw new SystemError(errno.EINVAL, "sigprocmask", `how ${String(how)}`);
-	thread.sigmask &= ~SIGCANTMASK;
-	if (thread.state === "running") thread.userret();
-	return before;
+	return syscall(thread, "sigprocmask", () => {
+		checkSet(set, "sigprocmask");
+		const before = thread.sigmask;
+		thread.sigmask = newMask(before, how, set) & ~SIGCANTMASK;
+		// A sleeper takes what is let through now.
+		if (cursig(thread) !== 0) wake(thread, 0);
+		return before;
+	});
+}
+
+function newMask(before: Sigset, how: number, set: Sigset): Sigset {
+	switch (how) {
+		case SIG_BLOCK:
+			return before | set;
+		case SIG_UNBLOCK:
+			return before & ~set;
+		case SIG_SETMASK:
+			return set;
+		default:
+			throw new SystemError(errno.EINVAL, "sigprocmask", `how ${String(how)}`);
+	}
 }
 
 /** The signals that were sent and are held back. Source: sigpending(2). */
@@ -88,10 +113,16 @@ export function sigpending(thread: Thread): Sigset {
  */
 export function sigsuspendMask(thread: Thread, mask: Sigset | null | undefined): void {
 	if (mask === null || mask === undefined) return;
+	checkSet(mask, "sigmask");
 	thread.oldmask = thread.sigmask;
 	thread.sigmask = mask & ~SIGCANTMASK;
 }
 
-function checkSignal(signal: number, syscall: string): void {
-	if (!isSignal(signal)) throw new SystemError(errno.EINVAL, syscall, `signal ${String(signal)}`);
+function checkSignal(signal: number, name: string): void {
+	if (!isSignal(signal)) throw new SystemError(errno.EINVAL, name, `signal ${String(signal)}`);
+}
+
+function checkSet(set: Sigset, name: string): void {
+	if (set !== (set | 0) && set !== set >>> 0)
+		throw new SystemError(errno.EINVAL, name, `${String(set)} is no set of signals`);
 }

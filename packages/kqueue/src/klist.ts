@@ -1,6 +1,8 @@
 // struct klist: the knotes that watch one object.
+import { kassert } from "./assert.ts";
 import { KN_NOTIFYING, KN_PROCESSING } from "./constants.ts";
 import { errno, SystemError } from "./errno.ts";
+import { type Failure, rethrow } from "./failure.ts";
 import type { Knote } from "./knote.ts";
 import { knoteAcquire, knoteActivate, knoteDie, knoteDrop, knoteRelease } from "./knote-ops.ts";
 
@@ -30,6 +32,7 @@ export class Klist {
 	 * @kern klist_insert_locked
 	 */
 	insert(kn: Knote): void {
+		kassert(kn.klist === null, "a knote is on one list");
 		kn.klist = this;
 		kn.selprev = null;
 		kn.selnext = this.first;
@@ -58,21 +61,24 @@ export class Klist {
 	 * what happened; 0 where the filter finds out itself.
 	 *
 	 * A filter must not notify the list that it is asked for, nor change its own knote: both fail
-	 * with EDEADLK. If a filter throws, the knotes after it are not asked.
+	 * with EDEADLK. What a filter throws is thrown when all have been asked.
 	 * @kern knote
 	 */
 	notify(hint = 0): void {
 		if (this.first === null) return;
-		this.lock("notify");
-		try {
-			for (let kn: Knote | null = this.first; kn !== null; kn = this.cursor) {
-				this.cursor = kn.selnext;
+		if (this.walking) throw deadlock("notify");
+		this.walking = true;
+		let failure: Failure = null;
+		for (let kn: Knote | null = this.first; kn !== null; kn = this.cursor) {
+			this.cursor = kn.selnext;
+			try {
 				if (askFilter(kn, hint)) knoteActivate(kn);
+			} catch (value) {
+				failure ??= { value };
 			}
-		} finally {
-			this.cursor = null;
-			this.walking = false;
 		}
+		this.walking = false;
+		rethrow(failure);
 	}
 
 	/**
@@ -82,12 +88,11 @@ export class Klist {
 	 * @kern klist_invalidate
 	 */
 	invalidate(): void {
-		this.lock("invalidate");
-		this.walking = false;
+		if (this.walking) throw deadlock("invalidate");
 		for (let kn = this.first; kn !== null; kn = kn.selnext) {
 			if ((kn.status & (KN_PROCESSING | KN_NOTIFYING)) !== 0) throw deadlock("invalidate");
 		}
-		let failure: { value: unknown } | null = null;
+		let failure: Failure = null;
 		for (let kn = this.first; kn !== null; kn = this.first) {
 			if (!knoteAcquire(kn)) throw deadlock("invalidate");
 			try {
@@ -97,7 +102,7 @@ export class Klist {
 				failure ??= { value };
 			}
 		}
-		if (failure !== null) throw failure.value;
+		rethrow(failure);
 	}
 
 	/** Parts an acquired knote from the object and lets it report end of file. */
@@ -109,11 +114,6 @@ export class Klist {
 			knoteActivate(kn);
 			knoteRelease(kn);
 		}
-	}
-
-	private lock(what: string): void {
-		if (this.walking) throw deadlock(what);
-		this.walking = true;
 	}
 }
 

@@ -11,6 +11,7 @@ import {
 	KN_PROCESSING,
 	KN_QUEUED,
 } from "./constants.ts";
+import { type Failure, rethrow } from "./failure.ts";
 import { fileRelease } from "./file.ts";
 import { badfdFiltops } from "./filters/badfd.ts";
 import { deadFiltops } from "./filters/dead.ts";
@@ -57,16 +58,16 @@ export function knoteActivate(kn: Knote): void {
  * Puts a knote at the tail of the ready list and wakes who waits for it.
  * @kern knote_enqueue
  */
-export function knoteEnqueue(kn: Knote): void {
-	knoteInsertTail(kn);
+function knoteEnqueue(kn: Knote): void {
+	knoteInsert(kn, kn.kq.head.tqprev);
 	kqueueWakeup(kn.kq);
 }
 
-/** Puts a knote at the tail of the ready list without waking anybody. */
-export function knoteInsertTail(kn: Knote): void {
+/** Puts a knote into the ready list, behind another or the head, without waking anybody. */
+export function knoteInsert(kn: Knote, behind: Knote): void {
 	const { kq } = kn;
 	kassert((kn.status & KN_QUEUED) === 0, "a knote is queued once");
-	tailqInsertAfter(kq.head.tqprev, kn);
+	tailqInsertAfter(behind, kn);
 	kn.status |= KN_QUEUED;
 	kq.count++;
 	kqueueCheck(kq);
@@ -108,7 +109,7 @@ export function knoteAttach(kn: Knote): void {
  * Takes an acquired knote off that list.
  * @kern knote_detach
  */
-export function knoteDetach(kn: Knote): void {
+function knoteDetach(kn: Knote): void {
 	const { kq } = kn;
 	kassert((kn.status & KN_PROCESSING) !== 0, "a knote is acquired when it is detached");
 	const lists = kn.fop.isfd ? kq.knlist : kq.knhash;
@@ -129,7 +130,7 @@ export function knoteDetach(kn: Knote): void {
  * Parts a knote from its object.
  * @kern filter_detach
  */
-export function filterDetach(kn: Knote): void {
+function filterDetach(kn: Knote): void {
 	kn.fop.detach(kn);
 }
 
@@ -178,7 +179,8 @@ export function knoteDie(kn: Knote): void {
  * select stay as bad descriptors and wake their thread, if it may still expect them.
  *
  * The caller has made sure that none is acquired, except for one that is just being attached:
- * that one is left to register, which finds the descriptor closed.
+ * that one is left to register, which finds the descriptor closed. What a filter throws is thrown
+ * when all are removed.
  * @kern knote_remove
  */
 export function knoteRemove(
@@ -188,16 +190,21 @@ export function knoteRemove(
 	purge: boolean,
 	thread: Thread | null,
 ): void {
+	let failure: Failure = null;
 	let kn = nextRemovable(lists[index] ?? null, purge);
 	while (kn !== null) {
 		kassert(kn.kq === kq, "a kqueue's lists hold its own knotes");
 		kassert(knoteAcquire(kn), "nobody works on a knote that is removed");
-		const kept = !purge && isExpectedByPoll(kn, thread);
-		if (kept) turnBad(kn, thread);
-		else knoteDrop(kn, thread, true);
+		try {
+			if (!purge && isExpectedByPoll(kn, thread)) turnBad(kn, thread);
+			else knoteDrop(kn, thread, true);
+		} catch (value) {
+			failure ??= { value };
+		}
 		// Callbacks may have run: begin again at the head, as the kernel does.
 		kn = nextRemovable(lists[index] ?? null, purge);
 	}
+	rethrow(failure);
 }
 
 /** The first knote from `kn` on that a removal has to deal with. */
@@ -239,9 +246,17 @@ function turnBad(kn: Knote, thread: Thread | null): void {
  * @kern knote_fdclose
  */
 export function knoteFdclose(first: Kqueue | null, fd: number, thread: Thread | null): void {
+	let failure: Failure = null;
 	for (let kq = first; kq !== null; kq = kq.next) {
-		if (fd < kq.knlist.length) knoteRemove(kq, kq.knlist, fd, false, thread);
+		const { knlist } = kq;
+		if (knlist.length <= fd || knlist[fd] === null) continue;
+		try {
+			knoteRemove(kq, knlist, fd, false, thread);
+		} catch (value) {
+			failure ??= { value };
+		}
 	}
+	rethrow(failure);
 }
 
 /** Whether a callback is at work on a knote of that descriptor: then it cannot be closed now. */

@@ -1,6 +1,7 @@
 // The private kqueue of a thread, on which poll and select are built, and its serials.
 import { kassert } from "./assert.ts";
 import { errno, SystemError } from "./errno.ts";
+import type { Kqueue } from "./kqueue.ts";
 import { kqueueAlloc, kqueuePurge, kqueueRelease, kqueueTerminate } from "./kqueue-file.ts";
 import type { Thread } from "./thread.ts";
 
@@ -29,8 +30,8 @@ export function kqpollInit(thread: Thread, num: number): void {
 	}
 	if (thread.kqserial + num > SERIAL_MAX) {
 		// The serials are about to wrap: forget all knotes that carry one.
-		kqueuePurge(thread.kq, thread);
 		thread.kqserial = 0;
+		purge(thread, thread.kq);
 	}
 	thread.polling = true;
 }
@@ -46,7 +47,17 @@ export function kqpollDone(thread: Thread, num: number): void {
 	thread.polling = false;
 	thread.kqserial += num;
 	// With ever new arrays a thread could collect knotes without end.
-	if (kq.nknotes > 4 * kq.knlist.length) kqueuePurge(kq, thread);
+	if (kq.nknotes > 4 * kq.knlist.length) purge(thread, kq);
+}
+
+/** Drops all knotes of a thread's kqueue, which must not be used meanwhile. */
+function purge(thread: Thread, kq: Kqueue): void {
+	thread.polling = true;
+	try {
+		kqueuePurge(kq, thread);
+	} finally {
+		thread.polling = false;
+	}
 }
 
 /**
@@ -56,9 +67,12 @@ export function kqpollDone(thread: Thread, num: number): void {
 export function kqpollExit(thread: Thread): void {
 	const { kq } = thread;
 	if (kq === null) return;
-	kqueuePurge(kq, thread);
-	kqueueTerminate(kq);
-	kassert(kq.refs === 1, "nobody else uses a thread's kqueue");
-	thread.kq = null;
-	kqueueRelease(kq);
+	try {
+		kqueuePurge(kq, thread);
+	} finally {
+		kqueueTerminate(kq);
+		kassert(kq.refs === 1, "nobody else uses a thread's kqueue");
+		thread.kq = null;
+		kqueueRelease(kq);
+	}
 }

@@ -2,6 +2,7 @@
 import { kassert } from "./assert.ts";
 import { EV_ONESHOT, EVFILT_MARKER, EVFILT_READ, KQ_DYING, KQ_TASK, S_IFIFO } from "./constants.ts";
 import { errno } from "./errno.ts";
+import { type Failure, rethrow } from "./failure.ts";
 import { File, type Stat } from "./file.ts";
 import type { FileTable } from "./filedesc.ts";
 import { type Filterops, filterops, knoteAssign, knoteSubmit } from "./filterops.ts";
@@ -59,9 +60,12 @@ export class KqueueFile extends File {
 
 	/** @kern kqueue_close */
 	override close(thread: Thread | null): void {
-		kqueuePurge(this.kq, thread);
-		kqueueTerminate(this.kq);
-		kqueueRelease(this.kq);
+		try {
+			kqueuePurge(this.kq, thread);
+		} finally {
+			kqueueTerminate(this.kq);
+			kqueueRelease(this.kq);
+		}
 	}
 }
 
@@ -129,12 +133,21 @@ export function kqueueRelease(kq: Kqueue): void {
 }
 
 /**
- * Drops all knotes.
+ * Drops all knotes, then throws what their filters threw.
  * @kern kqueue_purge
  */
 export function kqueuePurge(kq: Kqueue, thread: Thread | null): void {
-	for (let i = 0; i < kq.knlist.length; i++) knoteRemove(kq, kq.knlist, i, true, thread);
-	for (let i = 0; i < kq.knhash.length; i++) knoteRemove(kq, kq.knhash, i, true, thread);
+	let failure: Failure = null;
+	for (const lists of [kq.knlist, kq.knhash]) {
+		for (let i = 0; i < lists.length; i++) {
+			try {
+				knoteRemove(kq, lists, i, true, thread);
+			} catch (value) {
+				failure ??= { value };
+			}
+		}
+	}
+	rethrow(failure);
 }
 
 /**

@@ -49,14 +49,14 @@ export class Kqueue implements Runnable {
 	readonly knhash: (Knote | null)[] = [];
 	/** KQ_ bits. */
 	state = 0;
-	/** What a callback threw when the scan had events to give: the next scan throws it. */
-	failure: { readonly value: unknown } | null = null;
 	/** Where scans sleep. */
 	readonly channel: WaitChannel = new WaitChannel();
 	/** RunQueue: whether the task that tells the watchers is due. */
 	queued = false;
 	/** RunQueue: who comes next. */
 	runnext: Runnable | null = null;
+	/** RunQueue: who comes before. */
+	runprev: Runnable | null = null;
 
 	/** Made by kqueueAlloc. */
 	constructor(kernel: Kernel, fdp: FileTable, klist: Klist, markerFilter: Filterops) {

@@ -1,10 +1,13 @@
 // System calls on processes and threads: fork, exec, exit, wait, pledge.
+
+import { syscall } from "./call.ts";
 import { NOTE_EXEC, NOTE_FORK } from "./constants.ts";
-import { errno, SystemError, unwrap } from "./errno.ts";
-import { exit1, fdRelease, reap, threadExit1 } from "./exit.ts";
+import { closeAll } from "./descriptors.ts";
+import { errno, SystemError } from "./errno.ts";
+import { exit1, isBusy, reap, threadExit1 } from "./exit.ts";
+import { rethrow } from "./failure.ts";
 import type { Process } from "./process.ts";
-import { SIG_DFL, SIG_IGN } from "./signal.ts";
-import { checkAlive } from "./sleep.ts";
+import { isSignal, SIG_DFL, SIG_IGN } from "./signal.ts";
 import type { Thread } from "./thread.ts";
 import { trace } from "./trace.ts";
 
@@ -14,37 +17,40 @@ import { trace } from "./trace.ts";
  * the child exists. Errors: EAGAIN. Source: fork(2).
  */
 export function fork(thread: Thread): Process {
-	checkAlive(thread, "fork");
-	const { kernel, process } = thread;
-	kernel.checkProcessLimit("fork");
-	const child = kernel.addProcess(process, process.fdp.copy());
-	child.main.sigmask = thread.sigmask;
-	process.sigacts.forEach((action, signal) => {
-		child.sigacts[signal] = action;
-		child.sigmasks[signal] = process.sigmasks[signal] ?? 0;
+	return syscall(thread, "fork", () => {
+		const { kernel, process } = thread;
+		kernel.checkProcessLimit("fork");
+		const child = kernel.addProcess(process, process.fdp.copy());
+		child.main.sigmask = thread.sigmask;
+		process.sigacts.forEach((action, signal) => {
+			child.sigacts[signal] = action;
+			child.sigmasks[signal] = process.sigmasks[signal] ?? 0;
+		});
+		if (kernel.sink !== null) trace(kernel, { event: "fork", pid: child.pid });
+		kernel.curthread = thread;
+		process.klist.notify(NOTE_FORK | child.pid);
+		return child;
 	});
-	if (kernel.sink !== null) trace(kernel, { event: "fork", pid: child.pid });
-	kernel.curthread = thread;
-	process.klist.notify(NOTE_FORK | child.pid);
-	return child;
 }
 
 /**
  * What exec means to descriptors and signals: closes what is marked close-on-exec, gives handled
  * signals their default action, and posts NOTE_EXEC. Kqueues and their knotes stay, and so do the
- * process's other threads. Source: execve(2).
+ * process's other threads. EDEADLK as for close. Source: execve(2).
  */
 export function exec(thread: Thread): void {
-	checkAlive(thread, "exec");
-	const { kernel, process } = thread;
-	for (const fd of process.fdp.open()) {
-		if (process.fdp.isCloexec(fd)) fdRelease(process, fd, thread);
-	}
-	process.sigacts.forEach((action, signal) => {
-		if (action !== SIG_IGN) process.sigacts[signal] = SIG_DFL;
+	syscall(thread, "exec", () => {
+		const { kernel, process } = thread;
+		const { fdp } = process;
+		const marked = [...fdp.open()].filter((fd) => fdp.isCloexec(fd));
+		const failure = closeAll(thread, marked, "exec");
+		process.sigacts.forEach((action, signal) => {
+			if (action !== SIG_IGN) process.sigacts[signal] = SIG_DFL;
+		});
+		if (kernel.sink !== null) trace(kernel, { event: "exec", pid: process.pid });
+		process.klist.notify(NOTE_EXEC);
+		rethrow(failure);
 	});
-	if (kernel.sink !== null) trace(kernel, { event: "exec", pid: process.pid });
-	process.klist.notify(NOTE_EXEC);
 }
 
 /**
@@ -53,19 +59,29 @@ export function exec(thread: Thread): void {
  * process is asking. Source: exit(3).
  */
 export function exit(thread: Thread, status: number, signal = 0): void {
-	checkAlive(thread, "exit");
+	syscall(thread, "exit", () => {});
+	if (!Number.isInteger(status) || (signal !== 0 && !isSignal(signal)))
+		throw new SystemError(
+			errno.EINVAL,
+			"exit",
+			`status ${String(status)}, signal ${String(signal)}`,
+		);
+	if (isBusy(thread.process)) throw busy("exit");
 	exit1(thread, status, signal);
 }
 
 /**
- * Ends one thread, and with it its kqpoll. The process stays, even without threads, until one of
- * its files' owners or `exit` ends it. EDEADLK from a filter that its poll is asking.
+ * Ends one thread, and with it its kqpoll. The process stays, even without threads, until `exit`
+ * or a signal ends it. EDEADLK from a callback that one of its calls is asking.
  */
 export function threadExit(thread: Thread): void {
-	checkAlive(thread, "threadExit");
-	if (thread.kq !== null && thread.kq.busy !== 0)
-		throw new SystemError(errno.EDEADLK, "threadExit", "called by a filter that a poll is asking");
+	syscall(thread, "threadExit", () => {});
+	if (thread.depth > 0 || (thread.kq !== null && thread.kq.busy !== 0)) throw busy("threadExit");
 	threadExit1(thread);
+}
+
+function busy(name: string): SystemError {
+	return new SystemError(errno.EDEADLK, name, "called by a filter or file that a call is asking");
 }
 
 /** A child that has exited. */
@@ -82,20 +98,27 @@ export interface WaitResult {
  * Errors: ECHILD. Source: waitpid(2) with WNOHANG.
  */
 export function waitpidNow(thread: Thread, pid: number): WaitResult | null {
-	checkAlive(thread, "waitpid");
-	const children = [...thread.process.children].filter((child) => pid === -1 || child.pid === pid);
-	unwrap(children.length === 0 ? -errno.ECHILD : 0, "waitpid", `pid ${String(pid)}`);
-	const zombie = children.find((child) => child.exiting);
-	if (zombie === undefined) return null;
-	reap(zombie);
-	return { pid: zombie.pid, status: zombie.status };
+	return syscall(thread, "waitpid", () => {
+		const children = [...thread.process.children].filter(
+			(child) => pid === -1 || child.pid === pid,
+		);
+		if (children.length === 0) throw new SystemError(errno.ECHILD, "waitpid", `pid ${String(pid)}`);
+		const child = children.find(({ zombie }) => zombie);
+		if (child === undefined) return null;
+		reap(child);
+		return { pid: child.pid, status: child.status };
+	});
 }
 
 /**
  * Holds the process to the promises named from now on. The engine asks for one: a process without
- * `"proc"` cannot add EVFILT_PROC events (EPERM). A fork does not inherit it.
+ * `"proc"` cannot add EVFILT_PROC events (EPERM). A fork does not inherit it. EFAULT for what is
+ * no string.
  */
 export function pledge(thread: Thread, promises: string): void {
-	checkAlive(thread, "pledge");
-	thread.process.pledge = new Set(promises.split(" ").filter((word) => word !== ""));
+	syscall(thread, "pledge", () => {
+		if (typeof promises !== "string")
+			throw new SystemError(errno.EFAULT, "pledge", "the promises are no string");
+		thread.process.pledge = new Set(promises.split(" ").filter((word) => word !== ""));
+	});
 }

@@ -63,6 +63,8 @@ export class Kernel {
 	unslept = 0;
 	/** Engine: whose change or fork is being worked on, for the filters that ask. */
 	curthread: Thread | null = null;
+	/** Engine: whether the trace sink is running. */
+	tracing = false;
 	/** The trace sink, null for none. */
 	sink: TraceSink | null;
 	/** Whether every step proves the ready list. */

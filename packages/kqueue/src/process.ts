@@ -1,5 +1,6 @@
 // A process: descriptors, threads, signals.
 import { NSIG } from "./constants.ts";
+import { errno, SystemError } from "./errno.ts";
 import type { FileTable } from "./filedesc.ts";
 import { Klist } from "./klist.ts";
 import type { Kernel } from "./machine.ts";
@@ -24,8 +25,12 @@ export class Process {
 	readonly threads: Thread[] = [];
 	/** The promises it is held to, null while it has not pledged. */
 	pledge: ReadonlySet<string> | null = null;
-	/** Engine: set when it begins to exit. */
+	/** The thread it began with. */
+	readonly main: Thread;
+	/** Engine: it has begun to exit, or has exited. */
 	exiting = false;
+	/** Engine: it has exited, and its status can be taken. */
+	zombie = false;
 	/** Engine: the wait status, once it has exited. */
 	status = 0;
 	/** Engine: what it does about each signal. */
@@ -42,16 +47,13 @@ export class Process {
 		this.parent = parent;
 		this.fdp = fdp;
 		parent?.children.add(this);
-		this.spawnThread();
+		this.main = this.spawnThread();
 	}
 
-	/** The thread that has been there longest. */
-	get main(): Thread {
-		return this.threads[0] as Thread;
-	}
-
-	/** Makes another thread, for calls that overlap. */
+	/** Makes another thread, for calls that overlap. ESRCH when the process has exited. */
 	spawnThread(): Thread {
+		if (this.exiting)
+			throw new SystemError(errno.ESRCH, "spawnThread", `process ${this.pid} has exited`);
 		const thread = new Thread(this, 0);
 		this.threads.push(thread);
 		return thread;

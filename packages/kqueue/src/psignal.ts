@@ -1,6 +1,5 @@
 // Sending a signal.
 import { NOTE_SIGNAL } from "./constants.ts";
-import { errno } from "./errno.ts";
 import type { Process } from "./process.ts";
 import { isIgnored, SIG_DFL, sigbit } from "./signal.ts";
 import { wake } from "./sleep.ts";
@@ -30,10 +29,10 @@ export function psignal(
 
 	const taker = target ?? chooseThread(process, bit, from);
 	if (taker === null || (taker.sigmask & bit) !== 0) return;
-	if (taker.state === "asleep") wake(taker, errno.EINTR);
-	else if (taker === from) taker.userret();
-	else if (taker.state === "running") kernel.runqueue.add(taker);
-	// A thread that is woken but not yet running looks for signals itself.
+	// A sleeper looks for signals when it wakes, a call when it returns, and a thread that runs its
+	// own code has to be told.
+	if (taker.state === "asleep") wake(taker, 0);
+	else if (taker.state === "running" && taker.depth === 0) kernel.runqueue.add(taker);
 }
 
 /** The thread for a signal to the whole process: the caller, else one that does not block it. */

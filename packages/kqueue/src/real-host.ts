@@ -34,6 +34,22 @@ class RealTimer implements HostTimer {
 	}
 }
 
+/** Calls `fn` after the platform's timers and input had a chance to run. */
+export function platformTurn(fn: () => void): void {
+	if (typeof setImmediate === "function") {
+		setImmediate(fn);
+	} else if (typeof MessageChannel === "function") {
+		const { port1, port2 } = new MessageChannel();
+		port1.onmessage = () => {
+			port1.close();
+			fn();
+		};
+		port2.postMessage(0);
+	} else {
+		setTimeout(fn, 0);
+	}
+}
+
 /**
  * The real host. Deferred work runs as a microtask, so a wake-up takes effect before the next
  * timer or input of the platform, yet work without end does not lock those out. Timers never fire
@@ -98,18 +114,7 @@ export class RealHost implements Host {
 
 	/** See {@link Host.yield}. */
 	yield(fn: () => void): void {
-		if (typeof setImmediate === "function") {
-			setImmediate(fn);
-		} else if (typeof MessageChannel === "function") {
-			const { port1, port2 } = new MessageChannel();
-			port1.onmessage = () => {
-				port1.close();
-				fn();
-			};
-			port2.postMessage(0);
-		} else {
-			setTimeout(fn, 0);
-		}
+		platformTurn(fn);
 	}
 
 	private readonly runDeferred = (): void => {
@@ -167,6 +172,7 @@ export class RealHost implements Host {
 				if (timer.at > this.now()) break;
 				this.timers.splice(this.timers.indexOf(timer), 1);
 				timer.fn();
+				if (this.scheduled) this.runDeferred();
 			}
 		} finally {
 			this.arm();

@@ -81,13 +81,17 @@ function resolve(kq: Kqueue, kev: Kevent, pollid: number, thread: Thread | null)
 		}
 	}
 	if (kn === null) return add ? create(kq, fops, fp, kev, pollid, thread) : errno.ENOENT;
-	if (add) return modify(kn, kev);
-	if ((flags & EV_DELETE) !== 0) {
+	if (!add && (flags & EV_DELETE) !== 0) {
 		knoteDrop(kn, thread, true);
 		return 0;
 	}
-	setEnabled(kn, flags);
-	return 0;
+	try {
+		if (add) return modify(kn, kev);
+		setEnabled(kn, flags);
+		return 0;
+	} finally {
+		knoteRelease(kn);
+	}
 }
 
 function systemFilter(kq: Kqueue, filter: number): Filterops | null {
@@ -134,63 +138,50 @@ function create(
 
 	// What attach asks about the caller it asks of the current thread.
 	if (thread !== null) kq.kernel.curthread = thread;
-	let error: number;
+	let joined = false;
 	try {
-		error = filterAttach(kn);
-	} catch (thrown) {
-		knoteDrop(kn, thread, false);
-		throw thrown;
-	}
-	if (error !== 0) {
-		knoteDrop(kn, thread, false);
-		return error;
-	}
-	if (fops.isfd && kq.fdp.get(kn.ident) !== kn.fp) {
-		// Closed while it was added. As if it had been added just before the close: no error.
-		knoteDrop(kn, thread, true);
-		return 0;
-	}
-	try {
+		const error = filterAttach(kn);
+		if (error !== 0) {
+			kn.fop = fops;
+			knoteDrop(kn, thread, false);
+			return error;
+		}
+		joined = true;
+		if (fops.isfd && kq.fdp.get(kn.ident) !== kn.fp) {
+			// Closed while it was added. As if it had been added just before the close: no error.
+			knoteDrop(kn, thread, true);
+			return 0;
+		}
 		if (filterProcess(kn, null)) knoteActivate(kn);
 		setEnabled(kn, kev.flags);
 	} catch (thrown) {
-		// setEnabled has released it; a callback that throws must not leave half a knote.
-		if ((kn.status & KN_PROCESSING) === 0) knoteAcquire(kn);
-		knoteDrop(kn, thread, true);
+		// Half a knote must not stay; if its detach threw, it has gone already.
+		if (!joined) kn.fop = fops;
+		if ((kn.status & KN_PROCESSING) !== 0) knoteDrop(kn, thread, joined);
 		throw thrown;
 	}
+	knoteRelease(kn);
 	return 0;
 }
 
-/** Changes a knote that is there. What has triggered stays triggered. */
+/** Changes an acquired knote. What has triggered stays triggered. */
 function modify(kn: Knote, kev: Kevent): number {
-	try {
-		if (filterModify(kev, kn)) knoteActivate(kn);
-	} catch (thrown) {
-		knoteRelease(kn);
-		throw thrown;
-	}
-	if ((kev.flags & EV_ERROR) !== 0) {
-		knoteRelease(kn);
-		return kev.data;
-	}
+	if (filterModify(kev, kn)) knoteActivate(kn);
+	if ((kev.flags & EV_ERROR) !== 0) return kev.data;
 	setEnabled(kn, kev.flags);
 	return 0;
 }
 
-/** Disables and enables, in this order, and releases the knote. */
+/** Disables and enables an acquired knote, in this order. */
 function setEnabled(kn: Knote, flags: number): void {
+	if ((flags & EV_DISABLE) !== 0) kn.status |= KN_DISABLED;
+	if ((flags & EV_ENABLE) === 0 || (kn.status & KN_DISABLED) === 0) return;
+	kn.status &= ~KN_DISABLED;
 	try {
-		if ((flags & EV_DISABLE) !== 0) kn.status |= KN_DISABLED;
-		if ((flags & EV_ENABLE) !== 0 && (kn.status & KN_DISABLED) !== 0) {
-			kn.status &= ~KN_DISABLED;
-			if (filterProcess(kn, null)) knoteActivate(kn);
-		}
+		if (filterProcess(kn, null)) knoteActivate(kn);
 	} catch (thrown) {
 		kn.status |= KN_DISABLED;
 		throw thrown;
-	} finally {
-		knoteRelease(kn);
 	}
 }
 

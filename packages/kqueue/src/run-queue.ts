@@ -7,6 +7,8 @@ export interface Runnable {
 	queued: boolean;
 	/** RunQueue: who comes next. */
 	runnext: Runnable | null;
+	/** RunQueue: who comes before. */
+	runprev: Runnable | null;
 	/** Does its work. */
 	run(): void;
 }
@@ -28,6 +30,7 @@ export class RunQueue {
 		if (item.queued) return;
 		item.queued = true;
 		item.runnext = null;
+		item.runprev = this.last;
 		if (this.last === null) this.first = item;
 		else this.last.runnext = item;
 		this.last = item;
@@ -40,26 +43,19 @@ export class RunQueue {
 	/** Takes an item out, so that it does not run. */
 	remove(item: Runnable): void {
 		if (!item.queued) return;
-		let before: Runnable | null = null;
-		let at = this.first;
-		while (at !== null && at !== item) {
-			before = at;
-			at = at.runnext;
-		}
-		if (before === null) this.first = item.runnext;
-		else before.runnext = item.runnext;
-		if (this.last === item) this.last = before;
+		if (item.runprev === null) this.first = item.runnext;
+		else item.runprev.runnext = item.runnext;
+		if (item.runnext === null) this.last = item.runprev;
+		else item.runnext.runprev = item.runprev;
 		item.queued = false;
 		item.runnext = null;
+		item.runprev = null;
 	}
 
 	/** Runs until nothing is runnable. What an item throws does not keep the others from running. */
 	private readonly drain = (): void => {
 		for (let item = this.first; item !== null; item = this.first) {
-			this.first = item.runnext;
-			if (this.first === null) this.last = null;
-			item.queued = false;
-			item.runnext = null;
+			this.remove(item);
 			try {
 				item.run();
 			} catch (error) {

@@ -1,5 +1,6 @@
 // A pass over the ready knotes of a kqueue, which hands out their events.
 import { kassert } from "./assert.ts";
+import { type BlockingCall, WOULD_SLEEP } from "./call.ts";
 import {
 	EV_CLEAR,
 	EV_DISPATCH,
@@ -22,12 +23,11 @@ import {
 	knoteDequeue,
 	knoteDie,
 	knoteDrop,
-	knoteInsertTail,
+	knoteInsert,
 	knoteRelease,
 } from "./knote-ops.ts";
 import { type Kqueue, kqueueCheck, kqueueWakeup } from "./kqueue.ts";
 import { kqueueHold, kqueueRelease } from "./kqueue-file.ts";
-import { type BlockingCall, WOULD_SLEEP } from "./sleep.ts";
 import type { Thread } from "./thread.ts";
 import { traceKnote } from "./trace.ts";
 
@@ -88,7 +88,6 @@ export function kqueueScan(
 	if (max === 0) return 0;
 	for (;;) {
 		if ((kq.state & KQ_DYING) !== 0) return -errno.EBADF;
-		if (kq.failure !== null) throwFailure(kq);
 		if (kq.count === 0) {
 			if (scan.nevent !== 0 || !call.mayBlock()) return 0;
 			kq.state |= KQ_SLEEP;
@@ -99,12 +98,6 @@ export function kqueueScan(
 		// Nothing but knotes whose condition has gone: look again, and perhaps sleep.
 		if (collected !== 0 || scan.nevent !== 0) return collected;
 	}
-}
-
-function throwFailure(kq: Kqueue): never {
-	const thrown = kq.failure?.value;
-	kq.failure = null;
-	throw thrown;
 }
 
 /**
@@ -154,21 +147,35 @@ function collect(
 			if (settle(kn, out.flags, thread)) reinserted = true;
 		}
 	} catch (value) {
-		if ((kn.status & KN_PROCESSING) !== 0) {
-			// Its filter threw: the next scan asks again.
-			if ((kn.status & KN_QUEUED) === 0) knoteInsertTail(kn);
-			reinserted = true;
-			knoteRelease(kn);
-		}
-		if (scan.nevent === 0) throw value;
-		// What has been collected must not be lost: hand it out first, throw next time.
-		kq.failure = { value };
+		reinserted = true;
+		keepAfterThrow(kn, scan, value);
 	} finally {
 		tailqRemove(start);
 		kqueueCheck(kq);
 		if (reinserted && kq.count !== 0) kqueueWakeup(kq);
 	}
 	return collected;
+}
+
+/**
+ * A callback for the knote threw. What has been collected must not be lost: it is handed out, and
+ * the filter is asked first by the next scan, which gets the error. With nothing collected the
+ * error is the caller's, and the filter is asked last, so that it does not keep others waiting.
+ */
+function keepAfterThrow(kn: Knote, scan: ScanState, value: unknown): void {
+	const { kernel, head } = scan.kq as Kqueue;
+	const dropped = kn === scan.start || (kn.status & KN_PROCESSING) === 0;
+	if (!dropped) {
+		if ((kn.status & KN_QUEUED) === 0) knoteInsert(kn, scan.nevent > 0 ? head : head.tqprev);
+		knoteRelease(kn);
+	}
+	if (scan.nevent === 0) throw value;
+	// Nobody will ask a knote that is gone: its error is the platform's to report.
+	if (dropped) {
+		kernel.host.defer(() => {
+			throw value;
+		});
+	}
 }
 
 /** Takes an acquired knote off the ready list, and its event if it still has one. */
@@ -184,7 +191,7 @@ function take(kn: Knote, kq: Kqueue, out: Kevent, thread: Thread): boolean {
 		knoteDrop(kn, thread, true);
 		return false;
 	}
-	if (kn.fp?.revoked && kn.fop !== deadFiltops) {
+	if (kn.fp?.revoked && kn.fp.type === "vnode" && kn.fop !== deadFiltops) {
 		knoteDie(kn);
 		if (!kn.fop.event(kn, 0)) {
 			knoteDrop(kn, thread, true);
@@ -216,7 +223,7 @@ function settle(kn: Knote, flags: number, thread: Thread): boolean {
 		return false;
 	}
 	// Level-triggered: behind the end marker, for the next call to look again.
-	if (!queued) knoteInsertTail(kn);
+	if (!queued) knoteInsert(kn, kn.kq.head.tqprev);
 	knoteRelease(kn);
 	return !queued;
 }

@@ -49,7 +49,11 @@ export interface SyntheticFileOptions {
 	readonly close?: (file: SyntheticFile) => void;
 }
 
-const UNREADY: Readiness = { data: 0, eof: false, hup: false, fflags: 0 };
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+function unready(): Mutable<Readiness> {
+	return { data: 0, eof: false, hup: false, fflags: 0 };
+}
 
 /**
  * The shortest way to emulate a descriptor: say how ready it is, and pollers know.
@@ -64,10 +68,10 @@ export class SyntheticFile extends File {
 	/** Engine: who watches it. */
 	readonly klist: Klist = new Klist();
 	private readonly options: SyntheticFileOptions;
-	private readonly sides: Record<Side, Readiness> = {
-		read: UNREADY,
-		write: UNREADY,
-		except: UNREADY,
+	private readonly sides: Readonly<Record<Side, Mutable<Readiness>>> = {
+		read: unready(),
+		write: unready(),
+		except: unready(),
 	};
 	private readonly denied: Record<Side | "vnode", number> = {
 		read: 0,
@@ -83,7 +87,7 @@ export class SyntheticFile extends File {
 		this.options = options;
 	}
 
-	/** What a side says now. */
+	/** What a side says, now and later: the same object is kept. */
 	readiness(side: Side): Readiness {
 		return this.sides[side];
 	}
@@ -96,7 +100,7 @@ export class SyntheticFile extends File {
 
 	/** Changes what a side says without telling anybody: noticed when somebody looks. */
 	setQuietly(side: Side, readiness: Partial<Readiness>): void {
-		this.sides[side] = { ...this.sides[side], ...readiness };
+		Object.assign(this.sides[side], readiness);
 	}
 
 	/** Tells who watches that something happened: NOTE_ flags for VNODE filters. */

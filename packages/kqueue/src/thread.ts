@@ -1,4 +1,6 @@
 // A thread of a process: who makes calls, and who sleeps in them.
+
+import { type AbortSignalLike, type BlockingCall, resume, type Settle } from "./call.ts";
 import { userret } from "./deliver.ts";
 import { errno } from "./errno.ts";
 import type { Kqueue } from "./kqueue.ts";
@@ -6,7 +8,7 @@ import type { Kernel } from "./machine.ts";
 import type { Process } from "./process.ts";
 import type { Runnable } from "./run-queue.ts";
 import type { Sigset } from "./signal.ts";
-import { type BlockingCall, resume, type WaitChannel, wake } from "./sleep.ts";
+import { type WaitChannel, wake } from "./sleep.ts";
 import { Timeout } from "./timeout.ts";
 
 /** Running its own code, asleep in a call, woken but not yet running, or gone. */
@@ -32,12 +34,14 @@ export class Thread implements Runnable {
 	/** Kqpoll: what poll and select keep from call to call. */
 	pollstate: unknown = null;
 
+	/** Engine: how many of its calls are on the stack: more than one when callbacks make some. */
+	depth = 0;
 	/** Engine: the call it sleeps in. */
 	call: BlockingCall | null = null;
 	/** Engine: settles that call's promise. */
-	settle: ((result: number, thrown: { value: unknown } | undefined) => void) | null = null;
-	/** Engine: whether that call was interrupted by its AbortSignal. */
-	aborted = false;
+	settle: Settle | null = null;
+	/** Engine: what may abort that call. */
+	signal: AbortSignalLike | null = null;
 	/** Engine: why it was woken: 0, EAGAIN or EINTR. */
 	woken = 0;
 	/** Engine: ends its sleep in time. */
@@ -60,6 +64,8 @@ export class Thread implements Runnable {
 	queued = false;
 	/** RunQueue: who comes next. */
 	runnext: Runnable | null = null;
+	/** RunQueue: who comes before. */
+	runprev: Runnable | null = null;
 
 	/** Made by `Process.spawnThread` and fork. */
 	constructor(process: Process, sigmask: Sigset) {
@@ -72,16 +78,11 @@ export class Thread implements Runnable {
 	/** RunQueue: goes on with its call, or takes a signal. */
 	run(): void {
 		if (this.state === "ready") resume(this);
-		else this.userret();
+		else if (this.state === "running" && this.depth === 0) this.userret();
 	}
 
 	/** Engine: what happens on the way back to the program: signals are taken, masks put back. */
 	userret(): void {
 		if (this.siglist !== 0 || this.process.siglist !== 0 || this.oldmask !== null) userret(this);
 	}
-}
-
-/** Interrupts a sleeping thread: its call ends with EINTR. Gives false if it does not sleep. */
-export function interrupt(thread: Thread): boolean {
-	return wake(thread, errno.EINTR);
 }

@@ -69,7 +69,7 @@ export class TimeoutQueue {
 		const due = first.at <= this.host.now();
 		if (due) this.delete(first);
 		this.arm();
-		// One at a time: what it wakes runs before the next, whatever the host.
+		// One at a time: the host lets what it wakes go on before the next.
 		if (due) first.fn();
 	};
 

@@ -45,12 +45,26 @@ export type Transition =
 /** A transition and when it happened, in nanoseconds on the host's clock. */
 export type TraceEvent = Transition & { readonly time: number };
 
-/** Gets every transition. It must not throw and must not call into the engine. */
+/**
+ * Gets every transition. It only watches: system calls that it makes fail with EDEADLK, and what
+ * it throws is the platform's to report.
+ */
 export type TraceSink = (event: TraceEvent) => void;
 
 /** Tells the sink. Callers look whether there is one before they make the object. */
 export function trace(kernel: Kernel, transition: Transition): void {
-	kernel.sink?.({ ...transition, time: kernel.host.now() });
+	const { sink, host } = kernel;
+	if (sink === null) return;
+	kernel.tracing = true;
+	try {
+		sink({ ...transition, time: host.now() });
+	} catch (error) {
+		host.defer(() => {
+			throw error;
+		});
+	} finally {
+		kernel.tracing = false;
+	}
 }
 
 /** Tells the sink about a knote. */

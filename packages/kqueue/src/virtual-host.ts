@@ -1,9 +1,8 @@
 // The host of tests: time moves by hand, and everything happens in a defined order.
 import type { Host, HostTimer } from "./host.ts";
+import { platformTurn } from "./real-host.ts";
 
 const NS_PER_MS = 1e6;
-/** So many empty turns of the platform's microtasks mean that no program wants to go on. */
-const QUIET_TURNS = 100;
 
 interface VirtualTimer extends HostTimer {
 	readonly fn: () => void;
@@ -14,8 +13,9 @@ export interface VirtualHostOptions {
 	/** The seed of `random`. */
 	readonly seed?: number;
 	/**
-	 * Lets pending promise reactions run. Unless given, a hundred turns of microtasks; a platform's
-	 * `setImmediate`, wrapped in a promise, is exact.
+	 * Lets promises that can go on do so, before time moves. Unless given, one turn of the
+	 * platform's event loop. A program that also waits for something outside the machine, a file
+	 * for example, needs one that waits for that.
 	 */
 	readonly idle?: () => Promise<void>;
 }
@@ -29,14 +29,13 @@ export class VirtualHost implements Host {
 	private time = 0;
 	private readonly timers: VirtualTimer[] = [];
 	private work: (() => void)[] = [];
-	private activity = 0;
 	private state: number;
 	private readonly idle: () => Promise<void>;
 
 	/** Makes a host whose clock shows 0. */
 	constructor(options: VirtualHostOptions = {}) {
 		this.state = options.seed ?? 1;
-		this.idle = options.idle ?? (() => this.quietTurns());
+		this.idle = options.idle ?? (() => new Promise((resolve) => platformTurn(resolve)));
 	}
 
 	/** Virtual nanoseconds since the host was made. */
@@ -54,7 +53,6 @@ export class VirtualHost implements Host {
 
 	/** See {@link Host.setTimer}. */
 	setTimer(at: number, fn: () => void): HostTimer {
-		this.activity++;
 		const timer: VirtualTimer = { at, fn };
 		let index = this.timers.length;
 		while (index > 0 && (this.timers[index - 1] as VirtualTimer).at > at) index--;
@@ -70,7 +68,6 @@ export class VirtualHost implements Host {
 
 	/** See {@link Host.defer}. */
 	defer(fn: () => void): void {
-		this.activity++;
 		this.work.push(fn);
 	}
 
@@ -101,6 +98,7 @@ export class VirtualHost implements Host {
 
 	/** Lets so many milliseconds pass, with all that is due in them. */
 	advance(ms: number): void {
+		if (!(ms >= 0)) throw new RangeError(`time does not move by ${ms} ms`);
 		const end = this.time + ms * NS_PER_MS;
 		this.settle();
 		while ((this.timers[0]?.at ?? Number.POSITIVE_INFINITY) <= end) this.expire();
@@ -135,15 +133,5 @@ export class VirtualHost implements Host {
 		this.time = Math.max(this.time, timer.at);
 		timer.fn();
 		this.settle();
-	}
-
-	private async quietTurns(): Promise<void> {
-		let seen = this.activity;
-		for (let quiet = 0; quiet < QUIET_TURNS; quiet++) {
-			await undefined;
-			if (this.work.length > 0) return;
-			if (seen !== this.activity) quiet = 0;
-			seen = this.activity;
-		}
 	}
 }

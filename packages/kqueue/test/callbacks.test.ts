@@ -169,8 +169,6 @@ for (const hook of HOOKS) {
 			["invalidate", (w: World) => w.file.klist.invalidate()],
 			["exit", (w: World) => exit(w.thread, 0)],
 		] as const) {
-			// A kevent holds its kqueue while it applies changes: there closing it works.
-			if (hook === "modify" && what === "close the kqueue") continue;
 			const w = world();
 			w.change(EV_ADD, "kept");
 			w.file.set(1);
@@ -317,19 +315,33 @@ test("a descriptor closed while it is added leaves no knote, and no error", () =
 	}
 });
 
-test("a kqueue closed while it is changed goes after the changes, and the wait for events fails", () => {
+test("a kqueue is not closed while a filter is attached to it", () => {
 	const w = world();
+	const kq = kqueue(w.thread);
 	const other = new Hooked();
 	const ident = openFile(w.thread, other);
-	const add = { ident, filter: EVFILT_READ, flags: EV_ADD };
-	const result = inside(other.hooks, "attached", () => close(w.thread, w.kq));
-	const changes = [add, { ...add, filter: EVFILT_WRITE }];
+	const result = inside(other.hooks, "attached", () => close(w.thread, kq));
+	keventNow(w.thread, kq, [{ ident, filter: EVFILT_READ, flags: EV_ADD }], null);
+	assert.is(result(), "EDEADLK");
+	close(w.thread, kq);
+	assert.is(other.klist.empty, true);
+});
+
+test("a kqueue closed by a getter of a change goes after the changes, and the wait fails", () => {
+	const w = world();
+	const add = { ident: w.fd, filter: EVFILT_READ, flags: EV_ADD };
+	const closing = {
+		...add,
+		get udata() {
+			close(w.thread, w.kq);
+			return null;
+		},
+	};
 	assert.is(
-		codeOf(() => keventNow(w.thread, w.kq, changes, eventList(1))),
+		codeOf(() => keventNow(w.thread, w.kq, [closing], eventList(1))),
 		"EBADF",
 	);
-	assert.is(result(), "no error");
-	assert.equal([other.klist.empty, other.refs, w.process.fdp.firstKqueue], [true, 1, null]);
+	assert.equal([w.file.klist.empty, w.file.refs, w.process.fdp.firstKqueue], [true, 1, null]);
 });
 
 test("a filter that cannot be attached leaves nothing behind, refused or thrown", () => {
@@ -385,11 +397,11 @@ test("a filter that throws when it is enabled stays disabled", () => {
 	assert.is(w.collect().length, 1);
 });
 
-test("events collected before a filter threw are delivered, and the error comes next", () => {
+test("events collected before a filter threw are delivered, and it is asked first the next time", () => {
 	const w = world();
 	const calm = new Hooked();
 	const ident = openFile(w.thread, calm);
-	keventNow(w.thread, w.kq, [{ ident, filter: EVFILT_READ, flags: EV_ADD | EV_CLEAR }], null);
+	keventNow(w.thread, w.kq, [{ ident, filter: EVFILT_READ, flags: EV_ADD }], null);
 	w.change(EV_ADD);
 	calm.set(4);
 	w.file.set(1);
@@ -397,14 +409,33 @@ test("events collected before a filter threw are delivered, and the error comes 
 	w.file.hooks.process = () => {
 		throw thrown;
 	};
-	assert.equal(w.collect(), [[ident, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 4, null]]);
+	for (let round = 0; round < 3; round++) {
+		assert.equal(w.collect(), [[ident, EVFILT_READ, EV_ADD, 0, 4, null]]);
+		checkMachine(w);
+		assert.is(
+			codeOf(() => w.collect()),
+			thrown,
+		);
+		checkMachine(w);
+	}
 	w.file.hooks.process = undefined;
-	assert.is(
-		codeOf(() => w.collect()),
-		thrown,
-	);
+	assert.is(w.collect().length, 2);
+});
+
+test("a filter that threw does not fail the scans after its descriptor is closed", () => {
+	const w = world();
+	const calm = new Hooked();
+	const ident = openFile(w.thread, calm);
+	keventNow(w.thread, w.kq, [{ ident, filter: EVFILT_READ, flags: EV_ADD }], null);
+	w.change(EV_ADD);
+	calm.set(4);
+	w.file.set(1);
+	w.file.hooks.process = () => {
+		throw new Error("process");
+	};
 	assert.is(w.collect().length, 1);
-	checkMachine(w);
+	close(w.thread, w.fd);
+	assert.is(w.collect().length, 1);
 });
 
 test("a detach that throws does not keep a knote from going, and loses no event", () => {
@@ -426,8 +457,9 @@ test("a detach that throws does not keep a knote from going, and loses no event"
 	oneshot.file.set(1);
 	oneshot.file.hooks.detach = throwing;
 	assert.is(oneshot.collect().length, 1);
+	// The event was delivered and the knote is gone: the error is the platform's to report.
 	assert.is(
-		codeOf(() => oneshot.collect()),
+		codeOf(() => oneshot.host.settle()),
 		thrown,
 	);
 	assert.equal(oneshot.collect(), []);

@@ -262,7 +262,7 @@ test("descriptors are the lowest free numbers of tables that grow in steps up to
 				world.perform(world.subjects[who % world.subjects.length] as Subject, command);
 			}
 		}),
-		{ numRuns: 1000 },
+		{ numRuns: 1000, includeErrorInReport: true },
 	);
 });
 

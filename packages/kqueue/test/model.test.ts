@@ -345,7 +345,7 @@ test("random commands come out of the engine as out of the model", () => {
 				pair.check();
 			}
 		}),
-		{ numRuns: 2000 },
+		{ numRuns: 2000, includeErrorInReport: true },
 	);
 });
 

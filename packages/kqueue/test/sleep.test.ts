@@ -173,9 +173,19 @@ test("an interrupted sleep ends with EINTR, and only a sleep can be interrupted"
 	assert.is(interrupt(w.thread), false);
 	const call = rejection(kevent(w.thread, w.kq, null, eventList(1), null));
 	assert.is(interrupt(w.thread), true);
-	assert.is(interrupt(w.thread), false);
 	w.host.settle();
 	assert.is(await call, "EINTR");
+	assert.is(interrupt(w.thread), false);
+});
+
+test("an interruption reaches a thread that was woken and has not gone on, and the event stays", async () => {
+	const w = world();
+	const call = rejection(kevent(w.thread, w.kq, null, eventList(1), null));
+	w.file.set("read", { data: 1 });
+	assert.is(interrupt(w.thread), true);
+	w.host.settle();
+	assert.is(await call, "EINTR");
+	assert.is(keventNow(w.thread, w.kq, null, eventList(1)), 1);
 });
 
 test("a thread that sleeps cannot be put to sleep again, but can make other calls", async () => {

@@ -107,7 +107,7 @@ test("timeouts are called in order of time, then of arming, whatever is moved or
 			}
 			timeouts.advance(1000);
 		}),
-		{ numRuns: 2000 },
+		{ numRuns: 2000, includeErrorInReport: true },
 	);
 });
 
@@ -134,13 +134,24 @@ test("a heap of many timeouts gives them back sorted", () => {
 				[...expected].sort((a, b) => at(a) - at(b)),
 			);
 		}),
-		{ numRuns: 100 },
+		{ numRuns: 100, includeErrorInReport: true },
 	);
 });
 
 /** What is done to a run queue, also by what it runs. */
 type Queueing = { do: "add" | "remove"; who: number } | { do: "throw" };
 type RunStep = Queueing | { do: "settle" };
+
+class Item implements Runnable {
+	queued = false;
+	runnext: Runnable | null = null;
+	runprev: Runnable | null = null;
+	readonly run: () => void;
+
+	constructor(run: () => void) {
+		this.run = run;
+	}
+}
 
 /** A run queue, and beside it an array of who stands in it. */
 class Runners {
@@ -154,7 +165,7 @@ class Runners {
 	constructor(deeds: readonly Queueing[][]) {
 		this.deeds = [...deeds];
 		for (let who = 0; who < COUNT; who++) {
-			this.items.push({ queued: false, runnext: null, run: () => this.run(who) });
+			this.items.push(new Item(() => this.run(who)));
 		}
 	}
 
@@ -230,7 +241,7 @@ test("the run queue runs first come first served, without those that were remove
 			}
 			runners.settle();
 		}),
-		{ numRuns: 2000 },
+		{ numRuns: 2000, includeErrorInReport: true },
 	);
 });
 
@@ -340,7 +351,7 @@ test("a virtual host expires timers in order, and does all work before the next"
 			}
 			hosted.advance(1000);
 		}),
-		{ numRuns: 2000 },
+		{ numRuns: 2000, includeErrorInReport: true },
 	);
 });
 
@@ -369,7 +380,7 @@ test("programs of promises go on in order of the times they sleep until", async 
 			assert.equal(sums, naps.map(sumOf), "what they gave");
 			assert.is(host.now(), Math.max(0, ...sums) * NS_PER_MS, "the time at the end");
 		}),
-		{ numRuns: 200 },
+		{ numRuns: 200, includeErrorInReport: true },
 	);
 });
 

@@ -1,7 +1,8 @@
 // The tags in the sources, and the list of functions they must cover.
+import { execFileSync } from "node:child_process";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { ranByScenario, ranKey } from "../concordance/exercise.ts";
+import { ranKey } from "../concordance/exercise.ts";
 import { LISTING, WITHOUT } from "../concordance/listing.ts";
 import { findTags, tagsOf } from "../concordance/tags.ts";
 
@@ -52,12 +53,21 @@ test("every function of the listing is either ported or excused", () => {
 	assert.is(LISTING.length, 87);
 });
 
-test("what runs in a scenario is seen to run, and what does not is not", async () => {
-	const ran = await ranByScenario();
+test("what runs in a scenario is seen to run, and what does not is not", () => {
+	// In a process of its own: counting anew would spoil the coverage of this one.
+	const { NODE_V8_COVERAGE: _, ...env } = process.env;
+	const module = new URL("../concordance/exercise.ts", import.meta.url).href;
+	const program = `const { ranByScenario } = await import("${module}");
+		const ran = await ranByScenario();
+		console.log(JSON.stringify([...ran].map(([name, set]) => [name, [...set]])));`;
+	const args = ["--import", "tsx", "--input-type=module", "-e", program];
+	const ran = new Map<string, string[]>(
+		JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8", env, maxBuffer: 2 ** 26 })),
+	);
 	assert.is(ran.size, 33);
 	const timer = ranKey("packages/kqueue/src/filters/timer.ts", "timerExpire");
-	assert.is(ran.get("timers")?.has(timer), true);
-	assert.is(ran.get("poll-basics")?.has(timer), false);
+	assert.is(ran.get("timers")?.includes(timer), true);
+	assert.is(ran.get("poll-basics")?.includes(timer), false);
 });
 
 test.run();
