@@ -5,14 +5,24 @@ import {
 	dup2,
 	EVFILT_READ,
 	errno,
+	exit,
 	Kernel,
+	kill,
 	openFile,
+	SIG_SETMASK,
+	SIGUSR1,
+	SIGUSR2,
 	SyntheticFile,
+	sigaction,
+	sigprocmask,
+	sigset,
 	type Thread,
 	threadExit,
 } from "@kqpoll/kqueue";
 import {
 	File,
+	filterops,
+	Klist,
 	type Knote,
 	type Kqueue,
 	kqueueDoCheck,
@@ -29,6 +39,9 @@ import {
 	POLLOUT,
 	poll,
 	pollNow,
+	ppoll,
+	ppollNow,
+	pselect,
 	select,
 	selectNow,
 } from "../src/index.ts";
@@ -260,6 +273,184 @@ test("a filter that throws lets the poll fail, and the next one work", () => {
 	assert.is(pollNow(thread, list), 2);
 	kqueueDoCheck(thread.kq as Kqueue);
 });
+
+/** A file that is ready for anything, with hooks. */
+class Hooked extends File {
+	readonly klist: Klist = new Klist();
+	attach: () => void = () => {};
+	detach: () => void = () => {};
+	event: () => void = () => {};
+	ready = true;
+
+	constructor() {
+		super("socket");
+	}
+
+	override kqfilter(kn: Knote): number {
+		this.attach();
+		kn.fop = filterops({
+			name: "hooked",
+			detach: (each) => {
+				this.klist.remove(each);
+				this.detach();
+			},
+			event: () => {
+				this.event();
+				return this.ready;
+			},
+		});
+		this.klist.insert(kn);
+		return 0;
+	}
+}
+
+test("the purge of a thread's kqueue cannot be disturbed by polls", () => {
+	const { thread } = world(0);
+	const file = new Hooked();
+	const fd = openFile(thread, file);
+	const results: unknown[] = [];
+	pollNow(thread, pollin([fd]));
+	file.detach = () => results.push(codeOf(() => pollNow(thread, pollin([fd]))));
+	thread.kqserial = SERIAL_MAX;
+	assert.is(pollNow(thread, pollin([fd])), 1);
+	assert.equal(results, ["EDEADLK"]);
+	results.length = 0;
+	threadExit(thread);
+	assert.equal(results, ["ESRCH"]);
+	assert.equal([thread.kq, file.refs], [null, 1]);
+});
+
+test("a thread does not end in the middle of its poll", () => {
+	const { thread } = world(0);
+	const file = new Hooked();
+	const fd = openFile(thread, file);
+	const results: unknown[] = [];
+	const entry = {
+		get fd() {
+			results.push(codeOf(() => threadExit(thread)));
+			return fd;
+		},
+		events: POLLIN,
+		revents: 0,
+	};
+	file.attach = () => results.push(codeOf(() => exit(thread, 0)));
+	assert.is(pollNow(thread, [entry]), 1);
+	assert.equal(results, ["EDEADLK", "EDEADLK"]);
+});
+
+test("a poll over a descriptor whose filter makes it is refused, not answered with POLLERR", () => {
+	const { thread } = world(0);
+	const file = new Hooked();
+	const list = pollin([openFile(thread, file)]);
+	pollNow(thread, list);
+	const results: unknown[] = [];
+	file.event = () => {
+		file.event = () => {};
+		results.push(codeOf(() => pollNow(thread, list)));
+	};
+	file.klist.notify(0);
+	assert.equal(results, ["EDEADLK"]);
+	assert.is(thread.polling, false);
+	assert.is(pollNow(thread, list), 1);
+});
+
+test("entries added while the poll registers are not part of it", () => {
+	const { thread } = world(0);
+	const file = new Hooked();
+	const fd = openFile(thread, file);
+	const list = pollin([fd]);
+	file.attach = () => list.push(...pollin([fd]));
+	assert.is(pollNow(thread, list), 1);
+	file.attach = () => {};
+	assert.is(pollNow(thread, pollin([fd])), 1);
+	assert.equal(
+		list.map(({ revents }) => revents),
+		[POLLIN, -1],
+	);
+});
+
+test("a set that shrank while its select slept is a bad address", async () => {
+	const { thread, host, files, fds } = world(1);
+	const readfds = new FdSet(fds);
+	const call = select(thread, 20, readfds, null, null, null).catch((error) => error.code);
+	readfds.words = new Int32Array(0);
+	files[0]?.set("read", { data: 1 });
+	host.settle();
+	assert.is(await call, "EFAULT");
+});
+
+test("the mask of a ppoll survives the calls of its handlers, and holds until they are done", async () => {
+	const { thread, host, fds } = world(1);
+	const { pid } = thread.process;
+	const masks: number[] = [];
+	sigprocmask(thread, SIG_SETMASK, sigset(SIGUSR1));
+	sigaction(thread, SIGUSR1, () => {
+		pollNow(thread, pollin(fds));
+		masks.push(thread.sigmask);
+	});
+	const call = ppoll(thread, [], null, sigset(SIGUSR2)).catch((error) => error.code);
+	kill(thread, pid, SIGUSR1);
+	host.settle();
+	assert.is(await call, "EINTR");
+	assert.equal([masks, thread.sigmask], [[sigset(SIGUSR1, SIGUSR2)], sigset(SIGUSR1)]);
+});
+
+test("the mask of a ppoll is in force while it sleeps, whatever its filters call", async () => {
+	const { thread, host } = world(0);
+	const file = new Hooked();
+	const fd = openFile(thread, file);
+	file.ready = false;
+	file.attach = () => pollNow(thread.process.spawnThread(), []);
+	let handled = 0;
+	sigaction(thread, SIGUSR1, () => handled++);
+	const entry = { fd: dup(thread, fd), events: 0, revents: 0 };
+	close(thread, fd);
+	const call = ppoll(thread, [entry], { sec: 0, nsec: 5e6 }, sigset(SIGUSR1));
+	kill(thread, thread.process.pid, SIGUSR1);
+	host.settle();
+	assert.equal([handled, thread.sigmask], [0, sigset(SIGUSR1)]);
+	host.advance(5);
+	await call;
+	assert.equal([handled, thread.sigmask], [1, 0]);
+});
+
+test("the mask of a ppoll is put back when the call fails, and when it does not sleep", async () => {
+	const { thread, fds, files } = world(1);
+	const mask = sigset(SIGUSR1);
+	const frozen = [Object.freeze({ fd: fds[0] as number, events: POLLIN, revents: 0 })];
+	files[0]?.set("read", { data: 1 });
+	assert.throws(() => ppollNow(thread, frozen, mask), TypeError);
+	assert.is(thread.sigmask, 0);
+	assert.is(ppollNow(thread, pollin(fds), mask), 1);
+	assert.is(thread.sigmask, 0);
+	assert.is(await ppoll(thread, frozen, null, mask).catch((error) => error.name), "TypeError");
+	assert.equal([thread.sigmask, thread.polling], [0, false]);
+	assert.is(await pselect(thread, 0, null, null, null, { sec: 0, nsec: 0 }, mask), 0);
+	assert.is(thread.sigmask, 0);
+	const signal = { aborted: false } as never;
+	const call = ppoll(thread, [], null, mask, { signal }).catch((error) => error.name);
+	assert.is(await call, "TypeError");
+	assert.equal([thread.sigmask, thread.polling, thread.state], [0, false, "running"]);
+});
+
+test("a process that exits while a poll of it sleeps goes, even if its entries cannot be written", async () => {
+	const { thread, kernel, fds } = world(1);
+	const other = thread.process.spawnThread();
+	const frozen = [Object.freeze({ fd: fds[0] as number, events: POLLIN, revents: 0 })];
+	const call = poll(other, frozen, -1).catch((error) => error.name);
+	exit(thread, 0);
+	assert.is(await call, "TypeError");
+	assert.equal([kernel.processes.size, kernel.sleepers], [0, 0]);
+});
+
+function codeOf(call: () => unknown): unknown {
+	try {
+		call();
+	} catch (error) {
+		return (error as { code?: string }).code ?? error;
+	}
+	return "no error";
+}
 
 test("ten thousand descriptors are polled and selected", () => {
 	const { thread, files, fds } = world(10_000, 20_000);

@@ -272,6 +272,48 @@ test("a call that ends by itself leaves no listener on its signal", async () => 
 	assert.is(signal.listeners.size, 0);
 });
 
+test("an abort that comes between the wake-up and the going on is not lost", async () => {
+	const w = world();
+	const other = w.process.spawnThread();
+	const first = kevent(other, w.kq, null, eventList(1), null);
+	const signal = new Abort();
+	const call = rejection(kevent(w.thread, w.kq, null, eventList(1), null, { signal }));
+	// One event wakes both threads; the first takes it, and the second would sleep on.
+	w.file.set("read", { data: 1 });
+	signal.abort("enough");
+	w.host.settle();
+	assert.equal([await first, await call], [1, "enough"]);
+	assert.ok(idle(w));
+});
+
+test("an abort in the middle of the call's own changes is not lost", async () => {
+	const w = world();
+	const signal = new Abort();
+	const change = {
+		ident: w.fd,
+		filter: EVFILT_READ,
+		flags: EV_ADD,
+		get udata() {
+			signal.abort("enough");
+			return null;
+		},
+	};
+	const call = kevent(w.thread, w.kq, [change], eventList(1), null, { signal });
+	assert.is(await rejection(call), "enough");
+	assert.ok(idle(w));
+});
+
+test("a signal that is none fails the call and leaves nothing behind", async () => {
+	const w = world();
+	const signal = { aborted: false } as never;
+	const call = kevent(w.thread, w.kq, null, eventList(1), null, { signal });
+	assert.instance(await rejection(call), TypeError);
+	assert.ok(idle(w));
+	assert.is(w.thread.state, "running");
+	close(w.thread, w.kq);
+	assert.is(w.process.fdp.firstKqueue, null);
+});
+
 test("the platform's own AbortSignal does", async () => {
 	const w = world();
 	const controller = new AbortController();

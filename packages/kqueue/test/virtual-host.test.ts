@@ -143,6 +143,25 @@ test("a program that can never end is told so", async () => {
 	assert.match(String(result), "everybody waits");
 });
 
+test("a program that computes for long is not taken for one that waits", async () => {
+	const host = new VirtualHost();
+	const { main } = new Kernel({ host }).spawn();
+	const kq = kqueue(main);
+	const result = await host.run(async () => {
+		for (let i = 0; i < 3000; i++) await undefined;
+		for (let i = 0; i < 3000; i++) await kevent(main, kq, null, eventList(1), { sec: 0, nsec: 0 });
+		return host.now();
+	});
+	assert.is(result, 0);
+});
+
+test("time does not go back", () => {
+	const host = new VirtualHost();
+	assert.throws(() => host.advance(-1), RangeError);
+	assert.throws(() => host.advance(Number.NaN), RangeError);
+	assert.is(host.now(), 0);
+});
+
 test("another way to let promises run can be given", async () => {
 	let turns = 0;
 	const idle = () =>
