@@ -11,6 +11,8 @@ export default {
 	],
 	tsconfig: "../../tsconfig.check.json",
 	emit: "none",
+	// The README is for the repository, its links lead into it.
+	readme: "none",
 	// Links to the source need a remote, which a fresh clone may not have.
 	disableSources: true,
 	// `@kern kqueue_scan` names the C function that a function of ours is.

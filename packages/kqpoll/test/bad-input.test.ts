@@ -2,6 +2,7 @@
 import {
 	close,
 	errno,
+	exit,
 	interrupt,
 	kevent,
 	kqueue,
@@ -450,6 +451,71 @@ test("an entry whose getter polls on the same thread is refused with EDEADLK", (
 	assert.is(pollNow(thread, [good]), 1);
 });
 
+test("an entry whose getter ends the process or thread is refused with EDEADLK", () => {
+	const made = machine();
+	const { thread } = made;
+	const good = entry(readable(thread), POLLIN);
+	const trap = (end: () => void) => ({
+		get fd(): number {
+			end();
+			return 0;
+		},
+		events: POLLIN,
+		revents: UNWRITTEN,
+	});
+	assert.equal(
+		[
+			refusal(() => pollNow(thread, [good, trap(() => exit(thread, 0))])),
+			refusal(() => pollNow(thread, [good, trap(() => threadExit(thread))])),
+		],
+		["EDEADLK exit", "EDEADLK threadExit"],
+	);
+	assert.is(good.revents, UNWRITTEN);
+	checkMachine(made);
+	assert.is(pollNow(thread, [good]), 1);
+});
+
+test("an array that grows while it is read is read as long as it was", () => {
+	const made = machine();
+	const { thread } = made;
+	const fd = readable(thread);
+	const fds = [entry(fd, POLLIN), entry(fd, POLLIN)];
+	const growing = {
+		get fd(): number {
+			fds.push(entry(fd, POLLIN));
+			return fd;
+		},
+		events: POLLIN,
+		revents: UNWRITTEN,
+	};
+	fds[0] = growing;
+	assert.is(pollNow(thread, fds), 2);
+	assert.equal(revents(fds), [POLLIN, POLLIN, UNWRITTEN]);
+	checkMachine(made);
+});
+
+test("an array that shrinks while it is read has no entry where one was: EFAULT", () => {
+	const made = machine();
+	const { thread } = made;
+	const fd = readable(thread);
+	const fds = [entry(fd, POLLIN), entry(fd, POLLIN)];
+	const shrinking = {
+		get fd(): number {
+			fds.length = 1;
+			return fd;
+		},
+		events: POLLIN,
+		revents: UNWRITTEN,
+	};
+	fds[0] = shrinking;
+	assert.is(
+		refusal(() => pollNow(thread, fds)),
+		"EFAULT poll",
+	);
+	assert.equal(revents(fds), [UNWRITTEN]);
+	checkMachine(made);
+});
+
 // The arguments of select
 
 test("a number of descriptors that is none is refused with EINVAL", async () => {
@@ -828,6 +894,19 @@ test("a set that changes while its select sleeps gets the answer to what was ask
 	assert.is(await promise, 1);
 	assert.equal([...set], [first, 70], "the answer is written over the words that were asked about");
 	close(thread, first);
+});
+
+test("a set that shrinks while its select sleeps has no room for the answer: EFAULT", async () => {
+	const made = machine();
+	const { thread, host } = made;
+	const fd = openFile(thread, new SyntheticFile());
+	const [read, write] = [new FdSet([fd]), new FdSet([fd])];
+	const promise = rejection(select(thread, 1, read, write, null, { sec: 1, usec: 0 }));
+	FD_COPY(new FdSet([], 0), write);
+	host.advance(1000);
+	assert.is(await promise, "EFAULT select");
+	assert.equal([[...read], [...write]], [[fd], []]);
+	checkMachine(made);
 });
 
 test.run();

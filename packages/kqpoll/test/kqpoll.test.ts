@@ -7,7 +7,10 @@ import {
 	errno,
 	exit,
 	Kernel,
+	Kevent,
+	keventNow,
 	kill,
+	kqueue,
 	openFile,
 	SIG_SETMASK,
 	SIGUSR1,
@@ -399,8 +402,9 @@ test("the mask of a ppoll is in force while it sleeps, whatever its filters call
 	const { thread, host } = world(0);
 	const file = new Hooked();
 	const fd = openFile(thread, file);
+	const kq = kqueue(thread);
 	file.ready = false;
-	file.attach = () => pollNow(thread.process.spawnThread(), []);
+	file.attach = () => keventNow(thread, kq, null, [new Kevent()]);
 	let handled = 0;
 	sigaction(thread, SIGUSR1, () => handled++);
 	const entry = { fd: dup(thread, fd), events: 0, revents: 0 };

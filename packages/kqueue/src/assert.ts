@@ -2,6 +2,7 @@
 
 /** A broken invariant: a bug in the engine or in a filter, never a program's mistake. */
 export class Panic extends Error {
+	/** Always `"Panic"`. */
 	override readonly name = "Panic";
 }
 

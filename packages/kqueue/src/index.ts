@@ -157,4 +157,4 @@ export {
 } from "./synthetic-file.ts";
 export type { Thread, ThreadState } from "./thread.ts";
 export type { Timespec, Timeval } from "./time.ts";
-export type { TraceEvent, TraceSink, Transition } from "./trace.ts";
+export type { KnoteTransition, TraceEvent, TraceSink, Transition } from "./trace.ts";

@@ -3,47 +3,66 @@ import { formatKnote } from "./format.ts";
 import type { Knote } from "./knote.ts";
 import type { Kernel } from "./machine.ts";
 
-/** One transition. Knotes are given as text, since they may be gone when it is read. */
-export type Transition =
-	/** A kqueue was made; `kq` numbers them in order. */
-	| { readonly event: "kqueue"; readonly kq: number }
-	/** A kqueue was closed, or its thread ended. */
-	| { readonly event: "terminate"; readonly kq: number }
-	/** A change was registered, with its errno. */
-	| {
-			readonly event: "register";
-			readonly kq: number;
-			readonly ident: number;
-			readonly filter: number;
-			readonly flags: number;
-			readonly error: number;
-	  }
-	/** A knote came, triggered, was queued or unqueued, reported, changed its filter, or went. */
-	| {
-			readonly event:
-				| "attach"
-				| "activate"
-				| "enqueue"
-				| "dequeue"
-				| "deliver"
-				| "dead"
-				| "badfd"
-				| "drop";
-			readonly kq: number;
-			readonly knote: string;
-	  }
-	/** A thread went to sleep in a call. */
-	| { readonly event: "sleep"; readonly thread: number; readonly call: string }
-	/** A thread was woken: 0 by an event, else by a time-out (EAGAIN) or a signal (EINTR). */
-	| { readonly event: "wake"; readonly thread: number; readonly error: number }
-	/** A descriptor was closed. */
-	| { readonly event: "close"; readonly pid: number; readonly fd: number }
-	/** A process came, executed, exited, or was sent a signal. */
-	| { readonly event: "fork" | "exec" | "exit"; readonly pid: number }
-	| { readonly event: "signal"; readonly pid: number; readonly signal: number };
+/** What happened to a knote. */
+export type KnoteTransition =
+	| "attach"
+	| "activate"
+	| "enqueue"
+	| "dequeue"
+	| "deliver"
+	| "dead"
+	| "badfd"
+	| "drop";
 
-/** A transition and when it happened, in nanoseconds on the host's clock. */
-export type TraceEvent = Transition & { readonly time: number };
+/** What happened. */
+export type Transition =
+	| KnoteTransition
+	| "kqueue"
+	| "terminate"
+	| "register"
+	| "sleep"
+	| "wake"
+	| "close"
+	| "fork"
+	| "exec"
+	| "exit"
+	| "signal";
+
+/** A transition of the engine. Which fields there are depends on what happened. */
+export interface TraceEvent {
+	/** When, in nanoseconds on the host's clock. */
+	readonly time: number;
+	/**
+	 * What: a kqueue was made (kqueue) or closed (terminate); a change was applied (register); a
+	 * knote came (attach), triggered (activate), was queued or unqueued (enqueue, dequeue),
+	 * reported (deliver), lost its object or descriptor (dead, badfd), or went (drop); a thread went
+	 * to sleep or was woken (sleep, wake); a descriptor was closed (close); a process came,
+	 * executed, exited, or was sent a signal (fork, exec, exit, signal).
+	 */
+	readonly event: Transition;
+	/** Of kqueues, changes and knotes: which kqueue, numbered in order of creation. */
+	readonly kq?: number;
+	/** Of knotes: the knote in words, since it may be gone when this is read. */
+	readonly knote?: string;
+	/** Of a change: what it is about. */
+	readonly ident?: number;
+	/** Of a change: its filter. */
+	readonly filter?: number;
+	/** Of a change: its flags. */
+	readonly flags?: number;
+	/** Of a change: its errno or 0. Of a wake-up: 0, EAGAIN in time, EINTR when interrupted. */
+	readonly error?: number;
+	/** Of sleep and wake: which thread. */
+	readonly thread?: number;
+	/** Of sleep: in which call. */
+	readonly call?: string;
+	/** Of descriptors and processes: which process. */
+	readonly pid?: number;
+	/** Of close: which descriptor. */
+	readonly fd?: number;
+	/** Of signal: which one. */
+	readonly signal?: number;
+}
 
 /**
  * Gets every transition. It only watches: system calls that it makes fail with EDEADLK, and what
@@ -52,7 +71,7 @@ export type TraceEvent = Transition & { readonly time: number };
 export type TraceSink = (event: TraceEvent) => void;
 
 /** Tells the sink. Callers look whether there is one before they make the object. */
-export function trace(kernel: Kernel, transition: Transition): void {
+export function trace(kernel: Kernel, transition: Omit<TraceEvent, "time">): void {
 	const { sink, host } = kernel;
 	if (sink === null) return;
 	kernel.tracing = true;
@@ -68,9 +87,6 @@ export function trace(kernel: Kernel, transition: Transition): void {
 }
 
 /** Tells the sink about a knote. */
-export function traceKnote(
-	kn: Knote,
-	event: "attach" | "activate" | "enqueue" | "dequeue" | "deliver" | "dead" | "badfd" | "drop",
-): void {
+export function traceKnote(kn: Knote, event: KnoteTransition): void {
 	trace(kn.kq.kernel, { event, kq: kn.kq.id, knote: formatKnote(kn) });
 }

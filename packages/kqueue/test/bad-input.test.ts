@@ -281,6 +281,26 @@ test("fcntl refuses a command that it does not know with EINVAL", () => {
 	refuses(made, unknown, "EINVAL fcntl", (command) => fcntl(thread, file, command, 1));
 });
 
+test("fcntl refuses an argument that is no integer with EINVAL", () => {
+	const made = world();
+	const { thread, file } = made;
+	const bad = [
+		0.5,
+		Number.NaN,
+		Number.POSITIVE_INFINITY,
+		2 ** 53,
+		"1",
+		"",
+		null,
+		true,
+		{},
+		[1],
+		1n,
+	];
+	for (const command of [F_DUPFD, F_SETFD, F_SETFL])
+		refuses(made, bad, "EINVAL fcntl", (argument) => fcntl(thread, file, command, argument));
+});
+
 test("ioctl refuses a command that the file does not know with ENOTTY", () => {
 	const made = world();
 	const { thread, file, kq } = made;
@@ -362,6 +382,39 @@ test("sigprocmask refuses a way of changing the mask that it does not know with 
 	refuses(made, unknown, "EINVAL sigprocmask", (how) => sigprocmask(thread, how, -1));
 });
 
+/** Nothing of this is a set of signals. */
+const NO_SETS = [
+	2 ** 32,
+	-(2 ** 31) - 1,
+	0.5,
+	Number.NaN,
+	Number.POSITIVE_INFINITY,
+	"",
+	"1",
+	null,
+	true,
+	{},
+	[1],
+];
+
+test("sigaction refuses what is no action or no set of signals with EINVAL", () => {
+	const made = world();
+	const { thread } = made;
+	const none = [null, undefined, 0, 1, "", "SIG_BLOCK", "sig_ign", true, {}, [() => {}]];
+	refuses(made, none, "EINVAL sigaction", (action) => sigaction(thread, SIGTERM, action));
+	refuses(made, NO_SETS, "EINVAL sigaction", (mask) => sigaction(thread, SIGTERM, SIG_IGN, mask));
+});
+
+test("sigprocmask refuses what is no set of signals with EINVAL, and the mask is as before", () => {
+	const made = world();
+	const { thread } = made;
+	sigprocmask(thread, SIG_SETMASK, 5);
+	for (const how of [SIG_BLOCK, SIG_UNBLOCK, SIG_SETMASK])
+		refuses(made, [...NO_SETS, undefined], "EINVAL sigprocmask", (set) =>
+			sigprocmask(thread, how, set),
+		);
+});
+
 test("a mask of all ones holds back everything but KILL and STOP", () => {
 	const { thread } = machine();
 	const all = ~((1 << (SIGKILL - 1)) | (1 << (SIGSTOP - 1)));
@@ -390,6 +443,48 @@ test("an exit status keeps its low eight bits", () => {
 		return waitpidNow(thread, child.pid)?.status;
 	});
 	assert.equal(statuses, [0, 1 << 8, 255 << 8, 0, 1 << 8, 255 << 8, 3 << 8]);
+});
+
+test("exit refuses a status or signal that is none with EINVAL, and the process lives on", () => {
+	const made = world();
+	const { thread } = made;
+	const none = [0.5, Number.NaN, Number.POSITIVE_INFINITY, "1", "", null, undefined, true, {}, 1n];
+	refuses(made, none, "EINVAL exit", (status) => exit(thread, status));
+	const signals = NO_SIGNALS.filter((signal) => signal !== undefined);
+	refuses(made, signals, "EINVAL exit", (signal) => exit(thread, 0, signal));
+	const child = fork(thread);
+	exit(child.main, 0, SIGTERM);
+	assert.equal(waitpidNow(thread, child.pid), { pid: child.pid, status: SIGTERM });
+});
+
+test("pledge refuses what is no string with EFAULT", () => {
+	const made = world();
+	const none = [null, undefined, 0, true, {}, ["stdio"], Symbol("stdio"), () => "stdio"];
+	refuses(made, none, "EFAULT pledge", (promises) => pledge(made.thread, promises));
+});
+
+test("what is no file cannot be opened: EFAULT", () => {
+	const made = world();
+	const none = [null, undefined, 0, "file", true, {}, [], Symbol("file"), SyntheticFile];
+	refuses(made, none, "EFAULT open", (file) => openFile(made.thread, file));
+});
+
+test("a process that has exited gets no new thread", () => {
+	const made = world();
+	const child = fork(made.thread);
+	exit(child.main, 0);
+	refuses(made, [undefined], "ESRCH spawnThread", () => child.spawnThread());
+});
+
+test("a child that is in the middle of its exit cannot be waited for yet", () => {
+	const { thread } = world();
+	const child = fork(thread);
+	const seen: unknown[] = [];
+	const tell = { close: () => seen.push(waitpidNow(thread, -1)) };
+	openFile(child.main, new SyntheticFile(tell));
+	exit(child.main, 7);
+	assert.equal(seen, [null]);
+	assert.equal(waitpidNow(thread, -1), { pid: child.pid, status: 7 << 8 });
 });
 
 /** Every call of the package on behalf of a thread, by the name in its errors. */
@@ -815,6 +910,22 @@ test("a change whose getter closes the kqueue fails with EBADF, and leaves nothi
 	);
 	assert.is(kernel.ntimers, 0);
 	assert.is(process.fdp.firstKqueue, null);
+});
+
+test("a change whose getter ends the process or thread is refused with EDEADLK", () => {
+	const made = world();
+	const { thread, kq } = made;
+	const trap = (end: () => void) => ({
+		get ident(): number {
+			end();
+			return 2;
+		},
+		filter: EVFILT_TIMER,
+		flags: EV_ADD,
+	});
+	const change = (end: () => void) => keventNow(thread, kq, [GOOD, trap(end)], null);
+	refuses(made, [() => exit(thread, 0)], "EDEADLK exit", change);
+	refuses(made, [() => threadExit(thread)], "EDEADLK threadExit", change);
 });
 
 test("a change whose getter calls kevent on the same kqueue is applied after it", () => {

@@ -6,7 +6,6 @@ import {
 	closefrom,
 	dup2,
 	EV_ADD,
-	EV_CLEAR,
 	EV_DELETE,
 	EV_DISABLE,
 	EV_ENABLE,
