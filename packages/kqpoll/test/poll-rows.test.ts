@@ -339,6 +339,19 @@ test("with a result at registration a poll does not sleep, but takes what is rea
 	assert.equal([await poll(thread, only, -1), ...revents(only)], [1, POLLNVAL]);
 });
 
+test("with a result at registration and nothing ready a poll does not sleep either", async () => {
+	const { thread } = machine();
+	const fds = [entry(silent(thread).fd, POLLIN), entry(99, POLLIN)];
+	const promise = poll(thread, fds, -1);
+	assert.is(thread.state, "running");
+	assert.equal([await promise, ...revents(fds)], [1, 0, POLLNVAL]);
+	const set = new FdSet([0]);
+	fileOf(thread, 0).deny("write", errno.EPIPE);
+	const selected = select(thread, 1, set, set.copy(), null, null);
+	assert.is(thread.state, "running");
+	assert.equal([await selected, [...set]], [1, []]);
+});
+
 test("all that is ready is told at once, be it more than eight", () => {
 	const { thread } = machine();
 	const fds = Array.from({ length: 30 }, (_, i) =>
@@ -487,6 +500,49 @@ test("an entry that is not open stays so, whatever else comes of it", () => {
 		file.set("write", { data: 1 });
 	});
 	assert.equal(made, [1, POLLNVAL]);
+});
+
+/** A file that can be read, and calls somebody when it is watched, or when it is asked again. */
+class CallingFile extends File {
+	attached: () => void = () => {};
+	asked: () => void = () => {};
+
+	constructor() {
+		super("socket");
+	}
+
+	override kqfilter(kn: Knote): number {
+		let first = true;
+		kn.fop = filterops({
+			name: "calling",
+			detach: () => {},
+			event: () => {
+				if (!first) this.asked();
+				first = false;
+				return true;
+			},
+		});
+		this.attached();
+		return 0;
+	}
+}
+
+test("a descriptor that is closed while events are gathered is POLLNVAL and nothing else", () => {
+	const made = machine();
+	const { thread } = made;
+	const { fd, file } = silent(thread);
+	file.push(new Uint8Array(1));
+	const [closing, writing] = [new CallingFile(), new CallingFile()];
+	closing.asked = () => close(thread, fd);
+	writing.attached = () => file.set("write", { data: 1 });
+	const fds = [
+		entry(fd, POLLIN | POLLOUT),
+		entry(openFile(thread, closing), POLLIN),
+		entry(openFile(thread, writing), POLLIN),
+	];
+	assert.is(pollNow(thread, fds), 3, "READ is gathered, then the close, then WRITE");
+	assert.equal(revents(fds), [POLLNVAL, POLLIN, POLLIN]);
+	checkMachine(made);
 });
 
 test("each of several entries for one descriptor has its own answer and counts", () => {

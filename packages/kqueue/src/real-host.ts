@@ -8,6 +8,7 @@ interface PlatformTimer {
 }
 declare const performance: { now(): number };
 declare function setTimeout(fn: () => void, ms: number): PlatformTimer | number;
+declare const Deno: { refTimer(timer: number): void; unrefTimer(timer: number): void } | undefined;
 declare function clearTimeout(timer: PlatformTimer | number): void;
 declare function queueMicrotask(fn: () => void): void;
 declare const setImmediate: ((fn: () => void) => unknown) | undefined;
@@ -159,10 +160,15 @@ export class RealHost implements Host {
 	}
 
 	private refArmed(): void {
-		const handle = this.armed?.handle;
-		if (typeof handle !== "object") return;
-		if (this.refs > 0) handle.ref?.();
-		else handle.unref?.();
+		if (this.armed === null) return;
+		const { handle } = this.armed;
+		if (typeof handle === "object") {
+			if (this.refs > 0) handle.ref?.();
+			else handle.unref?.();
+		} else if (typeof Deno === "object") {
+			if (this.refs > 0) Deno.refTimer(handle);
+			else Deno.unrefTimer(handle);
+		}
 	}
 
 	private readonly fire = (): void => {

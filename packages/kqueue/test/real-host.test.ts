@@ -178,6 +178,30 @@ test("a timer far beyond what the platform takes neither fires nor spins", async
 	assert.equal(delays, [2 ** 31 - 1, 2 ** 31 - 1, 2 ** 31 - 1]);
 });
 
+test("where timers are numbers, they are told through Deno whether to keep the program alive", () => {
+	const real = globalThis.setTimeout;
+	const log: string[] = [];
+	const fake = globalThis as unknown as { setTimeout: unknown; Deno: unknown };
+	const deno = fake.Deno;
+	fake.setTimeout = () => 7;
+	fake.Deno = {
+		refTimer: (timer: number) => log.push(`ref ${timer}`),
+		unrefTimer: (timer: number) => log.push(`unref ${timer}`),
+	};
+	try {
+		const host = new RealHost();
+		host.setTimer(host.now() + 1e12, () => {});
+		host.ref();
+		host.ref();
+		host.unref();
+		host.unref();
+	} finally {
+		fake.setTimeout = real;
+		fake.Deno = deno;
+	}
+	assert.equal(log, ["unref 7", "ref 7", "unref 7"]);
+});
+
 test("the earliest of several timers counts, and one that is cleared does not fire", async () => {
 	const host = new RealHost();
 	host.ref();
