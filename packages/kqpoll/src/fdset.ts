@@ -1,5 +1,6 @@
 // fd_set: a set of descriptors as bits.
 import { errno, SystemError } from "@kqpoll/kqueue";
+import { show } from "@kqpoll/kqueue/kernel";
 import { FD_SETSIZE } from "./constants.ts";
 
 /** No set grows beyond this, so that a wild descriptor does not take all memory. */
@@ -21,7 +22,9 @@ export class FdSet implements Iterable<number> {
 	/** Makes a set of the descriptors given. Errors: EBADF for what is no descriptor. */
 	constructor(fds: Iterable<number> = [], size: number = FD_SETSIZE) {
 		if (!Number.isInteger(size) || size < 0 || size > MAX_SIZE)
-			throw new SystemError(errno.EINVAL, "FdSet", `size ${String(size)}`);
+			throw new SystemError(errno.EINVAL, "FdSet", `size ${show(size)}`);
+		if (typeof fds?.[Symbol.iterator] !== "function")
+			throw new SystemError(errno.EFAULT, "FdSet", "the descriptors are not iterable");
 		this.words = new Int32Array((size + 31) >> 5);
 		for (const fd of fds) this.set(fd);
 	}
@@ -34,7 +37,7 @@ export class FdSet implements Iterable<number> {
 	/** Puts a descriptor in. Errors: EBADF for what is no descriptor. */
 	set(fd: number): void {
 		if (!Number.isInteger(fd) || fd < 0 || fd >= MAX_SIZE)
-			throw new SystemError(errno.EBADF, "FD_SET", `descriptor ${String(fd)}`);
+			throw new SystemError(errno.EBADF, "FD_SET", `descriptor ${show(fd)}`);
 		if (fd >= this.size) this.grow(fd + 1);
 		this.words[fd >> 5] = (this.words[fd >> 5] ?? 0) | (1 << (fd & 31));
 	}

@@ -2,6 +2,7 @@
 import { EV_ADD, EV_ENABLE, errno, eventList, Kevent, type Thread } from "@kqpoll/kqueue";
 import {
 	BlockingCall,
+	faultOf,
 	KQ_NEVENTS,
 	type Kqueue,
 	kqpollDone,
@@ -30,7 +31,8 @@ export abstract class KqpollCall extends BlockingCall {
 	private readonly nothing: WaitChannel = new WaitChannel();
 
 	/** Sets up for a call that was let in by kqpollInit. */
-	protected prepare(serials: number, timeout: number): void {
+	protected prepare(name: string, serials: number, timeout: number): void {
+		this.syscall = name;
 		this.serials = serials;
 		this.registered = 0;
 		this.collected = 0;
@@ -63,8 +65,8 @@ export abstract class KqpollCall extends BlockingCall {
 	/** Hands the result to the program; gives 0, or the errno of a program that has no room left. */
 	protected abstract copyout(): number;
 
-	/** What an interruption leaves behind. */
-	protected abstract interrupted(): void;
+	/** Whether an interrupted call hands out what it has, which is nothing. */
+	protected abstract readonly answersWhenInterrupted: boolean;
 
 	/** What it sleeps on. */
 	override get channel(): WaitChannel {
@@ -73,13 +75,11 @@ export abstract class KqpollCall extends BlockingCall {
 
 	/** Waits for events if there is something to watch, and for nothing if there is not. */
 	override step(woken: number): number {
-		if (woken === errno.EINTR) {
-			this.interrupted();
-			return -woken;
-		}
+		if (woken === errno.EINTR)
+			return -((this.answersWhenInterrupted && this.handOut()) || errno.EINTR);
 		const error = this.registered === 0 && this.collected === 0 ? this.idle() : this.watch();
 		if (error !== 0) return error;
-		const fault = this.copyout();
+		const fault = this.handOut();
 		return fault === 0 ? this.collected : -fault;
 	}
 
@@ -90,6 +90,15 @@ export abstract class KqpollCall extends BlockingCall {
 			kqueueScanFinish(this.scan);
 		}
 		kqpollDone(this.thread, this.serials);
+	}
+
+	/** Hands the result out: 0, or EFAULT where it cannot be written. */
+	private handOut(): number {
+		try {
+			return this.copyout();
+		} catch (error) {
+			return faultOf(error);
+		}
 	}
 
 	/** There is nothing to watch: 0 once the time is over. */

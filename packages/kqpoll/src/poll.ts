@@ -20,11 +20,15 @@ import {
 	callNow,
 	enter,
 	INT_MAX,
+	isInt16,
+	isInt32,
+	isUint16,
 	kassert,
 	kqpollDone,
 	kqpollInit,
 	leave,
 	msToNs,
+	show,
 	sigsuspendMask,
 	timespecToNs,
 } from "@kqpoll/kqueue/kernel";
@@ -68,7 +72,7 @@ export function poll(
 	options: SleepOptions = {},
 ): Promise<number> {
 	return callAsync(thread, "poll", options, () =>
-		begin(thread, fds, msToNs(timeout, "poll"), null),
+		begin(thread, "poll", fds, msToNs(timeout, "poll"), null),
 	);
 }
 
@@ -84,13 +88,13 @@ export function ppoll(
 	options: SleepOptions = {},
 ): Promise<number> {
 	return callAsync(thread, "ppoll", options, () =>
-		begin(thread, fds, timespecToNs(timeout, "ppoll"), sigmask),
+		begin(thread, "ppoll", fds, timespecToNs(timeout, "ppoll"), sigmask),
 	);
 }
 
 /** As {@link poll} with a timeout of 0, without a promise: never sleeps, throws. */
 export function pollNow(thread: Thread, fds: readonly Pollfd[]): number {
-	return ppollNow(thread, fds, null);
+	return now(thread, "poll", fds, null);
 }
 
 /** As {@link ppoll} with a timeout of zero, without a promise: never sleeps, throws. */
@@ -99,9 +103,13 @@ export function ppollNow(
 	fds: readonly Pollfd[],
 	sigmask: Sigset | null = null,
 ): number {
-	enter(thread, "poll");
+	return now(thread, "ppoll", fds, sigmask);
+}
+
+function now(thread: Thread, name: string, fds: readonly Pollfd[], sigmask: Sigset | null): number {
+	enter(thread, name);
 	try {
-		return callNow(begin(thread, fds, 0, sigmask));
+		return callNow(begin(thread, name, fds, 0, sigmask));
 	} finally {
 		leave(thread);
 	}
@@ -109,22 +117,23 @@ export function ppollNow(
 
 function begin(
 	thread: Thread,
+	name: string,
 	fds: readonly Pollfd[],
 	timeout: number,
 	sigmask: Sigset | null,
 ): PollCall {
-	if (!Array.isArray(fds)) throw new SystemError(errno.EFAULT, "poll", "fds is no array");
+	if (!Array.isArray(fds)) throw new SystemError(errno.EFAULT, name, "fds is no array");
 	const nfds = fds.length;
 	const { limit } = thread.process.fdp;
 	if (nfds > limit)
-		throw new SystemError(errno.EINVAL, "poll", `${nfds} entries, the limit is ${limit}`);
-	kqpollInit(thread, nfds);
+		throw new SystemError(errno.EINVAL, name, `${nfds} entries, the limit is ${limit}`);
+	kqpollInit(thread, nfds, name);
 	let begun = false;
 	try {
 		const state = pollState<PollCall, unknown>(thread);
-		state.poll ??= new PollCall(thread, "poll");
-		state.poll.begin(fds, nfds, timeout);
-		sigsuspendMask(thread, sigmask);
+		state.poll ??= new PollCall(thread, name);
+		state.poll.begin(name, fds, nfds, timeout);
+		sigsuspendMask(thread, sigmask, name);
 		begun = true;
 		return state.poll;
 	} finally {
@@ -141,8 +150,8 @@ class PollCall extends KqpollCall {
 	private revents: Int16Array = new Int16Array(16);
 
 	/** Copies the entries in and registers them. */
-	begin(fds: readonly Pollfd[], nfds: number, timeout: number): void {
-		this.prepare(nfds, timeout);
+	begin(name: string, fds: readonly Pollfd[], nfds: number, timeout: number): void {
+		this.prepare(name, nfds, timeout);
 		this.makeRoom(nfds);
 		this.copyin(fds, nfds);
 		for (let i = 0; i < nfds; i++) {
@@ -163,12 +172,12 @@ class PollCall extends KqpollCall {
 		for (let i = 0; i < nfds; i++) {
 			const entry = fds[i];
 			if (typeof entry !== "object" || entry === null)
-				throw new SystemError(errno.EFAULT, "poll", `entry ${i} is no pollfd`);
+				throw new SystemError(errno.EFAULT, this.syscall, `entry ${i} is no pollfd`);
 			const { fd, events } = entry;
-			if (events !== (events << 16) >> 16 && events !== (events & 0xffff))
-				throw new SystemError(errno.EINVAL, "poll", `events of entry ${i}: ${String(events)}`);
+			if (!isInt16(events) && !isUint16(events))
+				throw new SystemError(errno.EINVAL, this.syscall, `events of entry ${i}: ${show(events)}`);
 			// What is no C int can be no open descriptor either.
-			this.fd[i] = fd === (fd | 0) ? fd : INT_MAX;
+			this.fd[i] = isInt32(fd) ? fd : INT_MAX;
 			this.events[i] = events & ~POLL_NOHUP;
 			this.revents[i] = 0;
 		}
@@ -199,7 +208,7 @@ class PollCall extends KqpollCall {
 		if (error === errno.EPERM && alone)
 			error = this.register(fd, EVFILT_EXCEPT, __EV_POLL, 0, serial, i + 1);
 		if (error === errno.EDEADLK)
-			throw new SystemError(error, "poll", `called by a filter of descriptor ${fd}`);
+			throw new SystemError(error, this.syscall, `called by a filter of descriptor ${fd}`);
 		if (error === 0) this.registered++;
 		else this.revents[i] = (this.revents[i] as number) | refusal(error);
 	}
@@ -227,9 +236,7 @@ class PollCall extends KqpollCall {
 	}
 
 	/** A poll that slept has collected nothing, and says so. */
-	protected override interrupted(): void {
-		this.copyout();
-	}
+	protected override readonly answersWhenInterrupted = true;
 
 	/** Ends the poll. */
 	override end(): void {

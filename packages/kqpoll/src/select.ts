@@ -23,6 +23,7 @@ import {
 	kqpollDone,
 	kqpollInit,
 	leave,
+	show,
 	sigsuspendMask,
 	timespecToNs,
 	timevalToNs,
@@ -55,7 +56,7 @@ export function select(
 ): Promise<number> {
 	return callAsync(thread, "select", options, () => {
 		const ns = timevalToNs(timeout, "select");
-		return begin(thread, nfds, readfds, writefds, exceptfds, ns, null);
+		return begin(thread, "select", nfds, readfds, writefds, exceptfds, ns, null);
 	});
 }
 
@@ -75,7 +76,7 @@ export function pselect(
 ): Promise<number> {
 	return callAsync(thread, "pselect", options, () => {
 		const ns = timespecToNs(timeout, "pselect");
-		return begin(thread, nfds, readfds, writefds, exceptfds, ns, sigmask);
+		return begin(thread, "pselect", nfds, readfds, writefds, exceptfds, ns, sigmask);
 	});
 }
 
@@ -87,7 +88,7 @@ export function selectNow(
 	writefds: FdSet | null,
 	exceptfds: FdSet | null,
 ): number {
-	return pselectNow(thread, nfds, readfds, writefds, exceptfds, null);
+	return now(thread, "select", nfds, readfds, writefds, exceptfds, null);
 }
 
 /** As {@link pselect} with a timeout of zero, without a promise: never sleeps, throws. */
@@ -99,9 +100,21 @@ export function pselectNow(
 	exceptfds: FdSet | null,
 	sigmask: Sigset | null = null,
 ): number {
-	enter(thread, "select");
+	return now(thread, "pselect", nfds, readfds, writefds, exceptfds, sigmask);
+}
+
+function now(
+	thread: Thread,
+	name: string,
+	nfds: number,
+	readfds: FdSet | null,
+	writefds: FdSet | null,
+	exceptfds: FdSet | null,
+	sigmask: Sigset | null,
+): number {
+	enter(thread, name);
 	try {
-		return callNow(begin(thread, nfds, readfds, writefds, exceptfds, 0, sigmask));
+		return callNow(begin(thread, name, nfds, readfds, writefds, exceptfds, 0, sigmask));
 	} finally {
 		leave(thread);
 	}
@@ -109,6 +122,7 @@ export function pselectNow(
 
 function begin(
 	thread: Thread,
+	name: string,
 	nfds: number,
 	readfds: FdSet | null,
 	writefds: FdSet | null,
@@ -117,18 +131,18 @@ function begin(
 	sigmask: Sigset | null,
 ): SelectCall {
 	if (!Number.isInteger(nfds) || nfds < 0)
-		throw new SystemError(errno.EINVAL, "select", `nfds ${String(nfds)}`);
+		throw new SystemError(errno.EINVAL, name, `nfds ${show(nfds)}`);
 	const nd = Math.min(nfds, thread.process.fdp.size);
-	checkSet(readfds, nd);
-	checkSet(writefds, nd);
-	checkSet(exceptfds, nd);
-	kqpollInit(thread, nd);
+	checkSet(readfds, nd, name);
+	checkSet(writefds, nd, name);
+	checkSet(exceptfds, nd, name);
+	kqpollInit(thread, nd, name);
 	let begun = false;
 	try {
 		const state = pollState<unknown, SelectCall>(thread);
-		state.select ??= new SelectCall(thread, "select");
-		state.select.begin(nd, readfds, writefds, exceptfds, timeout);
-		sigsuspendMask(thread, sigmask);
+		state.select ??= new SelectCall(thread, name);
+		state.select.begin(name, nd, readfds, writefds, exceptfds, timeout);
+		sigsuspendMask(thread, sigmask, name);
 		begun = true;
 		return state.select;
 	} finally {
@@ -136,11 +150,11 @@ function begin(
 	}
 }
 
-function checkSet(set: FdSet | null, nd: number): void {
+function checkSet(set: FdSet | null, nd: number, name: string): void {
 	if (set === null || set === undefined) return;
-	if (!(set instanceof FdSet)) throw new SystemError(errno.EFAULT, "select", "a set is no FdSet");
+	if (!(set instanceof FdSet)) throw new SystemError(errno.EFAULT, name, "a set is no FdSet");
 	if (set.size < nd)
-		throw new SystemError(errno.EFAULT, "select", `a set has room for ${set.size} of ${nd}`);
+		throw new SystemError(errno.EFAULT, name, `a set has room for ${set.size} of ${nd}`);
 }
 
 const FILTERS = [EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT] as const;
@@ -157,6 +171,7 @@ class SelectCall extends KqpollCall {
 
 	/** Registers the descriptors of the sets. */
 	begin(
+		name: string,
 		nd: number,
 		readfds: FdSet | null,
 		writefds: FdSet | null,
@@ -164,7 +179,7 @@ class SelectCall extends KqpollCall {
 		timeout: number,
 	): void {
 		const { sets } = this;
-		this.prepare(nd, timeout);
+		this.prepare(name, nd, timeout);
 		sets[0] = readfds;
 		sets[1] = writefds;
 		sets[2] = exceptfds;
@@ -203,7 +218,7 @@ class SelectCall extends KqpollCall {
 			case errno.EPERM:
 				return;
 			default:
-				throw new SystemError(error, "select", `descriptor ${fd}`);
+				throw new SystemError(error, this.syscall, `descriptor ${fd}`);
 		}
 	}
 
@@ -234,7 +249,7 @@ class SelectCall extends KqpollCall {
 	}
 
 	/** An interrupted select leaves the sets alone. */
-	protected override interrupted(): void {}
+	protected override readonly answersWhenInterrupted = false;
 
 	/** Ends the select. */
 	override end(): void {

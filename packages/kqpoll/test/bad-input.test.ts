@@ -80,6 +80,9 @@ async function failure(name: string, call: () => unknown): Promise<string> {
 // Timeouts
 
 const BAD_PARTS = [
+	[0],
+	0n,
+	Symbol("0"),
 	-1,
 	-1e-9,
 	0.5,

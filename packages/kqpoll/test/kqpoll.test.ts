@@ -6,8 +6,10 @@ import {
 	EVFILT_READ,
 	errno,
 	exit,
+	interrupt,
 	Kernel,
 	Kevent,
+	kevent,
 	keventNow,
 	kill,
 	kqueue,
@@ -45,6 +47,7 @@ import {
 	ppoll,
 	ppollNow,
 	pselect,
+	pselectNow,
 	select,
 	selectNow,
 } from "../src/index.ts";
@@ -423,27 +426,76 @@ test("the mask of a ppoll is put back when the call fails, and when it does not 
 	const mask = sigset(SIGUSR1);
 	const frozen = [Object.freeze({ fd: fds[0] as number, events: POLLIN, revents: 0 })];
 	files[0]?.set("read", { data: 1 });
-	assert.throws(() => ppollNow(thread, frozen, mask), TypeError);
+	assert.is(
+		codeOf(() => ppollNow(thread, frozen, mask)),
+		"EFAULT",
+	);
 	assert.is(thread.sigmask, 0);
 	assert.is(ppollNow(thread, pollin(fds), mask), 1);
 	assert.is(thread.sigmask, 0);
-	assert.is(await ppoll(thread, frozen, null, mask).catch((error) => error.name), "TypeError");
+	assert.is(await ppoll(thread, frozen, null, mask).catch((error) => error.code), "EFAULT");
 	assert.equal([thread.sigmask, thread.polling], [0, false]);
 	assert.is(await pselect(thread, 0, null, null, null, { sec: 0, nsec: 0 }, mask), 0);
 	assert.is(thread.sigmask, 0);
 	const signal = { aborted: false } as never;
-	const call = ppoll(thread, [], null, mask, { signal }).catch((error) => error.name);
-	assert.is(await call, "TypeError");
+	const call = ppoll(thread, [], null, mask, { signal }).catch((error) => error.code);
+	assert.is(await call, "EINVAL");
 	assert.equal([thread.sigmask, thread.polling, thread.state], [0, false, "running"]);
+});
+
+test("a mask for a call that cannot be interrupted changes no other mask", async () => {
+	const { thread, host, fds } = world(1);
+	const kq = kqueue(thread);
+	let handled = 0;
+	sigaction(thread, SIGUSR1, () => handled++);
+	const call = kevent(thread, kq, null, [new Kevent()], null).catch((error) => error.code);
+	for (const mask of [sigset(SIGUSR1), sigset(SIGUSR2)]) {
+		assert.is(ppollNow(thread, pollin(fds), mask), 0);
+		assert.is(pselectNow(thread, 0, null, null, null, mask), 0);
+		assert.equal([thread.sigmask, thread.oldmask], [0, null]);
+	}
+	kill(thread, thread.process.pid, SIGUSR1);
+	host.settle();
+	assert.equal([await call, handled, thread.sigmask], ["EINTR", 1, 0]);
+});
+
+test("an entry that cannot be written fails the poll, also when it is interrupted", async () => {
+	const { thread, host, fds, files } = world(1);
+	const frozen = [Object.freeze({ fd: fds[0] as number, events: POLLIN, revents: 0 })];
+	const call = poll(thread, frozen, -1).catch((error) => error.code);
+	interrupt(thread);
+	host.settle();
+	assert.is(await call, "EFAULT");
+	files[0]?.set("read", { data: 1 });
+	assert.is(
+		codeOf(() => pollNow(thread, frozen)),
+		"EFAULT",
+	);
+	const thrown = new Error("setter");
+	const throwing = {
+		fd: fds[0] as number,
+		events: POLLIN,
+		get revents() {
+			return 0;
+		},
+		set revents(_value: number) {
+			throw thrown;
+		},
+	};
+	assert.is(
+		codeOf(() => pollNow(thread, [throwing])),
+		thrown,
+	);
+	assert.is(pollNow(thread, pollin(fds)), 1);
 });
 
 test("a process that exits while a poll of it sleeps goes, even if its entries cannot be written", async () => {
 	const { thread, kernel, fds } = world(1);
 	const other = thread.process.spawnThread();
 	const frozen = [Object.freeze({ fd: fds[0] as number, events: POLLIN, revents: 0 })];
-	const call = poll(other, frozen, -1).catch((error) => error.name);
+	const call = poll(other, frozen, -1).catch((error) => error.code);
 	exit(thread, 0);
-	assert.is(await call, "TypeError");
+	assert.is(await call, "EINTR");
 	assert.equal([kernel.processes.size, kernel.sleepers], [0, 0]);
 });
 

@@ -34,7 +34,7 @@ export abstract class BlockingCall implements Sleeper {
 	/** On whose behalf. */
 	thread: Thread;
 	/** The name for messages. */
-	readonly syscall: string;
+	syscall: string;
 	/** How long it may sleep in all, in nanoseconds: 0 never, Infinity for ever. */
 	timeout = 0;
 	/** Engine: when the time is over, on the host's clock; -1 until the first sleep. */
@@ -68,21 +68,28 @@ export abstract class BlockingCall implements Sleeper {
 /** How a sleeping call's promise is settled. */
 export type Settle = (result: number, thrown: { readonly value: unknown } | null) => void;
 
+/** Refuses a call on a thread that is gone, and any call of the trace sink. */
+export function checkCaller(thread: Thread, name: string): void {
+	if (thread.state === "exited")
+		throw new SystemError(errno.ESRCH, name, `thread ${thread.tid} has exited`);
+	if (thread.kernel.tracing) throw new SystemError(errno.EDEADLK, name, "called by the trace sink");
+}
+
 /**
  * Takes a thread into a call; {@link leave} must follow, whatever happens. Calls may nest: a
  * callback makes some on the thread whose call it serves.
  */
-export function enter(thread: Thread, syscall: string): void {
-	if (thread.state === "exited")
-		throw new SystemError(errno.ESRCH, syscall, `thread ${thread.tid} has exited`);
-	if (thread.kernel.tracing)
-		throw new SystemError(errno.EDEADLK, syscall, "called by the trace sink");
+export function enter(thread: Thread, name: string): void {
+	checkCaller(thread, name);
 	thread.depth++;
 }
 
 /** The way back to the program: signals are taken when the outermost call returns. */
 export function leave(thread: Thread): void {
-	if (--thread.depth === 0 && thread.state === "running") thread.userret();
+	if (--thread.depth > 0) return;
+	const { doomed } = thread.process;
+	if (doomed !== null) thread.kernel.runqueue.add(doomed);
+	if (thread.state === "running") thread.userret();
 }
 
 /** Runs a system call that cannot sleep. */
@@ -119,7 +126,8 @@ export function callAsync(
 	begin: () => BlockingCall | number,
 ): Promise<number> {
 	try {
-		const signal = options.signal ?? null;
+		const signal = options?.signal ?? null;
+		if (signal !== null) checkSignal(signal, syscall);
 		if (signal?.aborted) throw signal.reason;
 		checkAwake(thread, syscall);
 		enter(thread, syscall);
@@ -133,6 +141,14 @@ export function callAsync(
 	} catch (error) {
 		return unslept(thread?.kernel, (_resolve, reject) => reject(error));
 	}
+}
+
+function checkSignal(signal: AbortSignalLike, name: string): void {
+	if (
+		typeof signal.addEventListener !== "function" ||
+		typeof signal.removeEventListener !== "function"
+	)
+		throw new SystemError(errno.EINVAL, name, "options.signal is no AbortSignal");
 }
 
 /** Refuses a call that may sleep on a thread that does already, or is in the middle of another. */
@@ -176,7 +192,7 @@ function run(call: BlockingCall, signal: AbortSignalLike | null): Promise<number
 		thread.call = call;
 		thread.signal = signal;
 		thread.settle = (result, thrown) => {
-			signal?.removeEventListener("abort", abort);
+			stopListening(thread.kernel, signal, abort);
 			if (thrown !== null) reject(thrown.value);
 			else if (result === -errno.EINTR && signal?.aborted) reject(signal.reason);
 			else if (result < 0) reject(new SystemError(-result, syscall));
@@ -191,6 +207,17 @@ function run(call: BlockingCall, signal: AbortSignalLike | null): Promise<number
 			complete(thread, 0, { value });
 		}
 	});
+}
+
+/** The promise is to be settled, even if a signal of the program's own making objects. */
+function stopListening(kernel: Kernel, signal: AbortSignalLike | null, listener: () => void): void {
+	try {
+		signal?.removeEventListener("abort", listener);
+	} catch (error) {
+		kernel.host.defer(() => {
+			throw error;
+		});
+	}
 }
 
 /** One step, which is interrupted instead of sleeping if the thread has a reason not to. */

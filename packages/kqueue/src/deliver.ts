@@ -26,8 +26,8 @@ function takeSignals(thread: Thread): void {
 		// cursig passed over what is ignored: what is left has a handler or ends the process.
 		if (typeof action !== "function") {
 			if (isBusy(process)) {
-				// A callback stands between: the process ends when that is through.
-				kernel.runqueue.add(thread);
+				// A callback stands between: the process ends when the call that asks it returns.
+				process.doomed = thread;
 				return;
 			}
 			sigdelete(thread, signal);

@@ -27,14 +27,17 @@ import { isFdBusy, knoteFdclose } from "./knote-ops.ts";
 import { KqueueFile } from "./kqueue-file.ts";
 import type { Thread } from "./thread.ts";
 import { trace } from "./trace.ts";
+import { show } from "./values.ts";
 
 /**
  * Gives an open file a descriptor: the lowest free number. The way in for whoever emulates one.
- * Errors: EMFILE.
+ * Errors: EMFILE; EINVAL for the file of a kqueue; EFAULT for what is no file.
  */
 export function openFile(thread: Thread, file: File): number {
 	return syscall(thread, "open", () => {
 		if (!(file instanceof File)) throw new SystemError(errno.EFAULT, "open", "that is no File");
+		// A kqueue belongs to the table it was made in, and cannot be passed on.
+		if (file instanceof KqueueFile) throw new SystemError(errno.EINVAL, "open", "a kqueue");
 		const { fdp } = thread.process;
 		const fd = unwrap(fdp.findFree(), "open", `the limit is ${fdp.limit}`);
 		fdp.insert(fd, file);
@@ -45,7 +48,7 @@ export function openFile(thread: Thread, file: File): number {
 /** The file behind a descriptor. EBADF if there is none. */
 export function getFile(thread: Thread, fd: number, name: string): File {
 	const file = thread.process.fdp.get(fd);
-	if (file === null) throw new SystemError(errno.EBADF, name, `descriptor ${String(fd)}`);
+	if (file === null) throw new SystemError(errno.EBADF, name, `descriptor ${show(fd)}`);
 	return file;
 }
 
@@ -66,7 +69,7 @@ export function close(thread: Thread, fd: number): void {
 export function closefrom(thread: Thread, fd: number): void {
 	syscall(thread, "closefrom", () => {
 		const open = isNumber(fd) ? [...thread.process.fdp.open(fd)] : [];
-		if (open.length === 0) throw new SystemError(errno.EBADF, "closefrom", `from ${String(fd)} on`);
+		if (open.length === 0) throw new SystemError(errno.EBADF, "closefrom", `from ${show(fd)} on`);
 		rethrow(closeAll(thread, open, "closefrom"));
 	});
 }
@@ -102,7 +105,7 @@ export function dup2(thread: Thread, fd: number, to: number): number {
 		const file = getFile(thread, fd, "dup2");
 		const { kernel, process } = thread;
 		const { fdp } = process;
-		if (!fdp.isValid(to)) throw new SystemError(errno.EBADF, "dup2", `descriptor ${String(to)}`);
+		if (!fdp.isValid(to)) throw new SystemError(errno.EBADF, "dup2", `descriptor ${show(to)}`);
 		if (fd === to) return to;
 		checkBusy(thread, to, "dup2");
 		fdp.makeRoom(to);
@@ -156,12 +159,12 @@ export function fcntl(thread: Thread, fd: number, command: number, argument = 0)
 	const { fdp } = thread.process;
 	return onFile(thread, fd, "fcntl", (file) => {
 		if (!Number.isSafeInteger(argument))
-			throw new SystemError(errno.EINVAL, "fcntl", `argument ${String(argument)}`);
+			throw new SystemError(errno.EINVAL, "fcntl", `argument ${show(argument)}`);
 		switch (command) {
 			case F_DUPFD:
 			case F_DUPFD_CLOEXEC: {
 				if (!fdp.isValid(argument))
-					throw new SystemError(errno.EINVAL, "fcntl", `from ${String(argument)} on`);
+					throw new SystemError(errno.EINVAL, "fcntl", `from ${show(argument)} on`);
 				const to = duplicate(thread, fd, argument, "fcntl");
 				fdp.setCloexec(to, command === F_DUPFD_CLOEXEC);
 				return to;
@@ -181,7 +184,7 @@ export function fcntl(thread: Thread, fd: number, command: number, argument = 0)
 				return 0;
 			}
 			default:
-				throw new SystemError(errno.EINVAL, "fcntl", `command ${String(command)}`);
+				throw new SystemError(errno.EINVAL, "fcntl", `command ${show(command)}`);
 		}
 	});
 }

@@ -1,5 +1,6 @@
 // The end of threads and processes.
 
+import { kassert } from "./assert.ts";
 import { abandon } from "./call.ts";
 import { NOTE_EXIT } from "./constants.ts";
 import { attempt, type Failure, rethrow } from "./failure.ts";
@@ -22,7 +23,9 @@ export function isBusy(process: Process): boolean {
 /** Ends one thread: a call that it sleeps in ends with EINTR, its kqpoll goes. */
 export function threadExit1(thread: Thread): void {
 	const { threads } = thread.process;
-	threads.splice(threads.indexOf(thread), 1);
+	const index = threads.indexOf(thread);
+	kassert(index >= 0, "a thread ends once");
+	threads.splice(index, 1);
 	abandon(thread);
 	kqpollExit(thread);
 }
@@ -35,6 +38,7 @@ export function threadExit1(thread: Thread): void {
 export function exit1(thread: Thread, status: number, signal: number): void {
 	const { process, kernel } = thread;
 	let failure: Failure = null;
+	kassert(!process.exiting, "a process ends once");
 	process.exiting = true;
 	for (const each of [...process.threads]) failure = attempt(failure, () => threadExit1(each));
 	for (const fd of process.fdp.open()) {

@@ -31,7 +31,9 @@ export class FileTable {
 	 * The file behind a number, null if there is none or it is no number of a descriptor.
 	 */
 	get(fd: number): File | null {
-		return fd >= 0 && fd < this.files.length ? (this.files[fd] ?? null) : null;
+		return typeof fd === "number" && fd >= 0 && fd < this.files.length
+			? (this.files[fd] ?? null)
+			: null;
 	}
 
 	/** The lowest free number that is not below `from`, or -EMFILE. Makes room for it. */
@@ -40,7 +42,7 @@ export class FileTable {
 		let fd = Math.max(from, this.lowest);
 		while (fd < last && this.files[fd] !== null) fd++;
 		if (from <= this.lowest) this.lowest = fd;
-		if (fd >= this.limit) return -errno.EMFILE;
+		if (!(fd < this.limit)) return -errno.EMFILE;
 		this.makeRoom(fd);
 		return fd;
 	}

@@ -56,3 +56,4 @@ export { kqueueScan, kqueueScanFinish, kqueueScanSetup, ScanState } from "./scan
 export { WaitChannel, wakeup } from "./sleep.ts";
 export { msToNs, timespecToNs, timevalToNs } from "./time.ts";
 export { Timeout } from "./timeout.ts";
+export { faultOf, isInt16, isInt32, isUint16, show } from "./values.ts";

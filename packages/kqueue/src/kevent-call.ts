@@ -20,6 +20,7 @@ import { kqueueScan, kqueueScanFinish, kqueueScanSetup, ScanState } from "./scan
 import type { WaitChannel } from "./sleep.ts";
 import type { Thread } from "./thread.ts";
 import { type Timespec, timespecToNs } from "./time.ts";
+import { faultOf, show } from "./values.ts";
 
 /**
  * Makes a kqueue and gives its descriptor: the lowest free number. It is not inherited by fork,
@@ -101,7 +102,7 @@ function begin(
 ): KeventCall | number {
 	const file = thread.process.fdp.get(fd);
 	if (!(file instanceof KqueueFile))
-		throw new SystemError(errno.EBADF, "kevent", `${String(fd)} is no kqueue`);
+		throw new SystemError(errno.EBADF, "kevent", `${show(fd)} is no kqueue`);
 	const ns = timespecToNs(timeout, "kevent");
 	const changes = checkList(changelist, "changelist");
 	const events = checkList(eventlist, "eventlist");
@@ -195,6 +196,7 @@ export class KeventCall extends BlockingCall {
 				}
 				kev.flags = EV_ERROR;
 				kev.data = error;
+				// As in C, an entry that cannot be written counts all the same.
 				this.copyout(kev);
 			}
 		}
@@ -220,7 +222,10 @@ export class KeventCall extends BlockingCall {
 			const want = Math.min(events.length - this.slot, KQ_NEVENTS);
 			const ready = kqueueScan(scan, want, batch, this);
 			if (ready < 0) return ready;
-			for (let i = 0; i < ready; i++) this.copyout(batch[i] as Kevent);
+			for (let i = 0; i < ready; i++) {
+				const fault = this.copyout(batch[i] as Kevent);
+				if (fault !== 0) return -fault;
+			}
 			if (ready < want || ready === 0) return this.slot;
 		}
 	}
@@ -239,10 +244,20 @@ export class KeventCall extends BlockingCall {
 		if (keventCalls.length < MAX_SPARE_CALLS) keventCalls.push(this);
 	}
 
-	private copyout(kev: Kevent): void {
+	/** Writes an entry of the event list: 0, or EFAULT for one that cannot be written. */
+	private copyout(kev: Kevent): number {
+		try {
+			this.write(kev);
+			return 0;
+		} catch (error) {
+			return faultOf(error);
+		}
+	}
+
+	private write(kev: Kevent): void {
 		const { events, slot } = this;
-		const to = events[slot];
 		this.slot = slot + 1;
+		const to = events[slot];
 		if (typeof to === "object" && to !== null) copyKevent(kev, to);
 		else
 			events[slot] = new Kevent(kev.ident, kev.filter, kev.flags, kev.fflags, kev.data, kev.udata);

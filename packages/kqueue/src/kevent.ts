@@ -1,5 +1,6 @@
 // struct kevent: what a program asks of a kqueue and what it gets back.
 import { errno } from "./errno.ts";
+import { isInt16, isInt32, isUint16, isUint32 } from "./values.ts";
 
 /** A change to a kqueue. The fields that are left out are 0, or null for `udata`. */
 export interface KeventChange {
@@ -84,22 +85,22 @@ export function clearKevent(kev: Kevent): void {
  * Copies a program's change into the engine's own memory, so that later writes by the program
  * cannot be seen. Gives EINVAL for a field that would not fit into the struct, EFAULT for
  * something that is no struct; the fields that do fit are copied all the same, for the receipt.
- * An ident is left to register, which knows what its filter takes.
+ * Which idents there are is left to register, which knows what its filter takes.
  */
 export function copyinKevent(from: KeventChange, to: Kevent): number {
 	if (typeof from !== "object" || from === null) return errno.EFAULT;
 	const { ident, filter, flags, fflags = 0, data = 0, udata = null } = from;
-	to.ident = ident;
-	to.filter = filter;
-	to.flags = flags & 0xffff;
-	to.fflags = fflags >>> 0;
-	to.data = data;
-	to.udata = udata;
 	const fits =
 		typeof ident === "number" &&
-		filter === (filter << 16) >> 16 &&
-		flags === (flags & 0xffff) &&
-		(fflags === fflags >>> 0 || fflags === (fflags | 0)) &&
+		isInt16(filter) &&
+		isUint16(flags) &&
+		(isUint32(fflags) || isInt32(fflags)) &&
 		Number.isSafeInteger(data);
+	to.ident = ident;
+	to.filter = filter;
+	to.flags = isUint16(flags) ? flags : 0;
+	to.fflags = typeof fflags === "number" ? fflags >>> 0 : 0;
+	to.data = data;
+	to.udata = udata;
 	return fits ? 0 : errno.EINVAL;
 }

@@ -1,5 +1,5 @@
 // System calls on signals: send, handle, hold back.
-import { syscall } from "./call.ts";
+import { checkCaller, syscall } from "./call.ts";
 import { errno, SystemError } from "./errno.ts";
 import { psignal } from "./psignal.ts";
 import {
@@ -20,6 +20,7 @@ import {
 } from "./signal.ts";
 import { wake } from "./sleep.ts";
 import type { Thread } from "./thread.ts";
+import { isInt32, isUint32, show } from "./values.ts";
 
 /**
  * Sends a signal to a process; 0 only looks whether there is one. Errors: EINVAL no such signal,
@@ -30,18 +31,18 @@ export function kill(thread: Thread, pid: number, signal: number): void {
 		if (signal !== 0) checkSignal(signal, "kill");
 		const process = thread.kernel.processes.get(pid);
 		if (process === undefined || process.exiting)
-			throw new SystemError(errno.ESRCH, "kill", `process ${String(pid)}`);
+			throw new SystemError(errno.ESRCH, "kill", `process ${show(pid)}`);
 		if (signal !== 0) psignal(process, signal, thread);
 	});
 }
 
-/** Sends a signal to one thread. Errors: EINVAL, ESRCH. Source: pthread_kill(3). */
+/** Sends a signal to one thread; 0 only looks whether it is there. Errors: EINVAL, ESRCH. Source: pthread_kill(3). */
 export function threadKill(thread: Thread, target: Thread, signal: number): void {
 	syscall(thread, "threadKill", () => {
-		checkSignal(signal, "threadKill");
+		if (signal !== 0) checkSignal(signal, "threadKill");
 		if (target.state === "exited")
 			throw new SystemError(errno.ESRCH, "threadKill", `thread ${target.tid}`);
-		psignal(target.process, signal, thread, target);
+		if (signal !== 0) psignal(target.process, signal, thread, target);
 	});
 }
 
@@ -98,31 +99,38 @@ function newMask(before: Sigset, how: number, set: Sigset): Sigset {
 		case SIG_SETMASK:
 			return set;
 		default:
-			throw new SystemError(errno.EINVAL, "sigprocmask", `how ${String(how)}`);
+			throw new SystemError(errno.EINVAL, "sigprocmask", `how ${show(how)}`);
 	}
 }
 
 /** The signals that were sent and are held back. Source: sigpending(2). */
 export function sigpending(thread: Thread): Sigset {
+	checkCaller(thread, "sigpending");
 	return (thread.siglist | thread.process.siglist) & thread.sigmask;
 }
 
 /**
  * Installs `mask` until the call that is under way returns to the program, for ppoll and pselect;
- * null leaves the mask alone.
+ * null leaves the mask alone. EINVAL for what is no set. A call that cannot be interrupted, as its
+ * thread is asleep or in the middle of another, has no use for a mask and gets none.
  */
-export function sigsuspendMask(thread: Thread, mask: Sigset | null | undefined): void {
+export function sigsuspendMask(
+	thread: Thread,
+	mask: Sigset | null | undefined,
+	name: string,
+): void {
 	if (mask === null || mask === undefined) return;
-	checkSet(mask, "sigmask");
+	checkSet(mask, name);
+	if (thread.state !== "running" || thread.depth > 1) return;
 	thread.oldmask = thread.sigmask;
 	thread.sigmask = mask & ~SIGCANTMASK;
 }
 
 function checkSignal(signal: number, name: string): void {
-	if (!isSignal(signal)) throw new SystemError(errno.EINVAL, name, `signal ${String(signal)}`);
+	if (!isSignal(signal)) throw new SystemError(errno.EINVAL, name, `signal ${show(signal)}`);
 }
 
 function checkSet(set: Sigset, name: string): void {
-	if (set !== (set | 0) && set !== set >>> 0)
-		throw new SystemError(errno.EINVAL, name, `${String(set)} is no set of signals`);
+	if (!isInt32(set) && !isUint32(set))
+		throw new SystemError(errno.EINVAL, name, `${show(set)} is no set of signals`);
 }

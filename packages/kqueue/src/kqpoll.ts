@@ -16,11 +16,11 @@ export const SERIAL_MAX = 0x3fffffff;
  * thread is in such a call already: EBUSY if it sleeps there, EDEADLK from a filter's callback.
  * @kern kqpoll_init
  */
-export function kqpollInit(thread: Thread, num: number): void {
+export function kqpollInit(thread: Thread, num: number, name: string): void {
 	if (thread.polling) {
 		throw thread.state === "running"
-			? new SystemError(errno.EDEADLK, "poll", "called by a filter that poll is asking")
-			: new SystemError(errno.EBUSY, "poll", `thread ${thread.tid} is asleep in poll or select`);
+			? new SystemError(errno.EDEADLK, name, "called by a filter that poll or select is asking")
+			: new SystemError(errno.EBUSY, name, `thread ${thread.tid} is asleep in poll or select`);
 	}
 	if (thread.kq === null) {
 		const { kernel, process } = thread;

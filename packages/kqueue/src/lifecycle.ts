@@ -1,6 +1,6 @@
 // System calls on processes and threads: fork, exec, exit, wait, pledge.
 
-import { syscall } from "./call.ts";
+import { checkCaller, syscall } from "./call.ts";
 import { NOTE_EXEC, NOTE_FORK } from "./constants.ts";
 import { closeAll } from "./descriptors.ts";
 import { errno, SystemError } from "./errno.ts";
@@ -10,6 +10,7 @@ import type { Process } from "./process.ts";
 import { isSignal, SIG_DFL, SIG_IGN } from "./signal.ts";
 import type { Thread } from "./thread.ts";
 import { trace } from "./trace.ts";
+import { show } from "./values.ts";
 
 /**
  * Makes a child of the thread's process, with one thread, the same open files behind the same
@@ -59,23 +60,19 @@ export function exec(thread: Thread): void {
  * process is asking. Source: exit(3).
  */
 export function exit(thread: Thread, status: number, signal = 0): void {
-	syscall(thread, "exit", () => {});
+	checkCaller(thread, "exit");
 	if (!Number.isInteger(status) || (signal !== 0 && !isSignal(signal)))
-		throw new SystemError(
-			errno.EINVAL,
-			"exit",
-			`status ${String(status)}, signal ${String(signal)}`,
-		);
+		throw new SystemError(errno.EINVAL, "exit", `status ${show(status)}, signal ${show(signal)}`);
 	if (isBusy(thread.process)) throw busy("exit");
 	exit1(thread, status, signal);
 }
 
 /**
- * Ends one thread, and with it its kqpoll. The process stays, even without threads, until `exit`
- * or a signal ends it. EDEADLK from a callback that one of its calls is asking.
+ * Ends one thread, and with it its kqpoll. The process stays, even without threads: one that is
+ * spawned later can end it, and takes the signals sent meanwhile. EDEADLK from a callback that one of its calls is asking.
  */
 export function threadExit(thread: Thread): void {
-	syscall(thread, "threadExit", () => {});
+	checkCaller(thread, "threadExit");
 	if (thread.depth > 0 || (thread.kq !== null && thread.kq.busy !== 0)) throw busy("threadExit");
 	threadExit1(thread);
 }
@@ -102,7 +99,7 @@ export function waitpidNow(thread: Thread, pid: number): WaitResult | null {
 		const children = [...thread.process.children].filter(
 			(child) => pid === -1 || child.pid === pid,
 		);
-		if (children.length === 0) throw new SystemError(errno.ECHILD, "waitpid", `pid ${String(pid)}`);
+		if (children.length === 0) throw new SystemError(errno.ECHILD, "waitpid", `pid ${show(pid)}`);
 		const child = children.find(({ zombie }) => zombie);
 		if (child === undefined) return null;
 		reap(child);
@@ -112,7 +109,8 @@ export function waitpidNow(thread: Thread, pid: number): WaitResult | null {
 
 /**
  * Holds the process to the promises named from now on. The engine asks for one: a process without
- * `"proc"` cannot add EVFILT_PROC events (EPERM). A fork does not inherit it. EFAULT for what is
+ * `"proc"` cannot add EVFILT_PROC events (EPERM). A fork does not inherit it, and it can be widened
+ * again. EFAULT for what is
  * no string.
  */
 export function pledge(thread: Thread, promises: string): void {

@@ -93,7 +93,7 @@ export class Kernel {
 		this.timeouts = new TimeoutQueue(this.host);
 		this.maxfiles = limit(options.maxfiles ?? 1024, "maxfiles");
 		this.timermax = limit(options.timermax ?? 4096, "timermax");
-		this.firstPid = limit(options.firstPid ?? 1, "firstPid");
+		this.firstPid = Math.max(1, limit(options.firstPid ?? 1, "firstPid"));
 		this.nextPid = this.firstPid;
 		const pids = Math.max(0, PID_MAX - this.firstPid + 1);
 		this.maxprocesses = Math.min(limit(options.maxprocesses ?? 1310, "maxprocesses"), pids);

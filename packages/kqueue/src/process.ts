@@ -31,6 +31,8 @@ export class Process {
 	exiting = false;
 	/** Engine: it has exited, and its status can be taken. */
 	zombie = false;
+	/** Engine: a thread with a signal that ends the process, once none of its calls is busy. */
+	doomed: Thread | null = null;
 	/** Engine: the wait status, once it has exited. */
 	status = 0;
 	/** Engine: what it does about each signal. */
@@ -56,6 +58,8 @@ export class Process {
 			throw new SystemError(errno.ESRCH, "spawnThread", `process ${this.pid} has exited`);
 		const thread = new Thread(this, 0);
 		this.threads.push(thread);
+		// What was sent while there was nobody to take it.
+		if (this.siglist !== 0) this.kernel.runqueue.add(thread);
 		return thread;
 	}
 }

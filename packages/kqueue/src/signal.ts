@@ -1,6 +1,8 @@
 // Signal numbers, sets of signals, and which of them a thread would take now.
 import { NSIG } from "./constants.ts";
+import { errno, SystemError } from "./errno.ts";
 import type { Thread } from "./thread.ts";
+import { show } from "./values.ts";
 
 /** Hang-up. */
 export const SIGHUP = 1;
@@ -87,8 +89,10 @@ export type SignalAction = SignalHandler | typeof SIG_DFL | typeof SIG_IGN;
 /** A set of signals as 32 bits: signal n is bit n - 1. */
 export type Sigset = number;
 
-/** The set of the signals given. */
+/** The set of the signals given. Errors: EINVAL for what is no signal. */
 export function sigset(...signals: number[]): Sigset {
+	const stranger = signals.find((signal) => !isSignal(signal));
+	if (stranger !== undefined) throw new SystemError(errno.EINVAL, "sigset", show(stranger));
 	return signals.reduce((set, signal) => set | sigbit(signal), 0);
 }
 

@@ -17,6 +17,7 @@ import { type Filterops, filterops } from "./filterops.ts";
 import { Klist } from "./klist.ts";
 import type { Knote } from "./knote.ts";
 import type { Thread } from "./thread.ts";
+import { show } from "./values.ts";
 
 /** A side of a synthetic file: what READ, WRITE and EXCEPT look at. */
 export type Side = "read" | "write" | "except";
@@ -100,6 +101,9 @@ export class SyntheticFile extends File {
 
 	/** Changes what a side says without telling anybody: noticed when somebody looks. */
 	setQuietly(side: Side, readiness: Partial<Readiness>): void {
+		const { data = 0, fflags = 0 } = readiness;
+		if (!Number.isSafeInteger(data) || !Number.isSafeInteger(fflags))
+			throw new SystemError(errno.EINVAL, "set", `data ${show(data)}, fflags ${show(fflags)}`);
 		Object.assign(this.sides[side], readiness);
 	}
 
@@ -108,8 +112,13 @@ export class SyntheticFile extends File {
 		this.klist.notify(hint);
 	}
 
-	/** Knotes that are added from now on fail with this errno; 0 allows them again. */
+	/**
+	 * Knotes that are added from now on fail with this errno, a positive one; 0 allows them again.
+	 * EINVAL for another number.
+	 */
 	deny(side: Side | "vnode", error: number): void {
+		if (!Number.isSafeInteger(error) || error < 0)
+			throw new SystemError(errno.EINVAL, "deny", `errno ${show(error)}`);
 		this.denied[side] = error;
 	}
 
@@ -126,6 +135,8 @@ export class SyntheticFile extends File {
 
 	/** Appends bytes to be read, and tells who watches. They are not copied. */
 	push(bytes: Uint8Array): void {
+		if (!(bytes instanceof Uint8Array))
+			throw new SystemError(errno.EFAULT, "push", "the bytes are no Uint8Array");
 		if (bytes.length > 0) this.chunks.push(bytes);
 		this.set("read", { data: this.sides.read.data + bytes.length });
 	}

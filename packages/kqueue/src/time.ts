@@ -1,5 +1,6 @@
 // Times as C has them, and how they become nanoseconds.
 import { errno, SystemError } from "./errno.ts";
+import { show } from "./values.ts";
 
 /** struct timespec: seconds and nanoseconds. */
 export interface Timespec {
@@ -48,7 +49,8 @@ function toNs(sec: number, part: number, unit: number, syscall: string): number 
 	const valid = Number.isInteger(sec) && sec >= 0 && Number.isInteger(part) && part >= 0;
 	if (!valid || part * unit >= 1e9) {
 		const name = unit === 1 ? "nsec" : "usec";
-		throw new SystemError(errno.EINVAL, syscall, `timeout of sec ${sec}, ${name} ${part}`);
+		const shown = `timeout of sec ${show(sec)}, ${name} ${show(part)}`;
+		throw new SystemError(errno.EINVAL, syscall, shown);
 	}
 	return Math.min(sec * 1e9 + part * unit, MAXTSLP);
 }

@@ -185,6 +185,11 @@ function refuses(
 
 /** Nothing of this names an open descriptor of the world. */
 const NO_DESCRIPTORS = [
+	"0",
+	[0],
+	new Number(0),
+	0n,
+	Symbol("0"),
 	-1,
 	-(2 ** 31),
 	3,
@@ -384,6 +389,11 @@ test("sigprocmask refuses a way of changing the mask that it does not know with 
 
 /** Nothing of this is a set of signals. */
 const NO_SETS = [
+	"0",
+	[0],
+	new Number(0),
+	0n,
+	Symbol("0"),
 	2 ** 32,
 	-(2 ** 31) - 1,
 	0.5,
@@ -672,6 +682,9 @@ test("kevent never throws, whatever it is given", async () => {
 
 /** A change, what is wrong with it, and the errno it gets. */
 const CHANGES: readonly (readonly [change: Readonly<Record<string, unknown>>, errno: number])[] = [
+	...["0", [0], new Number(0), 0n, Symbol("0")].flatMap((odd) =>
+		["ident", "filter", "flags", "fflags", "data"].map((field) => [{ [field]: odd }, 22] as const),
+	),
 	// Filters that there are not, and numbers that are none of 16 bits.
 	[{ filter: 0 }, 22],
 	[{ filter: 1 }, 22],
@@ -1107,6 +1120,28 @@ test("close-on-exec cannot be set or cleared on what is not open", () => {
 	refuses(made, [3, -1], "EBADF ioctl", (fd) => ioctl(made.thread, fd, FIONCLEX));
 	assert.is(openFile(made.thread, new SyntheticFile()), 3);
 	assert.is(fcntl(made.thread, 3, F_GETFD), 0);
+});
+
+test("even a value that cannot be shown gets its errno", () => {
+	const { thread, kq } = world();
+	const odd = Object.create(null);
+	for (const [call, code] of [
+		[() => close(thread, odd), "EBADF"],
+		[() => dup2(thread, kq, odd), "EBADF"],
+		[() => closefrom(thread, odd), "EBADF"],
+		[() => fcntl(thread, kq, odd), "EINVAL"],
+		[() => fcntl(thread, kq, F_DUPFD, odd), "EINVAL"],
+		[() => kill(thread, odd, SIGTERM), "ESRCH"],
+		[() => kill(thread, 1, odd), "EINVAL"],
+		[() => sigaction(thread, SIGTERM, SIG_IGN, odd), "EINVAL"],
+		[() => sigprocmask(thread, odd, 0), "EINVAL"],
+		[() => exit(thread, odd), "EINVAL"],
+		[() => waitpidNow(thread, odd), "ECHILD"],
+		[() => keventNow(thread, odd, null, null), "EBADF"],
+		[() => keventNow(thread, kq, [{ ...odd, ident: odd, filter: -7, flags: 1 }], null), "EINVAL"],
+	] as const) {
+		assert.throws(call, (error: { code: string }) => error.code === code);
+	}
 });
 
 test.run();

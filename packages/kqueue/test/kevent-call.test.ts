@@ -607,4 +607,21 @@ test("changes are applied before the call sleeps, and stay if it is interrupted"
 	assert.equal(timers(made, kq), [1, 2]);
 });
 
+test("an event that cannot be written fails the call, a receipt that cannot be is counted", () => {
+	const made = world();
+	const { thread, kq } = made;
+	const frozen = () => [
+		Object.freeze(new Kevent()) as Kevent,
+		Object.freeze(new Kevent()) as Kevent,
+	];
+	const changes = [1, 2].map((ident) => new Kevent(ident, EVFILT_TIMER, RECEIPT, 0, 5));
+	assert.is(keventNow(thread, kq, changes, frozen()), 2);
+	assert.is(thread.kernel.ntimers, 2);
+	made.host.advance(5);
+	assert.throws(() => keventNow(thread, kq, null, frozen()), /EFAULT/);
+	made.host.advance(5);
+	assert.throws(() => keventNow(thread, kq, null, Object.freeze(new Array(2)) as never), /EFAULT/);
+	assert.is(keventNow(thread, kq, null, [new Kevent()]), 0);
+});
+
 test.run();

@@ -394,12 +394,16 @@ function drain(two: Two): void {
 	scanAll(two);
 }
 
-/** Performs all sequences of `length` of the operations, and so all shorter ones: their beginnings. */
+/**
+ * Performs all sequences of `length` of the operations, and so all shorter ones: their beginnings.
+ * Gives how many.
+ */
 function exhaust(operations: Readonly<Record<string, Operation>>, length: number): number {
 	const names = Object.keys(operations);
 	const list = Object.values(operations);
 	const total = list.length ** length;
 	const pair = new Pair();
+	let performed = 0;
 	for (let sequence = 0; sequence < total; sequence++) {
 		const kq = pair.kqueue();
 		const a = pair.open();
@@ -417,12 +421,13 @@ function exhaust(operations: Readonly<Record<string, Operation>>, length: number
 			}
 			drain(two);
 			for (const fd of [two.b, a, kq]) pair.close(fd);
+			performed++;
 		} catch (error) {
 			const text = error instanceof Error ? error.message : String(error);
 			throw new Error(`${steps.map((step) => names[step]).join(", ")}: ${text}`, { cause: error });
 		}
 	}
-	return total;
+	return performed;
 }
 
 test("two knotes of one file come out the same after every five operations", () => {

@@ -34,9 +34,18 @@ import {
 	sigset,
 	type Thread,
 	threadExit,
+	threadKill,
 	waitpidNow,
 } from "../src/index.ts";
-import { File, filterops, Klist, type Knote, psignal, sigsuspendMask } from "../src/kernel.ts";
+import {
+	File,
+	filterops,
+	getFile,
+	Klist,
+	type Knote,
+	psignal,
+	sigsuspendMask,
+} from "../src/kernel.ts";
 import { checkMachine, codeOf, machine, rejection } from "./machine.ts";
 
 /** A file whose kqfilter and detach do what a test says. */
@@ -86,7 +95,7 @@ test("a handler that makes calls does not touch the mask that it will return to"
 		keventNow(thread, kq, null, eventList(1));
 		masks.push(thread.sigmask);
 	});
-	sigsuspendMask(thread, sigset(SIGTERM));
+	sigsuspendMask(thread, sigset(SIGTERM), "test");
 	const call = rejection(kevent(thread, kq, null, eventList(1), null));
 	psignal(process, SIGUSR1);
 	host.settle();
@@ -136,7 +145,7 @@ test("a thread that goes to sleep before it takes a signal it now blocks sleeps 
 	let handled = 0;
 	sigaction(thread, SIGUSR1, () => handled++);
 	psignal(process, SIGUSR1);
-	sigsuspendMask(thread, sigset(SIGUSR1));
+	sigsuspendMask(thread, sigset(SIGUSR1), "test");
 	const call = kevent(thread, kq, null, eventList(1), { sec: 0, nsec: 5e6 });
 	host.settle();
 	assert.equal([handled, thread.state, thread.sigmask], [0, "asleep", sigset(SIGUSR1)]);
@@ -292,6 +301,75 @@ test("a handler that ends its thread while the thread is ended does no harm to t
 	assert.is(await call, "EINTR");
 	assert.equal(process.threads, [thread, third]);
 	assert.equal([thread.state, second.state, third.state], ["running", "exited", "running"]);
+});
+
+test("an exit does not take the signals that are pending, and happens once", () => {
+	const { thread } = machine();
+	const kq = kqueue(thread);
+	const child = fork(thread);
+	const { main } = child;
+	keventNow(thread, kq, [{ ident: child.pid, filter: -5, flags: EV_ADD }], null);
+	sigaction(main, SIGTERM, () => exit(main, 9));
+	psignal(child, SIGTERM);
+	exit(main, 3);
+	const events = eventList(1);
+	keventNow(thread, kq, null, events);
+	assert.is(events[0]?.data, 3 << 8);
+	assert.equal(waitpidNow(thread, child.pid), { pid: child.pid, status: 3 << 8 });
+});
+
+test("a thread that ends does not take the signals that are pending, and ends alone", () => {
+	const { thread, process } = machine();
+	const other = process.spawnThread();
+	sigaction(thread, SIGTERM, () => threadExit(other));
+	threadKill(thread, other, SIGTERM);
+	threadExit(other);
+	assert.equal([process.threads, thread.state], [[thread], "running"]);
+});
+
+test("signals for a process without threads wait for one", () => {
+	const { thread, host } = machine();
+	const child = fork(thread);
+	threadExit(child.main);
+	kill(thread, child.pid, SIGKILL);
+	host.settle();
+	assert.is(child.exiting, false);
+	child.spawnThread();
+	host.settle();
+	assert.equal([child.exiting, child.status], [true, SIGKILL]);
+});
+
+test("a host that settles inside a callback does not wait for a process that cannot end yet", () => {
+	const { thread, process, host } = machine();
+	const other = process.spawnThread();
+	const kq = kqueue(thread);
+	const file = new Custom();
+	file.attach = () => {
+		kill(other, process.pid, SIGKILL);
+		host.settle();
+	};
+	add(thread, kq, openFile(thread, file));
+	host.settle();
+	assert.is(process.exiting, true);
+});
+
+test("the file of a kqueue gets no descriptor elsewhere, nor after it was closed", () => {
+	const { thread, kernel } = machine();
+	const kq = kqueue(thread);
+	const file = getFile(thread, kq, "test");
+	assert.is(
+		codeOf(() => openFile(kernel.spawn().main, file)),
+		"EINVAL",
+	);
+	close(thread, kq);
+	assert.is(
+		codeOf(() => openFile(thread, file)),
+		"EINVAL",
+	);
+	assert.is(
+		codeOf(() => openFile(thread, {} as never)),
+		"EFAULT",
+	);
 });
 
 test("every descriptor is closed although the filters of some throw", () => {

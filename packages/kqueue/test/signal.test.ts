@@ -32,6 +32,7 @@ import {
 	sigprocmask,
 	sigset,
 	type Thread,
+	threadExit,
 	threadKill,
 } from "../src/index.ts";
 import { psignal, sigsuspendMask } from "../src/kernel.ts";
@@ -213,7 +214,7 @@ test("a mask for one call is put back when it ends, after the handlers it let th
 	const masks: number[] = [];
 	sigaction(thread, SIGUSR1, () => masks.push(thread.sigmask));
 	sigprocmask(thread, SIG_BLOCK, sigset(SIGUSR1, SIGTERM));
-	sigsuspendMask(thread, sigset(SIGTERM));
+	sigsuspendMask(thread, sigset(SIGTERM), "test");
 	const call = rejection(kevent(thread, kq, null, eventList(1), null));
 	psignal(process, SIGUSR1);
 	host.settle();
@@ -295,6 +296,31 @@ test("what a handler throws is the platform's to report, and the mask is right",
 	assert.is(
 		codeOf(() => host.settle()),
 		thrown,
+	);
+});
+
+test("a set is made of signals only", () => {
+	for (const none of [0, 33, -1, 0.5, Number.NaN, "1", Symbol("1")]) {
+		assert.is(
+			codeOf(() => sigset(SIGTERM, none as never)),
+			"EINVAL",
+		);
+	}
+	assert.is(sigset(), 0);
+});
+
+test("signal 0 looks whether a thread is there", () => {
+	const { thread, process } = machine();
+	const other = process.spawnThread();
+	threadKill(thread, other, 0);
+	threadExit(other);
+	assert.is(
+		codeOf(() => threadKill(thread, other, 0)),
+		"ESRCH",
+	);
+	assert.is(
+		codeOf(() => sigpending(other)),
+		"ESRCH",
 	);
 });
 

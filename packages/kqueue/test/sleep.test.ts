@@ -305,13 +305,49 @@ test("an abort in the middle of the call's own changes is not lost", async () =>
 
 test("a signal that is none fails the call and leaves nothing behind", async () => {
 	const w = world();
-	const signal = { aborted: false } as never;
+	for (const none of [{ aborted: false }, {}, "signal", { addEventListener: () => {} }]) {
+		const signal = none as never;
+		const call = kevent(w.thread, w.kq, null, eventList(1), null, { signal });
+		assert.is(await rejection(call), "EINVAL");
+	}
+	const thrown = new Error("addEventListener");
+	const signal = {
+		aborted: false,
+		reason: null,
+		addEventListener: () => {
+			throw thrown;
+		},
+		removeEventListener: () => {},
+	};
 	const call = kevent(w.thread, w.kq, null, eventList(1), null, { signal });
-	assert.instance(await rejection(call), TypeError);
+	assert.is(await rejection(call), thrown);
+	const quick = kevent(w.thread, w.kq, null, eventList(1), { sec: 0, nsec: 0 }, null as never);
+	assert.is(await quick, 0);
 	assert.ok(idle(w));
 	assert.is(w.thread.state, "running");
 	close(w.thread, w.kq);
 	assert.is(w.process.fdp.firstKqueue, null);
+});
+
+test("a call is settled even if its signal cannot be told that it is", async () => {
+	const w = world();
+	const thrown = new Error("removeEventListener");
+	const signal = {
+		aborted: false,
+		reason: null,
+		addEventListener: () => {},
+		removeEventListener: () => {
+			throw thrown;
+		},
+	};
+	const call = kevent(w.thread, w.kq, null, eventList(1), ms(1), { signal });
+	let reported: unknown;
+	try {
+		w.host.advance(1);
+	} catch (error) {
+		reported = error;
+	}
+	assert.equal([await call, reported], [0, thrown]);
 });
 
 test("the platform's own AbortSignal does", async () => {

@@ -232,6 +232,27 @@ test("what a synthetic file was not told to do fails as a kernel's would", () =>
 	assert.is(file.nonblocking, true);
 });
 
+test("what a synthetic file is told must make sense", () => {
+	const file = new SyntheticFile();
+	for (const error of [-errno.EIO, Number.NaN, 0.5, "EIO"]) {
+		assert.is(
+			codeOf(() => file.deny("read", error as never)),
+			"EINVAL",
+		);
+	}
+	for (const readiness of [{ data: Number.NaN }, { data: "1" }, { fflags: 0.5 }]) {
+		assert.is(
+			codeOf(() => file.set("read", readiness as never)),
+			"EINVAL",
+		);
+	}
+	assert.is(
+		codeOf(() => file.push("bytes" as never)),
+		"EFAULT",
+	);
+	assert.equal(file.readiness("read"), { data: 0, eof: false, hup: false, fflags: 0 });
+});
+
 test("with EV_CLEAR an event is edge-triggered", () => {
 	const { file, fd, collect, thread, kq } = world();
 	const flags = EV_ADD | EV_CLEAR;

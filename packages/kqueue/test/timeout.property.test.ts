@@ -25,9 +25,28 @@ const anArming: fc.Arbitrary<Arming> = fc.oneof(
 
 type TimeoutStep = Arming | { do: "advance"; ms: number };
 
+/** A host that knows which of its timers are set. */
+class CountingHost extends VirtualHost {
+	readonly set: Set<HostTimer> = new Set();
+
+	override setTimer(at: number, fn: () => void): HostTimer {
+		const timer = super.setTimer(at, () => {
+			this.set.delete(timer);
+			fn();
+		});
+		this.set.add(timer);
+		return timer;
+	}
+
+	override clearTimer(timer: HostTimer): void {
+		this.set.delete(timer);
+		super.clearTimer(timer);
+	}
+}
+
 /** Timeouts, and beside them an array of what is pending, in order of arming. */
 class Timeouts {
-	private readonly host: VirtualHost = new VirtualHost();
+	private readonly host: CountingHost = new CountingHost();
 	private readonly queue: TimeoutQueue = new TimeoutQueue(this.host);
 	private readonly timeouts: Timeout[] = [];
 	private pending: { who: number; at: number }[] = [];
@@ -84,6 +103,7 @@ class Timeouts {
 
 	private check(): void {
 		assert.is(this.queue.size, this.pending.length, "how many are pending");
+		assert.is(this.host.set.size, Math.min(1, this.pending.length), "how many timers the host has");
 		for (const [who, { index }] of this.timeouts.entries()) {
 			const expected = this.pending.some((it) => it.who === who);
 			assert.is(index >= 0, expected, `whether timeout ${who} is pending`);

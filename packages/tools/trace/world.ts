@@ -163,7 +163,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
 	},
 	serial: (thread, [serial = ""]) => {
 		if (thread.kq === null) {
-			kqpollInit(thread, 0);
+			kqpollInit(thread, 0, "serial");
 			kqpollDone(thread, 0);
 		}
 		thread.kqserial = serial.startsWith("max-")

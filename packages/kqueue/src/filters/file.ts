@@ -7,7 +7,7 @@ import type { Knote } from "../knote.ts";
 /** @kern filt_fileattach */
 function fileAttach(kn: Knote): number {
 	const error = (kn.fp as File).kqfilter(kn);
-	kassert(Number.isInteger(error), "kqfilter gives 0 or an errno");
+	kassert(Number.isInteger(error) && error >= 0, "kqfilter gives 0 or an errno");
 	kassert(
 		error !== 0 || (kn.fop !== fileFiltops && kn.fop.isfd),
 		"kqfilter sets kn.fop to a filter",

@@ -37,7 +37,7 @@ function timerExpire(kn: Knote): void {
 function timerAttach(kn: Knote): number {
 	const { kernel } = kn.kq;
 	// As in C: one more than the limit fits.
-	if (kernel.ntimers > kernel.timermax) return errno.ENOMEM;
+	if (!(kernel.ntimers <= kernel.timermax)) return errno.ENOMEM;
 	kernel.ntimers++;
 	kn.flags |= EV_CLEAR;
 	kn.hook = new Timeout(() => timerExpire(kn));

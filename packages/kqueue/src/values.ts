@@ -1,0 +1,35 @@
+// What fits into C's integers, and how a value that does not is shown in a message.
+import { errno } from "./errno.ts";
+
+/** Whether a value is a C short. */
+export function isInt16(value: unknown): value is number {
+	return typeof value === "number" && value === (value << 16) >> 16;
+}
+
+/** Whether a value is an unsigned C short. */
+export function isUint16(value: unknown): value is number {
+	return typeof value === "number" && value === (value & 0xffff);
+}
+
+/** Whether a value is a C int. */
+export function isInt32(value: unknown): value is number {
+	return typeof value === "number" && value === (value | 0);
+}
+
+/** Whether a value is an unsigned C int. */
+export function isUint32(value: unknown): value is number {
+	return typeof value === "number" && value === value >>> 0;
+}
+
+/** A value in words, whatever it is. */
+export function show(value: unknown): string {
+	if (typeof value === "string") return JSON.stringify(value);
+	if (typeof value === "object" && value !== null) return "an object";
+	return typeof value === "function" ? "a function" : String(value);
+}
+
+/** EFAULT for the error of a write to a frozen object; other errors are thrown on. */
+export function faultOf(error: unknown): number {
+	if (error instanceof TypeError) return errno.EFAULT;
+	throw error;
+}
