@@ -61,8 +61,9 @@ export interface Pollfd {
  * not 0. The same descriptor may stand in several entries.
  *
  * Rejects with: EINVAL timeout or events out of range, or more entries than a process can have
- * descriptors; EFAULT no array of pollfds; EINTR a signal, with all revents 0; EBUSY the thread
- * sleeps already; ESRCH the thread has exited; the reason of `options.signal`.
+ * descriptors; EFAULT no array of pollfds, or an entry that cannot be written; EINTR a signal, with
+ * all revents 0; EBUSY the thread sleeps already; EDEADLK it is called by a callback of another of
+ * the thread's calls; ESRCH the thread has exited; the reason of `options.signal`.
  * Source: poll(2).
  */
 export function poll(

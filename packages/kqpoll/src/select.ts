@@ -42,8 +42,9 @@ import { KqpollCall, pollState } from "./kqpoll-call.ts";
  *
  * Rejects with: EBADF a descriptor that is not open, or that was closed meanwhile; EINVAL nfds or
  * timeout out of range; EFAULT a set that is none, or has no room for nfds; EINTR a signal; what
- * a descriptor says that cannot be watched; EBUSY the thread sleeps already; ESRCH the thread has
- * exited; the reason of `options.signal`. Source: select(2).
+ * a descriptor says that cannot be watched; EBUSY the thread sleeps already; EDEADLK it is called
+ * by a callback of another of the thread's calls; ESRCH the thread has exited; the reason of
+ * `options.signal`. Source: select(2).
  */
 export function select(
 	thread: Thread,

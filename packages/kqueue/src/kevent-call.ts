@@ -12,6 +12,7 @@ import {
 import { EV_ERROR, EV_RECEIPT, EV_SYSFLAGS, KQ_NEVENTS } from "./constants.ts";
 import { errno, SystemError, unwrap } from "./errno.ts";
 import { fileHold, fileRelease } from "./file.ts";
+import { filterName } from "./format.ts";
 import { copyinKevent, copyKevent, eventList, Kevent, type KeventChange } from "./kevent.ts";
 import type { Kqueue } from "./kqueue.ts";
 import { KqueueFile, kqueueAlloc } from "./kqueue-file.ts";
@@ -50,9 +51,10 @@ export function kqueue(thread: Thread): number {
  * call's, and the changes that follow it are not applied.
  *
  * Rejects with: EBADF no such kqueue, or it was closed while the call slept; EINVAL timeout out of
- * range; EFAULT a list that is no array or a change that is no object; EINTR a signal; EBUSY the
- * thread sleeps already; ESRCH the thread has exited; the errno of a change, as above; the reason
- * of `options.signal`. Source: kevent(2).
+ * range; EFAULT a list that is no array, a change that is no object, an event that cannot be
+ * written; EINTR a signal; EBUSY the thread sleeps already; EDEADLK it is called by a callback of
+ * another of the thread's calls; ESRCH the thread has exited; the errno of a change, as above; the
+ * reason of `options.signal`. Source: kevent(2).
  */
 export function kevent(
 	thread: Thread,
@@ -114,7 +116,7 @@ function begin(
 	try {
 		call.prepare(thread, events, ns);
 		const result = call.change(file.kq, changes);
-		if (result !== 0 || call.ended) return unwrap(result, "kevent");
+		if (result !== 0 || call.ended) return unwrap(result, "kevent", call.culprit);
 		call.watch(file.kq);
 		watching = true;
 	} finally {
@@ -144,6 +146,11 @@ function checkList<T>(list: T[] | readonly T[] | null, name: string): T[] {
 	throw new SystemError(errno.EFAULT, "kevent", `the ${name} is no array`);
 }
 
+function describeChange(index: number, { filter, ident }: Kevent, invalid: boolean): string {
+	const what = invalid ? "a field is out of range" : `${filterName(filter)} ${show(ident)}`;
+	return `change ${index}: ${what}`;
+}
+
 /** A kevent under way. */
 export class KeventCall extends BlockingCall {
 	private readonly scan: ScanState = new ScanState();
@@ -152,10 +159,14 @@ export class KeventCall extends BlockingCall {
 	private readonly invalid: number[] = new Array<number>(KQ_NEVENTS).fill(0);
 	private events: (Kevent | undefined)[] = NOTHING;
 	private kq: Kqueue | null = null;
+	/** How many entries the event list has, from the beginning of the call on. */
+	private nevents = 0;
 	/** Where the next entry goes in the event list. */
 	private slot = 0;
 	/** Whether the changes were all that there is to the call. */
 	ended = false;
+	/** Which change ended it, for the message. */
+	culprit = "";
 
 	/** Makes a call that is not begun. */
 	constructor(thread: Thread) {
@@ -166,6 +177,7 @@ export class KeventCall extends BlockingCall {
 	prepare(thread: Thread, events: Kevent[], timeout: number): void {
 		this.thread = thread;
 		this.events = events;
+		this.nevents = events.length;
 		this.timeout = timeout;
 		this.deadline = -1;
 		this.slot = 0;
@@ -177,12 +189,15 @@ export class KeventCall extends BlockingCall {
 	 * receipts; `ended` says that a receipt had no room, which ends the call too.
 	 */
 	change(kq: Kqueue, changes: readonly KeventChange[]): number {
-		const { batch, invalid, thread, events } = this;
+		const { batch, invalid, thread } = this;
 		for (let done = 0; done < changes.length; done += KQ_NEVENTS) {
 			const n = Math.min(changes.length - done, KQ_NEVENTS);
 			for (let i = 0; i < n; i++) {
 				const error = copyinKevent(changes[done + i] as KeventChange, batch[i] as Kevent);
-				if (error === errno.EFAULT) return -error;
+				if (error === errno.EFAULT) {
+					this.culprit = `change ${done + i} is no object`;
+					return -error;
+				}
 				invalid[i] = error;
 			}
 			for (let i = 0; i < n; i++) {
@@ -190,8 +205,9 @@ export class KeventCall extends BlockingCall {
 				kev.flags &= ~EV_SYSFLAGS;
 				const error = invalid[i] || kqueueRegister(kq, kev, 0, thread);
 				if (error === 0 && (kev.flags & EV_RECEIPT) === 0) continue;
-				if (this.slot === events.length) {
+				if (this.slot === this.nevents) {
 					this.ended = true;
+					this.culprit = describeChange(done + i, kev, invalid[i] !== 0);
 					return error === 0 ? 0 : -error;
 				}
 				kev.flags = EV_ERROR;
@@ -217,9 +233,9 @@ export class KeventCall extends BlockingCall {
 	/** Collects events, eight at a time; only before the first of them does it sleep. */
 	override step(woken: number): number {
 		if (woken === errno.EINTR) return -woken;
-		const { scan, batch, events } = this;
+		const { scan, batch, nevents } = this;
 		for (;;) {
-			const want = Math.min(events.length - this.slot, KQ_NEVENTS);
+			const want = Math.min(nevents - this.slot, KQ_NEVENTS);
 			const ready = kqueueScan(scan, want, batch, this);
 			if (ready < 0) return ready;
 			for (let i = 0; i < ready; i++) {

@@ -514,7 +514,7 @@ test("a call whose kqueue is closed between two batches fails, and has consumed 
 	assert.is(process.fdp.firstKqueue, null);
 });
 
-test("a list that is emptied while the call sleeps gets nothing, and the event stays", async () => {
+test("a list that is emptied while the call sleeps gets its event all the same", async () => {
 	const { thread, kq, fd, file, host } = world();
 	const add = { ident: fd, filter: EVFILT_READ, flags: EV_ADD | EV_CLEAR };
 	const events = eventList(2);
@@ -523,10 +523,8 @@ test("a list that is emptied while the call sleeps gets nothing, and the event s
 	events.length = 0;
 	file.push(new Uint8Array(1));
 	host.settle();
-	assert.is(await promise, 0);
-	const fresh = eventList(2);
-	assert.is(keventNow(thread, kq, null, fresh), 1);
-	assert.equal(fields(fresh, 1), [[fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 2, null]]);
+	assert.is(await promise, 1);
+	assert.equal(fields(events, 2), [[fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 2, null]]);
 });
 
 // Timeouts
@@ -622,6 +620,38 @@ test("an event that cannot be written fails the call, a receipt that cannot be i
 	made.host.advance(5);
 	assert.throws(() => keventNow(thread, kq, null, Object.freeze(new Array(2)) as never), /EFAULT/);
 	assert.is(keventNow(thread, kq, null, [new Kevent()]), 0);
+});
+
+test("the message of a change that fails says which one it was", () => {
+	const { thread, kq } = world();
+	const good = new Kevent(1, EVFILT_TIMER, 1, 0, 5);
+	for (const [bad, message] of [
+		[new Kevent(99, EVFILT_READ, 1), "EBADF: bad file descriptor, kevent (change 1: READ 99)"],
+		[
+			{ ident: 2, filter: EVFILT_TIMER, flags: 1, data: 0.5 },
+			"EINVAL: invalid argument, kevent (change 1: a field is out of range)",
+		],
+		[null, "EFAULT: bad address, kevent (change 1 is no object)"],
+	] as const) {
+		assert.throws(
+			() => keventNow(thread, kq, [good, bad as never], null),
+			(error: Error) => error.message === message,
+		);
+	}
+});
+
+test("the event list is as long as it was when the call began", async () => {
+	const { thread, kq, host } = world();
+	const timers = [1, 2, 3].map((ident) => new Kevent(ident, EVFILT_TIMER, 1, 0, 5));
+	const events = [new Kevent()];
+	const call = kevent(thread, kq, timers, events, null);
+	events.push(new Kevent(), new Kevent());
+	host.advance(5);
+	assert.is(await call, 1);
+	assert.equal(
+		events.map(({ ident }) => ident),
+		[1, 0, 0],
+	);
 });
 
 test.run();
