@@ -39,6 +39,7 @@ export function knoteAcquire(kn: Knote): boolean {
  * @kern knote_release
  */
 export function knoteRelease(kn: Knote): void {
+	kassert(kn.filter !== EVFILT_MARKER, "markers are not released");
 	kassert((kn.status & KN_PROCESSING) !== 0, "only an acquired knote is released");
 	kn.status &= ~KN_PROCESSING;
 	kn.kq.busy--;
@@ -66,6 +67,7 @@ function knoteEnqueue(kn: Knote): void {
 /** Puts a knote into the ready list, behind another or the head, without waking anybody. */
 export function knoteInsert(kn: Knote, behind: Knote): void {
 	const { kq } = kn;
+	kassert(kn.filter !== EVFILT_MARKER, "markers are not counted");
 	kassert((kn.status & KN_QUEUED) === 0, "a knote is queued once");
 	tailqInsertAfter(behind, kn);
 	kn.status |= KN_QUEUED;
@@ -80,6 +82,7 @@ export function knoteInsert(kn: Knote, behind: Knote): void {
  */
 export function knoteDequeue(kn: Knote): void {
 	const { kq } = kn;
+	kassert(kn.filter !== EVFILT_MARKER, "markers are not counted");
 	kassert((kn.status & KN_QUEUED) !== 0, "only a queued knote is dequeued");
 	kqueueCheck(kq);
 	tailqRemove(kn);

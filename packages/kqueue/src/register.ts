@@ -76,6 +76,7 @@ function resolve(kq: Kqueue, kev: Kevent, pollid: number, thread: Thread | null)
 		if (add && kn.fop === badfdFiltops) {
 			// Nobody expects this bad descriptor any longer: make room for the new knote.
 			kassert(thread !== null && kq === thread.kq, "bad descriptors are in the caller's kqpoll");
+			kassert(fp !== null, "the descriptor is open again");
 			knoteDrop(kn, thread, true);
 			kn = null;
 		}

@@ -21,7 +21,7 @@ function ms(n: number) {
 }
 
 test("a wait does not end before its timeout, be it less than a millisecond", async () => {
-	const { main } = new Kernel().spawn();
+	const { main } = new Kernel({ diagnostics: true }).spawn();
 	const kq = kqueue(main);
 	for (const timeout of [0.2, 0.999, 1, 1.5, 3.3, 10, 25]) {
 		for (let i = 0; i < 3; i++) {
@@ -34,7 +34,7 @@ test("a wait does not end before its timeout, be it less than a millisecond", as
 });
 
 test("a timer does not fire early, and counts every period", async () => {
-	const { main } = new Kernel().spawn();
+	const { main } = new Kernel({ diagnostics: true }).spawn();
 	const kq = kqueue(main);
 	const start = performance.now();
 	const events = eventList(1);
@@ -50,7 +50,7 @@ test("a timer does not fire early, and counts every period", async () => {
 });
 
 test("a timer that is held up loses no period", async () => {
-	const { main } = new Kernel().spawn();
+	const { main } = new Kernel({ diagnostics: true }).spawn();
 	const kq = kqueue(main);
 	const events = eventList(1);
 	const timer = { ident: 1, filter: EVFILT_TIMER, flags: EV_ADD, data: 2 };
@@ -65,7 +65,7 @@ test("a timer that is held up loses no period", async () => {
 });
 
 test("an idle wait uses no processor time", async () => {
-	const { main } = new Kernel().spawn();
+	const { main } = new Kernel({ diagnostics: true }).spawn();
 	const kq = kqueue(main);
 	keventNow(
 		main,
@@ -81,7 +81,7 @@ test("an idle wait uses no processor time", async () => {
 });
 
 test("a thousand sleepers are woken by what they wait for", async () => {
-	const kernel = new Kernel({ maxfiles: 4000 });
+	const kernel = new Kernel({ maxfiles: 4000, diagnostics: true });
 	const process = kernel.spawn();
 	const sleepers = Array.from({ length: 1000 }, () => {
 		const thread = process.spawnThread();
@@ -102,7 +102,7 @@ test("a thousand sleepers are woken by what they wait for", async () => {
 });
 
 test("calls that never sleep do not lock out the platform's timers", async () => {
-	const { main } = new Kernel().spawn();
+	const { main } = new Kernel({ diagnostics: true }).spawn();
 	const kq = kqueue(main);
 	const file = new SyntheticFile();
 	const fd = openFile(main, file);
@@ -117,7 +117,7 @@ test("calls that never sleep do not lock out the platform's timers", async () =>
 });
 
 test("threads that wake each other without end do not lock out the platform's timers", async () => {
-	const process = new Kernel().spawn();
+	const process = new Kernel({ diagnostics: true }).spawn();
 	const kq = kqueue(process.main);
 	const files = [new SyntheticFile(), new SyntheticFile()] as const;
 	let stop = false;

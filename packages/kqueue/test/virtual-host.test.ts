@@ -86,7 +86,7 @@ async function sleep(thread: Thread, kq: number, ms: number): Promise<void> {
 
 test("a program of promises runs to its end, hours in no time", async () => {
 	const host = new VirtualHost();
-	const { main } = new Kernel({ host }).spawn();
+	const { main } = new Kernel({ host, diagnostics: true }).spawn();
 	const kq = kqueue(main);
 	const result = await host.run(async () => {
 		for (let i = 0; i < 3; i++) await sleep(main, kq, 3_600_000);
@@ -98,7 +98,7 @@ test("a program of promises runs to its end, hours in no time", async () => {
 test("several threads take turns in the same order every time", async () => {
 	const once = async () => {
 		const host = new VirtualHost();
-		const process = new Kernel({ host }).spawn();
+		const process = new Kernel({ host, diagnostics: true }).spawn();
 		const log: string[] = [];
 		await host.run(() =>
 			Promise.all(
@@ -132,7 +132,7 @@ test("a program that fails rejects with its own error", async () => {
 
 test("a program that can never end is told so", async () => {
 	const host = new VirtualHost();
-	const { main } = new Kernel({ host }).spawn();
+	const { main } = new Kernel({ host, diagnostics: true }).spawn();
 	const kq = kqueue(main);
 	const file = new SyntheticFile();
 	const fd = openFile(main, file);
@@ -145,7 +145,7 @@ test("a program that can never end is told so", async () => {
 
 test("a program that computes for long is not taken for one that waits", async () => {
 	const host = new VirtualHost();
-	const { main } = new Kernel({ host }).spawn();
+	const { main } = new Kernel({ host, diagnostics: true }).spawn();
 	const kq = kqueue(main);
 	const result = await host.run(async () => {
 		for (let i = 0; i < 3000; i++) await undefined;
@@ -170,7 +170,7 @@ test("another way to let promises run can be given", async () => {
 			setImmediate(resolve);
 		});
 	const host = new VirtualHost({ idle });
-	const { main } = new Kernel({ host }).spawn();
+	const { main } = new Kernel({ host, diagnostics: true }).spawn();
 	const kq = kqueue(main);
 	await host.run(() => sleep(main, kq, 1));
 	assert.ok(turns > 0);
