@@ -13,9 +13,17 @@ const ARROWS: Record<string, string[]> = {
 	node: ["kqueue", "files"],
 };
 
-/** The packages of the workspace that `from` may name. */
-function targets(from: Package, workspace: Package[]): string[] {
-	if (!from.manifest.private) return ARROWS[from.name] ?? [];
+/** What the tests of a package may import besides: pollers, to show what its files do to them. */
+const TEST_ARROWS: Record<string, string[]> = {
+	files: ["kqpoll"],
+};
+
+/** The packages of the workspace that `from` may name, in its sources or in its tests. */
+function targets(from: Package, workspace: Package[], tests: boolean): string[] {
+	if (!from.manifest.private) {
+		const besides = tests ? (TEST_ARROWS[from.name] ?? []) : [];
+		return [...(ARROWS[from.name] ?? []), ...besides];
+	}
 	return workspace.filter((it) => !it.manifest.private).map((it) => it.name);
 }
 
@@ -25,15 +33,15 @@ function* manifestProblems(from: Package, workspace: Package[]): Generator<strin
 	if (!manifest.private && ARROWS[name] === undefined) {
 		yield `${folder}: published, but the arrows in packages/tools/arrows.ts do not know it`;
 	}
-	const declared = [
-		manifest.dependencies,
-		manifest.devDependencies,
-		manifest.peerDependencies,
-		manifest.optionalDependencies,
-	].flatMap((it) => Object.keys(it ?? {}));
-	for (const dependency of declared.filter((it) => it.startsWith(SCOPE))) {
-		if (targets(from, workspace).includes(dependency.replace(SCOPE, ""))) continue;
-		yield `${folder}/package.json: may not depend on ${dependency}`;
+	const { dependencies, devDependencies, peerDependencies, optionalDependencies } = manifest;
+	for (const [declared, tests] of [
+		[{ ...dependencies, ...peerDependencies, ...optionalDependencies }, false],
+		[devDependencies ?? {}, true],
+	] as const) {
+		for (const dependency of Object.keys(declared).filter((it) => it.startsWith(SCOPE))) {
+			if (targets(from, workspace, tests).includes(dependency.replace(SCOPE, ""))) continue;
+			yield `${folder}/package.json: may not depend on ${dependency}`;
+		}
 	}
 }
 
@@ -53,7 +61,7 @@ function importProblem(
 	if (specifier.startsWith(SCOPE)) {
 		const [name = "", ...rest] = specifier.slice(SCOPE.length).split("/");
 		// A package may use its own name in its tests, as its users do.
-		if (!targets(from, workspace).includes(name) && (isSource || name !== from.name)) {
+		if (!targets(from, workspace, !isSource).includes(name) && (isSource || name !== from.name)) {
 			return "is against the arrows";
 		}
 		const entry = ["."].concat(rest).join("/");

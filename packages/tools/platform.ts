@@ -5,7 +5,7 @@ import ts from "typescript";
 import { program, sources } from "./workspace.ts";
 
 /** The packages that run anywhere, and the one file in them that knows a real platform. */
-const PORTABLE = ["packages/kqueue/src", "packages/kqpoll/src"];
+const PORTABLE = ["packages/kqueue/src", "packages/kqpoll/src", "packages/files/src"];
 const REAL_HOST = "packages/kqueue/src/real-host.ts";
 
 /**

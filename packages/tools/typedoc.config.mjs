@@ -8,6 +8,7 @@ export default {
 		"../kqueue/src/kernel.ts",
 		"../kqueue/src/testing.ts",
 		"../kqpoll/src/index.ts",
+		"../files/src/index.ts",
 	],
 	tsconfig: "../../tsconfig.check.json",
 	emit: "none",
@@ -19,7 +20,7 @@ export default {
 	blockTags: [...OptionDefaults.blockTags, "@kern"],
 	excludeInternal: true,
 	// Without this typedoc looks only at the root package, which exports nothing.
-	packagesRequiringDocumentation: ["@kqpoll/kqueue", "@kqpoll/kqpoll"],
+	packagesRequiringDocumentation: ["@kqpoll/kqueue", "@kqpoll/kqpoll", "@kqpoll/files"],
 	validation: { notDocumented: true, notExported: false },
 	treatWarningsAsErrors: true,
 };

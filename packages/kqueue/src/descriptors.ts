@@ -138,7 +138,7 @@ function duplicate(thread: Thread, fd: number, from: number, name: string): numb
 }
 
 /** Does something with the file of a descriptor, which stays until it is done. */
-function onFile<T>(thread: Thread, fd: number, name: string, act: (file: File) => T): T {
+export function onFile<T>(thread: Thread, fd: number, name: string, act: (file: File) => T): T {
 	return syscall(thread, name, () => {
 		const file = getFile(thread, fd, name);
 		fileHold(file);
@@ -221,38 +221,4 @@ export function lseek(thread: Thread, fd: number, offset: number, whence: number
 	return onFile(thread, fd, "lseek", (file) =>
 		unwrap(file.seek(thread, offset, whence), "lseek", `descriptor ${fd}`),
 	);
-}
-
-/**
- * Reads into `buffer` what there is, without sleeping, and gives how many bytes; 0 at the end of
- * file. Errors: EBADF, also when it is not open for reading; EAGAIN when there is nothing yet;
- * EFAULT when the buffer is none; what the file says.
- */
-export function readNow(thread: Thread, fd: number, buffer: Uint8Array): number {
-	return transfer(thread, fd, buffer, FREAD, "read");
-}
-
-/**
- * Writes from `buffer` what there is room for, without sleeping, and gives how many bytes.
- * Errors: EBADF, also when it is not open for writing; EAGAIN when there is no room; EFAULT when
- * the buffer is none; what the file says.
- */
-export function writeNow(thread: Thread, fd: number, buffer: Uint8Array): number {
-	return transfer(thread, fd, buffer, FWRITE, "write");
-}
-
-function transfer(
-	thread: Thread,
-	fd: number,
-	buffer: Uint8Array,
-	mode: number,
-	name: "read" | "write",
-): number {
-	return onFile(thread, fd, name, (file) => {
-		if ((file.flags & mode) === 0)
-			throw new SystemError(errno.EBADF, name, `descriptor ${fd} is not open for that`);
-		if (!(buffer instanceof Uint8Array))
-			throw new SystemError(errno.EFAULT, name, "the buffer is no Uint8Array");
-		return unwrap(file[name](thread, buffer), name, `descriptor ${fd}`);
-	});
 }

@@ -2,6 +2,7 @@
 import { FIOASYNC, FIONBIO, FREAD, FWRITE, O_NONBLOCK } from "./constants.ts";
 import { errno } from "./errno.ts";
 import type { Knote } from "./knote.ts";
+import type { WaitChannel } from "./sleep.ts";
 import type { Thread } from "./thread.ts";
 
 /** What kind of object stands behind a descriptor. */
@@ -48,14 +49,29 @@ export abstract class File {
 		return (this.flags & O_NONBLOCK) !== 0;
 	}
 
-	/** Reads into `buffer`; gives how many bytes, 0 at the end of file, or a negative errno. */
+	/**
+	 * Reads into `buffer`, without sleeping; gives how many bytes, 0 at the end of file, or a
+	 * negative errno: -EAGAIN when there is nothing yet.
+	 */
 	read(_thread: Thread, _buffer: Uint8Array): number {
 		return -errno.ENXIO;
 	}
 
-	/** Writes from `buffer`; gives how many bytes, or a negative errno. */
-	write(_thread: Thread, _buffer: Uint8Array): number {
+	/**
+	 * Writes from `buffer` what there is room for, without sleeping; gives how many bytes, or a
+	 * negative errno: -EAGAIN when there is no room. `whole` is how many bytes the program writes
+	 * in all, of which this may be the rest.
+	 */
+	write(_thread: Thread, _buffer: Uint8Array, _whole: number): number {
 		return -errno.ENXIO;
+	}
+
+	/**
+	 * What a read (`mode` FREAD) or a write (FWRITE) sleeps on that got -EAGAIN. The file wakes it
+	 * up when that changes. Null for a file that cannot be waited for.
+	 */
+	channel(_mode: number): WaitChannel | null {
+		return null;
 	}
 
 	/**

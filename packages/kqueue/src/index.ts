@@ -83,8 +83,6 @@ export {
 	ioctl,
 	lseek,
 	openFile,
-	readNow,
-	writeNow,
 } from "./descriptors.ts";
 export { type ErrnoName, errno, errnoName, SystemError } from "./errno.ts";
 export type { File, FileType, Stat } from "./file.ts";
@@ -158,3 +156,13 @@ export {
 export type { Thread, ThreadState } from "./thread.ts";
 export type { Timespec, Timeval } from "./time.ts";
 export type { KnoteTransition, TraceEvent, TraceSink, Transition } from "./trace.ts";
+export {
+	read,
+	readNow,
+	readv,
+	readvNow,
+	write,
+	writeNow,
+	writev,
+	writevNow,
+} from "./transfer.ts";

@@ -7,6 +7,7 @@ import {
 	EVFILT_READ,
 	EVFILT_VNODE,
 	EVFILT_WRITE,
+	FREAD,
 	NOTE_LOWAT,
 	NOTE_OOB,
 	NOTE_REVOKE,
@@ -16,6 +17,7 @@ import { File, type Stat } from "./file.ts";
 import { type Filterops, filterops } from "./filterops.ts";
 import { Klist } from "./klist.ts";
 import type { Knote } from "./knote.ts";
+import { WaitChannel, wakeup } from "./sleep.ts";
 import type { Thread } from "./thread.ts";
 import { show } from "./values.ts";
 
@@ -81,6 +83,8 @@ export class SyntheticFile extends File {
 		vnode: 0,
 	};
 	private readonly chunks: Uint8Array[] = [];
+	private readonly readers: WaitChannel = new WaitChannel();
+	private readonly writers: WaitChannel = new WaitChannel();
 
 	/** Makes a file that is not ready for anything. */
 	constructor(options: SyntheticFileOptions = {}) {
@@ -96,6 +100,8 @@ export class SyntheticFile extends File {
 	/** Changes what a side says, as far as given, and tells who watches. */
 	set(side: Side, readiness: Partial<Readiness>): void {
 		this.setQuietly(side, readiness);
+		if (side === "read") wakeup(this.readers);
+		else if (side === "write") wakeup(this.writers);
 		this.klist.notify(0);
 	}
 
@@ -166,8 +172,13 @@ export class SyntheticFile extends File {
 	}
 
 	/** As the options say. */
-	override write(thread: Thread, buffer: Uint8Array): number {
-		return this.options.write?.(buffer, this) ?? super.write(thread, buffer);
+	override write(thread: Thread, buffer: Uint8Array, whole: number): number {
+		return this.options.write?.(buffer, this) ?? super.write(thread, buffer, whole);
+	}
+
+	/** Reads and writes that found the file not ready wait until it is told otherwise. */
+	override channel(mode: number): WaitChannel {
+		return mode === FREAD ? this.readers : this.writers;
 	}
 
 	/** As the options say. */

@@ -29,12 +29,16 @@ import {
 	NOTE_WRITE,
 	O_NONBLOCK,
 	openFile,
+	read,
 	readNow,
 	SyntheticFile,
 	type SyntheticFileOptions,
+	write,
 	writeNow,
 } from "../src/index.ts";
-import { codeOf, type Fields, fields, machine } from "./machine.ts";
+import { File } from "../src/kernel.ts";
+import type { VirtualHost } from "../src/testing.ts";
+import { codeOf, type Fields, fields, machine, rejection } from "./machine.ts";
 
 function world(options: SyntheticFileOptions = {}) {
 	const { thread } = machine();
@@ -251,6 +255,47 @@ test("what a synthetic file is told must make sense", () => {
 		"EFAULT",
 	);
 	assert.equal(file.readiness("read"), { data: 0, eof: false, hup: false, fflags: 0 });
+});
+
+test("a read sleeps until bytes are pushed, a write until the file says there is room", async () => {
+	const written: number[] = [];
+	const { thread, file, fd } = world({
+		write: (buffer, self) => {
+			if (self.readiness("write").data === 0) return -errno.EAGAIN;
+			written.push(...buffer);
+			return buffer.length;
+		},
+	});
+	const buffer = new Uint8Array(4);
+	const reading = read(thread, fd, buffer);
+	assert.is(thread.state, "asleep");
+	file.push(new Uint8Array([5, 6]));
+	(thread.kernel.host as VirtualHost).settle();
+	assert.equal([await reading, [...buffer]], [2, [5, 6, 0, 0]]);
+	const writing = write(thread, fd, new Uint8Array([7]));
+	assert.is(thread.state, "asleep");
+	file.set("write", { data: 1 });
+	(thread.kernel.host as VirtualHost).settle();
+	assert.equal([await writing, written], [1, [7]]);
+});
+
+test("a file that cannot be waited for fails with EAGAIN in either form", async () => {
+	const { thread } = machine();
+	class Deaf extends File {
+		constructor() {
+			super("socket");
+		}
+		override read(): number {
+			return -errno.EAGAIN;
+		}
+	}
+	const fd = openFile(thread, new Deaf());
+	assert.is(await rejection(read(thread, fd, new Uint8Array(1))), "EAGAIN");
+	assert.is(
+		codeOf(() => readNow(thread, fd, new Uint8Array(1))),
+		"EAGAIN",
+	);
+	assert.is(await rejection(write(thread, fd, new Uint8Array(1))), "ENXIO");
 });
 
 test("with EV_CLEAR an event is edge-triggered", () => {

@@ -38,6 +38,22 @@ arrows("lets packages import along the arrows, at entry points", () => {
 	assert.equal([...arrowProblems(project.root)], []);
 });
 
+arrows("lets tests of files use pollers, and their sources not", () => {
+	const kqpoll = { "@kqpoll/kqpoll": "workspace:*" };
+	manifest("packages/files", "files", { devDependencies: kqpoll });
+	project.write("packages/files/test/pipe.test.ts", ['import "@kqpoll/kqpoll";']);
+	assert.equal([...arrowProblems(project.root)], []);
+	manifest("packages/files", "files", { dependencies: kqpoll });
+	project.write("packages/files/src/pipe.ts", ['import "@kqpoll/kqpoll";']);
+	assert.equal(
+		[...arrowProblems(project.root)],
+		[
+			"packages/files/package.json: may not depend on @kqpoll/kqpoll",
+			'packages/files/src/pipe.ts: import of "@kqpoll/kqpoll" is against the arrows',
+		],
+	);
+});
+
 arrows("refuses imports against the arrows, of any form", () => {
 	project.write("packages/kqueue/src/index.ts", [
 		'import type { Poll } from "@kqpoll/kqpoll";',

@@ -1,0 +1,259 @@
+// pipe(2): two ends, each of which reads what is written into the other.
+import {
+	__EV_HUP,
+	__EV_POLL,
+	__EV_SELECT,
+	close,
+	EV_EOF,
+	EVFILT_EXCEPT,
+	EVFILT_READ,
+	EVFILT_WRITE,
+	errno,
+	F_SETFD,
+	FD_CLOEXEC,
+	FIOASYNC,
+	FIONBIO,
+	FIONREAD,
+	fcntl,
+	type Kernel,
+	O_NONBLOCK,
+	openFile,
+	S_IFIFO,
+	type Stat,
+	SystemError,
+	type Thread,
+} from "@kqpoll/kqueue";
+import {
+	File,
+	type Filterops,
+	FREAD,
+	filterops,
+	Klist,
+	type Knote,
+	WaitChannel,
+	wakeup,
+} from "@kqpoll/kqueue/kernel";
+import { Ring } from "./ring.ts";
+
+/** pipe2: close the descriptors on exec. */
+export const O_CLOEXEC = 0x10000;
+/** A write of up to so many bytes goes into a pipe as a whole or not at all. */
+export const PIPE_BUF = 512;
+
+/** How many bytes an end holds. */
+const PIPE_SIZE = 16384;
+/** How many it holds once a large write met it empty. */
+const BIG_PIPE_SIZE = 65536;
+/** How many ends of a kernel may be that large. */
+const LIMITBIGPIPES = 32;
+/** A writer that sleeps is woken when fewer bytes than these are left. */
+const MINPIPESIZE = Math.floor(PIPE_SIZE / 3);
+
+/** How many large ends each kernel has. */
+const bigPipes: WeakMap<Kernel, number> = new WeakMap();
+
+/**
+ * Makes a pipe and gives its descriptors: what is written into the second is read from the first.
+ * As in OpenBSD the other direction works too. Errors: EMFILE. Source: pipe(2).
+ */
+export function pipe(thread: Thread): [read: number, write: number] {
+	return pipe2(thread, 0);
+}
+
+/**
+ * As {@link pipe}, with O_NONBLOCK and O_CLOEXEC for both descriptors. Errors: EMFILE; EINVAL for
+ * other flags. Source: pipe2(2).
+ */
+export function pipe2(thread: Thread, flags: number): [read: number, write: number] {
+	if ((flags & ~(O_NONBLOCK | O_CLOEXEC)) !== 0 || !Number.isInteger(flags))
+		throw new SystemError(errno.EINVAL, "pipe2", "flags other than O_NONBLOCK and O_CLOEXEC");
+	const reader = new PipeEnd(thread.kernel);
+	const writer = new PipeEnd(thread.kernel);
+	reader.connect(writer);
+	const first = openFile(thread, reader);
+	let second: number;
+	try {
+		second = openFile(thread, writer);
+	} catch (error) {
+		close(thread, first);
+		throw error;
+	}
+	for (const end of [reader, writer]) end.flags |= flags & O_NONBLOCK;
+	if ((flags & O_CLOEXEC) !== 0)
+		for (const fd of [first, second]) fcntl(thread, fd, F_SETFD, FD_CLOEXEC);
+	return [first, second];
+}
+
+/** One end of a pipe: it owns the bytes that are to be read from it. */
+class PipeEnd extends File {
+	/** READ and EXCEPT knotes of this end, and WRITE knotes of the other. */
+	readonly klist: Klist = new Klist();
+	/** What is to be read here; null once this end is closed. */
+	buffer: Ring | null = new Ring(PIPE_SIZE);
+	/** Where those sleep who read from this end. */
+	readonly readers: WaitChannel = new WaitChannel();
+	/** Where those sleep who write into this end. */
+	readonly writers: WaitChannel = new WaitChannel();
+	/** The other end, null once either is closed. */
+	peer: PipeEnd | null = null;
+	private readonly kernel: Kernel;
+	private big = false;
+
+	constructor(kernel: Kernel) {
+		super("pipe");
+		this.kernel = kernel;
+	}
+
+	/** Makes two ends a pipe. */
+	connect(peer: PipeEnd): void {
+		this.peer = peer;
+		peer.peer = this;
+	}
+
+	override read(_thread: Thread, buffer: Uint8Array): number {
+		const ring = this.buffer as Ring;
+		const n = ring.read(buffer);
+		// Writers do not come back for every byte, but at the latest when there is none left.
+		if (n > 0 && ring.count < MINPIPESIZE) wakeup(this.writers);
+		if (ring.room >= PIPE_BUF) this.klist.notify(0);
+		return n > 0 || buffer.length === 0 || this.peer === null ? n : -errno.EAGAIN;
+	}
+
+	override write(_thread: Thread, buffer: Uint8Array, whole: number): number {
+		return this.peer === null ? -errno.EPIPE : this.peer.receive(buffer, whole);
+	}
+
+	/** Takes in bytes that the other end writes. */
+	private receive(bytes: Uint8Array, whole: number): number {
+		const ring = this.buffer as Ring;
+		if (bytes.length === 0) return 0;
+		if (whole > PIPE_SIZE && bytes.length === whole && ring.count === 0) this.enlarge(ring);
+		const atomic = whole <= PIPE_BUF;
+		const n = atomic && ring.room < bytes.length ? 0 : ring.write(bytes);
+		if (n > 0) wakeup(this.readers);
+		if (ring.count > 0) this.klist.notify(0);
+		return n === 0 ? -errno.EAGAIN : n;
+	}
+
+	/** A large write into an empty end gives it more room for good, while there are not too many. */
+	private enlarge(ring: Ring): void {
+		const count = bigPipes.get(this.kernel) ?? 0;
+		if (this.big || count >= LIMITBIGPIPES) return;
+		this.big = true;
+		ring.limit = BIG_PIPE_SIZE;
+		bigPipes.set(this.kernel, count + 1);
+	}
+
+	override channel(mode: number): WaitChannel {
+		// Without the other end nobody waits: reads and writes are answered at once.
+		return mode === FREAD ? this.readers : (this.peer?.writers ?? this.writers);
+	}
+
+	override ioctl(_thread: Thread, command: number, _argument: unknown): number {
+		switch (command) {
+			case FIONREAD:
+				return this.buffer?.count ?? 0;
+			case FIONBIO:
+			case FIOASYNC:
+				return 0;
+			default:
+				return -errno.ENOTTY;
+		}
+	}
+
+	override stat(): Stat {
+		return { mode: S_IFIFO, size: this.buffer?.count ?? 0, blksize: this.buffer?.limit ?? 0 };
+	}
+
+	override kqfilter(kn: Knote): number {
+		switch (kn.filter) {
+			case EVFILT_READ:
+				return this.join(kn, readFiltops, this);
+			case EVFILT_WRITE:
+				if (this.peer === null) return errno.EPIPE;
+				return this.join(kn, writeFiltops, this.peer);
+			case EVFILT_EXCEPT:
+				// Only poll asks this way, for hang-ups: there is no out-of-band data.
+				if ((kn.flags & __EV_SELECT) !== 0) return errno.EPERM;
+				if ((kn.flags & __EV_POLL) === 0) return errno.EINVAL;
+				return this.join(kn, exceptFiltops, this);
+			default:
+				return errno.EINVAL;
+		}
+	}
+
+	private join(kn: Knote, fop: Filterops, watched: PipeEnd): number {
+		kn.fop = fop;
+		watched.klist.insert(kn);
+		return 0;
+	}
+
+	/** Whether there will be no more to read, and nobody to write to. */
+	get hungUp(): boolean {
+		return this.peer === null;
+	}
+
+	override close(): void {
+		const { peer } = this;
+		this.peer = null;
+		this.buffer?.free();
+		this.buffer = null;
+		if (this.big) bigPipes.set(this.kernel, (bigPipes.get(this.kernel) ?? 1) - 1);
+		if (peer === null) return;
+		peer.peer = null;
+		wakeup(peer.readers);
+		wakeup(this.writers);
+		try {
+			peer.klist.notify(0);
+		} finally {
+			// Those who wait to write into the end that is gone hang on its list.
+			this.klist.notify(0);
+		}
+	}
+}
+
+function endOf(kn: Knote): PipeEnd {
+	return kn.fp as PipeEnd;
+}
+
+/** A knote may hang on the list of either end. */
+function detach(kn: Knote): void {
+	kn.klist?.remove(kn);
+}
+
+/** Marks end of file, which is also a hang-up. */
+function setEof(kn: Knote): boolean {
+	kn.flags |= EV_EOF;
+	if ((kn.flags & __EV_POLL) !== 0) kn.flags |= __EV_HUP;
+	return true;
+}
+
+const readFiltops: Filterops = filterops({
+	name: "pipe read",
+	detach,
+	event: (kn) => {
+		const end = endOf(kn);
+		kn.data = end.buffer?.count ?? 0;
+		return end.hungUp ? setEof(kn) : kn.data > 0;
+	},
+});
+
+const writeFiltops: Filterops = filterops({
+	name: "pipe write",
+	detach,
+	event: (kn) => {
+		const { peer } = endOf(kn);
+		kn.data = peer?.buffer?.room ?? 0;
+		return peer === null ? setEof(kn) : kn.data >= PIPE_BUF;
+	},
+});
+
+const exceptFiltops: Filterops = filterops({
+	name: "pipe except",
+	detach,
+	event: (kn) => {
+		if ((kn.flags & __EV_POLL) === 0 || !endOf(kn).hungUp) return false;
+		kn.flags |= __EV_HUP;
+		return true;
+	},
+});

@@ -1,0 +1,72 @@
+// A ring of bytes: what is written at one end is read at the other, without moving the rest.
+
+/** How much room a ring begins with. */
+const FIRST_ROOM = 512;
+
+/** A buffer of up to `limit` bytes. Its memory grows by doubling, and only when it is used. */
+export class Ring {
+	/** How many bytes it may hold. */
+	limit: number;
+	/** How many bytes it holds. */
+	count = 0;
+	private bytes: Uint8Array = new Uint8Array(0);
+	/** Where the first byte stands. */
+	private start = 0;
+
+	/** Makes an empty ring. */
+	constructor(limit: number) {
+		this.limit = limit;
+	}
+
+	/** How many bytes it has room for. */
+	get room(): number {
+		return this.limit - this.count;
+	}
+
+	/** Appends as many bytes as there is room for, and gives their number. */
+	write(from: Uint8Array): number {
+		const n = Math.min(from.length, this.room);
+		if (n === 0) return 0;
+		this.grow(this.count + n);
+		const { bytes } = this;
+		const at = (this.start + this.count) % bytes.length;
+		const first = Math.min(n, bytes.length - at);
+		bytes.set(from.subarray(0, first), at);
+		bytes.set(from.subarray(first, n));
+		this.count += n;
+		return n;
+	}
+
+	/** Takes as many bytes as there are and `to` has room for, and gives their number. */
+	read(to: Uint8Array): number {
+		const n = Math.min(to.length, this.count);
+		if (n === 0) return 0;
+		const { bytes, start } = this;
+		const first = Math.min(n, bytes.length - start);
+		to.set(bytes.subarray(start, start + first));
+		to.set(bytes.subarray(0, n - first), first);
+		this.count -= n;
+		this.start = this.count === 0 ? 0 : (start + n) % bytes.length;
+		return n;
+	}
+
+	/** Lets go of the memory and of what is in it. */
+	free(): void {
+		this.bytes = new Uint8Array(0);
+		this.start = 0;
+		this.count = 0;
+	}
+
+	private grow(needed: number): void {
+		if (this.bytes.length >= needed) return;
+		let room = Math.max(this.bytes.length, FIRST_ROOM);
+		while (room < needed) room *= 2;
+		const grown = new Uint8Array(Math.min(room, this.limit));
+		const { bytes, start, count } = this;
+		const first = Math.min(count, bytes.length - start);
+		grown.set(bytes.subarray(start, start + first));
+		grown.set(bytes.subarray(0, count - first), first);
+		this.bytes = grown;
+		this.start = 0;
+	}
+}

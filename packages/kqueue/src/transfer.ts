@@ -1,0 +1,230 @@
+// System calls that move bytes: read, write, and their vectored forms.
+import { BlockingCall, callAsync, type SleepOptions, WOULD_SLEEP } from "./call.ts";
+import { FREAD, FWRITE } from "./constants.ts";
+import { getFile, onFile } from "./descriptors.ts";
+import { errno, SystemError, unwrap } from "./errno.ts";
+import { type File, fileHold, fileRelease } from "./file.ts";
+import { psignal } from "./psignal.ts";
+import { SIGPIPE } from "./signal.ts";
+import type { WaitChannel } from "./sleep.ts";
+import type { Thread } from "./thread.ts";
+
+/**
+ * Reads into `buffer`, and sleeps until there is something, unless the descriptor does not block;
+ * gives how many bytes, 0 at the end of file. Rejects with: EBADF, also when it is not open for
+ * reading; EAGAIN when it does not block, or cannot be waited for; EFAULT when the buffer is none;
+ * EINTR; what the file says; as for kevent EBUSY, EDEADLK, ESRCH and the reason of
+ * `options.signal`. Source: read(2).
+ */
+export function read(
+	thread: Thread,
+	fd: number,
+	buffer: Uint8Array,
+	options: SleepOptions = {},
+): Promise<number> {
+	return callAsync(thread, "read", options, () => {
+		const file = openFor(thread, fd, FREAD, "read");
+		checkBuffer(buffer, "read");
+		return new ReadCall(thread, file, buffer);
+	});
+}
+
+/**
+ * Writes all of `buffer`, and sleeps whenever there is no room, unless the descriptor does not
+ * block; gives how many bytes: fewer than all only when it does not block, or was interrupted
+ * after the first. Rejects with: EBADF, also when it is not open for writing; EAGAIN when it does
+ * not block, or cannot be waited for; EFAULT when the buffer is none; EINTR; EPIPE, with SIGPIPE;
+ * what the file says; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`.
+ * Source: write(2).
+ */
+export function write(
+	thread: Thread,
+	fd: number,
+	buffer: Uint8Array,
+	options: SleepOptions = {},
+): Promise<number> {
+	return callAsync(thread, "write", options, () => {
+		const file = openFor(thread, fd, FWRITE, "write");
+		checkBuffer(buffer, "write");
+		return new WriteCall(thread, file, buffer);
+	});
+}
+
+/** As {@link read}, into several buffers, each filled before the next. Source: readv(2). */
+export function readv(
+	thread: Thread,
+	fd: number,
+	buffers: readonly Uint8Array[],
+	options: SleepOptions = {},
+): Promise<number> {
+	let all: Uint8Array;
+	return callAsync(thread, "readv", options, () => {
+		const file = openFor(thread, fd, FREAD, "readv");
+		all = new Uint8Array(lengthOf(buffers, "readv"));
+		return new ReadCall(thread, file, all);
+	}).then((n) => scatter(all, n, buffers));
+}
+
+/** As {@link write}, from several buffers, as if they were one. Source: writev(2). */
+export function writev(
+	thread: Thread,
+	fd: number,
+	buffers: readonly Uint8Array[],
+	options: SleepOptions = {},
+): Promise<number> {
+	return callAsync(thread, "writev", options, () => {
+		const file = openFor(thread, fd, FWRITE, "writev");
+		return new WriteCall(thread, file, gather(buffers, "writev"));
+	});
+}
+
+/**
+ * Reads into `buffer` what there is, without sleeping, and gives how many bytes; 0 at the end of
+ * file. Throws what {@link read} rejects with; EAGAIN when there is nothing yet.
+ */
+export function readNow(thread: Thread, fd: number, buffer: Uint8Array): number {
+	return onFile(thread, fd, "read", (file) => {
+		checkMode(file, fd, FREAD, "read");
+		checkBuffer(buffer, "read");
+		return unwrap(file.read(thread, buffer), "read", `descriptor ${fd}`);
+	});
+}
+
+/**
+ * Writes from `buffer` what there is room for, without sleeping, and gives how many bytes. Throws
+ * what {@link write} rejects with; EAGAIN when there is no room.
+ */
+export function writeNow(thread: Thread, fd: number, buffer: Uint8Array): number {
+	return onFile(thread, fd, "write", (file) => {
+		checkMode(file, fd, FWRITE, "write");
+		checkBuffer(buffer, "write");
+		const n = file.write(thread, buffer, buffer.length);
+		if (n === -errno.EPIPE) brokenPipe(thread, file);
+		return unwrap(n, "write", `descriptor ${fd}`);
+	});
+}
+
+/** As {@link readNow}, into several buffers. */
+export function readvNow(thread: Thread, fd: number, buffers: readonly Uint8Array[]): number {
+	const all = new Uint8Array(lengthOf(buffers, "readv"));
+	return scatter(all, readNow(thread, fd, all), buffers);
+}
+
+/** As {@link writeNow}, from several buffers, as if they were one. */
+export function writevNow(thread: Thread, fd: number, buffers: readonly Uint8Array[]): number {
+	return writeNow(thread, fd, gather(buffers, "writev"));
+}
+
+/** A transfer that may sleep, on a file that stays until it is done. */
+abstract class TransferCall extends BlockingCall {
+	protected readonly file: File;
+	protected readonly buffer: Uint8Array;
+	private readonly mode: number;
+
+	constructor(thread: Thread, name: string, file: File, buffer: Uint8Array, mode: number) {
+		super(thread, name);
+		this.file = file;
+		this.buffer = buffer;
+		this.mode = mode;
+		this.timeout = Number.POSITIVE_INFINITY;
+		fileHold(file);
+	}
+
+	override get channel(): WaitChannel {
+		return this.file.channel(this.mode) as WaitChannel;
+	}
+
+	/** Whether the transfer sleeps when the file has nothing to give or to take. */
+	protected get waits(): boolean {
+		return !this.file.nonblocking && this.file.channel(this.mode) !== null;
+	}
+
+	override end(): void {
+		fileRelease(this.file, this.thread);
+	}
+}
+
+class ReadCall extends TransferCall {
+	constructor(thread: Thread, file: File, buffer: Uint8Array) {
+		super(thread, "read", file, buffer, FREAD);
+	}
+
+	override step(woken: number): number {
+		if (woken === errno.EINTR) return -woken;
+		const n = this.file.read(this.thread, this.buffer);
+		return n === -errno.EAGAIN && this.waits ? WOULD_SLEEP : n;
+	}
+}
+
+class WriteCall extends TransferCall {
+	private done = 0;
+
+	constructor(thread: Thread, file: File, buffer: Uint8Array) {
+		super(thread, "write", file, buffer, FWRITE);
+	}
+
+	override step(woken: number): number {
+		const { thread, file, buffer } = this;
+		if (woken === errno.EINTR) return this.done || -woken;
+		for (;;) {
+			const rest = this.done === 0 ? buffer : buffer.subarray(this.done);
+			const n = file.write(thread, rest, buffer.length);
+			if (n === -errno.EAGAIN) return this.waits ? WOULD_SLEEP : this.done || n;
+			if (n === -errno.EPIPE) brokenPipe(thread, file);
+			if (n < 0) return n;
+			this.done += n;
+			if (this.done === buffer.length || !this.waits) return this.done;
+		}
+	}
+}
+
+/** Nobody will ever read this: the process is told. Sockets have their own say in it. */
+function brokenPipe(thread: Thread, file: File): void {
+	if (file.type !== "socket") psignal(thread.process, SIGPIPE, thread);
+}
+
+function openFor(thread: Thread, fd: number, mode: number, name: string): File {
+	const file = getFile(thread, fd, name);
+	checkMode(file, fd, mode, name);
+	return file;
+}
+
+function checkMode(file: File, fd: number, mode: number, name: string): void {
+	if ((file.flags & mode) === 0)
+		throw new SystemError(errno.EBADF, name, `descriptor ${fd} is not open for that`);
+}
+
+function checkBuffer(buffer: Uint8Array, name: string): void {
+	if (!(buffer instanceof Uint8Array))
+		throw new SystemError(errno.EFAULT, name, "the buffer is no Uint8Array");
+}
+
+function lengthOf(buffers: readonly Uint8Array[], name: string): number {
+	if (!Array.isArray(buffers)) throw new SystemError(errno.EFAULT, name, "no array of buffers");
+	let length = 0;
+	for (const buffer of buffers) {
+		checkBuffer(buffer, name);
+		length += buffer.length;
+	}
+	return length;
+}
+
+function gather(buffers: readonly Uint8Array[], name: string): Uint8Array {
+	const all = new Uint8Array(lengthOf(buffers, name));
+	let at = 0;
+	for (const buffer of buffers) {
+		all.set(buffer, at);
+		at += buffer.length;
+	}
+	return all;
+}
+
+function scatter(all: Uint8Array, n: number, buffers: readonly Uint8Array[]): number {
+	let at = 0;
+	for (const buffer of buffers) {
+		buffer.set(all.subarray(at, Math.min(at + buffer.length, n)));
+		at += buffer.length;
+		if (at >= n) break;
+	}
+	return n;
+}
