@@ -88,8 +88,8 @@ export function pipe2(thread: Thread, flags: number): [read: number, write: numb
 class PipeEnd extends File {
 	/** READ and EXCEPT knotes of this end, and WRITE knotes of the other. */
 	readonly klist: Klist = new Klist();
-	/** What is to be read here; null once this end is closed. */
-	buffer: Ring | null = new Ring(PIPE_SIZE);
+	/** What is to be read here. */
+	readonly buffer: Ring = new Ring(PIPE_SIZE);
 	/** Where those sleep who read from this end. */
 	readonly readers: WaitChannel = new WaitChannel();
 	/** Where those sleep who write into this end. */
@@ -111,7 +111,7 @@ class PipeEnd extends File {
 	}
 
 	override read(_thread: Thread, buffer: Uint8Array): number {
-		const ring = this.buffer as Ring;
+		const ring = this.buffer;
 		const n = ring.read(buffer);
 		// Writers do not come back for every byte, but at the latest when there is none left.
 		if (n > 0 && ring.count < MINPIPESIZE) wakeup(this.writers);
@@ -125,7 +125,7 @@ class PipeEnd extends File {
 
 	/** Takes in bytes that the other end writes. */
 	private receive(bytes: Uint8Array, whole: number): number {
-		const ring = this.buffer as Ring;
+		const ring = this.buffer;
 		if (bytes.length === 0) return 0;
 		if (whole > PIPE_SIZE && bytes.length === whole && ring.count === 0) this.enlarge(ring);
 		const atomic = whole <= PIPE_BUF;
@@ -144,15 +144,16 @@ class PipeEnd extends File {
 		bigPipes.set(this.kernel, count + 1);
 	}
 
-	override channel(mode: number): WaitChannel {
-		// Without the other end nobody waits: reads and writes are answered at once.
-		return mode === FREAD ? this.readers : (this.peer?.writers ?? this.writers);
+	override channel(mode: number): WaitChannel | null {
+		if (mode === FREAD) return this.readers;
+		// Without the other end nobody waits: a write is answered at once.
+		return this.peer === null ? null : this.peer.writers;
 	}
 
 	override ioctl(_thread: Thread, command: number, _argument: unknown): number {
 		switch (command) {
 			case FIONREAD:
-				return this.buffer?.count ?? 0;
+				return this.buffer.count;
 			case FIONBIO:
 			case FIOASYNC:
 				return 0;
@@ -162,7 +163,7 @@ class PipeEnd extends File {
 	}
 
 	override stat(): Stat {
-		return { mode: S_IFIFO, size: this.buffer?.count ?? 0, blksize: this.buffer?.limit ?? 0 };
+		return { mode: S_IFIFO, size: this.buffer.count, blksize: this.buffer.limit };
 	}
 
 	override kqfilter(kn: Knote): number {
@@ -196,8 +197,7 @@ class PipeEnd extends File {
 	override close(): void {
 		const { peer } = this;
 		this.peer = null;
-		this.buffer?.free();
-		this.buffer = null;
+		this.buffer.free();
 		if (this.big) bigPipes.set(this.kernel, (bigPipes.get(this.kernel) ?? 1) - 1);
 		if (peer === null) return;
 		peer.peer = null;
@@ -233,7 +233,7 @@ const readFiltops: Filterops = filterops({
 	detach,
 	event: (kn) => {
 		const end = endOf(kn);
-		kn.data = end.buffer?.count ?? 0;
+		kn.data = end.buffer.count;
 		return end.hungUp ? setEof(kn) : kn.data > 0;
 	},
 });
@@ -243,7 +243,7 @@ const writeFiltops: Filterops = filterops({
 	detach,
 	event: (kn) => {
 		const { peer } = endOf(kn);
-		kn.data = peer?.buffer?.room ?? 0;
+		kn.data = peer === null ? 0 : peer.buffer.room;
 		return peer === null ? setEof(kn) : kn.data >= PIPE_BUF;
 	},
 });
