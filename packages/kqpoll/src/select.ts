@@ -158,7 +158,7 @@ function checkSet(set: FdSet | null, nd: number, name: string): void {
 		throw new SystemError(errno.EFAULT, name, `a set has room for ${set.size} of ${nd}`);
 }
 
-const FILTERS = [EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT] as const;
+const FILTERS: readonly number[] = [EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT];
 const FFLAGS = [0, 0, NOTE_OOB] as const;
 
 /** A select under way. */
@@ -233,7 +233,7 @@ class SelectCall extends KqpollCall {
 	protected override convert(kev: Kevent): number {
 		kassert(kev.udata === this.thread.kqserial, "select gets its own events");
 		if ((kev.flags & EV_ERROR) !== 0) return kev.data;
-		this.answerBit(kev.ident, kev.filter === EVFILT_READ ? 0 : kev.filter === EVFILT_WRITE ? 1 : 2);
+		this.answerBit(kev.ident, FILTERS.indexOf(kev.filter));
 		return 0;
 	}
 

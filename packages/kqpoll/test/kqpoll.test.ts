@@ -326,6 +326,45 @@ test("the purge of a thread's kqueue cannot be disturbed by polls", () => {
 	assert.equal([thread.kq, file.refs], [null, 1]);
 });
 
+test("a thread's kqueue is not purged while a filter of it is being asked", () => {
+	const { thread } = world(0);
+	const asked = new Hooked();
+	const other = new Hooked();
+	const fd = openFile(thread, asked);
+	const many = new Array<number>(1000).fill(openFile(thread, other));
+	asked.ready = false;
+	pollNow(thread, pollin([fd]));
+	let result: unknown;
+	asked.event = () => {
+		asked.event = () => {};
+		result = pollNow(
+			thread,
+			many.map((each) => ({ fd: each, events: POLLIN | POLLOUT, revents: 0 })),
+		);
+	};
+	asked.klist.notify(0);
+	assert.is(result, 1000);
+	asked.event = () => {
+		asked.event = () => {};
+		thread.kqserial = SERIAL_MAX;
+		result = codeOf(() => pollNow(thread, pollin([many[0] as number])));
+	};
+	asked.klist.notify(0);
+	assert.is(result, "EDEADLK");
+	assert.is(pollNow(thread, pollin([fd])), 0);
+	assert.equal([thread.kqserial, knotes(thread)], [1, 1]);
+});
+
+test("a thread that a file ends while its process exits is ended once", () => {
+	const { thread, fds } = world(1);
+	const other = thread.process.spawnThread();
+	const file = new Hooked();
+	pollNow(thread, pollin([fds[0] as number, openFile(thread, file)]));
+	file.detach = () => threadExit(other);
+	exit(thread, 0);
+	assert.equal([other.state, thread.state, thread.process.threads], ["exited", "exited", []]);
+});
+
 test("a thread does not end in the middle of its poll", () => {
 	const { thread } = world(0);
 	const file = new Hooked();

@@ -87,8 +87,11 @@ export function enter(thread: Thread, name: string): void {
 /** The way back to the program: signals are taken when the outermost call returns. */
 export function leave(thread: Thread): void {
 	if (--thread.depth > 0) return;
-	const { doomed } = thread.process;
-	if (doomed !== null) thread.kernel.runqueue.add(doomed);
+	const { fdp } = thread.process;
+	if (fdp.doomed !== null) {
+		thread.kernel.runqueue.add(fdp.doomed);
+		fdp.doomed = null;
+	}
 	if (thread.state === "running") thread.userret();
 }
 
@@ -203,6 +206,7 @@ function run(call: BlockingCall, signal: AbortSignalLike | null): Promise<number
 			signal?.addEventListener("abort", abort);
 		} catch (value) {
 			unsleep(thread);
+			thread.kernel.runqueue.remove(thread);
 			thread.depth++;
 			complete(thread, 0, { value });
 		}
@@ -295,13 +299,16 @@ function complete(thread: Thread, result: number, thrown: { value: unknown } | n
 	thread.call = null;
 	thread.settle = null;
 	thread.signal = null;
-	if (thread.state === "asleep") thread.state = "running";
+	if (thread.state !== "exited") thread.state = "running";
 	try {
 		call?.end();
 	} catch (value) {
 		failure ??= { value };
 	}
 	// Handlers run before the program hears of the result.
-	leave(thread);
-	settle?.(result, failure);
+	try {
+		leave(thread);
+	} finally {
+		settle?.(result, failure);
+	}
 }

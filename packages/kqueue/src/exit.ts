@@ -8,7 +8,7 @@ import { fileRelease } from "./file.ts";
 import { knoteFdclose } from "./knote-ops.ts";
 import { kqpollExit } from "./kqpoll.ts";
 import type { Process } from "./process.ts";
-import { psignal } from "./psignal.ts";
+import { psignal, reroute } from "./psignal.ts";
 import { SIG_IGN, SIGCHLD } from "./signal.ts";
 import type { Thread } from "./thread.ts";
 import { trace } from "./trace.ts";
@@ -28,6 +28,7 @@ export function threadExit1(thread: Thread): void {
 	threads.splice(index, 1);
 	abandon(thread);
 	kqpollExit(thread);
+	reroute(thread.process);
 }
 
 /**
@@ -40,7 +41,10 @@ export function exit1(thread: Thread, status: number, signal: number): void {
 	let failure: Failure = null;
 	kassert(!process.exiting, "a process ends once");
 	process.exiting = true;
-	for (const each of [...process.threads]) failure = attempt(failure, () => threadExit1(each));
+	for (const each of [...process.threads]) {
+		// A file that goes may have ended some.
+		if (each.state !== "exited") failure = attempt(failure, () => threadExit1(each));
+	}
 	for (const fd of process.fdp.open()) {
 		failure = attempt(failure, () => fdRelease(process, fd, thread));
 	}

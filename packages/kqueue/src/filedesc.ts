@@ -3,6 +3,7 @@ import { INT_MAX, NDEXTENT, NDFILE } from "./constants.ts";
 import { errno } from "./errno.ts";
 import { type File, fileHold } from "./file.ts";
 import type { Kqueue } from "./kqueue.ts";
+import type { Thread } from "./thread.ts";
 
 /** Open files by number. */
 export class FileTable {
@@ -14,6 +15,11 @@ export class FileTable {
 	private lowest = 0;
 	/** How many descriptors there may be. */
 	limit: number;
+	/**
+	 * Engine: a thread with a signal that ends the process of the table, while a callback for one of
+	 * the process's calls or kqueues stands between.
+	 */
+	doomed: Thread | null = null;
 	/** The kqueues of the table, newest first. */
 	firstKqueue: Kqueue | null = null;
 

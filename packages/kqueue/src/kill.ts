@@ -1,7 +1,7 @@
 // System calls on signals: send, handle, hold back.
 import { checkCaller, syscall } from "./call.ts";
 import { errno, SystemError } from "./errno.ts";
-import { psignal } from "./psignal.ts";
+import { psignal, reroute } from "./psignal.ts";
 import {
 	cursig,
 	isIgnored,
@@ -82,10 +82,14 @@ export function sigaction(
 export function sigprocmask(thread: Thread, how: number, set: Sigset): Sigset {
 	return syscall(thread, "sigprocmask", () => {
 		checkSet(set, "sigprocmask");
-		const before = thread.sigmask;
-		thread.sigmask = newMask(before, how, set) & ~SIGCANTMASK;
-		// A sleeper takes what is let through now.
+		// In a ppoll the mask is the call's own, and the thread's is the one that it puts back.
+		const before = thread.oldmask ?? thread.sigmask;
+		const after = newMask(before, how, set) & ~SIGCANTMASK;
+		if (thread.oldmask === null) thread.sigmask = after;
+		else thread.oldmask = after;
+		// What is let through is taken, what is held back others may take.
 		if (cursig(thread) !== 0) wake(thread, 0);
+		reroute(thread.process);
 		return before;
 	});
 }

@@ -5,6 +5,7 @@ import { errno, SystemError } from "./errno.ts";
 import { type Failure, rethrow } from "./failure.ts";
 import type { Knote } from "./knote.ts";
 import { knoteAcquire, knoteActivate, knoteDie, knoteDrop, knoteRelease } from "./knote-ops.ts";
+import { kqueueUnbusy } from "./kqueue.ts";
 
 /**
  * The list of knotes of an object. The object's file type keeps one, inserts into it in
@@ -127,7 +128,7 @@ function askFilter(kn: Knote, hint: number): boolean {
 		return kn.fop.event(kn, hint);
 	} finally {
 		if (asked === 0) kn.status &= ~KN_NOTIFYING;
-		kn.kq.busy--;
+		kqueueUnbusy(kn.kq);
 	}
 }
 

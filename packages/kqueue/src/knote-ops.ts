@@ -17,7 +17,7 @@ import { badfdFiltops } from "./filters/badfd.ts";
 import { deadFiltops } from "./filters/dead.ts";
 import type { Kevent } from "./kevent.ts";
 import { type Knote, tailqInsertAfter, tailqRemove } from "./knote.ts";
-import { type Kqueue, knoteHash, kqueueCheck, kqueueWakeup } from "./kqueue.ts";
+import { type Kqueue, knoteHash, kqueueCheck, kqueueUnbusy, kqueueWakeup } from "./kqueue.ts";
 import type { Thread } from "./thread.ts";
 import { traceKnote } from "./trace.ts";
 
@@ -42,7 +42,7 @@ export function knoteRelease(kn: Knote): void {
 	kassert(kn.filter !== EVFILT_MARKER, "markers are not released");
 	kassert((kn.status & KN_PROCESSING) !== 0, "only an acquired knote is released");
 	kn.status &= ~KN_PROCESSING;
-	kn.kq.busy--;
+	kqueueUnbusy(kn.kq);
 }
 
 /**

@@ -30,6 +30,8 @@ export function kqpollInit(thread: Thread, num: number, name: string): void {
 	}
 	if (thread.kqserial + num > SERIAL_MAX) {
 		// The serials are about to wrap: forget all knotes that carry one.
+		if (thread.kq.busy !== 0)
+			throw new SystemError(errno.EDEADLK, name, "called by a filter of the thread's own poll");
 		thread.kqserial = 0;
 		purge(thread, thread.kq);
 	}
@@ -47,7 +49,7 @@ export function kqpollDone(thread: Thread, num: number): void {
 	thread.polling = false;
 	thread.kqserial += num;
 	// With ever new arrays a thread could collect knotes without end.
-	if (kq.nknotes > 4 * kq.knlist.length) purge(thread, kq);
+	if (kq.nknotes > 4 * kq.knlist.length && kq.busy === 0) purge(thread, kq);
 }
 
 /** Drops all knotes of a thread's kqueue, which must not be used meanwhile. */

@@ -76,6 +76,14 @@ export class Kqueue implements Runnable {
 	}
 }
 
+/** A callback for a knote of the kqueue is through. What it kept from ending may end now. */
+export function kqueueUnbusy(kq: Kqueue): void {
+	const { fdp } = kq;
+	if (--kq.busy > 0 || fdp.doomed === null) return;
+	kq.kernel.runqueue.add(fdp.doomed);
+	fdp.doomed = null;
+}
+
 /** The bucket of an ident that is no descriptor. */
 export function knoteHash(ident: number): number {
 	return (ident ^ (ident >> 8)) & (KN_HASHSIZE - 1);

@@ -63,6 +63,8 @@ export function exit(thread: Thread, status: number, signal = 0): void {
 	checkCaller(thread, "exit");
 	if (!Number.isInteger(status) || (signal !== 0 && !isSignal(signal)))
 		throw new SystemError(errno.EINVAL, "exit", `status ${show(status)}, signal ${show(signal)}`);
+	if (thread.process.exiting)
+		throw new SystemError(errno.ESRCH, "exit", "the process is exiting already");
 	if (isBusy(thread.process)) throw busy("exit");
 	exit1(thread, status, signal);
 }

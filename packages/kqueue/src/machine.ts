@@ -59,7 +59,7 @@ export class Kernel {
 	nthreads = 0;
 	/** Engine: how many threads sleep. */
 	sleepers = 0;
-	/** Engine: how many calls in a row were done without sleeping. */
+	/** Engine: how many calls were done without sleeping since the platform had a turn. */
 	unslept = 0;
 	/** Engine: whose change or fork is being worked on, for the filters that ask. */
 	curthread: Thread | null = null;

@@ -31,8 +31,6 @@ export class Process {
 	exiting = false;
 	/** Engine: it has exited, and its status can be taken. */
 	zombie = false;
-	/** Engine: a thread with a signal that ends the process, once none of its calls is busy. */
-	doomed: Thread | null = null;
 	/** Engine: the wait status, once it has exited. */
 	status = 0;
 	/** Engine: what it does about each signal. */

@@ -1,7 +1,7 @@
 // Sending a signal.
 import { NOTE_SIGNAL } from "./constants.ts";
 import type { Process } from "./process.ts";
-import { isIgnored, SIG_DFL, sigbit } from "./signal.ts";
+import { cursig, isIgnored, SIG_DFL, sigbit } from "./signal.ts";
 import { wake } from "./sleep.ts";
 import type { Thread } from "./thread.ts";
 import { trace } from "./trace.ts";
@@ -29,10 +29,7 @@ export function psignal(
 
 	const taker = target ?? chooseThread(process, bit, from);
 	if (taker === null || (taker.sigmask & bit) !== 0) return;
-	// A sleeper looks for signals when it wakes, a call when it returns, and a thread that runs its
-	// own code has to be told.
-	if (taker.state === "asleep") wake(taker, 0);
-	else if (taker.state === "running" && taker.depth === 0) kernel.runqueue.add(taker);
+	tell(taker);
 }
 
 /** The thread for a signal to the whole process: the caller, else one that does not block it. */
@@ -40,4 +37,19 @@ function chooseThread(process: Process, bit: number, from: Thread | null): Threa
 	if (from !== null && from.process === process && (from.sigmask & bit) === 0) return from;
 	const willing = process.threads.filter((thread) => (thread.sigmask & bit) === 0);
 	return willing.find((thread) => thread.state === "asleep") ?? willing[0] ?? null;
+}
+
+/** Signals to the process that a thread would have taken which does not: others may. */
+export function reroute(process: Process): void {
+	if (process.siglist === 0 || process.exiting) return;
+	for (const thread of process.threads) if (cursig(thread) !== 0) tell(thread);
+}
+
+/**
+ * A sleeper looks for signals when it wakes, a call when it returns, and a thread that runs its own
+ * code has to be told.
+ */
+function tell(thread: Thread): void {
+	if (thread.state === "asleep") wake(thread, 0);
+	else if (thread.state === "running" && thread.depth === 0) thread.kernel.runqueue.add(thread);
 }

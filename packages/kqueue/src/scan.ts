@@ -164,7 +164,7 @@ function collect(
  */
 function keepAfterThrow(kn: Knote, scan: ScanState, value: unknown): void {
 	const { kernel, head } = scan.kq as Kqueue;
-	const dropped = kn === scan.start || (kn.status & KN_PROCESSING) === 0;
+	const dropped = (kn.status & KN_PROCESSING) === 0;
 	if (!dropped) {
 		if ((kn.status & KN_QUEUED) === 0) knoteInsert(kn, scan.nevent > 0 ? head : head.tqprev);
 		knoteRelease(kn);

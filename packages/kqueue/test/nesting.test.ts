@@ -566,4 +566,125 @@ test("a file stays until the call on it is through", () => {
 	assert.is(errno.EBADF, 9);
 });
 
+test("a sleeping call is settled when a signal ends its process and a file cannot be closed", async () => {
+	const { thread, host } = machine();
+	const child = fork(thread);
+	const file = new Custom();
+	openFile(child.main, file);
+	file.closed = () => {
+		throw new Error("close");
+	};
+	const call = rejection(kevent(child.main, kqueue(child.main), null, eventList(1), null));
+	kill(thread, child.pid, SIGTERM);
+	assert.throws(() => host.settle(), "close");
+	assert.is(await call, "EINTR");
+	assert.equal([child.exiting, child.status], [true, SIGTERM]);
+});
+
+test("a call that succeeded is not failed by the files of a process that a signal ends after it", () => {
+	const { thread, host } = machine();
+	const child = fork(thread);
+	const file = new Custom();
+	const fd = openFile(child.main, file);
+	file.closed = () => {
+		throw new Error("close");
+	};
+	sigprocmask(child.main, SIG_BLOCK, sigset(SIGTERM));
+	kill(thread, child.pid, SIGTERM);
+	child.main.sigmask = 0;
+	assert.is(dup(child.main, fd), fd + 1);
+	assert.is(child.exiting, true);
+	assert.throws(() => host.settle(), "close");
+});
+
+test("a process killed by a filter that the host notifies ends when the notification is through", () => {
+	const { thread, process, host, kernel } = machine();
+	const killer = kernel.spawn().main;
+	const kq = kqueue(thread);
+	const file = new Custom();
+	add(thread, kq, openFile(thread, file));
+	const kn = file.klist.first as Knote;
+	kn.fop = filterops({
+		name: "kills",
+		detach: (each) => file.klist.remove(each),
+		event: () => {
+			kill(killer, process.pid, SIGTERM);
+			host.settle();
+			return false;
+		},
+	});
+	file.klist.notify(0);
+	assert.is(process.exiting, false);
+	host.settle();
+	assert.equal([process.exiting, process.status], [true, SIGTERM]);
+});
+
+test("a signal whose thread ends, or holds it back, goes to another thread", () => {
+	for (const away of [
+		(thread: Thread) => threadExit(thread),
+		(thread: Thread) => {
+			sigprocmask(thread, SIG_BLOCK, sigset(SIGUSR1));
+		},
+	]) {
+		const { thread, process, host } = machine();
+		const other = process.spawnThread();
+		let handled = 0;
+		sigaction(other, SIGUSR1, () => handled++);
+		psignal(process, SIGUSR1); // The first thread is chosen, and not told yet.
+		away(thread);
+		host.settle();
+		assert.is(handled, 1);
+	}
+});
+
+test("a handler that goes to sleep in a call with a mask does not mix up the masks", async () => {
+	const { thread, process, host } = machine();
+	const kq = kqueue(thread);
+	let inner: Promise<unknown> | undefined;
+	let handled = 0;
+	sigaction(thread, SIGUSR1, () => {
+		handled++;
+		if (handled > 1) return;
+		sigsuspendMask(thread, sigset(SIGTERM), "test");
+		inner = kevent(thread, kq, null, eventList(1), { sec: 0, nsec: 5e6 });
+	});
+	kill(thread, process.pid, SIGUSR1);
+	assert.equal([thread.state, thread.sigmask], ["asleep", sigset(SIGTERM)]);
+	host.advance(5);
+	assert.is(await inner, 0);
+	assert.is(thread.sigmask, 0);
+	kill(thread, process.pid, SIGUSR1);
+	assert.is(handled, 2);
+});
+
+test("an exit whose files end other threads of the process, or exit again, happens once", () => {
+	const { thread, process } = machine();
+	const other = process.spawnThread();
+	const file = new Custom();
+	const results: unknown[] = [];
+	openFile(thread, file);
+	file.closed = () => {
+		results.push(
+			codeOf(() => exit(other, 0)),
+			codeOf(() => exit(thread, 0)),
+		);
+	};
+	exit(thread, 4);
+	assert.equal(results, ["ESRCH", "ESRCH"]);
+	assert.is(process.status, 4 << 8);
+});
+
+test("a mask changed while a call with a mask sleeps is the one that is put back", async () => {
+	const { thread, host } = machine();
+	const kq = kqueue(thread);
+	sigprocmask(thread, SIG_BLOCK, sigset(SIGCHLD));
+	sigsuspendMask(thread, sigset(SIGTERM), "test");
+	const call = kevent(thread, kq, null, eventList(1), { sec: 0, nsec: 5e6 });
+	assert.is(sigprocmask(thread, SIG_BLOCK, sigset(SIGUSR1)), sigset(SIGCHLD));
+	assert.is(thread.sigmask, sigset(SIGTERM));
+	host.advance(5);
+	await call;
+	assert.is(thread.sigmask, sigset(SIGCHLD, SIGUSR1));
+});
+
 test.run();
