@@ -1,8 +1,6 @@
-// How a system call runs: in the form that never sleeps, and in the form that gives a promise.
+// What a system call is: who may make it, what it does when it has to wait, and its way back.
 import { errno, SystemError, unwrap } from "./errno.ts";
-import type { Kernel } from "./machine.ts";
-import { cursig } from "./signal.ts";
-import { type Sleeper, sleep, unsleep, type WaitChannel, wake } from "./sleep.ts";
+import type { Sleeper, WaitChannel } from "./sleep.ts";
 import type { Thread } from "./thread.ts";
 
 /** What the step of a call gives when it has to sleep. */
@@ -28,7 +26,7 @@ export interface SleepOptions {
 
 /**
  * A system call that may sleep, cut where it does: `step` runs until the call is done or has to
- * wait, and runs again after each wake-up. Drivers ({@link callNow}, {@link callAsync}) do the rest.
+ * wait, and runs again after each wake-up. Drivers (callNow, callAsync) do the rest.
  */
 export abstract class BlockingCall implements Sleeper {
 	/** On whose behalf. */
@@ -64,9 +62,6 @@ export abstract class BlockingCall implements Sleeper {
 		return this.deadline < 0 || this.thread.kernel.host.now() < this.deadline;
 	}
 }
-
-/** How a sleeping call's promise is settled. */
-export type Settle = (result: number, thrown: { readonly value: unknown } | null) => void;
 
 /** Refuses a call on a thread that is gone, and any call of the trace sink. */
 export function checkCaller(thread: Thread, name: string): void {
@@ -115,200 +110,4 @@ export function callNow(call: BlockingCall): number {
 		call.end();
 	}
 	return unwrap(result, syscall);
-}
-
-/**
- * The form that gives a promise. `begin` checks the arguments, does what comes before the sleep,
- * and gives the call, or the result when there is nothing to wait for; what it throws rejects the
- * promise. The thread cannot make another call that may sleep until the promise is settled.
- */
-export function callAsync(
-	thread: Thread,
-	syscall: string,
-	options: SleepOptions,
-	begin: () => BlockingCall | number,
-): Promise<number> {
-	try {
-		const signal = options?.signal ?? null;
-		if (signal !== null) checkSignal(signal, syscall);
-		if (signal?.aborted) throw signal.reason;
-		checkAwake(thread, syscall);
-		enter(thread, syscall);
-		try {
-			const call = begin();
-			if (typeof call === "number") return unslept(thread.kernel, (resolve) => resolve(call));
-			return run(call, signal);
-		} finally {
-			leave(thread);
-		}
-	} catch (error) {
-		return unslept(thread?.kernel, (_resolve, reject) => reject(error));
-	}
-}
-
-function checkSignal(signal: AbortSignalLike, name: string): void {
-	if (
-		typeof signal.addEventListener !== "function" ||
-		typeof signal.removeEventListener !== "function"
-	)
-		throw new SystemError(errno.EINVAL, name, "options.signal is no AbortSignal");
-}
-
-/** Refuses a call that may sleep on a thread that does already, or is in the middle of another. */
-function checkAwake(thread: Thread, syscall: string): void {
-	if (thread.state === "asleep" || thread.state === "ready") {
-		const other = thread.call?.syscall ?? "another call";
-		const advice = "calls that overlap need a thread each";
-		throw new SystemError(
-			errno.EBUSY,
-			syscall,
-			`thread ${thread.tid} is asleep in ${other}; ${advice}`,
-		);
-	}
-	if (thread.depth > 0)
-		throw new SystemError(
-			errno.EDEADLK,
-			syscall,
-			"called by a filter or file that a call is asking",
-		);
-}
-
-function run(call: BlockingCall, signal: AbortSignalLike | null): Promise<number> {
-	const { thread, syscall } = call;
-	let result = WOULD_SLEEP;
-	let slept = false;
-	try {
-		result = stepOrInterrupt(call, 0, signal);
-		slept = result === WOULD_SLEEP;
-	} finally {
-		if (!slept) call.end();
-	}
-	if (!slept) {
-		if (result === -errno.EINTR && signal?.aborted) throw signal.reason;
-		const n = unwrap(result, syscall);
-		return unslept(thread.kernel, (resolve) => resolve(n));
-	}
-	return new Promise((resolve, reject) => {
-		const abort = (): void => {
-			wake(thread, errno.EINTR);
-		};
-		thread.call = call;
-		thread.signal = signal;
-		thread.settle = (result, thrown) => {
-			stopListening(thread.kernel, signal, abort);
-			if (thrown !== null) reject(thrown.value);
-			else if (result === -errno.EINTR && signal?.aborted) reject(signal.reason);
-			else if (result < 0) reject(new SystemError(-result, syscall));
-			else resolve(result);
-		};
-		sleep(thread, call);
-		try {
-			signal?.addEventListener("abort", abort);
-		} catch (value) {
-			unsleep(thread);
-			thread.kernel.runqueue.remove(thread);
-			thread.depth++;
-			complete(thread, 0, { value });
-		}
-	});
-}
-
-/** The promise is to be settled, even if a signal of the program's own making objects. */
-function stopListening(kernel: Kernel, signal: AbortSignalLike | null, listener: () => void): void {
-	try {
-		signal?.removeEventListener("abort", listener);
-	} catch (error) {
-		kernel.host.defer(() => {
-			throw error;
-		});
-	}
-}
-
-/** One step, which is interrupted instead of sleeping if the thread has a reason not to. */
-function stepOrInterrupt(
-	call: BlockingCall,
-	woken: number,
-	signal: AbortSignalLike | null,
-): number {
-	const result = call.step(woken);
-	if (result !== WOULD_SLEEP) return result;
-	return signal?.aborted || cursig(call.thread) !== 0 ? call.step(errno.EINTR) : result;
-}
-
-/** After so many calls that did not sleep, one lets the platform's own events have a turn. */
-const UNSLEPT_MAX = 1000;
-
-/**
- * The promise of a call that is done already. A program that only makes such calls would never let
- * the platform's timers and input run: now and then its promise waits for them.
- */
-function unslept(
-	kernel: Kernel | undefined,
-	settle: (resolve: (result: number) => void, reject: (error: unknown) => void) => void,
-): Promise<number> {
-	if (kernel === undefined || ++kernel.unslept < UNSLEPT_MAX) return new Promise(settle);
-	kernel.unslept = 0;
-	return new Promise((resolve, reject) => kernel.host.yield(() => settle(resolve, reject)));
-}
-
-/**
- * Goes on with the call of a woken thread. A signal that it would take has priority over what
- * woke it; the event stays queued.
- */
-export function resume(thread: Thread): void {
-	const call = thread.call as BlockingCall;
-	let result = 0;
-	let thrown: { value: unknown } | null = null;
-	thread.state = "running";
-	thread.depth++;
-	try {
-		const woken = cursig(thread) === 0 ? thread.woken : errno.EINTR;
-		result = stepOrInterrupt(call, woken, thread.signal);
-	} catch (value) {
-		thrown = { value };
-	}
-	if (result === WOULD_SLEEP) {
-		sleep(thread, call);
-		leave(thread);
-	} else {
-		complete(thread, result, thrown);
-	}
-}
-
-/** Ends the call of a sleeping thread with EINTR, at once: the thread will not come back to it. */
-export function abandon(thread: Thread): void {
-	const { call } = thread;
-	unsleep(thread);
-	thread.kernel.runqueue.remove(thread);
-	thread.state = "exited";
-	if (call === null) return;
-	let thrown: { value: unknown } | null = null;
-	thread.depth++;
-	try {
-		call.step(errno.EINTR);
-	} catch (value) {
-		thrown = { value };
-	}
-	complete(thread, -errno.EINTR, thrown);
-}
-
-/** Ends a call that slept and settles its promise. */
-function complete(thread: Thread, result: number, thrown: { value: unknown } | null): void {
-	const { call, settle } = thread;
-	let failure = thrown;
-	thread.call = null;
-	thread.settle = null;
-	thread.signal = null;
-	if (thread.state !== "exited") thread.state = "running";
-	try {
-		call?.end();
-	} catch (value) {
-		failure ??= { value };
-	}
-	// Handlers run before the program hears of the result.
-	try {
-		leave(thread);
-	} finally {
-		settle?.(result, failure);
-	}
 }

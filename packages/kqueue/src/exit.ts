@@ -1,7 +1,7 @@
 // The end of threads and processes.
 
 import { kassert } from "./assert.ts";
-import { abandon } from "./call.ts";
+import { abandon } from "./call-async.ts";
 import { NOTE_EXIT } from "./constants.ts";
 import { attempt, type Failure, rethrow } from "./failure.ts";
 import { fileRelease } from "./file.ts";

@@ -2,13 +2,13 @@
 export { kassert, Panic, unreachable } from "./assert.ts";
 export {
 	BlockingCall,
-	callAsync,
 	callNow,
 	enter,
 	leave,
 	syscall,
 	WOULD_SLEEP,
 } from "./call.ts";
+export { callAsync } from "./call-async.ts";
 export {
 	EVFILT_MARKER,
 	FREAD,

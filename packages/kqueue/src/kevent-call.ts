@@ -1,14 +1,7 @@
 // kqueue(2) and kevent(2).
 
-import {
-	BlockingCall,
-	callAsync,
-	callNow,
-	enter,
-	leave,
-	type SleepOptions,
-	syscall,
-} from "./call.ts";
+import { BlockingCall, callNow, enter, leave, type SleepOptions, syscall } from "./call.ts";
+import { callAsync } from "./call-async.ts";
 import { EV_ERROR, EV_RECEIPT, EV_SYSFLAGS, KQ_NEVENTS } from "./constants.ts";
 import { errno, SystemError, unwrap } from "./errno.ts";
 import { fileHold, fileRelease } from "./file.ts";

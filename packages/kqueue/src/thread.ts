@@ -1,6 +1,7 @@
 // A thread of a process: who makes calls, and who sleeps in them.
 
-import { type AbortSignalLike, type BlockingCall, resume, type Settle } from "./call.ts";
+import type { AbortSignalLike, BlockingCall } from "./call.ts";
+import { resume, type Settle } from "./call-async.ts";
 import { userret } from "./deliver.ts";
 import { errno } from "./errno.ts";
 import type { Kqueue } from "./kqueue.ts";

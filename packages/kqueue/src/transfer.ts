@@ -1,5 +1,6 @@
 // System calls that move bytes: read, write, and their vectored forms.
-import { BlockingCall, callAsync, type SleepOptions, WOULD_SLEEP } from "./call.ts";
+import { BlockingCall, type SleepOptions, WOULD_SLEEP } from "./call.ts";
+import { callAsync } from "./call-async.ts";
 import { FREAD, FWRITE } from "./constants.ts";
 import { getFile, onFile } from "./descriptors.ts";
 import { errno, SystemError, unwrap } from "./errno.ts";
