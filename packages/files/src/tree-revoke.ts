@@ -1,0 +1,50 @@
+// System calls that take open files away: revoke, and unmount by force.
+import type { Thread } from "@kqpoll/kqueue";
+import { syscall } from "@kqpoll/kqueue/kernel";
+import { find, type Tree } from "./tree.ts";
+import type { Vnode } from "./vnode.ts";
+import type { VnodeFile } from "./vnode-file.ts";
+
+/**
+ * Takes a file or directory away from all who have it open: they read and write with EIO, and who
+ * watches gets NOTE_REVOKE and end of file, poll a hang-up. It can be opened anew. OpenBSD does
+ * this to terminals only, and to others when it unmounts. Errors: those of a path.
+ * Source: revoke(2).
+ */
+export function revoke(thread: Thread, tree: Tree, path: string): void {
+	syscall(thread, "revoke", () => {
+		const vnode = find(tree, path, "revoke");
+		revokeVnode(
+			tree,
+			vnode,
+			[...tree.opens].filter((file) => file.vnode === vnode),
+		);
+	});
+}
+
+/**
+ * Unmounts a tree by force: no path leads to it any more, and everything that is open in it is
+ * revoked, one file after the other in the order in which they were opened. Source: unmount(2)
+ * with MNT_FORCE.
+ */
+export function unmount(thread: Thread, tree: Tree): void {
+	syscall(thread, "unmount", () => {
+		tree.mounted = false;
+		const files: Map<Vnode, VnodeFile[]> = new Map();
+		for (const file of tree.opens) {
+			const others = files.get(file.vnode);
+			if (others === undefined) files.set(file.vnode, [file]);
+			else others.push(file);
+		}
+		for (const [vnode, open] of files) revokeVnode(tree, vnode, open);
+	});
+}
+
+/** First its operations are replaced, for all who have it open; then those who watch are told. */
+function revokeVnode(tree: Tree, vnode: Vnode, files: readonly VnodeFile[]): void {
+	for (const file of files) {
+		file.revoked = true;
+		tree.opens.delete(file);
+	}
+	vnode.revoke();
+}

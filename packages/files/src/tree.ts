@@ -1,0 +1,140 @@
+// A file system in memory: regular files and directories by path.
+import { errno, SystemError } from "@kqpoll/kqueue";
+import { show } from "@kqpoll/kqueue/kernel";
+import { Vnode } from "./vnode.ts";
+import type { VnodeFile } from "./vnode-file.ts";
+
+/** A name has at most so many bytes. */
+const NAME_MAX = 255;
+/** A path has fewer bytes than this. */
+const PATH_MAX = 1024;
+/** A file has at most so many names, a directory so many directories in it. */
+export const LINK_MAX = 32767;
+
+/** What can be chosen about a tree. */
+export interface TreeOptions {
+	/** How many bytes a file can have: 2^31 - 1 unless given. */
+	readonly maxFileSize?: number;
+}
+
+/**
+ * A file system in memory, with OpenBSD's notes for those who watch. It belongs to no kernel: a
+ * program may have several, and several kernels may share one. Paths begin at its root, with or
+ * without a slash; there is no working directory, no symbolic link, and every process is root's.
+ *
+ * A call on a path fails with EFAULT when it is no string; ENOENT when something on it is missing,
+ * or it is empty, or the tree was unmounted; ENOTDIR when something on it is no directory, also
+ * the last name before a slash; ENAMETOOLONG for a name of more than 255 bytes in UTF-8, or a path
+ * of more than 1023; EINVAL when it contains a NUL. A call that fails changes nothing.
+ */
+export class Tree {
+	/** Engine: the root directory. */
+	readonly root: Vnode = new Vnode(2, true, 0o755, 0);
+	/** Engine: the open files, those included that have no name any more. */
+	readonly opens: Set<VnodeFile> = new Set();
+	/** How many bytes a file can have. */
+	readonly maxFileSize: number;
+	/** Engine: whether it can be reached by paths. */
+	mounted = true;
+	private lastIno = 2;
+
+	/** Makes a tree that is empty but for its root. EINVAL for a size that is none. */
+	constructor(options: TreeOptions = {}) {
+		this.maxFileSize = options.maxFileSize ?? 0x7fffffff;
+		if (!Number.isSafeInteger(this.maxFileSize) || this.maxFileSize < 0)
+			throw new SystemError(errno.EINVAL, "Tree", `maxFileSize ${show(this.maxFileSize)}`);
+		this.root.nlink = 2;
+	}
+
+	/** Engine: makes a file or directory without a name. */
+	makeVnode(directory: boolean, permissions: number, now: number): Vnode {
+		return new Vnode(++this.lastIno, directory, permissions, now);
+	}
+}
+
+/** Where a path leads. */
+export interface Place {
+	/** The path, for messages. */
+	readonly path: string;
+	/** The directory of the last name. */
+	readonly directory: Vnode;
+	/** The last name; empty for the root. */
+	readonly name: string;
+	/** What has that name, if anything has. */
+	readonly vnode: Vnode | null;
+	/** Whether the path ends in a slash: the name must be a directory's. */
+	readonly slash: boolean;
+}
+
+/**
+ * Follows a path to its last name. Errors: EFAULT for what is no string, ENOENT, ENOTDIR,
+ * ENAMETOOLONG; EINVAL for a path that C could not express. Source: namei(9).
+ */
+export function lookup(tree: Tree, path: string, syscall: string): Place {
+	checkPath(tree, path, syscall);
+	const names = path.split("/").filter((name) => name !== "");
+	const name = names.pop();
+	if (name === undefined)
+		return { path, directory: tree.root, name: "", vnode: tree.root, slash: false };
+	let directory = tree.root;
+	for (const step of names) {
+		directory = child(directory, step, path, syscall) ?? absent(path, syscall);
+	}
+	const vnode = child(directory, name, path, syscall);
+	const slash = path.endsWith("/");
+	if (slash && vnode !== null && !vnode.isDirectory)
+		throw new SystemError(errno.ENOTDIR, syscall, path);
+	return { path, directory, name, vnode, slash };
+}
+
+function absent(path: string, syscall: string): never {
+	throw new SystemError(errno.ENOENT, syscall, path);
+}
+
+/** What a path leads to. Errors as for {@link lookup}, and ENOENT. */
+export function find(tree: Tree, path: string, syscall: string): Vnode {
+	return lookup(tree, path, syscall).vnode ?? absent(path, syscall);
+}
+
+/**
+ * As {@link lookup}, for a name that is to be made, removed or renamed: EISDIR for the root, and
+ * ENOENT for a name that ends in a slash and does not exist, unless a directory is to be made.
+ */
+export function lookupName(
+	tree: Tree,
+	path: string,
+	syscall: string,
+	makesDirectory = false,
+): Place {
+	const place = lookup(tree, path, syscall);
+	if (place.name === "") throw new SystemError(errno.EISDIR, syscall, path);
+	if (place.vnode === null && place.slash && !makesDirectory) absent(path, syscall);
+	return place;
+}
+
+function checkPath(tree: Tree, path: string, syscall: string): void {
+	if (typeof path !== "string") throw new SystemError(errno.EFAULT, syscall, `path ${show(path)}`);
+	if (path.includes("\0")) throw new SystemError(errno.EINVAL, syscall, "a path with a NUL");
+	if (path === "") throw new SystemError(errno.ENOENT, syscall, "an empty path");
+	if (utf8Length(path) >= PATH_MAX) throw new SystemError(errno.ENAMETOOLONG, syscall);
+	if (!tree.mounted) throw new SystemError(errno.ENOENT, syscall, "the tree is not mounted");
+}
+
+function child(directory: Vnode, name: string, path: string, syscall: string): Vnode | null {
+	if (directory.entries === null) throw new SystemError(errno.ENOTDIR, syscall, path);
+	if (utf8Length(name) > NAME_MAX) throw new SystemError(errno.ENAMETOOLONG, syscall);
+	if (name === ".") return directory;
+	return name === ".." ? directory.parent : (directory.entries.get(name) ?? null);
+}
+
+/** How many bytes a string has in UTF-8. */
+function utf8Length(text: string): number {
+	let length = 0;
+	for (const character of text) {
+		const code = character.codePointAt(0) as number;
+		if (code < 0x80) length += 1;
+		else if (code < 0x800) length += 2;
+		else length += code < 0x10000 ? 3 : 4;
+	}
+	return length;
+}

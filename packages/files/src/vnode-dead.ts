@@ -1,0 +1,23 @@
+// The file system of vnodes that their own file system has let go of.
+import { __EV_POLL, EVFILT_EXCEPT, EVFILT_READ, EVFILT_WRITE, errno } from "@kqpoll/kqueue";
+import { deadFiltops, type Knote } from "@kqpoll/kqueue/kernel";
+
+/**
+ * The `kqfilter` of a revoked vnode: READ and WRITE are ready for ever, at end of file, and poll
+ * gets a hang-up. EINVAL for EXCEPT from others than poll, and for other filters. Source:
+ * dead_kqfilter.
+ */
+export function deadKqfilter(kn: Knote): number {
+	switch (kn.filter) {
+		case EVFILT_READ:
+		case EVFILT_WRITE:
+			break;
+		case EVFILT_EXCEPT:
+			if ((kn.flags & __EV_POLL) === 0) return errno.EINVAL;
+			break;
+		default:
+			return errno.EINVAL;
+	}
+	kn.fop = deadFiltops;
+	return 0;
+}

@@ -1,0 +1,112 @@
+// An open regular file or directory: a vnode and an offset.
+import {
+	errno,
+	FIOASYNC,
+	FIONBIO,
+	FIONREAD,
+	O_APPEND,
+	SEEK_CUR,
+	SEEK_END,
+	SEEK_SET,
+	SystemError,
+	type Thread,
+} from "@kqpoll/kqueue";
+import { File, type Knote } from "@kqpoll/kqueue/kernel";
+import type { Tree } from "./tree.ts";
+import type { Vnode, VnodeStat } from "./vnode.ts";
+import { deadKqfilter } from "./vnode-dead.ts";
+import { type Readable, vnodeKqfilter } from "./vnode-filter.ts";
+
+/** An open regular file or directory. It never sleeps. */
+export class VnodeFile extends File implements Readable {
+	/** What is open. */
+	readonly vnode: Vnode;
+	private readonly tree: Tree;
+	/** Where the next transfer begins, in bytes. */
+	private offset = 0;
+
+	/** Opens a vnode of a tree. */
+	constructor(tree: Tree, vnode: Vnode, flags: number) {
+		super("vnode");
+		this.tree = tree;
+		this.vnode = vnode;
+		this.flags = flags;
+		tree.opens.add(this);
+	}
+
+	/** How many bytes there are from the offset to the end, negative behind the end. */
+	get remaining(): number {
+		return this.vnode.size - this.offset;
+	}
+
+	/** Reads from the offset on. EISDIR, EIO once it is revoked. */
+	override read(thread: Thread, buffer: Uint8Array): number {
+		if (this.revoked) return -errno.EIO;
+		if (this.vnode.isDirectory) return -errno.EISDIR;
+		const n = this.vnode.bytes.read(this.offset, buffer);
+		this.offset += n;
+		this.vnode.atime = thread.kernel.host.now();
+		return n;
+	}
+
+	/** Writes at the offset, or with O_APPEND at the end. EFBIG, ENOSPC, EIO once it is revoked. */
+	override write(thread: Thread, buffer: Uint8Array, _whole: number): number {
+		if (this.revoked) return -errno.EIO;
+		const { vnode, tree } = this;
+		const from = (this.flags & O_APPEND) !== 0 ? vnode.size : this.offset;
+		const now = thread.kernel.host.now();
+		let n = buffer.length;
+		try {
+			// Who watches is told before the offset moves, as in the kernel.
+			n = vnode.write(from, buffer, tree.maxFileSize, now);
+		} finally {
+			// A watcher that throws does not undo what was written.
+			if (n > 0) this.offset = from + n;
+		}
+		return n;
+	}
+
+	/** Cuts the file or adds zeros; as {@link Vnode.truncate}, and EBADF once it is revoked. */
+	truncate(thread: Thread, size: number): number {
+		if (this.revoked) return -errno.EBADF;
+		return this.vnode.truncate(size, this.tree.maxFileSize, thread.kernel.host.now());
+	}
+
+	/** FIONREAD: how many bytes there are to read, 0 behind the end. */
+	override ioctl(_thread: Thread, command: number, _argument: unknown): number {
+		if (command === FIONBIO || command === FIOASYNC) return 0;
+		if (command !== FIONREAD || this.revoked) return -errno.ENOTTY;
+		return Math.max(0, this.remaining);
+	}
+
+	/** Moves the offset, also behind the end. EINVAL before the beginning, EOVERFLOW. */
+	override seek(_thread: Thread, offset: number, whence: number): number {
+		let base: number;
+		if (whence === SEEK_SET) base = 0;
+		else if (whence === SEEK_CUR) base = this.offset;
+		else if (whence === SEEK_END) base = this.vnode.size;
+		else return -errno.EINVAL;
+		if (whence === SEEK_END && this.revoked) return -errno.EBADF;
+		const to = base + offset;
+		if (!Number.isSafeInteger(offset) || to < 0) return -errno.EINVAL;
+		if (!Number.isSafeInteger(to)) return -errno.EOVERFLOW;
+		this.offset = to;
+		return to;
+	}
+
+	/** What there is to know about the vnode. Throws EBADF once it is revoked. */
+	override stat(): VnodeStat {
+		if (this.revoked) throw new SystemError(errno.EBADF, "fstat", "the file was revoked");
+		return this.vnode.stat();
+	}
+
+	/** Joins a READ, WRITE or VNODE knote; a revoked file is at end of file. */
+	override kqfilter(kn: Knote): number {
+		return this.revoked ? deadKqfilter(kn) : vnodeKqfilter(kn, this.vnode.klist);
+	}
+
+	/** Tells the tree that it is not open any more. */
+	override close(): void {
+		this.tree.opens.delete(this);
+	}
+}

@@ -1,0 +1,72 @@
+// The filters of regular files and directories.
+import {
+	__EV_POLL,
+	__EV_SELECT,
+	EV_EOF,
+	EV_ONESHOT,
+	EVFILT_READ,
+	EVFILT_VNODE,
+	EVFILT_WRITE,
+	errno,
+	NOTE_EOF,
+	NOTE_REVOKE,
+} from "@kqpoll/kqueue";
+import { type Filterops, filterops, type Klist, type Knote } from "@kqpoll/kqueue/kernel";
+
+/** What the filters ask an open file. */
+export interface Readable {
+	/** How many bytes there are from the offset to the end, negative behind the end. */
+	readonly remaining: number;
+}
+
+/** Joins a READ, WRITE or VNODE knote to a vnode's list. EINVAL for other filters. */
+export function vnodeKqfilter(kn: Knote, klist: Klist): number {
+	if (kn.filter === EVFILT_READ) kn.fop = readFiltops;
+	else if (kn.filter === EVFILT_WRITE) kn.fop = writeFiltops;
+	else if (kn.filter === EVFILT_VNODE) kn.fop = vnodeFiltops;
+	else return errno.EINVAL;
+	klist.insert(kn);
+	return 0;
+}
+
+/** The vnode may have another list by now. */
+function detach(kn: Knote): void {
+	kn.klist?.remove(kn);
+}
+
+/** The file system lets go: the scan turns the knote into a dead one. */
+function revokedEvent(kn: Knote): boolean {
+	kn.flags |= EV_EOF | EV_ONESHOT;
+	return true;
+}
+
+function readEvent(kn: Knote, hint: number): boolean {
+	if (hint === NOTE_REVOKE) return revokedEvent(kn);
+	kn.data = (kn.fp as unknown as Readable).remaining;
+	if (kn.data === 0 && (kn.sfflags & NOTE_EOF) !== 0) {
+		kn.fflags |= NOTE_EOF;
+		return true;
+	}
+	if ((kn.flags & (__EV_POLL | __EV_SELECT)) !== 0) return true;
+	return kn.data !== 0;
+}
+
+function writeEvent(kn: Knote, hint: number): boolean {
+	if (hint === NOTE_REVOKE) return revokedEvent(kn);
+	kn.data = 0;
+	return true;
+}
+
+function vnodeEvent(kn: Knote, hint: number): boolean {
+	// Who watches for a part of what happened is told all of it.
+	if ((kn.sfflags & hint) !== 0) kn.fflags |= hint;
+	if (hint === NOTE_REVOKE) {
+		kn.flags |= EV_EOF;
+		return true;
+	}
+	return kn.fflags !== 0;
+}
+
+const readFiltops: Filterops = filterops({ name: "vnode read", detach, event: readEvent });
+const writeFiltops: Filterops = filterops({ name: "vnode write", detach, event: writeEvent });
+const vnodeFiltops: Filterops = filterops({ name: "vnode", detach, event: vnodeEvent });
