@@ -1,0 +1,72 @@
+// The numbers of sys/socket.h.
+
+/** What kind of addresses a socket has: names of the emulated machine, or ports of its loopback. */
+export type SocketDomain = "local" | "inet";
+/** How a socket carries bytes: as a stream, as a connection of messages, or as single messages. */
+export type SocketType = "stream" | "seqpacket" | "dgram";
+/** A name in the local domain, a port on the loopback network. */
+export type Address = string | number;
+
+/** socket, socketpair, accept4: the descriptor does not block. */
+export const SOCK_NONBLOCK = 0x4000;
+/** socket, socketpair, accept4: the descriptor is closed on exec. */
+export const SOCK_CLOEXEC = 0x8000;
+
+/** The level of the options below. */
+export const SOL_SOCKET = 0xffff;
+/** Whether it listens: 0 or not; cannot be set. */
+export const SO_ACCEPTCONN = 0x0002;
+/** Whether out-of-band bytes stay in the stream: 0 or not. */
+export const SO_OOBINLINE = 0x0100;
+/** How many bytes can be on their way out. */
+export const SO_SNDBUF = 0x1001;
+/** How many bytes can wait to be received. */
+export const SO_RCVBUF = 0x1002;
+/** From how many bytes of room on the socket is writable. */
+export const SO_SNDLOWAT = 0x1003;
+/** From how many bytes on the socket is readable. */
+export const SO_RCVLOWAT = 0x1004;
+/** The errno that waits to be reported; reading it clears it. Cannot be set. */
+export const SO_ERROR = 0x1007;
+/** SOCK_STREAM 1, SOCK_DGRAM 2, SOCK_SEQPACKET 5; cannot be set. */
+export const SO_TYPE = 0x1008;
+
+/** send, recv: out-of-band data. */
+export const MSG_OOB = 0x1;
+/** recv: leaves what it gives where it is. */
+export const MSG_PEEK = 0x2;
+/** recvmsg: the message was longer than the buffer, and the rest is lost. */
+export const MSG_TRUNC = 0x10;
+/** recv: waits for as many bytes as the buffer holds. */
+export const MSG_WAITALL = 0x40;
+/** send, recv: this call does not sleep. */
+export const MSG_DONTWAIT = 0x80;
+/** send: no SIGPIPE. */
+export const MSG_NOSIGNAL = 0x400;
+/** recvmsg: descriptors that arrive are closed on exec. */
+export const MSG_CMSG_CLOEXEC = 0x800;
+
+/** shutdown: no more receiving. */
+export const SHUT_RD = 0;
+/** shutdown: no more sending. */
+export const SHUT_WR = 1;
+/** shutdown: neither. */
+export const SHUT_RDWR = 2;
+
+/** The longest queue of connections that listen grants. */
+export const SOMAXCONN = 128;
+/** ioctl: 1 when what is read next comes after the out-of-band mark, else 0. */
+export const SIOCATMARK = 0x40047307;
+
+/** State of a socket: connected. */
+export const SS_ISCONNECTED = 0x002;
+/** State of a socket: a connection is being made. */
+export const SS_ISCONNECTING = 0x004;
+/** State of a socket: nothing more can be sent. */
+export const SS_CANTSENDMORE = 0x010;
+/** State of a socket: nothing more will arrive. */
+export const SS_CANTRCVMORE = 0x020;
+/** State of a socket: what is read next comes after the out-of-band mark. */
+export const SS_RCVATMARK = 0x040;
+/** State of a socket: its connection is over. */
+export const SS_ISDISCONNECTED = 0x800;

@@ -1,0 +1,297 @@
+// struct socket: an open file with a buffer for each direction and the state of its connection.
+import {
+	EVFILT_EXCEPT,
+	EVFILT_READ,
+	EVFILT_WRITE,
+	errno,
+	FIOASYNC,
+	FIONBIO,
+	FIONREAD,
+	type Kernel,
+	S_IFSOCK,
+	SIGPIPE,
+	type Stat,
+	type Thread,
+} from "@kqpoll/kqueue";
+import {
+	File,
+	type Filterops,
+	FREAD,
+	type Knote,
+	psignal,
+	WaitChannel,
+	wakeup,
+} from "@kqpoll/kqueue/kernel";
+import type { Packet, SockBuf } from "./socket-buffer.ts";
+import {
+	type Address,
+	SIOCATMARK,
+	SO_ACCEPTCONN,
+	type SocketDomain,
+	type SocketType,
+	SS_CANTRCVMORE,
+	SS_CANTSENDMORE,
+	SS_ISCONNECTED,
+	SS_ISCONNECTING,
+	SS_ISDISCONNECTED,
+	SS_RCVATMARK,
+} from "./socket-constants.ts";
+import { exceptFiltops, listenFiltops, readFiltops, writeFiltops } from "./socket-filters.ts";
+import { soreceive, sosend } from "./socket-io.ts";
+
+/** What a protocol says of itself when it makes a socket. */
+interface Protocol {
+	/** What its addresses are. */
+	readonly domain: SocketDomain;
+	/** How it carries bytes. */
+	readonly type: SocketType;
+	/** The send buffer. */
+	readonly snd: SockBuf;
+	/** The receive buffer. */
+	readonly rcv: SockBuf;
+}
+
+/** A socket of any protocol. What differs between protocols is abstract. */
+export abstract class Socket extends File {
+	/** The machine it is on. */
+	readonly kernel: Kernel;
+	/** What its addresses are. */
+	readonly domain: SocketDomain;
+	/** How it carries bytes. */
+	readonly kind: SocketType;
+	/** What has arrived. */
+	readonly rcv: SockBuf;
+	/** What is on its way, and how much may be. */
+	readonly snd: SockBuf;
+	/** SS_ flags. */
+	state = 0;
+	/** SO_ACCEPTCONN and SO_OOBINLINE. */
+	options = 0;
+	/** What went wrong and was not reported yet. */
+	error = 0;
+	/** How many bytes can be received before the out-of-band mark; 0 for no mark. */
+	oobmark = 0;
+	/** Its own address. */
+	name: Address | null = null;
+	/** Of a listener: the connections that nobody has accepted yet. */
+	readonly queue: Socket[] = [];
+	/** Of a listener: how many of them there may be. */
+	qlimit = 0;
+	/** Of a connection that nobody has accepted yet: the listener. */
+	head: Socket | null = null;
+	/** Where those sleep who wait for a connection. */
+	readonly timeo: WaitChannel = new WaitChannel();
+
+	/** Makes a socket that is not connected. */
+	constructor(kernel: Kernel, protocol: Protocol) {
+		super("socket");
+		this.kernel = kernel;
+		this.domain = protocol.domain;
+		this.kind = protocol.type;
+		this.snd = protocol.snd;
+		this.rcv = protocol.rcv;
+	}
+
+	/** Whether each send is one message. */
+	get atomic(): boolean {
+		return this.kind !== "stream";
+	}
+
+	/** Whether nothing can be sent without a connection. */
+	get connectionRequired(): boolean {
+		return this.kind !== "dgram";
+	}
+
+	/** The address of the other end, null if it has none. */
+	abstract get peerName(): Address | null;
+	/** Gives it an address: 0 or an errno. */
+	abstract bind(address: Address): number;
+	/** Whether it can listen: 0 or an errno. */
+	abstract listenable(): number;
+	/** Begins to connect, or does it at once: 0 or an errno. */
+	abstract connect(address: Address): number;
+	/** Takes a packet that there is room for: 0 or an errno. */
+	abstract transmit(packet: Packet, to: Address | null): number;
+	/** Something was taken out of the receive buffer. */
+	abstract received(): void;
+	/** Nothing more will be sent: tells the other end. */
+	abstract finish(): void;
+	/** Gives an out-of-band byte that is not in the stream, or a negative errno. */
+	abstract receiveOob(buffer: Uint8Array, flags: number): number;
+	/** The last descriptor is gone. */
+	abstract detach(): void;
+	/** Its listener is gone before anybody accepted it. */
+	abstract abort(): void;
+
+	/**
+	 * A new connection takes over from its listener.
+	 * @kern sonewconn
+	 */
+	inherit(head: Socket): void {
+		this.head = head;
+		this.name = head.name;
+		this.options = head.options & ~SO_ACCEPTCONN;
+		for (const [mine, its] of [
+			[this.snd, head.snd],
+			[this.rcv, head.rcv],
+		] as const) {
+			mine.hiwat = its.hiwat;
+			mine.lowat = its.lowat;
+		}
+	}
+
+	/**
+	 * The connection is there.
+	 * @kern soisconnected
+	 */
+	isConnected(): void {
+		this.state = (this.state & ~SS_ISCONNECTING) | SS_ISCONNECTED;
+		const { head } = this;
+		if (head !== null) {
+			head.queue.push(this);
+			wakeup(head.timeo);
+			head.rcv.wakeup();
+			return;
+		}
+		wakeup(this.timeo);
+		try {
+			this.rcv.wakeup();
+		} finally {
+			this.snd.wakeup();
+		}
+	}
+
+	/**
+	 * The connection is over.
+	 * @kern soisdisconnected
+	 */
+	isDisconnected(): void {
+		this.state &= ~(SS_ISCONNECTING | SS_ISCONNECTED);
+		this.state |= SS_CANTRCVMORE | SS_CANTSENDMORE | SS_ISDISCONNECTED;
+		this.wakeBoth();
+	}
+
+	/** @kern soisdisconnecting */
+	isDisconnecting(): void {
+		this.state &= ~SS_ISCONNECTING;
+		this.state |= SS_CANTRCVMORE | SS_CANTSENDMORE;
+		this.wakeBoth();
+	}
+
+	private wakeBoth(): void {
+		wakeup(this.timeo);
+		try {
+			this.snd.wakeup();
+		} finally {
+			this.rcv.wakeup();
+		}
+	}
+
+	/** @kern socantsendmore */
+	cantSendMore(): void {
+		this.state |= SS_CANTSENDMORE;
+		this.snd.wakeup();
+	}
+
+	/** @kern socantrcvmore */
+	cantReceiveMore(): void {
+		this.state |= SS_CANTRCVMORE;
+		// Unlike the original we let those go, too, who wait for a connection.
+		wakeup(this.timeo);
+		this.rcv.wakeup();
+	}
+
+	/**
+	 * Receives no more, and forgets what has arrived.
+	 * @kern sorflush
+	 */
+	flushReceived(): void {
+		try {
+			this.cantReceiveMore();
+		} finally {
+			this.rcv.hiwat = 0;
+			this.rcv.lowat = 0;
+			this.rcv.flush();
+		}
+	}
+
+	/** Gives the errno that waits, and forgets it. */
+	takeError(): number {
+		const { error } = this;
+		this.error = 0;
+		return error;
+	}
+
+	/** Receives as recv without flags does. */
+	override read(thread: Thread, buffer: Uint8Array): number {
+		return soreceive(this, thread, buffer, 0, null);
+	}
+
+	/** Sends as send without flags does. */
+	override write(thread: Thread, buffer: Uint8Array): number {
+		const n = sosend(this, { bytes: buffer, flags: 0, to: null, files: null });
+		if (n === -errno.EPIPE) psignal(thread.process, SIGPIPE, thread);
+		return n;
+	}
+
+	/** Readers sleep on what arrives, writers on room. */
+	override channel(mode: number): WaitChannel {
+		return mode === FREAD ? this.rcv.channel : this.snd.channel;
+	}
+
+	/** FIONREAD and SIOCATMARK. */
+	override ioctl(_thread: Thread, command: number, _argument: unknown): number {
+		switch (command) {
+			case FIONREAD:
+				return this.rcv.datacc;
+			case SIOCATMARK:
+				return (this.state & SS_RCVATMARK) !== 0 ? 1 : 0;
+			case FIONBIO:
+			case FIOASYNC:
+				return 0;
+			default:
+				return -errno.EOPNOTSUPP;
+		}
+	}
+
+	/** Its permissions say whether it can still be read and written. */
+	override stat(): Stat {
+		const readable = (this.state & SS_CANTRCVMORE) === 0 || this.rcv.cc !== 0;
+		const writable = (this.state & SS_CANTSENDMORE) === 0;
+		const mode = S_IFSOCK | (readable ? 0o444 : 0) | (writable ? 0o222 : 0);
+		return { mode, size: 0, blksize: this.snd.hiwat };
+	}
+
+	/** A READ knote belongs to a listener if the socket listens when it is added. */
+	override kqfilter(kn: Knote): number {
+		const listening = (this.options & SO_ACCEPTCONN) !== 0;
+		switch (kn.filter) {
+			case EVFILT_READ:
+				return join(kn, listening ? listenFiltops : readFiltops, this.rcv);
+			case EVFILT_WRITE:
+				return join(kn, writeFiltops, this.snd);
+			case EVFILT_EXCEPT:
+				return join(kn, exceptFiltops, this.rcv);
+			default:
+				return errno.EINVAL;
+		}
+	}
+
+	/** @kern soclose */
+	override close(): void {
+		try {
+			for (let so = this.queue.shift(); so !== undefined; so = this.queue.shift()) {
+				so.head = null;
+				so.abort();
+			}
+		} finally {
+			this.detach();
+		}
+	}
+}
+
+function join(kn: Knote, fop: Filterops, buffer: SockBuf): number {
+	kn.fop = fop;
+	buffer.klist.insert(kn);
+	return 0;
+}
