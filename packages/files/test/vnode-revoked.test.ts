@@ -7,8 +7,6 @@ import {
 	EV_EOF,
 	EV_ONESHOT,
 	EV_RECEIPT,
-	EVFILT_DEVICE,
-	EVFILT_EXCEPT,
 	EVFILT_READ,
 	EVFILT_VNODE,
 	EVFILT_WRITE,
@@ -18,8 +16,6 @@ import {
 	fstat,
 	ioctl,
 	kevent,
-	keventNow,
-	kqueue,
 	lseek,
 	NOTE_ATTRIB,
 	NOTE_DELETE,
@@ -29,66 +25,22 @@ import {
 	readNow,
 	SEEK_CUR,
 	SEEK_END,
-	SEEK_SET,
 	write,
 	writeNow,
 } from "@kqpoll/kqueue";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Tree } from "../src/tree.ts";
-import { mkdir, unlink } from "../src/tree-names.ts";
+import { unlink } from "../src/tree-names.ts";
 import { ftruncate, open } from "../src/tree-open.ts";
 import { revoke, unmount } from "../src/tree-revoke.ts";
-import { O_CREAT, O_RDONLY, O_RDWR } from "../src/vnode-flags.ts";
-import {
-	checkMachine,
-	codeOf,
-	collect,
-	type Machine,
-	machine,
-	outcome,
-	revents,
-	selected,
-} from "./machine.ts";
+import { O_RDONLY, O_RDWR } from "../src/vnode-flags.ts";
+import { checkMachine, codeOf, collect, outcome, revents, selected } from "./machine.ts";
+import { add, FILTERS, world } from "./vnode-world.ts";
 
 const ALL = POLLIN | POLLOUT | POLLPRI;
 const { EINVAL } = errno;
 const RECEIVED = EV_ADD | EV_RECEIPT;
 const GONE = RECEIVED | EV_EOF | EV_ONESHOT;
-
-interface World extends Machine {
-	readonly tree: Tree;
-	/** A file of ten bytes, open for reading and writing, at offset 0. */
-	readonly file: number;
-	/** A directory. */
-	readonly directory: number;
-	readonly kq: number;
-}
-
-function world(): World {
-	const m = machine();
-	const tree = new Tree();
-	mkdir(m.thread, tree, "d");
-	const file = open(m.thread, tree, "f", O_CREAT | O_RDWR);
-	writeNow(m.thread, file, new Uint8Array(10));
-	lseek(m.thread, file, 0, SEEK_SET);
-	const directory = open(m.thread, tree, "d", O_RDONLY);
-	return { ...m, tree, file, directory, kq: kqueue(m.thread) };
-}
-
-function add(
-	{ thread, kq }: World,
-	ident: number,
-	filter: number,
-	fflags = 0,
-	flags = EV_ADD,
-): number {
-	const events = eventList(1);
-	keventNow(thread, kq, [{ ident, filter, flags: flags | EV_RECEIPT, fflags }], events);
-	return events[0]?.data ?? -1;
-}
-
-const FILTERS = [EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT, EVFILT_VNODE, EVFILT_DEVICE];
 
 test("a revoked file is readable, writable and hung up, and takes new knotes as dead ones", () => {
 	const w = world();

@@ -3,21 +3,14 @@ import { FdSet, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, poll, select } from "@kqpo
 import {
 	EV_ADD,
 	EV_CLEAR,
-	EV_EOF,
-	EV_ONESHOT,
 	EV_RECEIPT,
-	EVFILT_DEVICE,
-	EVFILT_EXCEPT,
 	EVFILT_READ,
-	EVFILT_VNODE,
 	EVFILT_WRITE,
 	errno,
 	eventList,
 	FIONREAD,
 	ioctl,
 	kevent,
-	keventNow,
-	kqueue,
 	lseek,
 	NOTE_EOF,
 	O_APPEND,
@@ -28,59 +21,15 @@ import {
 } from "@kqpoll/kqueue";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Tree } from "../src/tree.ts";
 import { chmod } from "../src/tree-attributes.ts";
-import { mkdir } from "../src/tree-names.ts";
 import { ftruncate, open } from "../src/tree-open.ts";
-import { O_CREAT, O_RDONLY, O_RDWR } from "../src/vnode-flags.ts";
-import {
-	checkMachine,
-	codeOf,
-	collect,
-	type Machine,
-	machine,
-	revents,
-	selected,
-} from "./machine.ts";
+import { O_RDWR } from "../src/vnode-flags.ts";
+import { checkMachine, codeOf, collect, revents, selected } from "./machine.ts";
+import { add, FILTERS, world } from "./vnode-world.ts";
 
 const ALL = POLLIN | POLLOUT | POLLPRI;
 const { EINVAL } = errno;
 const RECEIVED = EV_ADD | EV_RECEIPT;
-const _GONE = RECEIVED | EV_EOF | EV_ONESHOT;
-
-interface World extends Machine {
-	readonly tree: Tree;
-	/** A file of ten bytes, open for reading and writing, at offset 0. */
-	readonly file: number;
-	/** A directory. */
-	readonly directory: number;
-	readonly kq: number;
-}
-
-function world(): World {
-	const m = machine();
-	const tree = new Tree();
-	mkdir(m.thread, tree, "d");
-	const file = open(m.thread, tree, "f", O_CREAT | O_RDWR);
-	writeNow(m.thread, file, new Uint8Array(10));
-	lseek(m.thread, file, 0, SEEK_SET);
-	const directory = open(m.thread, tree, "d", O_RDONLY);
-	return { ...m, tree, file, directory, kq: kqueue(m.thread) };
-}
-
-function add(
-	{ thread, kq }: World,
-	ident: number,
-	filter: number,
-	fflags = 0,
-	flags = EV_ADD,
-): number {
-	const events = eventList(1);
-	keventNow(thread, kq, [{ ident, filter, flags: flags | EV_RECEIPT, fflags }], events);
-	return events[0]?.data ?? -1;
-}
-
-const FILTERS = [EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT, EVFILT_VNODE, EVFILT_DEVICE];
 
 test("files and directories are always ready for poll and select, wherever the offset is", () => {
 	const w = world();
