@@ -1,18 +1,10 @@
 // The devices that every machine has, by name.
-import {
-	errno,
-	F_SETFD,
-	FD_CLOEXEC,
-	fcntl,
-	openFile,
-	SystemError,
-	type Thread,
-} from "@kqpoll/kqueue";
+import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
 import { show } from "@kqpoll/kqueue/kernel";
 import type { Device } from "./device-file.ts";
 import { FullDevice, NullDevice, ZeroDevice } from "./device-memory.ts";
 import { RandomDevice } from "./device-random.ts";
-import { O_CLOEXEC } from "./pipe.ts";
+import { openWith } from "./open-file.ts";
 import { fileFlags, O_RDWR } from "./vnode-flags.ts";
 
 /** A device that every machine has. */
@@ -30,9 +22,7 @@ export function openDevice(thread: Thread, name: DeviceName, flags: number = O_R
 	const kept = fileFlags(flags, "open");
 	const device = makeDevice(name);
 	device.flags = kept;
-	const fd = openFile(thread, device);
-	if ((flags & O_CLOEXEC) !== 0) fcntl(thread, fd, F_SETFD, FD_CLOEXEC);
-	return fd;
+	return openWith(thread, device, flags);
 }
 
 function makeDevice(name: DeviceName): Device {

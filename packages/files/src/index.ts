@@ -2,7 +2,8 @@
 export { type DeviceName, openDevice } from "./device.ts";
 export { ChangingDevice } from "./device-changing.ts";
 export { DetachableDevice, type DeviceDriver } from "./device-detachable.ts";
-export { O_CLOEXEC, PIPE_BUF, pipe, pipe2 } from "./pipe.ts";
+export { O_CLOEXEC } from "./open-file.ts";
+export { PIPE_BUF, pipe, pipe2 } from "./pipe.ts";
 export { getpeername, getsockname, shutdown, socket, socketpair } from "./socket.ts";
 export { accept, accept4, acceptNow, bind, connect, connectNow, listen } from "./socket-connect.ts";
 export {

@@ -3,21 +3,16 @@ import {
 	__EV_HUP,
 	__EV_POLL,
 	__EV_SELECT,
-	close,
 	EV_EOF,
 	EVFILT_EXCEPT,
 	EVFILT_READ,
 	EVFILT_WRITE,
 	errno,
-	F_SETFD,
-	FD_CLOEXEC,
 	FIOASYNC,
 	FIONBIO,
 	FIONREAD,
-	fcntl,
 	type Kernel,
 	O_NONBLOCK,
-	openFile,
 	S_IFIFO,
 	type Stat,
 	SystemError,
@@ -33,10 +28,9 @@ import {
 	WaitChannel,
 	wakeup,
 } from "@kqpoll/kqueue/kernel";
+import { O_CLOEXEC, openPair } from "./open-file.ts";
 import { Ring } from "./ring.ts";
 
-/** pipe2: close the descriptors on exec. */
-export const O_CLOEXEC = 0x10000;
 /** A write of up to so many bytes goes into a pipe as a whole or not at all. */
 export const PIPE_BUF = 512;
 
@@ -70,18 +64,7 @@ export function pipe2(thread: Thread, flags: number): [read: number, write: numb
 	const reader = new PipeEnd(thread.kernel);
 	const writer = new PipeEnd(thread.kernel);
 	reader.connect(writer);
-	const first = openFile(thread, reader);
-	let second: number;
-	try {
-		second = openFile(thread, writer);
-	} catch (error) {
-		close(thread, first);
-		throw error;
-	}
-	for (const end of [reader, writer]) end.flags |= flags & O_NONBLOCK;
-	if ((flags & O_CLOEXEC) !== 0)
-		for (const fd of [first, second]) fcntl(thread, fd, F_SETFD, FD_CLOEXEC);
-	return [first, second];
+	return openPair(thread, reader, writer, flags);
 }
 
 /** One end of a pipe: it owns the bytes that are to be read from it. */

@@ -1,16 +1,7 @@
 // socket(2) and socketpair(2), and what ends or describes a socket.
-import {
-	close,
-	errno,
-	F_SETFD,
-	FD_CLOEXEC,
-	fcntl,
-	O_NONBLOCK,
-	openFile,
-	SystemError,
-	type Thread,
-} from "@kqpoll/kqueue";
+import { errno, O_NONBLOCK, SystemError, type Thread } from "@kqpoll/kqueue";
 import { show } from "@kqpoll/kqueue/kernel";
+import { O_CLOEXEC, openPair, openWith } from "./open-file.ts";
 import { onSocket } from "./socket-call.ts";
 import {
 	type Address,
@@ -37,7 +28,7 @@ import { UdpSocket } from "./socket-udp.ts";
  */
 export function socket(thread: Thread, domain: SocketDomain, type: SocketType, flags = 0): number {
 	checkFlags(flags, "socket");
-	return open(thread, make(thread, domain, type), flags);
+	return openWith(thread, make(thread, domain, type), openFlags(flags));
 }
 
 /**
@@ -51,13 +42,7 @@ export function socketpair(thread: Thread, type: SocketType, flags = 0): [number
 	const other = new LocalSocket(thread.kernel, type);
 	one.pair(other);
 	if (!one.connectionRequired) other.pair(one);
-	const first = open(thread, one, flags);
-	try {
-		return [first, open(thread, other, flags)];
-	} catch (error) {
-		close(thread, first);
-		throw error;
-	}
+	return openPair(thread, one, other, openFlags(flags));
 }
 
 function make(thread: Thread, domain: SocketDomain, type: SocketType): Socket {
@@ -85,12 +70,10 @@ export function checkFlags(flags: number, name: string): void {
 		throw new SystemError(errno.EINVAL, name, "flags other than SOCK_NONBLOCK and SOCK_CLOEXEC");
 }
 
-/** Gives a socket a descriptor, with the flags of socket(2). */
-function open(thread: Thread, so: Socket, flags: number): number {
-	const fd = openFile(thread, so);
-	if ((flags & SOCK_NONBLOCK) !== 0) so.flags |= O_NONBLOCK;
-	if ((flags & SOCK_CLOEXEC) !== 0) fcntl(thread, fd, F_SETFD, FD_CLOEXEC);
-	return fd;
+/** The flags of open(2) that those of socket(2) stand for. */
+function openFlags(flags: number): number {
+	const nonblock = (flags & SOCK_NONBLOCK) !== 0 ? O_NONBLOCK : 0;
+	return nonblock | ((flags & SOCK_CLOEXEC) !== 0 ? O_CLOEXEC : 0);
 }
 
 /**

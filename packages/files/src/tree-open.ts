@@ -1,16 +1,7 @@
 // System calls that open a file of a tree, and those on open files that only vnodes have.
-import {
-	errno,
-	F_SETFD,
-	FD_CLOEXEC,
-	fcntl,
-	NOTE_WRITE,
-	openFile,
-	SystemError,
-	type Thread,
-} from "@kqpoll/kqueue";
+import { errno, NOTE_WRITE, SystemError, type Thread } from "@kqpoll/kqueue";
 import { FWRITE, getFile, isInt32, show, syscall, unwrap } from "@kqpoll/kqueue/kernel";
-import { O_CLOEXEC } from "./pipe.ts";
+import { openWith } from "./open-file.ts";
 import { lookup, lookupName, type Place, type Tree } from "./tree.ts";
 import type { Vnode } from "./vnode.ts";
 import { VnodeFile } from "./vnode-file.ts";
@@ -45,9 +36,7 @@ export function open(
 		const place = (creates ? lookupName : lookup)(tree, path, "open");
 		const vnode = place.vnode === null ? create(thread, tree, place, flags, mode) : place.vnode;
 		if (place.vnode !== null) checkOpen(thread, tree, vnode, place, flags);
-		const fd = openFile(thread, new VnodeFile(tree, vnode, kept));
-		if ((flags & O_CLOEXEC) !== 0) fcntl(thread, fd, F_SETFD, FD_CLOEXEC);
-		return fd;
+		return openWith(thread, new VnodeFile(tree, vnode, kept), flags);
 	});
 }
 

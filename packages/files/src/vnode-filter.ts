@@ -11,7 +11,13 @@ import {
 	NOTE_EOF,
 	NOTE_REVOKE,
 } from "@kqpoll/kqueue";
-import { type Filterops, filterops, type Klist, type Knote } from "@kqpoll/kqueue/kernel";
+import {
+	type Filterops,
+	filterops,
+	type Klist,
+	type Knote,
+	vnodeEvent,
+} from "@kqpoll/kqueue/kernel";
 
 /** What the filters ask an open file. */
 export interface Readable {
@@ -55,16 +61,6 @@ function writeEvent(kn: Knote, hint: number): boolean {
 	if (hint === NOTE_REVOKE) return revokedEvent(kn);
 	kn.data = 0;
 	return true;
-}
-
-function vnodeEvent(kn: Knote, hint: number): boolean {
-	// Who watches for a part of what happened is told all of it.
-	if ((kn.sfflags & hint) !== 0) kn.fflags |= hint;
-	if (hint === NOTE_REVOKE) {
-		kn.flags |= EV_EOF;
-		return true;
-	}
-	return kn.fflags !== 0;
 }
 
 const readFiltops: Filterops = filterops({ name: "vnode read", detach, event: readEvent });

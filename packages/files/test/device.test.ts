@@ -41,7 +41,7 @@ import * as assert from "uvu/assert";
 import { type DeviceName, openDevice } from "../src/device.ts";
 import { ChangingDevice } from "../src/device-changing.ts";
 import { DetachableDevice } from "../src/device-detachable.ts";
-import { O_CLOEXEC } from "../src/pipe.ts";
+import { O_CLOEXEC } from "../src/open-file.ts";
 import { O_RDONLY, O_WRONLY } from "../src/vnode-flags.ts";
 import { checkMachine, codeOf, collect, machine, outcome, revents, selected } from "./machine.ts";
 

@@ -24,7 +24,7 @@ import {
 } from "@kqpoll/kqueue";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { O_CLOEXEC } from "../src/pipe.ts";
+import { O_CLOEXEC } from "../src/open-file.ts";
 import { Tree } from "../src/tree.ts";
 import { chmod, stat, truncate, utimes } from "../src/tree-attributes.ts";
 import { link, mkdir, readdir, rename, rmdir, unlink } from "../src/tree-names.ts";

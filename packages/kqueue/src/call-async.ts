@@ -8,6 +8,7 @@ import {
 	WOULD_SLEEP,
 } from "./call.ts";
 import { errno, SystemError, unwrap } from "./errno.ts";
+import { report } from "./failure.ts";
 import type { Kernel } from "./machine.ts";
 import { cursig } from "./signal.ts";
 import { sleep, unsleep, wake } from "./sleep.ts";
@@ -117,9 +118,7 @@ function stopListening(kernel: Kernel, signal: AbortSignalLike | null, listener:
 	try {
 		signal?.removeEventListener("abort", listener);
 	} catch (error) {
-		kernel.host.defer(() => {
-			throw error;
-		});
+		report(kernel.host, error);
 	}
 }
 

@@ -1,5 +1,6 @@
 // How a thread takes its signals on the way back to the program.
 import { exit1, isBusy } from "./exit.ts";
+import { report } from "./failure.ts";
 import type { Kernel } from "./machine.ts";
 import {
 	cursig,
@@ -73,8 +74,6 @@ function reported(kernel: Kernel, act: () => void): void {
 	try {
 		act();
 	} catch (error) {
-		kernel.host.defer(() => {
-			throw error;
-		});
+		report(kernel.host, error);
 	}
 }

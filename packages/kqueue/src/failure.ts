@@ -1,4 +1,5 @@
-// What becomes of errors when several things must be done whatever one of them throws.
+// What becomes of errors that must not keep anything else from being done.
+import type { Host } from "./host.ts";
 
 /** The first error of several, if there was one. */
 export type Failure = { readonly value: unknown } | null;
@@ -16,4 +17,11 @@ export function attempt(failure: Failure, act: () => void): Failure {
 /** Throws the first error, after all has been done. */
 export function rethrow(failure: Failure): void {
 	if (failure !== null) throw failure.value;
+}
+
+/** Leaves to the platform an error that belongs to no call. */
+export function report(host: Host, error: unknown): void {
+	host.defer(() => {
+		throw error;
+	});
 }

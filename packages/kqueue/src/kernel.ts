@@ -42,6 +42,7 @@ export {
 export { badfdFiltops } from "./filters/badfd.ts";
 export { deadFiltops } from "./filters/dead.ts";
 export { seltrueKqfilter } from "./filters/seltrue.ts";
+export { vnodeEvent } from "./filters/vnode.ts";
 export { formatKnote } from "./format.ts";
 export { sigsuspendMask } from "./kill.ts";
 export { Klist } from "./klist.ts";

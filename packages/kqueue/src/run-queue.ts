@@ -1,4 +1,5 @@
 // What waits for the processor: deferred tasks and woken threads, first come first served.
+import { report } from "./failure.ts";
 import type { Host } from "./host.ts";
 
 /** Something that runs soon, but not on the stack of whoever asked for it. */
@@ -59,9 +60,7 @@ export class RunQueue {
 			try {
 				item.run();
 			} catch (error) {
-				this.host.defer(() => {
-					throw error;
-				});
+				report(this.host, error);
 			}
 		}
 		this.scheduled = false;

@@ -14,6 +14,7 @@ import {
 	KQ_SLEEP,
 } from "./constants.ts";
 import { errno } from "./errno.ts";
+import { report } from "./failure.ts";
 import { deadFiltops } from "./filters/dead.ts";
 import { clearKevent, type Kevent } from "./kevent.ts";
 import { type Knote, newMarker, tailqInsertAfter, tailqRemove } from "./knote.ts";
@@ -171,11 +172,7 @@ function keepAfterThrow(kn: Knote, scan: ScanState, value: unknown): void {
 	}
 	if (scan.nevent === 0) throw value;
 	// Nobody will ask a knote that is gone: its error is the platform's to report.
-	if (dropped) {
-		kernel.host.defer(() => {
-			throw value;
-		});
-	}
+	if (dropped) report(kernel.host, value);
 }
 
 /** Takes an acquired knote off the ready list, and its event if it still has one. */

@@ -10,11 +10,11 @@ import {
 	FREAD,
 	NOTE_LOWAT,
 	NOTE_OOB,
-	NOTE_REVOKE,
 } from "./constants.ts";
 import { errno, SystemError } from "./errno.ts";
 import { File, type Stat } from "./file.ts";
 import { type Filterops, filterops } from "./filterops.ts";
+import { vnodeEvent } from "./filters/vnode.ts";
 import { Klist } from "./klist.ts";
 import type { Knote } from "./knote.ts";
 import { WaitChannel, wakeup } from "./sleep.ts";
@@ -259,15 +259,6 @@ function exceptEvent(kn: Knote): boolean {
 		active = true;
 	}
 	return active;
-}
-
-function vnodeEvent(kn: Knote, hint: number): boolean {
-	if ((kn.sfflags & hint) !== 0) kn.fflags |= hint;
-	if (hint === NOTE_REVOKE) {
-		kn.flags |= EV_EOF;
-		return true;
-	}
-	return kn.fflags !== 0;
 }
 
 const readFiltops: Filterops = filterops({

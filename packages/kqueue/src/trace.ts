@@ -1,4 +1,5 @@
 // The trace sink: every transition of the engine as a small object, when somebody asks for it.
+import { report } from "./failure.ts";
 import { formatKnote } from "./format.ts";
 import type { Knote } from "./knote.ts";
 import type { Kernel } from "./machine.ts";
@@ -78,9 +79,7 @@ export function trace(kernel: Kernel, transition: Omit<TraceEvent, "time">): voi
 	try {
 		sink({ ...transition, time: host.now() });
 	} catch (error) {
-		host.defer(() => {
-			throw error;
-		});
+		report(host, error);
 	} finally {
 		kernel.tracing = false;
 	}

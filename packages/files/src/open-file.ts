@@ -1,0 +1,33 @@
+// How what the system calls make gets its descriptors.
+import {
+	close,
+	F_SETFD,
+	FD_CLOEXEC,
+	fcntl,
+	O_NONBLOCK,
+	openFile,
+	type Thread,
+} from "@kqpoll/kqueue";
+import type { File } from "@kqpoll/kqueue/kernel";
+
+/** open, pipe2: close the descriptor on exec. */
+export const O_CLOEXEC = 0x10000;
+
+/** Gives a file a descriptor; of `flags`, O_NONBLOCK and O_CLOEXEC count. Errors: EMFILE. */
+export function openWith(thread: Thread, file: File, flags: number): number {
+	const fd = openFile(thread, file);
+	file.flags |= flags & O_NONBLOCK;
+	if ((flags & O_CLOEXEC) !== 0) fcntl(thread, fd, F_SETFD, FD_CLOEXEC);
+	return fd;
+}
+
+/** As {@link openWith}, for two files: both get a descriptor, or neither does. */
+export function openPair(thread: Thread, one: File, other: File, flags: number): [number, number] {
+	const first = openWith(thread, one, flags);
+	try {
+		return [first, openWith(thread, other, flags)];
+	} catch (error) {
+		close(thread, first);
+		throw error;
+	}
+}
