@@ -9,6 +9,7 @@ import { knoteFdclose } from "./knote-ops.ts";
 import { kqpollExit } from "./kqpoll.ts";
 import type { Process } from "./process.ts";
 import { psignal, reroute } from "./psignal.ts";
+import { killJobs, leavePgrp } from "./session.ts";
 import { SIG_IGN, SIGCHLD } from "./signal.ts";
 import type { Thread } from "./thread.ts";
 import { trace } from "./trace.ts";
@@ -33,7 +34,7 @@ export function threadExit1(thread: Thread): void {
 
 /**
  * Ends the thread's process, in this order: its threads and their kqpolls, its descriptors
- * ascending, then NOTE_EXIT to who watches, then SIGCHLD to the parent. Nothing of the process
+ * ascending, then the terminal of a session that it leads, then NOTE_EXIT to who watches, then SIGCHLD to the parent. Nothing of the process
  * may be busy. Errors of its files are thrown when all is done.
  */
 export function exit1(thread: Thread, status: number, signal: number): void {
@@ -48,6 +49,7 @@ export function exit1(thread: Thread, status: number, signal: number): void {
 	for (const fd of process.fdp.open()) {
 		failure = attempt(failure, () => fdRelease(process, fd, thread));
 	}
+	failure = attempt(failure, () => killJobs(process));
 	process.status = ((status & 0xff) << 8) | signal;
 	process.zombie = true;
 	if (kernel.sink !== null) trace(kernel, { event: "exit", pid: process.pid });
@@ -90,6 +92,7 @@ function orphan(process: Process): void {
 
 /** Forgets a process that has exited. */
 export function reap(process: Process): void {
+	leavePgrp(process);
 	process.parent?.children.delete(process);
 	process.kernel.processes.delete(process.pid);
 }

@@ -67,11 +67,24 @@ export abstract class File {
 	}
 
 	/**
-	 * What a read (`mode` FREAD) or a write (FWRITE) sleeps on that got -EAGAIN. The file wakes it
-	 * up when that changes. Null for a file that cannot be waited for.
+	 * What a read (`mode` FREAD) or a write (FWRITE) of a thread sleeps on that got -EAGAIN. The file
+	 * wakes it up when that changes. Null for a file that cannot be waited for.
 	 */
-	channel(_mode: number): WaitChannel | null {
+	channel(_mode: number, _thread: Thread): WaitChannel | null {
 		return null;
+	}
+
+	/**
+	 * Until when such a transfer may sleep that began at `since`: nanoseconds on the host's clock,
+	 * Infinity for ever. Asked before each sleep.
+	 */
+	deadline(_mode: number, _since: number): number {
+		return Number.POSITIVE_INFINITY;
+	}
+
+	/** What a read gives whose time is over, as {@link File.read}. */
+	readLate(_thread: Thread, _buffer: Uint8Array): number {
+		return -errno.EAGAIN;
 	}
 
 	/**

@@ -103,6 +103,7 @@ export {
 export { Kernel, type KernelOptions } from "./machine.ts";
 export type { Process } from "./process.ts";
 export { RealHost } from "./real-host.ts";
+export { getpgid, getsid, setpgid, setsid } from "./session-calls.ts";
 export {
 	SIG_BLOCK,
 	SIG_DFL,

@@ -54,6 +54,12 @@ export { KqueueFile } from "./kqueue-file.ts";
 export { psignal } from "./psignal.ts";
 export { kqueueRegister } from "./register.ts";
 export { kqueueScan, kqueueScanFinish, kqueueScanSetup, ScanState } from "./scan.ts";
+export {
+	type ControllingTerminal,
+	type ProcessGroup,
+	pgsignal,
+	type Session,
+} from "./session.ts";
 export { WaitChannel, wakeup } from "./sleep.ts";
 export { msToNs, timespecToNs, timevalToNs } from "./time.ts";
 export { Timeout } from "./timeout.ts";

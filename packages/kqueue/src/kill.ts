@@ -1,6 +1,7 @@
 // System calls on signals: send, handle, hold back.
 import { checkCaller, syscall } from "./call.ts";
 import { errno, SystemError } from "./errno.ts";
+import type { Process } from "./process.ts";
 import { psignal, reroute } from "./psignal.ts";
 import {
 	cursig,
@@ -23,17 +24,31 @@ import type { Thread } from "./thread.ts";
 import { isInt32, isUint32, show } from "./values.ts";
 
 /**
- * Sends a signal to a process; 0 only looks whether there is one. Errors: EINVAL no such signal,
- * ESRCH no such process, or it is exiting. Source: kill(2).
+ * Sends a signal to a process; signal 0 only looks whether there is one. A `pid` of 0 stands for
+ * all of the caller's group, -1 for all processes but the caller's, below that for all of the
+ * group -`pid`. Errors: EINVAL no such signal, ESRCH nobody to send it to, or the process is
+ * exiting. Source: kill(2).
  */
 export function kill(thread: Thread, pid: number, signal: number): void {
 	syscall(thread, "kill", () => {
 		if (signal !== 0) checkSignal(signal, "kill");
-		const process = thread.kernel.processes.get(pid);
-		if (process === undefined || process.exiting)
-			throw new SystemError(errno.ESRCH, "kill", `process ${show(pid)}`);
-		if (signal !== 0) psignal(process, signal, thread);
+		const targets = addressees(thread, pid).filter((process) => !process.exiting);
+		if (targets.length === 0) throw new SystemError(errno.ESRCH, "kill", `process ${show(pid)}`);
+		if (signal !== 0) for (const process of targets) psignal(process, signal, thread);
 	});
+}
+
+/** Whom `kill` means by a number. */
+function addressees(thread: Thread, pid: number): Process[] {
+	const { kernel, process } = thread;
+	if (!isInt32(pid)) return [];
+	if (pid > 0) {
+		const target = kernel.processes.get(pid);
+		return target === undefined ? [] : [target];
+	}
+	if (pid === -1) return [...kernel.processes.values()].filter((each) => each !== process);
+	const pgrp = pid === 0 ? process.pgrp : kernel.pgrps.get(-pid);
+	return pgrp === undefined ? [] : [...pgrp.members];
 }
 
 /** Sends a signal to one thread; 0 only looks whether it is there. Errors: EINVAL, ESRCH. Source: pthread_kill(3). */

@@ -10,18 +10,17 @@ import type { Process } from "./process.ts";
 import { isSignal, SIG_DFL, SIG_IGN } from "./signal.ts";
 import type { Thread } from "./thread.ts";
 import { trace } from "./trace.ts";
-import { show } from "./values.ts";
+import { isInt32, show } from "./values.ts";
 
 /**
  * Makes a child of the thread's process, with one thread, the same open files behind the same
- * descriptors except for kqueues, and the same signal actions and mask. NOTE_FORK is posted once
+ * descriptors except for kqueues, the same group and session, and the same signal actions and mask. NOTE_FORK is posted once
  * the child exists. Errors: EAGAIN. Source: fork(2).
  */
 export function fork(thread: Thread): Process {
 	return syscall(thread, "fork", () => {
 		const { kernel, process } = thread;
-		kernel.checkProcessLimit("fork");
-		const child = kernel.addProcess(process, process.fdp.copy());
+		const child = kernel.addProcess(kernel.allocatePid("fork"), process, process.fdp.copy());
 		child.main.sigmask = thread.sigmask;
 		process.sigacts.forEach((action, signal) => {
 			child.sigacts[signal] = action;
@@ -45,6 +44,7 @@ export function exec(thread: Thread): void {
 		const { fdp } = process;
 		const marked = [...fdp.open()].filter((fd) => fdp.isCloexec(fd));
 		const failure = closeAll(thread, marked, "exec");
+		process.hasExeced = true;
 		process.sigacts.forEach((action, signal) => {
 			if (action !== SIG_IGN) process.sigacts[signal] = SIG_DFL;
 		});
@@ -92,15 +92,13 @@ export interface WaitResult {
 }
 
 /**
- * Takes the status of a child that has exited, the one given or with -1 any, and forgets the
- * child; null while none has. Never sleeps: NOTE_EXIT says when there is one.
+ * Takes the status of a child that has exited and forgets the child; null while none has. A `pid`
+ * above 0 is that child, 0 any of the caller's group, -1 any, below that any of the group -`pid`. Never sleeps: NOTE_EXIT says when there is one.
  * Errors: ECHILD. Source: waitpid(2) with WNOHANG.
  */
 export function waitpidNow(thread: Thread, pid: number): WaitResult | null {
 	return syscall(thread, "waitpid", () => {
-		const children = [...thread.process.children].filter(
-			(child) => pid === -1 || child.pid === pid,
-		);
+		const children = childrenNamed(thread, pid);
 		if (children.length === 0) throw new SystemError(errno.ECHILD, "waitpid", `pid ${show(pid)}`);
 		const child = children.find(({ zombie }) => zombie);
 		if (child === undefined) return null;
@@ -109,11 +107,19 @@ export function waitpidNow(thread: Thread, pid: number): WaitResult | null {
 	});
 }
 
+/** Which children `waitpid` means by a number. */
+function childrenNamed(thread: Thread, pid: number): Process[] {
+	const { children, pgrp } = thread.process;
+	if (!isInt32(pid)) return [];
+	if (pid === -1) return [...children];
+	const group = pid === 0 ? pgrp.pgid : -pid;
+	return [...children].filter((child) => child.pid === pid || child.pgrp.pgid === group);
+}
+
 /**
  * Holds the process to the promises named from now on. The engine asks for one: a process without
  * `"proc"` cannot add EVFILT_PROC events (EPERM). A fork does not inherit it, and it can be widened
- * again. EFAULT for what is
- * no string.
+ * again. EFAULT for what is no string.
  */
 export function pledge(thread: Thread, promises: string): void {
 	syscall(thread, "pledge", () => {

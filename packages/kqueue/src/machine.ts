@@ -13,6 +13,7 @@ import type { KeventCall } from "./kevent-call.ts";
 import { Process } from "./process.ts";
 import { RealHost } from "./real-host.ts";
 import { RunQueue } from "./run-queue.ts";
+import type { ProcessGroup } from "./session.ts";
 import type { Thread } from "./thread.ts";
 import { TimeoutQueue } from "./timeout.ts";
 import type { TraceSink } from "./trace.ts";
@@ -45,6 +46,8 @@ export class Kernel {
 	readonly timeouts: TimeoutQueue;
 	/** The processes by id, those included that have exited and are not waited for yet. */
 	readonly processes: Map<number, Process> = new Map();
+	/** The process groups by number. */
+	readonly pgrps: Map<number, ProcessGroup> = new Map();
 	/** How many descriptors a new process can have. */
 	readonly maxfiles: number;
 	/** How many processes there can be. */
@@ -103,25 +106,25 @@ export class Kernel {
 
 	/** Makes a process with one thread and no descriptors. EAGAIN when there are too many. */
 	spawn(): Process {
-		return this.addProcess(null, new FileTable(this.maxfiles));
+		return this.addProcess(this.allocatePid("spawn"), null, new FileTable(this.maxfiles));
 	}
 
-	/** Engine: makes a process with a new id. */
-	addProcess(parent: Process | null, fdp: FileTable): Process {
-		const process = new Process(this, this.allocatePid(), parent, fdp);
-		this.processes.set(process.pid, process);
+	/** Engine: makes a process. */
+	addProcess(pid: number, parent: Process | null, fdp: FileTable): Process {
+		const process = new Process(this, pid, parent, fdp);
+		this.processes.set(pid, process);
 		return process;
 	}
 
-	/** Engine: EAGAIN unless one more process may be made. */
-	checkProcessLimit(syscall: string): void {
-		if (this.processes.size < this.maxprocesses) return;
-		throw new SystemError(errno.EAGAIN, syscall, `maxprocesses is ${this.maxprocesses}`);
-	}
-
-	private allocatePid(): number {
-		this.checkProcessLimit("spawn");
-		while (this.processes.has(this.nextPid)) this.nextPid = this.after(this.nextPid);
+	/** Engine: an id that no process has and no group; EAGAIN when there are too many of them. */
+	allocatePid(syscall: string): number {
+		if (this.processes.size >= this.maxprocesses)
+			throw new SystemError(errno.EAGAIN, syscall, `maxprocesses is ${this.maxprocesses}`);
+		const first = this.nextPid;
+		while (this.processes.has(this.nextPid) || this.pgrps.has(this.nextPid)) {
+			this.nextPid = this.after(this.nextPid);
+			if (this.nextPid === first) throw new SystemError(errno.EAGAIN, syscall, "no id is free");
+		}
 		const pid = this.nextPid;
 		this.nextPid = this.after(pid);
 		return pid;

@@ -4,6 +4,7 @@ import { errno, SystemError } from "./errno.ts";
 import type { FileTable } from "./filedesc.ts";
 import { Klist } from "./klist.ts";
 import type { Kernel } from "./machine.ts";
+import { enterPgrp, type ProcessGroup, Session } from "./session.ts";
 import { SIG_DFL, type SignalAction, type Sigset } from "./signal.ts";
 import { Thread } from "./thread.ts";
 
@@ -25,6 +26,12 @@ export class Process {
 	readonly threads: Thread[] = [];
 	/** The promises it is held to, null while it has not pledged. */
 	pledge: ReadonlySet<string> | null = null;
+	/** The group it is in, and by that its session. */
+	pgrp!: ProcessGroup;
+	/** Engine: whether it has its session's terminal. */
+	hasTty = false;
+	/** Engine: whether it has called exec. */
+	hasExeced = false;
 	/** The thread it began with. */
 	readonly main: Thread;
 	/** Engine: it has begun to exit, or has exited. */
@@ -46,7 +53,13 @@ export class Process {
 		this.pid = pid;
 		this.parent = parent;
 		this.fdp = fdp;
-		parent?.children.add(this);
+		if (parent === null) {
+			enterPgrp(this, pid, new Session(this));
+		} else {
+			parent.children.add(this);
+			enterPgrp(this, parent.pgrp.pgid, parent.pgrp.session);
+			this.hasTty = parent.hasTty;
+		}
 		this.main = this.spawnThread();
 	}
 

@@ -121,6 +121,8 @@ abstract class TransferCall extends BlockingCall {
 	protected readonly file: File;
 	protected readonly buffer: Uint8Array;
 	private readonly mode: number;
+	/** When it was about to sleep first, -1 until then. */
+	private since = -1;
 
 	constructor(thread: Thread, name: string, file: File, buffer: Uint8Array, mode: number) {
 		super(thread, name);
@@ -132,12 +134,22 @@ abstract class TransferCall extends BlockingCall {
 	}
 
 	override get channel(): WaitChannel {
-		return this.file.channel(this.mode) as WaitChannel;
+		return this.file.channel(this.mode, this.thread) as WaitChannel;
 	}
 
 	/** Whether the transfer sleeps when the file has nothing to give or to take. */
 	protected get waits(): boolean {
-		return !this.file.nonblocking && this.file.channel(this.mode) !== null;
+		return !this.file.nonblocking && this.file.channel(this.mode, this.thread) !== null;
+	}
+
+	/** Whether it may sleep, and until when: the file says for how long. */
+	protected mayWait(): boolean {
+		if (!this.waits) return false;
+		const now = this.thread.kernel.host.now();
+		if (this.since < 0) this.since = now;
+		const deadline = this.file.deadline(this.mode, this.since);
+		this.deadline = deadline === Number.POSITIVE_INFINITY ? -1 : deadline;
+		return now < deadline;
 	}
 
 	override end(): void {
@@ -151,9 +163,12 @@ class ReadCall extends TransferCall {
 	}
 
 	override step(woken: number): number {
+		const { thread, file, buffer } = this;
 		if (woken === errno.EINTR) return -woken;
-		const n = this.file.read(this.thread, this.buffer);
-		return n === -errno.EAGAIN && this.waits ? WOULD_SLEEP : n;
+		const n = file.read(thread, buffer);
+		if (n !== -errno.EAGAIN) return n;
+		if (this.mayWait()) return WOULD_SLEEP;
+		return this.waits ? file.readLate(thread, buffer) : n;
 	}
 }
 
@@ -170,7 +185,7 @@ class WriteCall extends TransferCall {
 		for (;;) {
 			const rest = this.done === 0 ? buffer : buffer.subarray(this.done);
 			const n = file.write(thread, rest, buffer.length);
-			if (n === -errno.EAGAIN) return this.waits ? WOULD_SLEEP : this.done || n;
+			if (n === -errno.EAGAIN) return this.mayWait() ? WOULD_SLEEP : this.done || n;
 			if (n === -errno.EPIPE) brokenPipe(thread, file);
 			if (n < 0) return n;
 			this.done += n;

@@ -367,7 +367,7 @@ test("kill and threadKill refuse what is no signal with EINVAL, whoever it is fo
 test("kill finds no process behind what is no process id", () => {
 	const made = world();
 	const { thread } = made;
-	const none = [-1, 0, 2, 1.5, PID_MAX, 2 ** 53, Number.NaN, "1", null, undefined, {}, [1]];
+	const none = [-1, 2, 1.5, PID_MAX, -PID_MAX, 2 ** 53, Number.NaN, "1", null, undefined, {}, [1]];
 	refuses(made, none, "ESRCH kill", (pid) => kill(thread, pid, SIGTERM));
 	refuses(made, none, "ESRCH kill", (pid) => kill(thread, pid, 0));
 	assert.is(kill(thread, 1, 0), undefined);
@@ -439,7 +439,7 @@ test("waitpid has no child behind what is no child's id", () => {
 	const { thread } = made;
 	refuses(made, [-1, 1, 2], "ECHILD waitpid", (pid) => waitpidNow(thread, pid));
 	const child = fork(thread);
-	const none = [0, 1, 3, -2, 1.5, 2 ** 53, Number.NaN, "2", null, undefined, {}, [2]];
+	const none = [1, 3, -2, 1.5, 2 ** 53, Number.NaN, "2", null, undefined, {}, [2]];
 	refuses(made, none, "ECHILD waitpid", (pid) => waitpidNow(thread, pid));
 	assert.is(waitpidNow(thread, child.pid), null);
 	assert.is(waitpidNow(thread, -1), null);
