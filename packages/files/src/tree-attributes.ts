@@ -7,15 +7,15 @@ import type { VnodeStat } from "./vnode.ts";
 /** The S_IF type and the permission bits. */
 const MODE_BITS = 0o177777;
 
-/** What is known about a file or directory. Errors: those of a path. Source: stat(2). */
+/** What is known about a file, directory or fifo. Errors: those of a path. Source: stat(2). */
 export function stat(thread: Thread, tree: Tree, path: string): VnodeStat {
 	return syscall(thread, "stat", () => find(tree, path, "stat").stat());
 }
 
 /**
- * Cuts a file to a size in bytes, or adds zeros. Who watches gets NOTE_ATTRIB, and NOTE_TRUNCATE if
- * it became smaller. Errors: those of a path; EINVAL for what is no size; EISDIR; EFBIG;
- * ENOSPC. Source: truncate(2).
+ * Cuts a file to a size in bytes, or adds zeros; nothing happens to a fifo. Who watches gets
+ * NOTE_ATTRIB, and NOTE_TRUNCATE if it became smaller. Errors: those of a path; EINVAL for what is
+ * no size; EISDIR; EFBIG; ENOSPC. Source: truncate(2).
  */
 export function truncate(thread: Thread, tree: Tree, path: string, size: number): void {
 	syscall(thread, "truncate", () => {

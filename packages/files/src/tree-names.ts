@@ -1,10 +1,12 @@
-// System calls on the names in a tree: link, unlink, rename, mkdir, rmdir, readdir.
+// System calls on the names in a tree: link, unlink, rename, mkdir, mkfifo, rmdir, readdir.
 import {
 	errno,
 	NOTE_DELETE,
 	NOTE_LINK,
 	NOTE_RENAME,
 	NOTE_WRITE,
+	S_IFDIR,
+	S_IFIFO,
 	SystemError,
 	type Thread,
 } from "@kqpoll/kqueue";
@@ -18,8 +20,8 @@ export interface Dirent {
 	readonly name: string;
 	/** The number of the file that has it. */
 	readonly ino: number;
-	/** Whether that is a directory. */
-	readonly directory: boolean;
+	/** What that is: S_IFREG, S_IFDIR or S_IFIFO. */
+	readonly type: number;
 }
 
 /**
@@ -69,8 +71,24 @@ export function mkdir(thread: Thread, tree: Tree, path: string, mode: number = 0
 		if (vnode !== null) throw new SystemError(errno.EEXIST, "mkdir", path);
 		checkLinks(directory, "mkdir", path);
 		const now = thread.kernel.host.now();
-		directory.enter(name, tree.makeVnode(true, mode & 0o777, now), now);
+		directory.enter(name, tree.makeVnode(S_IFDIR, mode & 0o777, now), now);
 		directory.post(NOTE_WRITE | NOTE_LINK);
+	});
+}
+
+/**
+ * Makes a fifo, a named pipe, with the permission bits of `mode`. Who watches its directory gets
+ * NOTE_WRITE. Errors: those of a path; EEXIST; EISDIR for the root; EINVAL for a mode that is no
+ * int. Source: mkfifo(2).
+ */
+export function mkfifo(thread: Thread, tree: Tree, path: string, mode: number = 0o666): void {
+	syscall(thread, "mkfifo", () => {
+		if (!isInt32(mode)) throw new SystemError(errno.EINVAL, "mkfifo", `mode ${show(mode)}`);
+		const { directory, name, vnode } = lookupName(tree, path, "mkfifo");
+		if (vnode !== null) throw new SystemError(errno.EEXIST, "mkfifo", path);
+		const now = thread.kernel.host.now();
+		directory.enter(name, tree.makeVnode(S_IFIFO, mode & 0o7777, now), now);
+		directory.post(NOTE_WRITE);
 	});
 }
 
@@ -175,11 +193,7 @@ export function readdir(thread: Thread, tree: Tree, path: string): Dirent[] {
 		const directory = find(tree, path, "readdir");
 		if (directory.entries === null) throw new SystemError(errno.ENOTDIR, "readdir", path);
 		directory.atime = thread.kernel.host.now();
-		return [...directory.entries].map(([name, { ino, isDirectory }]) => ({
-			name,
-			ino,
-			directory: isDirectory,
-		}));
+		return [...directory.entries].map(([name, { ino, type }]) => ({ name, ino, type }));
 	});
 }
 

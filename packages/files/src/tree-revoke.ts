@@ -2,14 +2,14 @@
 import type { Thread } from "@kqpoll/kqueue";
 import { syscall } from "@kqpoll/kqueue/kernel";
 import { find, type Tree } from "./tree.ts";
+import type { TreeFile } from "./tree-file.ts";
 import type { Vnode } from "./vnode.ts";
-import type { VnodeFile } from "./vnode-file.ts";
 
 /**
- * Takes a file or directory away from all who have it open: they read and write with EIO, and who
- * watches gets NOTE_REVOKE and end of file, poll a hang-up. It can be opened anew. OpenBSD does
- * this to terminals only, and to others when it unmounts. Errors: those of a path.
- * Source: revoke(2).
+ * Takes a file, directory or fifo away from all who have it open: they read and write with EIO, and
+ * who watches gets NOTE_REVOKE and end of file, poll a hang-up. Who sleeps in a read, a write or an
+ * open of a fifo wakes up with EIO. It can be opened anew. OpenBSD does this to terminals only, and
+ * to others when it unmounts. Errors: those of a path. Source: revoke(2).
  */
 export function revoke(thread: Thread, tree: Tree, path: string): void {
 	syscall(thread, "revoke", () => {
@@ -30,7 +30,7 @@ export function revoke(thread: Thread, tree: Tree, path: string): void {
 export function unmount(thread: Thread, tree: Tree): void {
 	syscall(thread, "unmount", () => {
 		tree.mounted = false;
-		const files: Map<Vnode, VnodeFile[]> = new Map();
+		const files: Map<Vnode, TreeFile[]> = new Map();
 		for (const file of tree.opens) {
 			const others = files.get(file.vnode);
 			if (others === undefined) files.set(file.vnode, [file]);
@@ -41,7 +41,7 @@ export function unmount(thread: Thread, tree: Tree): void {
 }
 
 /** First its operations are replaced, for all who have it open; then those who watch are told. */
-function revokeVnode(tree: Tree, vnode: Vnode, files: readonly VnodeFile[]): void {
+function revokeVnode(tree: Tree, vnode: Vnode, files: readonly TreeFile[]): void {
 	for (const file of files) {
 		file.revoked = true;
 		tree.opens.delete(file);

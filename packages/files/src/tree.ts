@@ -1,8 +1,8 @@
-// A file system in memory: regular files and directories by path.
-import { errno, SystemError } from "@kqpoll/kqueue";
+// A file system in memory: regular files, directories and fifos by path.
+import { errno, S_IFDIR, SystemError } from "@kqpoll/kqueue";
 import { show } from "@kqpoll/kqueue/kernel";
+import type { TreeFile } from "./tree-file.ts";
 import { Vnode } from "./vnode.ts";
-import type { VnodeFile } from "./vnode-file.ts";
 
 /** A name has at most so many bytes. */
 const NAME_MAX = 255;
@@ -29,9 +29,9 @@ export interface TreeOptions {
  */
 export class Tree {
 	/** Engine: the root directory. */
-	readonly root: Vnode = new Vnode(2, true, 0o755, 0);
+	readonly root: Vnode = new Vnode(2, S_IFDIR, 0o755, 0);
 	/** Engine: the open files, those included that have no name any more. */
-	readonly opens: Set<VnodeFile> = new Set();
+	readonly opens: Set<TreeFile> = new Set();
 	/** How many bytes a file can have. */
 	readonly maxFileSize: number;
 	/** Engine: whether it can be reached by paths. */
@@ -46,9 +46,9 @@ export class Tree {
 		this.root.nlink = 2;
 	}
 
-	/** Engine: makes a file or directory without a name. */
-	makeVnode(directory: boolean, permissions: number, now: number): Vnode {
-		return new Vnode(++this.lastIno, directory, permissions, now);
+	/** Engine: makes what has an S_IF type, without a name. */
+	makeVnode(type: number, permissions: number, now: number): Vnode {
+		return new Vnode(++this.lastIno, type, permissions, now);
 	}
 }
 

@@ -8,31 +8,16 @@ import {
 	SEEK_CUR,
 	SEEK_END,
 	SEEK_SET,
-	SystemError,
 	type Thread,
 } from "@kqpoll/kqueue";
-import { File, type Knote } from "@kqpoll/kqueue/kernel";
-import type { Tree } from "./tree.ts";
-import type { Vnode, VnodeStat } from "./vnode.ts";
-import { deadKqfilter } from "./vnode-dead.ts";
+import type { Knote } from "@kqpoll/kqueue/kernel";
+import { TreeFile } from "./tree-file.ts";
 import { type Readable, vnodeKqfilter } from "./vnode-filter.ts";
 
 /** An open regular file or directory. It never sleeps. */
-export class VnodeFile extends File implements Readable {
-	/** What is open. */
-	readonly vnode: Vnode;
-	private readonly tree: Tree;
+export class VnodeFile extends TreeFile implements Readable {
 	/** Where the next transfer begins, in bytes. */
 	private offset = 0;
-
-	/** Opens a vnode of a tree. */
-	constructor(tree: Tree, vnode: Vnode, flags: number) {
-		super("vnode");
-		this.tree = tree;
-		this.vnode = vnode;
-		this.flags = flags;
-		tree.opens.add(this);
-	}
 
 	/** How many bytes there are from the offset to the end, negative behind the end. */
 	get remaining(): number {
@@ -66,12 +51,6 @@ export class VnodeFile extends File implements Readable {
 		return n;
 	}
 
-	/** Cuts the file or adds zeros; as {@link Vnode.truncate}, and EBADF once it is revoked. */
-	truncate(thread: Thread, size: number): number {
-		if (this.revoked) return -errno.EBADF;
-		return this.vnode.truncate(size, this.tree.maxFileSize, thread.kernel.host.now());
-	}
-
 	/** FIONREAD: how many bytes there are to read, 0 behind the end. */
 	override ioctl(_thread: Thread, command: number, _argument: unknown): number {
 		if (command === FIONBIO || command === FIOASYNC) return 0;
@@ -94,19 +73,8 @@ export class VnodeFile extends File implements Readable {
 		return to;
 	}
 
-	/** What there is to know about the vnode. Throws EBADF once it is revoked. */
-	override stat(): VnodeStat {
-		if (this.revoked) throw new SystemError(errno.EBADF, "fstat", "the file was revoked");
-		return this.vnode.stat();
-	}
-
-	/** Joins a READ, WRITE or VNODE knote; a revoked file is at end of file. */
-	override kqfilter(kn: Knote): number {
-		return this.revoked ? deadKqfilter(kn) : vnodeKqfilter(kn, this.vnode.klist);
-	}
-
-	/** Tells the tree that it is not open any more. */
-	override close(): void {
-		this.tree.opens.delete(this);
+	/** Joins a READ, WRITE or VNODE knote. */
+	protected override watch(kn: Knote): number {
+		return vnodeKqfilter(kn, this.vnode.klist);
 	}
 }

@@ -1,4 +1,4 @@
-// struct vnode: a regular file or a directory, whatever it is called and whoever has it open.
+// struct vnode: a regular file, a directory or a fifo, whatever it is called and whoever has it open.
 import {
 	errno,
 	NOTE_ATTRIB,
@@ -7,10 +7,11 @@ import {
 	NOTE_TRUNCATE,
 	NOTE_WRITE,
 	S_IFDIR,
-	S_IFREG,
+	S_IFIFO,
 	type Stat,
 } from "@kqpoll/kqueue";
 import { Klist } from "@kqpoll/kqueue/kernel";
+import type { Fifo } from "./fifo.ts";
 import { Bytes } from "./vnode-bytes.ts";
 
 /** The size of a directory, however many entries it has. */
@@ -30,13 +31,15 @@ export interface VnodeStat extends Stat {
 	readonly ctime: number;
 }
 
-/** A regular file or a directory. */
+/** A regular file, a directory or a fifo. */
 export class Vnode {
 	/** Its number. */
 	readonly ino: number;
-	/** What a directory holds, by name; null for a regular file. */
+	/** What it is: S_IFREG, S_IFDIR or S_IFIFO. */
+	readonly type: number;
+	/** What a directory holds, by name; null for others. */
 	readonly entries: Map<string, Vnode> | null;
-	/** What a regular file holds; empty for a directory. */
+	/** What a regular file holds; empty for others. */
 	readonly bytes: Bytes = new Bytes();
 	/** Of a directory: the one that holds it, itself for the root. */
 	parent: Vnode = this;
@@ -52,13 +55,16 @@ export class Vnode {
 	ctime: number;
 	/** Who watches it. Once it is revoked, those who come later are on a list of their own. */
 	klist: Klist = new Klist();
+	/** What is under way in a fifo while anybody has it open, else null. */
+	fifo: Fifo | null = null;
 
-	/** Makes a file or directory without a name. */
-	constructor(ino: number, directory: boolean, permissions: number, now: number) {
+	/** Makes one without a name. */
+	constructor(ino: number, type: number, permissions: number, now: number) {
 		this.ino = ino;
-		this.entries = directory ? new Map() : null;
+		this.type = type;
+		this.entries = type === S_IFDIR ? new Map() : null;
 		this.permissions = permissions;
-		this.nlink = directory ? 1 : 0;
+		this.nlink = this.isDirectory ? 1 : 0;
 		this.atime = now;
 		this.mtime = now;
 		this.ctime = now;
@@ -66,18 +72,18 @@ export class Vnode {
 
 	/** Whether it is a directory. */
 	get isDirectory(): boolean {
-		return this.entries !== null;
+		return this.type === S_IFDIR;
 	}
 
-	/** Its size in bytes. */
+	/** Its size in bytes, 0 for a fifo. */
 	get size(): number {
-		return this.entries === null ? this.bytes.size : DIRBLKSIZ;
+		return this.isDirectory ? DIRBLKSIZ : this.bytes.size;
 	}
 
 	/** What stat gives. */
 	stat(): VnodeStat {
 		const { ino, nlink, atime, mtime, ctime } = this;
-		const mode = (this.isDirectory ? S_IFDIR : S_IFREG) | this.permissions;
+		const mode = this.type | this.permissions;
 		return { mode, size: this.size, blksize: 16384, ino, nlink, atime, mtime, ctime };
 	}
 
@@ -102,12 +108,14 @@ export class Vnode {
 	}
 
 	/**
-	 * Cuts a regular file, or adds zeros, and tells who watches; gives 0 or a negative errno: EISDIR,
-	 * EINVAL for what is no size, EFBIG beyond `limit`, ENOSPC when memory is short.
+	 * Cuts a regular file, or adds zeros, and tells who watches; gives 0, also for a fifo, to which
+	 * nothing happens, or a negative errno: EISDIR, EINVAL for what is no size, EFBIG beyond `limit`,
+	 * ENOSPC when memory is short.
 	 */
 	truncate(size: number, limit: number, now: number): number {
 		if (!Number.isSafeInteger(size) || size < 0) return -errno.EINVAL;
 		if (this.isDirectory) return -errno.EISDIR;
+		if (this.type === S_IFIFO) return 0;
 		if (size > limit) return -errno.EFBIG;
 		const before = this.size;
 		if (!this.bytes.resize(size)) return -errno.ENOSPC;
@@ -120,9 +128,11 @@ export class Vnode {
 
 	/** Tells those who watched that it is revoked; the open files have been marked already. */
 	revoke(): void {
-		const { klist } = this;
+		const { klist, fifo } = this;
 		this.klist = new Klist();
+		this.fifo = null;
 		klist.notify(NOTE_REVOKE);
+		fifo?.revoke();
 	}
 
 	/** Puts a name into a directory. */

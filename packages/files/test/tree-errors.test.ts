@@ -19,7 +19,7 @@ import * as assert from "uvu/assert";
 import { LINK_MAX, Tree } from "../src/tree.ts";
 import { chmod, stat, truncate, utimes } from "../src/tree-attributes.ts";
 import { link, mkdir, readdir, rename, rmdir, unlink } from "../src/tree-names.ts";
-import { ftruncate, open } from "../src/tree-open.ts";
+import { ftruncate, openNow } from "../src/tree-open.ts";
 import { revoke } from "../src/tree-revoke.ts";
 import {
 	O_CREAT,
@@ -51,16 +51,16 @@ function world(maxFileSize = 100): World {
 	const { thread } = machine();
 	const tree = new Tree({ maxFileSize });
 	for (const path of ["d", "e", "e/full"]) mkdir(thread, tree, path);
-	for (const path of ["d/f", "e/full/x"]) close(thread, open(thread, tree, path, O_CREAT));
-	const rw = open(thread, tree, "d/f", O_RDWR);
+	for (const path of ["d/f", "e/full/x"]) close(thread, openNow(thread, tree, path, O_CREAT));
+	const rw = openNow(thread, tree, "d/f", O_RDWR);
 	writeNow(thread, rw, new Uint8Array(10).fill(7));
 	return {
 		thread,
 		tree,
 		rw,
-		r: open(thread, tree, "d/f", O_RDONLY),
-		w: open(thread, tree, "d/f", O_WRONLY),
-		directory: open(thread, tree, "d", O_RDONLY),
+		r: openNow(thread, tree, "d/f", O_RDONLY),
+		w: openNow(thread, tree, "d/f", O_WRONLY),
+		directory: openNow(thread, tree, "d", O_RDONLY),
 		socket: openFile(thread, new SyntheticFile()),
 	};
 }
@@ -71,7 +71,7 @@ function snapshot(w: World): unknown {
 	const all: unknown[] = [];
 	const visit = (path: string): void => {
 		const known = stat(thread, tree, path);
-		const reader = known.mode < 0o100000 ? null : open(thread, tree, path, O_RDONLY);
+		const reader = known.mode < 0o100000 ? null : openNow(thread, tree, path, O_RDONLY);
 		const bytes = new Uint8Array(reader === null ? 0 : known.size);
 		if (reader !== null) {
 			readNow(thread, reader, bytes);
@@ -95,7 +95,7 @@ const LONG_PATH = "d/".repeat(512);
 function onPath(code: string, path: unknown, what: string): Case[] {
 	const p = path as string;
 	return [
-		[code, `open ${what}`, ({ thread, tree }) => open(thread, tree, p, O_RDONLY)],
+		[code, `open ${what}`, ({ thread, tree }) => openNow(thread, tree, p, O_RDONLY)],
 		[code, `stat ${what}`, ({ thread, tree }) => stat(thread, tree, p)],
 		[code, `truncate ${what}`, ({ thread, tree }) => truncate(thread, tree, p, 1)],
 		[code, `chmod ${what}`, ({ thread, tree }) => chmod(thread, tree, p, 0)],
@@ -113,7 +113,7 @@ function onPath(code: string, path: unknown, what: string): Case[] {
 function onNewName(code: string, path: unknown, what: string): Case[] {
 	const p = path as string;
 	return [
-		[code, `create ${what}`, ({ thread, tree }) => open(thread, tree, p, O_CREAT | O_RDWR)],
+		[code, `create ${what}`, ({ thread, tree }) => openNow(thread, tree, p, O_CREAT | O_RDWR)],
 		[code, `link to ${what}`, ({ thread, tree }) => link(thread, tree, "d/f", p)],
 		[code, `rename to ${what}`, ({ thread, tree }) => rename(thread, tree, "d/f", p)],
 		[code, `rename a directory to ${what}`, ({ thread, tree }) => rename(thread, tree, "e", p)],
@@ -145,36 +145,40 @@ const CASES: readonly Case[] = [
 	...onNewName("EINVAL", "\0", "a NUL"),
 	...onNewName("EISDIR", "/", "the root"),
 	...onNewName("EISDIR", "//", "the root with slashes"),
-	["ENOENT", "create with a slash", ({ thread, tree }) => open(thread, tree, "new/", O_CREAT)],
+	["ENOENT", "create with a slash", ({ thread, tree }) => openNow(thread, tree, "new/", O_CREAT)],
 	["ENOENT", "link with a slash", ({ thread, tree }) => link(thread, tree, "d/f", "new/")],
 	["ENOENT", "rename with a slash", ({ thread, tree }) => rename(thread, tree, "d/f", "new/")],
-	["EINVAL", "access mode 3", ({ thread, tree }) => open(thread, tree, "d/f", 3)],
-	["EINVAL", "half a flag", ({ thread, tree }) => open(thread, tree, "d/f", 0.5)],
-	["EINVAL", "no flags", ({ thread, tree }) => open(thread, tree, "d/f", undefined as never)],
-	["EINVAL", "O_TRUNC to read", ({ thread, tree }) => open(thread, tree, "d/f", O_TRUNC)],
-	["EINVAL", "a mode", ({ thread, tree }) => open(thread, tree, "new", O_CREAT, Number.NaN)],
+	["EINVAL", "access mode 3", ({ thread, tree }) => openNow(thread, tree, "d/f", 3)],
+	["EINVAL", "half a flag", ({ thread, tree }) => openNow(thread, tree, "d/f", 0.5)],
+	["EINVAL", "no flags", ({ thread, tree }) => openNow(thread, tree, "d/f", undefined as never)],
+	["EINVAL", "O_TRUNC to read", ({ thread, tree }) => openNow(thread, tree, "d/f", O_TRUNC)],
+	["EINVAL", "a mode", ({ thread, tree }) => openNow(thread, tree, "new", O_CREAT, Number.NaN)],
 	[
 		"EINVAL",
 		"O_CREAT of a directory",
-		({ thread, tree }) => open(thread, tree, "new", O_CREAT | O_DIRECTORY),
+		({ thread, tree }) => openNow(thread, tree, "new", O_CREAT | O_DIRECTORY),
 	],
 	[
 		"EEXIST",
 		"O_EXCL of a file",
-		({ thread, tree }) => open(thread, tree, "d/f", O_CREAT | O_EXCL | O_RDWR | O_TRUNC),
+		({ thread, tree }) => openNow(thread, tree, "d/f", O_CREAT | O_EXCL | O_RDWR | O_TRUNC),
 	],
 	[
 		"EEXIST",
 		"O_EXCL of a directory",
-		({ thread, tree }) => open(thread, tree, "d", O_CREAT | O_EXCL),
+		({ thread, tree }) => openNow(thread, tree, "d", O_CREAT | O_EXCL),
 	],
 	[
 		"ENOTDIR",
 		"O_DIRECTORY of a file",
-		({ thread, tree }) => open(thread, tree, "d/f", O_DIRECTORY),
+		({ thread, tree }) => openNow(thread, tree, "d/f", O_DIRECTORY),
 	],
-	["EISDIR", "a directory to write", ({ thread, tree }) => open(thread, tree, "d", O_WRONLY)],
-	["EISDIR", "a directory to cut", ({ thread, tree }) => open(thread, tree, "d", O_RDWR | O_TRUNC)],
+	["EISDIR", "a directory to write", ({ thread, tree }) => openNow(thread, tree, "d", O_WRONLY)],
+	[
+		"EISDIR",
+		"a directory to cut",
+		({ thread, tree }) => openNow(thread, tree, "d", O_RDWR | O_TRUNC),
+	],
 	["EISDIR", "truncate a directory", ({ thread, tree }) => truncate(thread, tree, "d", 0)],
 	["EINVAL", "truncate below 0", ({ thread, tree }) => truncate(thread, tree, "d/f", -1)],
 	["EINVAL", "truncate to a half", ({ thread, tree }) => truncate(thread, tree, "d/f", 0.5)],
@@ -203,7 +207,7 @@ const CASES: readonly Case[] = [
 		"EFBIG",
 		"append too much",
 		({ thread, tree }) => {
-			const fd = open(thread, tree, "d/f", O_WRONLY | O_APPEND);
+			const fd = openNow(thread, tree, "d/f", O_WRONLY | O_APPEND);
 			try {
 				writeNow(thread, fd, new Uint8Array(91));
 			} finally {
@@ -291,7 +295,7 @@ test("a process without room for a descriptor makes no file and cuts none", () =
 	thread.process.fdp.limit = w.socket + 1;
 	const flags = O_CREAT | O_RDWR | O_TRUNC;
 	assert.equal(
-		["new", "d/f"].map((path) => codeOf(() => open(thread, tree, path, flags))),
+		["new", "d/f"].map((path) => codeOf(() => openNow(thread, tree, path, flags))),
 		["EMFILE", "EMFILE"],
 	);
 	assert.is(fstat(thread, w.rw).size, 10);

@@ -1,12 +1,21 @@
 // Random operations on files against a naive model: a map of paths to bytes.
-import { close, fstat, lseek, O_APPEND, readNow, SEEK_SET, writeNow } from "@kqpoll/kqueue";
+import {
+	close,
+	fstat,
+	lseek,
+	O_APPEND,
+	readNow,
+	S_IFDIR,
+	SEEK_SET,
+	writeNow,
+} from "@kqpoll/kqueue";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Tree } from "../src/tree.ts";
 import { stat, truncate } from "../src/tree-attributes.ts";
 import { link, mkdir, readdir, rename, rmdir, unlink } from "../src/tree-names.ts";
-import { ftruncate, open } from "../src/tree-open.ts";
+import { ftruncate, openNow } from "../src/tree-open.ts";
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC } from "../src/vnode-flags.ts";
 import { checkMachine, codeOf, machine } from "./machine.ts";
 
@@ -205,7 +214,7 @@ test("after any operations a tree is what a map of paths to bytes would be", () 
 				} else if (c.op === "open") {
 					let fd = -1;
 					const code = codeOf(() => {
-						fd = open(thread, tree, c.path, c.flags);
+						fd = openNow(thread, tree, c.path, c.flags);
 					});
 					const file = openIn(model, c.path, c.flags);
 					assert.is(code, typeof file === "string" ? file : "no error");
@@ -255,11 +264,11 @@ test("after any operations a tree is what a map of paths to bytes would be", () 
 					for (const entry of readdir(thread, tree, name)) {
 						const below = `${name === "/" ? "" : name}/${entry.name}`;
 						const { size, nlink } = stat(thread, tree, below);
-						if (entry.directory) {
+						if (entry.type === S_IFDIR) {
 							all.push([below, null, nlink]);
 							visit(below);
 						} else {
-							const fd = open(thread, tree, below, O_RDONLY);
+							const fd = openNow(thread, tree, below, O_RDONLY);
 							const bytes = new Uint8Array(size);
 							assert.is(readNow(thread, fd, bytes), size);
 							close(thread, fd);

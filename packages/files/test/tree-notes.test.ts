@@ -29,7 +29,7 @@ import * as assert from "uvu/assert";
 import { Tree } from "../src/tree.ts";
 import { chmod, stat, truncate, utimes } from "../src/tree-attributes.ts";
 import { link, mkdir, readdir, rename, rmdir, unlink } from "../src/tree-names.ts";
-import { ftruncate, open } from "../src/tree-open.ts";
+import { ftruncate, openNow } from "../src/tree-open.ts";
 import { revoke, unmount } from "../src/tree-revoke.ts";
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from "../src/vnode-flags.ts";
 import { checkMachine, codeOf, type Machine, machine } from "./machine.ts";
@@ -69,7 +69,7 @@ function world(notes: number = EVERYTHING): World {
 	const tree = new Tree();
 	for (const path of ["d", "e", "d/sub", "e/full"]) mkdir(thread, tree, path);
 	for (const path of ["d/f", "d/g", "e/h", "d/none", "e/full/x"]) {
-		const fd = open(thread, tree, path, O_CREAT | O_WRONLY);
+		const fd = openNow(thread, tree, path, O_CREAT | O_WRONLY);
 		if (path !== "d/none") writeNow(thread, fd, new Uint8Array(10));
 		close(thread, fd);
 	}
@@ -77,7 +77,7 @@ function world(notes: number = EVERYTHING): World {
 	const fds: Record<string, number> = {};
 	for (const path of PATHS) {
 		const isDirectory = (stat(thread, tree, path).mode & 0o040000) !== 0;
-		const ident = open(thread, tree, path, isDirectory ? O_RDONLY : O_RDWR);
+		const ident = openNow(thread, tree, path, isDirectory ? O_RDONLY : O_RDWR);
 		fds[path] = ident;
 		const flags = EV_ADD | EV_CLEAR;
 		keventNow(
@@ -106,35 +106,39 @@ function put(thread: Thread, fd: number | undefined, n: number): void {
 }
 
 const CASES: readonly Case[] = [
-	["making a file", (t, tree) => open(t, tree, "d/new", O_CREAT | O_EXCL), ["/d WRITE"]],
-	["opening a file", (t, tree) => open(t, tree, "d/f", O_CREAT | O_RDWR), []],
+	["making a file", (t, tree) => openNow(t, tree, "d/new", O_CREAT | O_EXCL), ["/d WRITE"]],
+	["opening a file", (t, tree) => openNow(t, tree, "d/f", O_CREAT | O_RDWR), []],
 	[
 		"opening a file to cut it",
-		(t, tree) => open(t, tree, "d/f", O_RDWR | O_TRUNC),
+		(t, tree) => openNow(t, tree, "d/f", O_RDWR | O_TRUNC),
 		["/d/f ATTRIB|TRUNCATE"],
 	],
 	[
 		"opening an empty file to cut it",
-		(t, tree) => open(t, tree, "d/none", O_CREAT | O_WRONLY | O_TRUNC),
+		(t, tree) => openNow(t, tree, "d/none", O_CREAT | O_WRONLY | O_TRUNC),
 		["/d/none ATTRIB"],
 	],
 	["reading", (t, _tree, fds) => readNow(t, fds["/d/f"] as number, new Uint8Array(99)), []],
 	["moving the offset", (t, _tree, fds) => lseek(t, fds["/d/f"] as number, 99, SEEK_SET), []],
-	["closing the last descriptor of another file", (t, tree) => close(t, open(t, tree, "/", 0)), []],
+	[
+		"closing the last descriptor of another file",
+		(t, tree) => close(t, openNow(t, tree, "/", 0)),
+		[],
+	],
 	["looking", (t, tree) => [stat(t, tree, "/d/f"), readdir(t, tree, "d")], []],
 	["writing inside a file", (t, _tree, fds) => put(t, fds["/d/f"], 10), ["/d/f WRITE"]],
 	["writing behind its end", (t, _tree, fds) => put(t, fds["/d/f"], 11), ["/d/f WRITE|EXTEND"]],
 	["writing nothing", (t, _tree, fds) => put(t, fds["/d/f"], 0), []],
 	[
 		"appending",
-		(t, tree) => put(t, open(t, tree, "e/h", O_WRONLY | O_APPEND), 1),
+		(t, tree) => put(t, openNow(t, tree, "e/h", O_WRONLY | O_APPEND), 1),
 		["/e/h WRITE|EXTEND"],
 	],
 	[
 		"writing through another name",
 		(t, tree) => {
 			link(t, tree, "d/f", "e/l");
-			put(t, open(t, tree, "e/l", O_WRONLY), 1);
+			put(t, openNow(t, tree, "e/l", O_WRONLY), 1);
 		},
 		["/d/f WRITE|LINK", "/e WRITE"],
 	],
@@ -287,7 +291,7 @@ test("who watches for a part of what happened is told all of it, and others noth
 test("without EV_CLEAR notes add up and are told again and again", () => {
 	const { thread } = machine();
 	const tree = new Tree();
-	const fd = open(thread, tree, "f", O_CREAT | O_RDWR);
+	const fd = openNow(thread, tree, "f", O_CREAT | O_RDWR);
 	const kq = kqueue(thread);
 	const change = (fflags: number): void => {
 		const flags = EV_ADD | EV_ENABLE;
@@ -313,7 +317,7 @@ test("without EV_CLEAR notes add up and are told again and again", () => {
 test("an open file that was removed goes on, and its watchers with it", () => {
 	const w = world();
 	unlink(w.thread, w.tree, "d/f");
-	open(w.thread, w.tree, "d/f", O_CREAT);
+	openNow(w.thread, w.tree, "d/f", O_CREAT);
 	w.report();
 	put(w.thread, w.fds["/d/f"], 11);
 	assert.equal(w.report(), ["/d/f WRITE|EXTEND"]);
@@ -325,7 +329,7 @@ test("the newest watcher of a file hears first", () => {
 	const { thread } = machine();
 	const tree = new Tree();
 	const kq = kqueue(thread);
-	const fds = [1, 2, 3].map(() => open(thread, tree, "f", O_CREAT | O_RDWR));
+	const fds = [1, 2, 3].map(() => openNow(thread, tree, "f", O_CREAT | O_RDWR));
 	for (const ident of fds) {
 		const change = { ident, filter: EVFILT_VNODE, flags: EV_ADD, fflags: NOTE_ATTRIB };
 		keventNow(thread, kq, [change], null);

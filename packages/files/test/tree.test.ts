@@ -28,7 +28,7 @@ import { O_CLOEXEC } from "../src/open-file.ts";
 import { Tree } from "../src/tree.ts";
 import { chmod, stat, truncate, utimes } from "../src/tree-attributes.ts";
 import { link, mkdir, readdir, rename, rmdir, unlink } from "../src/tree-names.ts";
-import { ftruncate, open } from "../src/tree-open.ts";
+import { ftruncate, openNow } from "../src/tree-open.ts";
 import { O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from "../src/vnode-flags.ts";
 import { codeOf, type Machine, machine } from "./machine.ts";
 
@@ -45,7 +45,7 @@ function bytes(...values: number[]): Uint8Array {
 }
 
 function contents(thread: Thread, tree: Tree, path: string): number[] {
-	const fd = open(thread, tree, path, O_RDONLY);
+	const fd = openNow(thread, tree, path, O_RDONLY);
 	const buffer = new Uint8Array(fstat(thread, fd).size + 1);
 	const n = readNow(thread, fd, buffer);
 	close(thread, fd);
@@ -58,7 +58,7 @@ function names(thread: Thread, tree: Tree, path: string): string[] {
 
 test("what is written is read back from where it is", () => {
 	const { thread, tree } = world();
-	const fd = open(thread, tree, "f", O_CREAT | O_RDWR);
+	const fd = openNow(thread, tree, "f", O_CREAT | O_RDWR);
 	assert.is(writeNow(thread, fd, bytes(1, 2, 3)), 3);
 	assert.is(writevNow(thread, fd, [bytes(4), bytes(5, 6)]), 3);
 	assert.is(readNow(thread, fd, bytes(0)), 0);
@@ -83,8 +83,8 @@ test("what is written is read back from where it is", () => {
 
 test("descriptors of one open file share its offset, others have their own", () => {
 	const { thread, tree } = world();
-	const fd = open(thread, tree, "f", O_CREAT | O_RDWR);
-	const other = open(thread, tree, "f", O_RDWR);
+	const fd = openNow(thread, tree, "f", O_CREAT | O_RDWR);
+	const other = openNow(thread, tree, "f", O_RDWR);
 	const child = fork(thread).main;
 	writeNow(thread, fd, bytes(1, 2));
 	writeNow(child, fd, bytes(3));
@@ -95,8 +95,8 @@ test("descriptors of one open file share its offset, others have their own", () 
 
 test("with O_APPEND every write goes to the end", () => {
 	const { thread, tree } = world();
-	const fd = open(thread, tree, "f", O_CREAT | O_RDWR | O_APPEND);
-	const other = open(thread, tree, "f", O_WRONLY);
+	const fd = openNow(thread, tree, "f", O_CREAT | O_RDWR | O_APPEND);
+	const other = openNow(thread, tree, "f", O_WRONLY);
 	writeNow(thread, fd, bytes(1));
 	writeNow(thread, other, bytes(5, 6));
 	lseek(thread, fd, 0, SEEK_SET);
@@ -108,14 +108,14 @@ test("with O_APPEND every write goes to the end", () => {
 
 test("a write that could sleep does not", async () => {
 	const { thread, tree } = world();
-	const fd = open(thread, tree, "f", O_CREAT | O_WRONLY);
+	const fd = openNow(thread, tree, "f", O_CREAT | O_WRONLY);
 	assert.is(await write(thread, fd, new Uint8Array(100_000).fill(3)), 100_000);
 	assert.equal(new Set(contents(thread, tree, "f")), new Set([3]));
 });
 
 test("cutting a file forgets what was behind", () => {
 	const { thread, tree } = world();
-	const fd = open(thread, tree, "f", O_CREAT | O_RDWR);
+	const fd = openNow(thread, tree, "f", O_CREAT | O_RDWR);
 	writeNow(thread, fd, new Uint8Array(40).fill(1));
 	ftruncate(thread, fd, 30);
 	truncate(thread, tree, "f", 32);
@@ -124,7 +124,7 @@ test("cutting a file forgets what was behind", () => {
 	ftruncate(thread, fd, 4);
 	assert.equal(contents(thread, tree, "f"), [1, 1, 0, 0]);
 	assert.is(lseek(thread, fd, 0, SEEK_CUR), 40);
-	close(thread, open(thread, tree, "f", O_WRONLY | O_TRUNC));
+	close(thread, openNow(thread, tree, "f", O_WRONLY | O_TRUNC));
 	truncate(thread, tree, "f", 1);
 	assert.equal(contents(thread, tree, "f"), [0]);
 });
@@ -132,8 +132,8 @@ test("cutting a file forgets what was behind", () => {
 test("open keeps its flags, gives the lowest descriptor, and makes what is missing", () => {
 	const { thread, tree } = world();
 	const flags = O_CREAT | O_WRONLY | O_NONBLOCK | O_CLOEXEC;
-	assert.is(open(thread, tree, "/f", flags, 0o100640), 0);
-	assert.is(open(thread, tree, "f", O_CREAT | O_RDONLY, 0o777), 1);
+	assert.is(openNow(thread, tree, "/f", flags, 0o100640), 0);
+	assert.is(openNow(thread, tree, "f", O_CREAT | O_RDONLY, 0o777), 1);
 	assert.equal(
 		[0, 1].map((fd) => [fcntl(thread, fd, F_GETFL), fcntl(thread, fd, F_GETFD)]),
 		[
@@ -142,8 +142,8 @@ test("open keeps its flags, gives the lowest descriptor, and makes what is missi
 		],
 	);
 	assert.is(stat(thread, tree, "f").mode, S_IFREG | 0o640);
-	assert.is(open(thread, tree, "/", O_DIRECTORY), 2);
-	assert.is(open(thread, tree, "f", 0x10000000 | O_RDONLY), 3);
+	assert.is(openNow(thread, tree, "/", O_DIRECTORY), 2);
+	assert.is(openNow(thread, tree, "f", 0x10000000 | O_RDONLY), 3);
 	assert.equal(
 		[
 			codeOf(() => readNow(thread, 0, bytes(0))),
@@ -160,7 +160,7 @@ test("paths may have dots, more slashes than needed, and any characters but NUL"
 	const { thread, tree } = world();
 	mkdir(thread, tree, "a/");
 	mkdir(thread, tree, "/a//b//");
-	close(thread, open(thread, tree, "a/./b/../ü 🙂\n", O_CREAT));
+	close(thread, openNow(thread, tree, "a/./b/../ü 🙂\n", O_CREAT));
 	assert.equal(names(thread, tree, "a/b/.."), ["b", "ü 🙂\n"]);
 	assert.equal(names(thread, tree, "/../../."), ["a"]);
 	assert.is(stat(thread, tree, "a/b/../..").ino, stat(thread, tree, "/").ino);
@@ -179,12 +179,12 @@ test("links and directories are counted", () => {
 	const links = (...paths: string[]): number[] =>
 		paths.map((path) => stat(thread, tree, path).nlink);
 	for (const path of ["a", "a/b", "a/b/c", "d"]) mkdir(thread, tree, path);
-	const fd = open(thread, tree, "a/f", O_CREAT);
+	const fd = openNow(thread, tree, "a/f", O_CREAT);
 	link(thread, tree, "a/f", "d/g");
 	assert.equal(links("/", "a", "a/b", "a/b/c", "d", "a/f"), [4, 3, 3, 2, 2, 2]);
 	rename(thread, tree, "a/b", "d/b");
 	assert.equal(links("/", "a", "d", "d/b", "d/g"), [4, 2, 3, 3, 2]);
-	const old = open(thread, tree, "a", O_RDONLY);
+	const old = openNow(thread, tree, "a", O_RDONLY);
 	unlink(thread, tree, "a/f");
 	rename(thread, tree, "d", "a");
 	assert.equal(links("/", "a", "a/b"), [3, 3, 3]);
@@ -200,7 +200,7 @@ test("links and directories are counted", () => {
 test("a file is known by its number, its sizes and its times", () => {
 	const { thread, host, tree } = world();
 	const start = host.now();
-	const fd = open(thread, tree, "f", O_CREAT | O_RDWR, 0o600);
+	const fd = openNow(thread, tree, "f", O_CREAT | O_RDWR, 0o600);
 	mkdir(thread, tree, "d", 0o1750);
 	const f = { mode: S_IFREG | 0o600, size: 0, blksize: 16384, ino: 3, nlink: 1 };
 	assert.equal(stat(thread, tree, "f"), { ...f, atime: start, mtime: start, ctime: start });
@@ -222,15 +222,15 @@ test("a file is known by its number, its sizes and its times", () => {
 	const mode = S_IFREG | 0o4711;
 	assert.equal(fstat(thread, fd), { ...written, mode, atime: 5, mtime: -6, ctime: last });
 	assert.equal(readdir(thread, tree, "/"), [
-		{ name: "f", ino: 3, directory: false },
-		{ name: "d", ino: 4, directory: true },
+		{ name: "f", ino: 3, type: S_IFREG },
+		{ name: "d", ino: 4, type: S_IFDIR },
 	]);
 });
 
 test("kernels may share a tree, and trees share nothing", () => {
 	const { thread, host, tree } = world();
 	const other = new Kernel({ host }).spawn().main;
-	const mine = open(thread, tree, "f", O_CREAT | O_RDWR);
+	const mine = openNow(thread, tree, "f", O_CREAT | O_RDWR);
 	writeNow(thread, mine, bytes(4));
 	assert.equal(contents(other, tree, "f"), [4]);
 	assert.equal(names(other, new Tree(), "/"), []);
@@ -238,7 +238,7 @@ test("kernels may share a tree, and trees share nothing", () => {
 
 test("many small writes do not copy the file each time", () => {
 	const { thread, tree } = world();
-	const fd = open(thread, tree, "f", O_CREAT | O_RDWR);
+	const fd = openNow(thread, tree, "f", O_CREAT | O_RDWR);
 	for (let i = 0; i < 200_000; i++) writeNow(thread, fd, bytes(i & 0xff));
 	assert.is(fstat(thread, fd).size, 200_000);
 });

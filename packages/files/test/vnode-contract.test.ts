@@ -12,14 +12,14 @@ import {
 import { type FilterSubject, filterContract } from "@kqpoll/kqueue/testing";
 import { test } from "uvu";
 import { Tree } from "../src/tree.ts";
-import { open } from "../src/tree-open.ts";
+import { openNow } from "../src/tree-open.ts";
 import { O_CREAT, O_RDWR } from "../src/vnode-flags.ts";
 
 /** Something to watch, whose file is changed through another descriptor. */
 function fixture(thread: Thread): { ident: number; trigger: () => void; untrigger: () => void } {
 	const tree = new Tree();
-	const ident = open(thread, tree, "f", O_CREAT | O_RDWR);
-	const other = open(thread, tree, "f", O_RDWR | O_APPEND);
+	const ident = openNow(thread, tree, "f", O_CREAT | O_RDWR);
+	const other = openNow(thread, tree, "f", O_RDWR | O_APPEND);
 	return {
 		ident,
 		trigger: () => {

@@ -31,7 +31,7 @@ import {
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { unlink } from "../src/tree-names.ts";
-import { ftruncate, open } from "../src/tree-open.ts";
+import { ftruncate, openNow } from "../src/tree-open.ts";
 import { revoke, unmount } from "../src/tree-revoke.ts";
 import { O_RDONLY, O_RDWR } from "../src/vnode-flags.ts";
 import { checkMachine, codeOf, collect, outcome, revents, selected } from "./machine.ts";
@@ -70,7 +70,7 @@ test("revoking ends knotes with end of file, once, and asked for or not", () => 
 	const w = world();
 	const { thread, tree, file, kq } = w;
 	add(w, file, EVFILT_VNODE, NOTE_REVOKE | NOTE_WRITE);
-	const deaf = open(thread, tree, "f", O_RDONLY);
+	const deaf = openNow(thread, tree, "f", O_RDONLY);
 	add(w, deaf, EVFILT_VNODE, NOTE_WRITE);
 	lseek(thread, file, 0, SEEK_END);
 	add(w, file, EVFILT_READ);
@@ -110,7 +110,7 @@ test("a watcher is not told what is done with a file after it was revoked", () =
 	const { thread, tree, file, kq } = w;
 	add(w, file, EVFILT_VNODE, NOTE_REVOKE | NOTE_WRITE);
 	revoke(thread, tree, "f");
-	writeNow(thread, open(thread, tree, "f", O_RDWR), new Uint8Array(1));
+	writeNow(thread, openNow(thread, tree, "f", O_RDWR), new Uint8Array(1));
 	assert.equal(collect(thread, kq), [[file, EVFILT_VNODE, GONE, NOTE_REVOKE, 0]]);
 });
 
@@ -156,7 +156,7 @@ test("a revoked file cannot be used, and what it was can be opened anew", async 
 		],
 		["EIO", "EIO", "EIO", "EIO", "EBADF", "EBADF", "EBADF", "ENOTTY", 3],
 	);
-	const anew = open(thread, tree, "f", O_RDWR);
+	const anew = openNow(thread, tree, "f", O_RDWR);
 	assert.equal([fstat(thread, anew).size, fstat(thread, directory).size], [10, 512]);
 	add(w, anew, EVFILT_VNODE, NOTE_REVOKE | NOTE_WRITE);
 	writeNow(thread, anew, byte);
@@ -168,13 +168,13 @@ test("a revoked file cannot be used, and what it was can be opened anew", async 
 test("unmounting revokes all that is open, and no path leads anywhere", () => {
 	const w = world();
 	const { thread, tree, file, directory } = w;
-	const again = open(thread, tree, "f", O_RDWR);
+	const again = openNow(thread, tree, "f", O_RDWR);
 	unlink(thread, tree, "f");
 	unmount(thread, tree);
 	unmount(thread, tree);
 	assert.equal(revents(thread, 0, file, directory, again), [POLLHUP, POLLHUP, POLLHUP]);
 	assert.equal(
-		["/", "d", "f"].map((path) => codeOf(() => open(thread, tree, path, O_RDONLY))),
+		["/", "d", "f"].map((path) => codeOf(() => openNow(thread, tree, path, O_RDONLY))),
 		["ENOENT", "ENOENT", "ENOENT"],
 	);
 });

@@ -16,7 +16,7 @@ import {
 } from "@kqpoll/kqueue";
 import { Tree } from "../src/tree.ts";
 import { mkdir } from "../src/tree-names.ts";
-import { open } from "../src/tree-open.ts";
+import { openNow } from "../src/tree-open.ts";
 import { O_CREAT, O_RDONLY, O_RDWR } from "../src/vnode-flags.ts";
 import { type Machine, machine } from "./machine.ts";
 
@@ -44,10 +44,10 @@ export function world(): World {
 	const m = machine();
 	const tree = new Tree();
 	mkdir(m.thread, tree, "d");
-	const file = open(m.thread, tree, "f", O_CREAT | O_RDWR);
+	const file = openNow(m.thread, tree, "f", O_CREAT | O_RDWR);
 	writeNow(m.thread, file, new Uint8Array(10));
 	lseek(m.thread, file, 0, SEEK_SET);
-	const directory = open(m.thread, tree, "d", O_RDONLY);
+	const directory = openNow(m.thread, tree, "d", O_RDONLY);
 	return { ...m, tree, file, directory, kq: kqueue(m.thread) };
 }
 

@@ -22,7 +22,7 @@ import {
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { chmod } from "../src/tree-attributes.ts";
-import { ftruncate, open } from "../src/tree-open.ts";
+import { ftruncate, openNow } from "../src/tree-open.ts";
 import { O_RDWR } from "../src/vnode-flags.ts";
 import { checkMachine, codeOf, collect, revents, selected } from "./machine.ts";
 import { add, FILTERS, world } from "./vnode-world.ts";
@@ -74,7 +74,7 @@ test("files and directories take READ, WRITE and VNODE, and refuse EXCEPT and DE
 test("READ counts from the offset of the knote's own open file, and below zero behind the end", () => {
 	const w = world();
 	const { thread, tree, file, kq } = w;
-	const other = open(thread, tree, "f", O_RDWR);
+	const other = openNow(thread, tree, "f", O_RDWR);
 	add(w, file, EVFILT_READ);
 	add(w, other, EVFILT_READ);
 	const data = (): number[][] => collect(thread, kq).map(([fd, , , , n]) => [fd, n] as number[]);
@@ -132,7 +132,7 @@ test("READ with EV_CLEAR is told of each write, and not of reads and moves", () 
 	readNow(thread, file, new Uint8Array(1));
 	lseek(thread, file, 3, SEEK_SET);
 	assert.equal(collect(thread, kq), []);
-	writeNow(thread, open(thread, tree, "f", O_RDWR | O_APPEND), new Uint8Array(1));
+	writeNow(thread, openNow(thread, tree, "f", O_RDWR | O_APPEND), new Uint8Array(1));
 	assert.equal(collect(thread, kq), [[file, EVFILT_READ, flags, 0, 8]]);
 });
 
@@ -147,7 +147,7 @@ test("a thread that waits at the end of a file wakes when it grows", async () =>
 	chmod(thread, tree, "f", 0);
 	host.settle();
 	assert.is(sleeper.state, "asleep");
-	writeNow(thread, open(thread, tree, "f", O_RDWR | O_APPEND), new Uint8Array(3));
+	writeNow(thread, openNow(thread, tree, "f", O_RDWR | O_APPEND), new Uint8Array(3));
 	host.settle();
 	assert.is(await call, 1);
 	assert.is(events[0]?.data, 3);

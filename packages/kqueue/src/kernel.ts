@@ -63,4 +63,4 @@ export {
 export { WaitChannel, wakeup } from "./sleep.ts";
 export { msToNs, timespecToNs, timevalToNs } from "./time.ts";
 export { Timeout } from "./timeout.ts";
-export { faultOf, isInt16, isInt32, isUint16, show } from "./values.ts";
+export { faultOf, isInt16, isInt32, isUint16, isUint32, show } from "./values.ts";

@@ -1,0 +1,81 @@
+// An open fifo.
+import { errno, FIOASYNC, FIONBIO, FIONREAD, type Thread } from "@kqpoll/kqueue";
+import { FREAD, type Knote, type WaitChannel } from "@kqpoll/kqueue/kernel";
+import { Fifo } from "./fifo.ts";
+import { fifoKqfilter } from "./fifo-filters.ts";
+import type { Tree } from "./tree.ts";
+import { TreeFile } from "./tree-file.ts";
+import type { Vnode } from "./vnode.ts";
+
+/** An open fifo, for reading, writing or both. */
+export class FifoFile extends TreeFile {
+	/** What is under way in it. */
+	readonly fifo: Fifo;
+
+	/** Opens the fifo of a vnode, and so wakes the opens that waited for that. */
+	constructor(tree: Tree, vnode: Vnode, flags: number) {
+		super(tree, vnode, flags);
+		vnode.fifo ??= new Fifo();
+		this.fifo = vnode.fifo;
+		this.fifo.enter(flags);
+	}
+
+	/**
+	 * Reads what there is; 0 at end of file, and whenever there are no writers for a file that does
+	 * not block. EIO once it is revoked.
+	 *
+	 * A file that blocks can be open before there ever was a writer only if it was opened with
+	 * O_NONBLOCK, which was taken from it later. As in OpenBSD its reads wait for the first writer:
+	 * it is not at end of file, and not readable.
+	 */
+	override read(thread: Thread, buffer: Uint8Array): number {
+		if (this.revoked) return -errno.EIO;
+		const { fifo, vnode } = this;
+		const n = fifo.read(buffer);
+		if (n >= 0) vnode.atime = thread.kernel.host.now();
+		return n === -errno.EAGAIN && this.nonblocking && fifo.writing.opens === 0 ? 0 : n;
+	}
+
+	/** Writes what there is room for. EPIPE without readers, EIO once it is revoked. */
+	override write(thread: Thread, buffer: Uint8Array, _whole: number): number {
+		if (this.revoked) return -errno.EIO;
+		const { fifo, vnode } = this;
+		const n = fifo.write(buffer);
+		if (n > 0) {
+			vnode.mtime = thread.kernel.host.now();
+			vnode.ctime = vnode.mtime;
+		}
+		return n;
+	}
+
+	/** Where transfers sleep. */
+	override channel(mode: number): WaitChannel {
+		const { reading, writing } = this.fifo;
+		return mode === FREAD ? reading.transfers : writing.transfers;
+	}
+
+	/** FIONREAD: how many bytes there are to read, 0 for a file that only writes. */
+	override ioctl(_thread: Thread, command: number, _argument: unknown): number {
+		if (command === FIONBIO || command === FIOASYNC) return 0;
+		if (command !== FIONREAD || this.revoked) return -errno.ENOTTY;
+		return (this.flags & FREAD) === 0 ? 0 : this.fifo.buffer.count;
+	}
+
+	/** Joins a READ, WRITE or EXCEPT knote to the fifo. */
+	protected override watch(kn: Knote): number {
+		return fifoKqfilter(kn, this);
+	}
+
+	/** Leaves the fifo, whose bytes are lost when nobody has it open any more. */
+	override close(): void {
+		super.close();
+		// A revoked one was left for it.
+		if (this.revoked) return;
+		const { fifo, vnode } = this;
+		try {
+			fifo.leave(this.flags);
+		} finally {
+			if (fifo.idle) vnode.fifo = null;
+		}
+	}
+}

@@ -1,0 +1,69 @@
+// The filters of the master of a pty.
+import { __EV_HUP, __EV_POLL, __EV_SELECT, NOTE_OOB } from "@kqpoll/kqueue";
+import { type Filterops, filterops, type Knote } from "@kqpoll/kqueue/kernel";
+import type { Pty } from "./pty.ts";
+import { ICANON } from "./termios.ts";
+import { inputCount, TTYHOG } from "./tty.ts";
+import { eofFlags, setFlags } from "./tty-filters.ts";
+
+function ptyOf(kn: Knote): Pty {
+	return (kn.fp as unknown as { readonly pty: Pty }).pty;
+}
+
+function detach(kn: Knote): void {
+	kn.klist?.remove(kn);
+}
+
+/** @kern filt_ptcread */
+function readEvent(kn: Knote): boolean {
+	const pty = ptyOf(kn);
+	const { tty } = pty;
+	kn.data = 0;
+	if (tty.isOpen) {
+		if (!tty.stopped) kn.data = tty.outq.count;
+		if (pty.controlPending) kn.data++;
+	}
+	return setFlags(kn, eofFlags(kn), !tty.carrier) || kn.data > 0;
+}
+
+/** @kern filt_ptcwrite */
+function writeEvent(kn: Knote): boolean {
+	const pty = ptyOf(kn);
+	kn.data = pty.tty.isOpen ? room(pty) : 0;
+	const polled = (kn.flags & (__EV_POLL | __EV_SELECT)) !== 0;
+	if (polled && setFlags(kn, __EV_HUP, !pty.tty.carrier)) return true;
+	return kn.data > 0;
+}
+
+/** How many bytes can be typed. */
+function room({ tty, remote }: Pty): number {
+	const { canq, lflag } = tty;
+	if (remote) return canq.count === 0 ? canq.limit : 0;
+	const free = inputCount(tty) < TTYHOG - 2;
+	const line = canq.count === 0 && (lflag & ICANON) !== 0;
+	return free || line ? canq.limit - inputCount(tty) : 0;
+}
+
+/** @kern filt_ptcexcept */
+function exceptEvent(kn: Knote): boolean {
+	const pty = ptyOf(kn);
+	let active = false;
+	if ((kn.sfflags & NOTE_OOB) !== 0 && pty.controlPending) {
+		kn.fflags |= NOTE_OOB;
+		kn.data = 1;
+		active = true;
+	}
+	if ((kn.flags & __EV_POLL) !== 0 && setFlags(kn, __EV_HUP, !pty.tty.carrier)) active = true;
+	return active;
+}
+
+/** The slave has written, was closed, or has something to tell in packet or user-control mode. */
+export const readFiltops: Filterops = filterops({ name: "pty read", detach, event: readEvent });
+/** The slave has room for what is typed. */
+export const writeFiltops: Filterops = filterops({ name: "pty write", detach, event: writeEvent });
+/** The slave has something to tell; for poll also that it was closed. */
+export const exceptFiltops: Filterops = filterops({
+	name: "pty except",
+	detach,
+	event: exceptEvent,
+});

@@ -1,0 +1,150 @@
+// The master of a pty: what stands at the other end of a terminal.
+import {
+	EVFILT_EXCEPT,
+	EVFILT_READ,
+	EVFILT_WRITE,
+	errno,
+	FIOASYNC,
+	FIONBIO,
+	S_IFCHR,
+	type Stat,
+	type Thread,
+} from "@kqpoll/kqueue";
+import {
+	File,
+	type Filterops,
+	FREAD,
+	type Klist,
+	type Knote,
+	type WaitChannel,
+} from "@kqpoll/kqueue/kernel";
+import type { Pty } from "./pty.ts";
+import { exceptFiltops, readFiltops, writeFiltops } from "./pty-filters.ts";
+import { masterIoctl } from "./pty-ioctl.ts";
+import { ICANON } from "./termios.ts";
+import { inputCount, TTYHOG, ttWakeup, ttWakeupWriters } from "./tty.ts";
+import { TIOCPKT_DATA } from "./tty-constants.ts";
+import { ttyInput } from "./tty-input.ts";
+
+/** The open master of a pair. */
+export class PtyMaster extends File {
+	/** The pair it belongs to. */
+	readonly pty: Pty;
+
+	/** Opens the master of a pair. */
+	constructor(pty: Pty) {
+		super("vnode");
+		this.pty = pty;
+	}
+
+	/**
+	 * Reads what the slave has written; in packet and user-control mode a control byte alone, or
+	 * output behind a byte 0. 0 when the slave is closed.
+	 * @kern ptcread
+	 */
+	override read(_thread: Thread, buffer: Uint8Array): number {
+		const { pty } = this;
+		const { tty } = pty;
+		if (buffer.length === 0) return 0;
+		if (tty.isOpen && pty.controlPending) {
+			buffer[0] = takeControl(pty);
+			return 1;
+		}
+		if (!tty.isOpen || tty.outq.count === 0 || tty.stopped) {
+			return tty.carrier ? -errno.EAGAIN : 0;
+		}
+		const header = pty.packetMode || pty.userMode ? 1 : 0;
+		if (header > 0) buffer[0] = TIOCPKT_DATA;
+		const n = header + tty.outq.read(buffer.subarray(header));
+		if (tty.outq.count <= tty.lowat) ttWakeupWriters(tty);
+		pty.outputTaken();
+		return n;
+	}
+
+	/**
+	 * Types what is written, as far as there is room. EIO when the slave is closed.
+	 * @kern ptcwrite
+	 */
+	override write(_thread: Thread, buffer: Uint8Array): number {
+		const { pty } = this;
+		const { tty } = pty;
+		const n = !tty.isOpen ? 0 : pty.remote ? writeRemote(pty, buffer) : type(pty, buffer);
+		if (n > 0 || buffer.length === 0) return n;
+		return tty.carrier ? -errno.EAGAIN : -errno.EIO;
+	}
+
+	/** Readers sleep for output, writers for room. */
+	override channel(mode: number): WaitChannel {
+		return mode === FREAD ? this.pty.readers : this.pty.writers;
+	}
+
+	/** As pty(4) says. */
+	override ioctl(thread: Thread, command: number, argument: unknown): number {
+		if (command === FIONBIO || command === FIOASYNC) return 0;
+		return masterIoctl(this.pty, thread, command, argument);
+	}
+
+	/** A character device. */
+	override stat(): Stat {
+		return { mode: S_IFCHR | 0o666, size: 0, blksize: 65536 };
+	}
+
+	/** Joins a READ, WRITE or EXCEPT knote. EINVAL for other filters. */
+	override kqfilter(kn: Knote): number {
+		const { selr, selw } = this.pty;
+		switch (kn.filter) {
+			case EVFILT_READ:
+				return join(kn, readFiltops, selr);
+			case EVFILT_WRITE:
+				return join(kn, writeFiltops, selw);
+			case EVFILT_EXCEPT:
+				return join(kn, exceptFiltops, selr);
+			default:
+				return errno.EINVAL;
+		}
+	}
+
+	/** The carrier is gone. */
+	override close(): void {
+		this.pty.masterClosed();
+	}
+}
+
+function join(kn: Knote, fop: Filterops, klist: Klist): number {
+	kn.fop = fop;
+	klist.insert(kn);
+	return 0;
+}
+
+/** The byte of packet mode, or else that of user-control mode. */
+function takeControl(pty: Pty): number {
+	if (pty.packetMode && pty.send !== 0) {
+		const { send } = pty;
+		pty.send = 0;
+		return send;
+	}
+	const { ucntl } = pty;
+	pty.ucntl = 0;
+	return ucntl;
+}
+
+/** How many bytes go in until the input is full; a line that is not ended may always grow. */
+function type({ tty }: Pty, buffer: Uint8Array): number {
+	let n = 0;
+	for (; n < buffer.length; n++) {
+		const full = inputCount(tty) >= TTYHOG - 2;
+		if (full && (tty.canq.count > 0 || (tty.lflag & ICANON) === 0)) break;
+		ttyInput(tty, buffer[n] as number);
+	}
+	return n;
+}
+
+/** One piece at a time, which the slave reads as it is. */
+function writeRemote({ tty }: Pty, buffer: Uint8Array): number {
+	if (tty.canq.count > 0) return 0;
+	const n = Math.min(buffer.length, TTYHOG - 1);
+	for (let i = 0; i < n; i++) tty.canq.put(buffer[i] as number);
+	tty.canq.put(0);
+	ttWakeup(tty);
+	return n;
+}

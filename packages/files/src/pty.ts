@@ -1,0 +1,203 @@
+// pty(4): a pair of a terminal, the slave, and of what stands at its other end, the master.
+import type { Kernel } from "@kqpoll/kqueue";
+import { FREAD, FWRITE, Klist, WaitChannel, wakeup } from "@kqpoll/kqueue/kernel";
+import type { PtySlave } from "./pty-slave.ts";
+import {
+	Tty,
+	type TtyDriver,
+	ttWakeup,
+	ttWakeupWriters,
+	ttyClose,
+	ttyModem,
+	ttyOpen,
+} from "./tty.ts";
+import { TIOCPKT_START, TIOCPKT_STOP } from "./tty-constants.ts";
+
+/** The letters and digits that names end in. */
+const LETTERS = "pqrstuvwxyzPQRST";
+const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+/** How many a machine can have. */
+const NPTY_MAX: number = LETTERS.length * DIGITS.length;
+
+/** The ptys of each machine, by name. */
+const ptys: WeakMap<Kernel, Map<string, Pty>> = new WeakMap();
+
+/** A pair. It is there until both ends are closed. */
+export class Pty implements TtyDriver {
+	/** The name of the slave: ttyp0, ttyp1 … */
+	readonly name: string;
+	/** The terminal. */
+	readonly tty: Tty;
+	/** READ and EXCEPT knotes of the master. */
+	readonly selr: Klist = new Klist();
+	/** WRITE knotes of the master. */
+	readonly selw: Klist = new Klist();
+	/** Where those sleep who read from the master. */
+	readonly readers: WaitChannel = new WaitChannel();
+	/** Where those sleep who write to it. */
+	readonly writers: WaitChannel = new WaitChannel();
+	/** Whether the master is open. */
+	controlled = true;
+	/** The open slaves, in order of opening. */
+	readonly slaves: Set<PtySlave> = new Set();
+	/** PF_PKT: packet mode. */
+	packetMode = false;
+	/** PF_UCNTL: user-control mode. */
+	userMode = false;
+	/** PF_REMOTE: input comes in pieces that nobody edits. */
+	remote = false;
+	/** PF_NOSTOP: the master was told that ^S and ^Q do not stop output. */
+	nostop = false;
+	/** What the master is to be told in packet mode: TIOCPKT_ bits. */
+	send = 0;
+	/** What the master is to be told in user-control mode: a byte, 0 for nothing. */
+	ucntl = 0;
+	/** PF_STOPPED: the master was told that output is stopped. */
+	private toldStopped = false;
+	/** Whether the last slave was closed while output was waiting for the master. */
+	private closing = false;
+	private readonly kernel: Kernel;
+
+	/** Made by {@link makePty}. */
+	constructor(kernel: Kernel, name: string) {
+		this.kernel = kernel;
+		this.name = name;
+		this.tty = new Tty(kernel, this);
+		this.tty.carrier = true;
+	}
+
+	/** Whether a byte of packet or user-control mode waits for the master. */
+	get controlPending(): boolean {
+		return (this.packetMode && this.send !== 0) || (this.userMode && this.ucntl !== 0);
+	}
+
+	/**
+	 * Tells who waits at the master: FREAD for its readers, FWRITE for its writers.
+	 * @kern ptcwakeup
+	 */
+	wakeupMaster(which: number): void {
+		if ((which & FREAD) !== 0) {
+			wakeup(this.readers);
+			this.selr.notify(0);
+		}
+		if ((which & FWRITE) !== 0) {
+			wakeup(this.writers);
+			this.selw.notify(0);
+		}
+	}
+
+	/**
+	 * There may be output for the master.
+	 * @kern ptsstart
+	 */
+	start(): void {
+		if (this.tty.stopped || !this.controlled) return;
+		if (this.toldStopped) {
+			this.toldStopped = false;
+			this.send = TIOCPKT_START;
+		}
+		this.wakeupMaster(FREAD);
+	}
+
+	/** There is room for what the master types. */
+	inputTaken(): void {
+		this.wakeupMaster(FWRITE);
+	}
+
+	/**
+	 * Output was stopped, or queues were flushed: input for the master is the slave's output.
+	 * @kern ptsstop
+	 */
+	stop(flush: number): void {
+		this.toldStopped = flush === 0;
+		this.send |= flush === 0 ? TIOCPKT_STOP : flush;
+		this.wakeupMaster(((flush & FREAD) !== 0 ? FWRITE : 0) | ((flush & FWRITE) !== 0 ? FREAD : 0));
+		if (flush === 0) this.wakeupMaster(FREAD);
+		this.outputTaken();
+	}
+
+	/**
+	 * A slave was opened.
+	 * @kern ptsopen
+	 */
+	slaveOpened(slave: PtySlave): void {
+		this.slaves.add(slave);
+		this.closing = false;
+		if (this.controlled) this.tty.carrier = true;
+		ttyOpen(this.tty);
+		this.wakeupMaster(FREAD | FWRITE);
+	}
+
+	/**
+	 * A slave was closed. The last one takes the terminal with it: when the master has read what was
+	 * written, unless the slave does not block.
+	 * @kern ptsclose
+	 */
+	slaveClosed(slave: PtySlave): void {
+		this.slaves.delete(slave);
+		if (this.slaves.size > 0) return;
+		this.closing = true;
+		if (slave.nonblocking || slave.revoked) this.hangUp();
+		else this.outputTaken();
+	}
+
+	/** The master took output, or it was flushed: a slave that was closed may go now. */
+	outputTaken(): void {
+		if (this.closing && (this.tty.outq.count === 0 || !this.tty.carrier)) this.hangUp();
+	}
+
+	private hangUp(): void {
+		this.closing = false;
+		ttyClose(this.tty);
+		this.wakeupMaster(FREAD | FWRITE);
+		this.release();
+	}
+
+	/**
+	 * The master was closed: the carrier is gone.
+	 * @kern ptcclose
+	 */
+	masterClosed(): void {
+		this.controlled = false;
+		ttyModem(this.tty, false);
+		ttWakeup(this.tty);
+		ttWakeupWriters(this.tty);
+		this.outputTaken();
+		this.release();
+	}
+
+	/** The terminal was taken away from all who have it open, as revoke(2) does. */
+	revoke(): void {
+		for (const slave of this.slaves) slave.revoked = true;
+		const last = [...this.slaves].pop();
+		if (last === undefined) return;
+		this.slaves.clear();
+		this.slaveClosed(last);
+	}
+
+	private release(): void {
+		if (!this.controlled && this.slaves.size === 0) ptys.get(this.kernel)?.delete(this.name);
+	}
+}
+
+/** Makes a pair with the first name that is free, null when there are too many. */
+export function makePty(kernel: Kernel): Pty | null {
+	let named = ptys.get(kernel);
+	if (named === undefined) {
+		named = new Map();
+		ptys.set(kernel, named);
+	}
+	for (let i = 0; i < NPTY_MAX; i++) {
+		const name = `tty${LETTERS[Math.floor(i / DIGITS.length)]}${DIGITS[i % DIGITS.length]}`;
+		if (named.has(name)) continue;
+		const pty = new Pty(kernel, name);
+		named.set(name, pty);
+		return pty;
+	}
+	return null;
+}
+
+/** The pair whose slave has a name, null if there is none. */
+export function findPty(kernel: Kernel, name: string): Pty | null {
+	return ptys.get(kernel)?.get(name) ?? null;
+}

@@ -1,0 +1,217 @@
+// tcsetattr(3) and its kin: what programs call on terminals.
+import {
+	close,
+	dup2,
+	errno,
+	ioctl,
+	type SleepOptions,
+	SystemError,
+	setsid,
+	type Thread,
+} from "@kqpoll/kqueue";
+import {
+	BlockingCall,
+	callAsync,
+	type File,
+	fileHold,
+	fileRelease,
+	getFile,
+	show,
+	unwrap,
+	type WaitChannel,
+	WOULD_SLEEP,
+} from "@kqpoll/kqueue/kernel";
+import { PtyMaster } from "./pty-master.ts";
+import { PtySlave } from "./pty-slave.ts";
+import type { Termios, Winsize } from "./termios.ts";
+import type { Tty } from "./tty.ts";
+import {
+	TCIFLUSH,
+	TCIOFLUSH,
+	TCOFLUSH,
+	TCSADRAIN,
+	TCSAFLUSH,
+	TCSANOW,
+	TIOCDRAIN,
+	TIOCFLUSH,
+	TIOCGETA,
+	TIOCGPGRP,
+	TIOCGWINSZ,
+	TIOCSCTTY,
+	TIOCSETA,
+	TIOCSETAF,
+	TIOCSETAW,
+	TIOCSPGRP,
+	TIOCSWINSZ,
+} from "./tty-constants.ts";
+import { drained } from "./tty-ioctl.ts";
+import { stopsChange } from "./tty-transfer.ts";
+
+/** Whether a descriptor is a terminal: false also for one that is not open. Source: isatty(3). */
+export function isatty(thread: Thread, fd: number): boolean {
+	try {
+		tcgetattr(thread, fd);
+		return true;
+	} catch {
+		return false;
+	}
+}
+
+/** How a terminal works. Errors: EBADF, ENOTTY. Source: tcgetattr(3). */
+export function tcgetattr(thread: Thread, fd: number): Termios {
+	const termios = {} as Termios;
+	ioctl(thread, fd, TIOCGETA, termios);
+	return termios;
+}
+
+/**
+ * Sets how a terminal works: TCSANOW at once, TCSADRAIN when all output is out, TCSAFLUSH then too,
+ * and forgets the input. A process in the background gets SIGTTOU and waits to be in front, unless
+ * it ignores or blocks that. Rejects with: EBADF, ENOTTY; EINVAL for another action; EFAULT for
+ * what is no Termios; EIO in the background when nobody could bring it to the front; EINTR; as for
+ * kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source: tcsetattr(3).
+ */
+export function tcsetattr(
+	thread: Thread,
+	fd: number,
+	action: number,
+	termios: Termios,
+	options: SleepOptions = {},
+): Promise<number> {
+	return callAsync(thread, "tcsetattr", options, () =>
+		controlCall(thread, fd, "tcsetattr", commandFor(action), termios),
+	);
+}
+
+/** As {@link tcsetattr}, without sleeping: throws EAGAIN when it would have to. */
+export function tcsetattrNow(thread: Thread, fd: number, action: number, termios: Termios): void {
+	ioctl(thread, fd, commandFor(action), termios);
+}
+
+function commandFor(action: number): number {
+	switch (action) {
+		case TCSANOW:
+			return TIOCSETA;
+		case TCSADRAIN:
+			return TIOCSETAW;
+		case TCSAFLUSH:
+			return TIOCSETAF;
+		default:
+			throw new SystemError(errno.EINVAL, "tcsetattr", `action ${show(action)}`);
+	}
+}
+
+/** Waits until all output is out. Rejects as {@link tcsetattr}. Source: tcdrain(3). */
+export function tcdrain(thread: Thread, fd: number, options: SleepOptions = {}): Promise<number> {
+	return callAsync(thread, "tcdrain", options, () =>
+		controlCall(thread, fd, "tcdrain", TIOCDRAIN, null),
+	);
+}
+
+/**
+ * Forgets input (TCIFLUSH), output (TCOFLUSH) or both (TCIOFLUSH). Errors: EBADF, ENOTTY; EINVAL
+ * for another queue. Source: tcflush(3).
+ */
+export function tcflush(thread: Thread, fd: number, queue: number): void {
+	if (queue !== TCIFLUSH && queue !== TCOFLUSH && queue !== TCIOFLUSH)
+		throw new SystemError(errno.EINVAL, "tcflush", `queue ${show(queue)}`);
+	ioctl(thread, fd, TIOCFLUSH, queue);
+}
+
+/** How large a terminal is. Errors: EBADF, ENOTTY. Source: tty(4). */
+export function tcgetwinsize(thread: Thread, fd: number): Winsize {
+	const winsize = {} as Winsize;
+	ioctl(thread, fd, TIOCGWINSZ, winsize);
+	return winsize;
+}
+
+/**
+ * Says how large a terminal is; the foreground group gets SIGWINCH if that is new. Errors: EBADF,
+ * ENOTTY; EFAULT for what is no Winsize. Source: tty(4).
+ */
+export function tcsetwinsize(thread: Thread, fd: number, winsize: Winsize): void {
+	ioctl(thread, fd, TIOCSWINSZ, winsize);
+}
+
+/** The number of a terminal's foreground group, 0 for none. Errors: EBADF, ENOTTY. Source: tcgetpgrp(3). */
+export function tcgetpgrp(thread: Thread, fd: number): number {
+	return ioctl(thread, fd, TIOCGPGRP);
+}
+
+/**
+ * Brings a group of the caller's session to the front. Errors: EBADF; ENOTTY when it is not the
+ * session's terminal; EINVAL for no group; EPERM for one of another session. Source: tcsetpgrp(3).
+ */
+export function tcsetpgrp(thread: Thread, fd: number, pgid: number): void {
+	ioctl(thread, fd, TIOCSPGRP, pgid);
+}
+
+/**
+ * Begins a session with a terminal, which becomes descriptors 0, 1 and 2; `fd` is closed if it is
+ * none of these. Errors: EBADF, ENOTTY; EPERM when another session has it. Source: login_tty(3).
+ */
+export function login_tty(thread: Thread, fd: number): void {
+	const { process } = thread;
+	if (process.pgrp.session.leader !== process) setsid(thread);
+	ioctl(thread, fd, TIOCSCTTY);
+	for (const standard of [0, 1, 2]) dup2(thread, fd, standard);
+	if (fd > 2) close(thread, fd);
+}
+
+/** The terminal behind a descriptor of either end of a pty, null if there is none. */
+function ttyOf(file: File): Tty | null {
+	return file instanceof PtySlave || file instanceof PtyMaster ? file.pty.tty : null;
+}
+
+/** A command that may have to wait: for output to be out, or to be in front. */
+function controlCall(
+	thread: Thread,
+	fd: number,
+	name: string,
+	command: number,
+	argument: unknown,
+): BlockingCall | number {
+	const file = getFile(thread, fd, name);
+	const tty = ttyOf(file);
+	if (tty !== null) return new ControlCall(thread, name, file, tty, command, argument);
+	return unwrap(file.ioctl(thread, command, argument), name);
+}
+
+class ControlCall extends BlockingCall {
+	private readonly file: File;
+	private readonly tty: Tty;
+	private readonly command: number;
+	private readonly argument: unknown;
+
+	constructor(
+		thread: Thread,
+		name: string,
+		file: File,
+		tty: Tty,
+		command: number,
+		argument: unknown,
+	) {
+		super(thread, name);
+		this.file = file;
+		this.tty = tty;
+		this.command = command;
+		this.argument = argument;
+		this.timeout = Number.POSITIVE_INFINITY;
+		fileHold(file);
+	}
+
+	override get channel(): WaitChannel {
+		const { tty, thread } = this;
+		return drained(tty) || stopsChange(tty, thread) ? tty.background : tty.writers;
+	}
+
+	override step(woken: number): number {
+		if (woken === errno.EINTR) return -woken;
+		const n = this.file.ioctl(this.thread, this.command, this.argument);
+		return n === -errno.EAGAIN ? WOULD_SLEEP : n;
+	}
+
+	override end(): void {
+		fileRelease(this.file, this.thread);
+	}
+}

@@ -1,0 +1,67 @@
+// The filters of terminals: readable, writable, and for poll hung up.
+import { __EV_HUP, __EV_POLL, __EV_SELECT, EV_EOF } from "@kqpoll/kqueue";
+import { type Filterops, filterops, type Knote } from "@kqpoll/kqueue/kernel";
+import type { Tty } from "./tty.ts";
+import { ttnread } from "./tty-transfer.ts";
+
+/** What the filters ask of an open terminal. */
+export interface TtyHolder {
+	/** The terminal. */
+	readonly tty: Tty;
+	/** Whether it was taken away: the scan makes the knote a dead one. */
+	readonly revoked: boolean;
+}
+
+function holderOf(kn: Knote): TtyHolder {
+	return kn.fp as unknown as TtyHolder;
+}
+
+function detach(kn: Knote): void {
+	kn.klist?.remove(kn);
+}
+
+/** Sets or clears flags of a knote, which do not stay once set, and gives `on`. */
+export function setFlags(kn: Knote, flags: number, on: boolean): boolean {
+	kn.flags = on ? kn.flags | flags : kn.flags & ~flags;
+	return on;
+}
+
+/** EV_EOF, which for poll is also a hang-up. */
+export function eofFlags(kn: Knote): number {
+	return (kn.flags & __EV_POLL) !== 0 ? EV_EOF | __EV_HUP : EV_EOF;
+}
+
+/** @kern filt_ttyread */
+function readEvent(kn: Knote): boolean {
+	const { tty, revoked } = holderOf(kn);
+	if (revoked) return true;
+	kn.data = ttnread(tty);
+	return setFlags(kn, eofFlags(kn), tty.hungUp) || kn.data > 0;
+}
+
+/** @kern filt_ttywrite */
+function writeEvent(kn: Knote): boolean {
+	const { tty, revoked } = holderOf(kn);
+	if (revoked) return true;
+	kn.data = tty.outq.limit - tty.outq.count;
+	const polled = (kn.flags & (__EV_POLL | __EV_SELECT)) !== 0;
+	if (polled && setFlags(kn, __EV_HUP, tty.hungUp)) return true;
+	return tty.outq.count <= tty.lowat;
+}
+
+/** @kern filt_ttyexcept */
+function exceptEvent(kn: Knote): boolean {
+	const { tty, revoked } = holderOf(kn);
+	return revoked || setFlags(kn, __EV_HUP, tty.hungUp);
+}
+
+/** There is input, or never will be. */
+export const readFiltops: Filterops = filterops({ name: "tty read", detach, event: readEvent });
+/** There is room for output. */
+export const writeFiltops: Filterops = filterops({ name: "tty write", detach, event: writeEvent });
+/** For poll: it is hung up. */
+export const exceptFiltops: Filterops = filterops({
+	name: "tty except",
+	detach,
+	event: exceptEvent,
+});

@@ -1,0 +1,227 @@
+// ioctl(2) of terminals: settings, size, queues, and whose terminal it is.
+import {
+	errno,
+	FIOASYNC,
+	FIONBIO,
+	FIONREAD,
+	SIGHUP,
+	SIGTTOU,
+	SIGWINCH,
+	type Thread,
+} from "@kqpoll/kqueue";
+import { FREAD, FWRITE, faultOf, isInt32, psignal, wakeup } from "@kqpoll/kqueue/kernel";
+import {
+	B0,
+	FLUSHO,
+	ICANON,
+	isTermios,
+	isWinsize,
+	PENDIN,
+	type Termios,
+	type Winsize,
+} from "./termios.ts";
+import { isCtty, setTermios, type Tty, ttWakeup, ttWakeupWriters, ttyFlush } from "./tty.ts";
+import {
+	TIOCDRAIN,
+	TIOCEXCL,
+	TIOCFLUSH,
+	TIOCGETA,
+	TIOCGPGRP,
+	TIOCGWINSZ,
+	TIOCNOTTY,
+	TIOCNXCL,
+	TIOCOUTQ,
+	TIOCSCTTY,
+	TIOCSETA,
+	TIOCSETAF,
+	TIOCSETAW,
+	TIOCSPGRP,
+	TIOCSTART,
+	TIOCSTI,
+	TIOCSTOP,
+	TIOCSWINSZ,
+} from "./tty-constants.ts";
+import { ttyInput } from "./tty-input.ts";
+import { stopBackground, stopsChange, ttnread } from "./tty-transfer.ts";
+
+/** What a process in the background must not do. */
+const CHANGES: ReadonlySet<number> = new Set([
+	TIOCFLUSH,
+	TIOCDRAIN,
+	TIOCSETA,
+	TIOCSETAF,
+	TIOCSETAW,
+	TIOCSTI,
+	TIOCSWINSZ,
+]);
+
+/**
+ * Does what a command asks of a terminal: gives a result that is not negative, or a negative errno:
+ * ENOTTY for what is no command of terminals; EAGAIN when output has to be out first, or the caller
+ * is in the background; EIO in the background when nobody could bring it to the front.
+ * @kern ttioctl
+ */
+export function ttIoctl(tp: Tty, thread: Thread, command: number, argument: unknown): number {
+	if (CHANGES.has(command) && stopsChange(tp, thread)) return stopBackground(thread, SIGTTOU);
+	switch (command) {
+		case FIONBIO:
+		case FIOASYNC:
+		case TIOCEXCL:
+		case TIOCNXCL:
+			return 0;
+		case FIONREAD:
+			return ttnread(tp);
+		case TIOCOUTQ:
+			return tp.outq.count;
+		case TIOCFLUSH:
+			return flush(tp, argument);
+		case TIOCDRAIN:
+			return drained(tp) ? 0 : -errno.EAGAIN;
+		case TIOCGETA:
+			return fill(argument, tp.termios);
+		case TIOCGWINSZ:
+			return fill(argument, tp.winsize);
+		case TIOCSETA:
+		case TIOCSETAW:
+		case TIOCSETAF:
+			return isTermios(argument) ? change(tp, command, argument) : -errno.EFAULT;
+		case TIOCSWINSZ:
+			return isWinsize(argument) ? resize(tp, argument) : -errno.EFAULT;
+		case TIOCSTART:
+			return restart(tp);
+		case TIOCSTOP:
+			return stop(tp);
+		case TIOCSTI:
+			return type(tp, argument);
+		case TIOCGPGRP:
+			return tp.foreground;
+		case TIOCSPGRP:
+			return setForeground(tp, thread, argument);
+		case TIOCSCTTY:
+			return setControlling(tp, thread);
+		case TIOCNOTTY:
+			return giveUp(tp, thread);
+		default:
+			return -errno.ENOTTY;
+	}
+}
+
+/** Whether all output is out, or there is nobody who would take it. */
+export function drained(tp: Tty): boolean {
+	return tp.outq.count === 0 || tp.hungUp;
+}
+
+function fill(target: unknown, values: Termios | Winsize): number {
+	if (typeof target !== "object" || target === null) return -errno.EFAULT;
+	try {
+		Object.assign(target, values);
+	} catch (error) {
+		return -faultOf(error);
+	}
+	return 0;
+}
+
+function flush(tp: Tty, argument: unknown): number {
+	if (!isInt32(argument)) return -errno.EFAULT;
+	const both = FREAD | FWRITE;
+	ttyFlush(tp, argument === 0 ? both : argument & both);
+	return 0;
+}
+
+function change(tp: Tty, command: number, termios: Termios): number {
+	if (command !== TIOCSETA && !drained(tp)) return -errno.EAGAIN;
+	if (command === TIOCSETAF) ttyFlush(tp, FREAD);
+	const { lflag } = tp;
+	setTermios(tp, termios);
+	// What was typed stays to be looked at again, whatever the program thinks of it.
+	tp.lflag = (termios.lflag & ~PENDIN) | (lflag & PENDIN);
+	if (command !== TIOCSETAF) switchMode(tp, (lflag & ICANON) !== 0);
+	// Who waits may find that it has what it waited for.
+	ttWakeup(tp);
+	ttWakeupWriters(tp);
+	const leader = tp.session?.leader;
+	if (termios.ospeed === B0 && leader) psignal(leader, SIGHUP);
+	return 0;
+}
+
+/** Lines become bytes, or bytes are looked at again for lines. */
+function switchMode(tp: Tty, wasCanonical: boolean): void {
+	const canonical = (tp.lflag & ICANON) !== 0;
+	if (canonical === wasCanonical) return;
+	if (canonical) {
+		tp.lflag |= PENDIN;
+		return;
+	}
+	// Lines come before what was typed after them.
+	tp.rawq.moveTo(tp.canq);
+	tp.canq.moveTo(tp.rawq);
+	tp.lflag &= ~PENDIN;
+}
+
+function resize(tp: Tty, { row, col, xpixel, ypixel }: Winsize): number {
+	const before = tp.winsize;
+	tp.winsize = { row, col, xpixel, ypixel };
+	const same =
+		before.row === row &&
+		before.col === col &&
+		before.xpixel === xpixel &&
+		before.ypixel === ypixel;
+	if (!same) tp.signal(SIGWINCH);
+	return 0;
+}
+
+function restart(tp: Tty): number {
+	if (!tp.stopped && (tp.lflag & FLUSHO) === 0) return 0;
+	tp.lflag &= ~FLUSHO;
+	tp.stopped = false;
+	tp.driver.start();
+	return 0;
+}
+
+function stop(tp: Tty): number {
+	if (tp.stopped) return 0;
+	tp.stopped = true;
+	tp.driver.stop(0);
+	return 0;
+}
+
+function type(tp: Tty, argument: unknown): number {
+	if (!isInt32(argument) || argument < 0 || argument > 0xff) return -errno.EFAULT;
+	ttyInput(tp, argument);
+	return 0;
+}
+
+/** Another group of the caller's session comes to the front. */
+function setForeground(tp: Tty, thread: Thread, argument: unknown): number {
+	const { process, kernel } = thread;
+	if (!isCtty(process, tp)) return -errno.ENOTTY;
+	const pgrp = kernel.pgrps.get(argument as number);
+	if (pgrp === undefined) return -errno.EINVAL;
+	if (pgrp.session !== process.pgrp.session) return -errno.EPERM;
+	tp.pgrp = pgrp;
+	wakeup(tp.background);
+	return 0;
+}
+
+/** It becomes the terminal of the caller's session. */
+function setControlling(tp: Tty, thread: Thread): number {
+	const { process } = thread;
+	const { pgrp } = process;
+	const { session } = pgrp;
+	if (session.leader !== process) return -errno.EPERM;
+	if ((session.tty !== null || tp.session !== null) && tp.session !== session) return -errno.EPERM;
+	tp.session = session;
+	tp.pgrp = pgrp;
+	session.tty = tp;
+	process.hasTty = true;
+	wakeup(tp.background);
+	return 0;
+}
+
+/** The caller does without its session's terminal. */
+function giveUp(tp: Tty, { process }: Thread): number {
+	if (!isCtty(process, tp)) return -errno.ENOTTY;
+	if (process.pgrp.session.leader === process) return -errno.EINVAL;
+	process.hasTty = false;
+	return 0;
+}

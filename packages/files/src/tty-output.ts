@@ -1,0 +1,198 @@
+// What a terminal prints: output as it is processed, the echo of what is typed, and erasing.
+import {
+	_POSIX_VDISABLE,
+	ECHO,
+	ECHOCTL,
+	ECHOE,
+	ECHONL,
+	ECHOPRT,
+	FLUSHO,
+	OCRNL,
+	ONLCR,
+	ONLRET,
+	ONOCR,
+	ONOEOT,
+	OPOST,
+	OXTABS,
+	VERASE,
+	VREPRINT,
+} from "./termios.ts";
+import type { Tty } from "./tty.ts";
+import { TTY_CHARMASK, TTY_QUOTE } from "./tty-queue.ts";
+
+/** \b */
+export const BACKSPACE = 0x08;
+/** \t */
+export const TAB = 0x09;
+/** \n */
+export const NEWLINE = 0x0a;
+/** \r */
+export const RETURN = 0x0d;
+/** A blank. */
+export const SPACE = 0x20;
+const DEL = 0x7f;
+const EOT = 0x04;
+
+/** The code of a character. */
+const code = (character: string): number => character.charCodeAt(0);
+
+/** Whether a character does something other than being printed in the next column. */
+export function isControl(c: number): boolean {
+	return c < SPACE || c === DEL;
+}
+
+/** Whether a character is a letter, a digit or an underscore, for ALTWERASE. */
+export function isAlpha(c: number): boolean {
+	const character = c & TTY_CHARMASK;
+	return character >= 0x80 || /\w/.test(String.fromCharCode(character));
+}
+
+/** Puts a character into the queue, unless output is discarded. */
+function emit(tp: Tty, c: number): boolean {
+	return (tp.lflag & FLUSHO) !== 0 || tp.outq.put(c);
+}
+
+/**
+ * Prints a character, with the processing that the terminal does; false if there is no room for
+ * it.
+ * @kern ttyoutput
+ */
+export function ttyOutput(tp: Tty, char: number): boolean {
+	const { oflag } = tp;
+	let c = char & TTY_CHARMASK;
+	if ((oflag & OPOST) === 0) return emit(tp, c);
+	if (c === TAB && (oflag & OXTABS) !== 0) return expandTab(tp);
+	if (c === EOT && (oflag & ONOEOT) !== 0) return true;
+	if (c === NEWLINE && (oflag & ONLCR) !== 0) {
+		if (!emit(tp, RETURN)) return false;
+		tp.column = 0;
+	} else if (c === RETURN && (oflag & OCRNL) !== 0) {
+		c = NEWLINE;
+	}
+	if (c === RETURN && (oflag & ONOCR) !== 0 && tp.column === 0) return true;
+	if (!emit(tp, c)) return false;
+	tp.column = columnAfter(tp, c);
+	return true;
+}
+
+/** A tab becomes the blanks up to the next eighth column, as far as there is room. */
+function expandTab(tp: Tty): boolean {
+	let blanks = 8 - (tp.column & 7);
+	for (; blanks > 0 && emit(tp, SPACE); blanks--) tp.column++;
+	return blanks === 0;
+}
+
+/** Where the next character is printed. */
+function columnAfter(tp: Tty, c: number): number {
+	const { column, oflag } = tp;
+	switch (c) {
+		case BACKSPACE:
+			return Math.max(0, column - 1);
+		case TAB:
+			return (column + 8) & ~7;
+		case NEWLINE:
+			return (oflag & (ONLRET | OCRNL)) !== 0 ? 0 : column;
+		case RETURN:
+			return 0;
+		default:
+			return isControl(c) ? column : column + 1;
+	}
+}
+
+/**
+ * Prints what was typed, as far as it is shown.
+ * @kern ttyecho
+ */
+export function ttyEcho(tp: Tty, c: number): void {
+	const { lflag } = tp;
+	tp.lflag &= ~FLUSHO;
+	const shown = (lflag & ECHO) !== 0 || ((lflag & ECHONL) !== 0 && c === NEWLINE);
+	if (shown) print(tp, c);
+}
+
+/** Prints a character, a control character in a form that can be seen. */
+function print(tp: Tty, c: number): void {
+	const character = c & TTY_CHARMASK;
+	const control = character < SPACE && c !== TAB && c !== NEWLINE;
+	if (((tp.lflag & ECHOCTL) !== 0 && control) || character === DEL) {
+		ttyOutput(tp, code("^"));
+		ttyOutput(tp, character === DEL ? code("?") : character + code("@"));
+	} else {
+		ttyOutput(tp, c);
+	}
+}
+
+/**
+ * Takes a character that was erased from the input from the screen too.
+ * @kern ttyrub
+ */
+export function ttyRub(tp: Tty, c: number): void {
+	if ((tp.lflag & ECHO) === 0) return;
+	tp.lflag &= ~FLUSHO;
+	if ((tp.lflag & ECHOE) !== 0) {
+		// Output has come in between, or it stands there in another form.
+		if (tp.rocount === 0 || (c === TAB && tp.rocount < tp.rawq.count)) {
+			ttyRetype(tp);
+			return;
+		}
+		rubOut(tp, c);
+	} else if ((tp.lflag & ECHOPRT) !== 0) {
+		if (!tp.erasing) ttyOutput(tp, code("\\"));
+		tp.erasing = true;
+		ttyEcho(tp, c);
+	} else {
+		ttyEcho(tp, tp.cc[VERASE] as number);
+	}
+	tp.rocount--;
+}
+
+function rubOut(tp: Tty, c: number): void {
+	const character = c & TTY_CHARMASK;
+	if (c === (TAB | TTY_QUOTE) || c === (NEWLINE | TTY_QUOTE)) back(tp, 2);
+	else if (character === TAB) rubTab(tp);
+	else if (!isControl(character)) back(tp, 1);
+	else if ((tp.lflag & ECHOCTL) !== 0) back(tp, 2);
+}
+
+/**
+ * Goes back over so many characters, and blanks them.
+ * @kern ttyrubo
+ */
+function back(tp: Tty, count: number): void {
+	for (let i = 0; i < count; i++) {
+		ttyOutput(tp, BACKSPACE);
+		ttyOutput(tp, SPACE);
+		ttyOutput(tp, BACKSPACE);
+	}
+}
+
+/** A tab is as wide as what is left of the line is not: prints that nowhere, to see. */
+function rubTab(tp: Tty): void {
+	const column = tp.column;
+	const { lflag } = tp;
+	tp.column = tp.rocol;
+	for (let i = 0; i < tp.rawq.count; i++) {
+		tp.lflag = lflag | FLUSHO;
+		print(tp, tp.rawq.at(i));
+	}
+	tp.lflag = lflag & ~FLUSHO;
+	const width = column - tp.column;
+	tp.column = column;
+	for (let i = Math.min(width, 8); i > 0; i--) ttyOutput(tp, BACKSPACE);
+}
+
+/**
+ * Prints the line again that is being typed.
+ * @kern ttyretype
+ */
+export function ttyRetype(tp: Tty): void {
+	const reprint = tp.cc[VREPRINT] as number;
+	if (reprint !== _POSIX_VDISABLE) ttyEcho(tp, reprint);
+	ttyOutput(tp, NEWLINE);
+	for (const queue of [tp.canq, tp.rawq]) {
+		for (let i = 0; i < queue.count; i++) ttyEcho(tp, queue.at(i));
+	}
+	tp.erasing = false;
+	tp.rocount = tp.rawq.count;
+	tp.rocol = 0;
+}

@@ -1,0 +1,81 @@
+// struct clist: a ring of characters, each of which may be quoted.
+
+/** The mark of a character that was typed after VLNEXT: it does nothing special. */
+export const TTY_QUOTE = 0x100;
+/** The bits of the character itself. */
+export const TTY_CHARMASK = 0xff;
+
+/** How much room a queue begins with. */
+const FIRST_ROOM = 128;
+
+/** A queue of up to `limit` characters. Its memory grows by doubling, and only when it is used. */
+export class TtyQueue {
+	/** How many characters it may hold. */
+	readonly limit: number;
+	/** How many it holds. */
+	count = 0;
+	private cells: Uint16Array = new Uint16Array(0);
+	/** Where the first one stands. */
+	private start = 0;
+
+	/** Makes an empty queue. */
+	constructor(limit: number) {
+		this.limit = limit;
+	}
+
+	/** Appends a character; false if there is no room. */
+	put(c: number): boolean {
+		if (this.count === this.limit) return false;
+		if (this.count === this.cells.length) this.grow();
+		this.cells[(this.start + this.count) % this.cells.length] = c;
+		this.count++;
+		return true;
+	}
+
+	/** Takes the first character, -1 if there is none. */
+	get(): number {
+		if (this.count === 0) return -1;
+		const c = this.cells[this.start] as number;
+		this.count--;
+		this.start = this.count === 0 ? 0 : (this.start + 1) % this.cells.length;
+		return c;
+	}
+
+	/** Takes the last character back, -1 if there is none. */
+	unput(): number {
+		if (this.count === 0) return -1;
+		this.count--;
+		return this.at(this.count);
+	}
+
+	/** Looks at a character, counted from the first. */
+	at(index: number): number {
+		return this.cells[(this.start + index) % this.cells.length] as number;
+	}
+
+	/** Takes as many characters as there are and `to` has room for, without their marks. */
+	read(to: Uint8Array): number {
+		const n = Math.min(to.length, this.count);
+		for (let i = 0; i < n; i++) to[i] = this.get();
+		return n;
+	}
+
+	/** Moves all that is in it, as far as there is room, behind what is in another. */
+	moveTo(other: TtyQueue): void {
+		for (let c = this.get(); c >= 0; c = this.get()) other.put(c);
+	}
+
+	/** Forgets all that is in it. */
+	flush(): void {
+		this.count = 0;
+		this.start = 0;
+	}
+
+	private grow(): void {
+		const { cells, count } = this;
+		const grown = new Uint16Array(Math.min(this.limit, Math.max(FIRST_ROOM, cells.length * 2)));
+		for (let i = 0; i < count; i++) grown[i] = this.at(i);
+		this.cells = grown;
+		this.start = 0;
+	}
+}

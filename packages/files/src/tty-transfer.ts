@@ -1,0 +1,165 @@
+// Reading from a terminal and writing to it.
+import { errno, SIG_IGN, SIGTSTP, SIGTTIN, SIGTTOU, type Thread } from "@kqpoll/kqueue";
+import { pgsignal } from "@kqpoll/kqueue/kernel";
+import {
+	FLUSHO,
+	ICANON,
+	IEXTEN,
+	ISIG,
+	OPOST,
+	PENDIN,
+	TOSTOP,
+	VDSUSP,
+	VEOF,
+	VMIN,
+	VTIME,
+} from "./termios.ts";
+import { isBackground, TTYHOG, type Tty, ttyUnblock } from "./tty.ts";
+import { endsLine, isChar, ttyPend } from "./tty-input.ts";
+import { isControl, ttyOutput } from "./tty-output.ts";
+import type { TtyQueue } from "./tty-queue.ts";
+
+/** A write looks at the high-water mark after so many bytes. */
+const OBUFSIZ = 100;
+/** VTIME counts tenths of a second. */
+const NS_PER_VTIME = 1e8;
+
+/**
+ * How many bytes can be read: in canonical mode those of whole lines, else all there are, unless
+ * they are fewer than VMIN and no time-out will bring them.
+ * @kern ttnread
+ */
+export function ttnread(tp: Tty): number {
+	if ((tp.lflag & PENDIN) !== 0) ttyPend(tp);
+	if ((tp.lflag & ICANON) !== 0) return tp.canq.count;
+	const n = tp.canq.count + tp.rawq.count;
+	return n < (tp.cc[VMIN] as number) && tp.cc[VTIME] === 0 ? 0 : n;
+}
+
+/**
+ * Reads a line, or in raw mode what there is, as VMIN and VTIME say; `late` when the time is over.
+ * Gives a count, 0 at the end of file, -EAGAIN when there is nothing yet, -EIO in the background
+ * when nobody could bring the process to the front.
+ * @kern ttread
+ */
+export function ttRead(tp: Tty, thread: Thread, buffer: Uint8Array, late = false): number {
+	if ((tp.lflag & PENDIN) !== 0) ttyPend(tp);
+	if (isBackground(thread.process, tp)) {
+		if (isHeldBack(thread, SIGTTIN)) return -errno.EIO;
+		return stopBackground(thread, SIGTTIN);
+	}
+	const canonical = (tp.lflag & ICANON) !== 0;
+	const queue = canonical ? tp.canq : tp.rawq;
+	if (canonical ? queue.count === 0 : !enough(tp, late)) {
+		return tp.hungUp && tp.isOpen ? 0 : -errno.EAGAIN;
+	}
+	const n = take(tp, queue, buffer, canonical);
+	if (tp.rawq.count < TTYHOG / 5) ttyUnblock(tp);
+	return n;
+}
+
+/** Whether a read in raw mode has waited for enough. */
+function enough(tp: Tty, late: boolean): boolean {
+	const { count } = tp.rawq;
+	const min = tp.cc[VMIN] as number;
+	if (tp.cc[VTIME] === 0) return count >= min;
+	if (min === 0) return count > 0 || late;
+	return count > 0 && (count >= min || late);
+}
+
+/**
+ * Until when a read may sleep that began at `since`. With VMIN the time counts from the last byte,
+ * without from the beginning.
+ */
+export function readDeadline(tp: Tty, since: number): number {
+	const time = (tp.cc[VTIME] as number) * NS_PER_VTIME;
+	if ((tp.lflag & ICANON) !== 0 || time === 0) return Number.POSITIVE_INFINITY;
+	if (tp.cc[VMIN] === 0) return since + time;
+	return tp.rawq.count === 0 ? Number.POSITIVE_INFINITY : Math.max(since, tp.lastInput) + time;
+}
+
+/** Gives characters up to the end of the line, which is given too unless it is VEOF. */
+function take(tp: Tty, queue: TtyQueue, buffer: Uint8Array, canonical: boolean): number {
+	const suspends = IEXTEN | ISIG;
+	let n = 0;
+	while (n < buffer.length) {
+		const c = queue.get();
+		if (c < 0) break;
+		if (isChar(tp, c, VDSUSP) && (tp.lflag & suspends) === suspends) {
+			tp.signal(SIGTSTP);
+			if (n === 0 && queue.count === 0) return -errno.EAGAIN;
+			if (n === 0) continue;
+			break;
+		}
+		if (canonical && isChar(tp, c, VEOF)) break;
+		buffer[n++] = c;
+		if (canonical && endsLine(tp, c)) break;
+	}
+	return n;
+}
+
+/**
+ * Writes until there is more output than the high-water mark; gives how many bytes, -EAGAIN for
+ * none, -EIO when there is nobody at the other end.
+ * @kern ttwrite
+ */
+export function ttWrite(tp: Tty, thread: Thread, buffer: Uint8Array): number {
+	if (tp.hungUp) return tp.isOpen ? -errno.EIO : -errno.EAGAIN;
+	if (stopsWriter(tp, thread)) return stopBackground(thread, SIGTTOU);
+	let n = 0;
+	let chunk = 0;
+	let full = false;
+	while (n < buffer.length && !full && tp.outq.count <= tp.hiwat) {
+		if ((tp.lflag & FLUSHO) !== 0) return buffer.length;
+		if (n >= chunk) chunk = Math.min(n + OBUFSIZ, buffer.length);
+		const before = n;
+		n = print(tp, buffer, n, chunk);
+		full = n === before;
+	}
+	tp.driver.start();
+	return n === 0 && buffer.length > 0 ? -errno.EAGAIN : n;
+}
+
+/** Prints a run of ordinary bytes, or one that is not; gives how far it came. */
+function print(tp: Tty, buffer: Uint8Array, from: number, to: number): number {
+	tp.rocount = 0;
+	let at = from;
+	if ((tp.oflag & OPOST) === 0) {
+		while (at < to && tp.outq.put(buffer[at] as number)) at++;
+		tp.column += at - from;
+		return at;
+	}
+	if (isControl(buffer[at] as number)) return ttyOutput(tp, buffer[at] as number) ? at + 1 : at;
+	for (; at < to && !isControl(buffer[at] as number); at++) {
+		if (!tp.outq.put(buffer[at] as number)) break;
+		tp.column++;
+	}
+	return at;
+}
+
+/** Whether who writes from the background is not let through. */
+export function stopsWriter(tp: Tty, thread: Thread): boolean {
+	return (tp.lflag & TOSTOP) !== 0 && stopsChange(tp, thread);
+}
+
+/** Whether who changes the terminal from the background is not let through. */
+export function stopsChange(tp: Tty, thread: Thread): boolean {
+	return isBackground(thread.process, tp) && !isHeldBack(thread, SIGTTOU);
+}
+
+/** Whether the thread does not want to know of a signal. */
+function isHeldBack(thread: Thread, signal: number): boolean {
+	const bit = 1 << (signal - 1);
+	return (thread.sigmask & bit) !== 0 || thread.process.sigacts[signal] === SIG_IGN;
+}
+
+/**
+ * The process would be stopped until it is in front; here it waits, unless it handles the signal.
+ * -EIO when nobody could bring it there.
+ */
+export function stopBackground(thread: Thread, signal: number): number {
+	const { pgrp } = thread.process;
+	if (pgrp.orphaned) return -errno.EIO;
+	pgsignal(pgrp, signal, true, thread);
+	return -errno.EAGAIN;
+}

@@ -1,0 +1,308 @@
+// struct tty: a terminal line, with its queues, its settings and whom it belongs to.
+import { type Kernel, type Process, SIGHUP } from "@kqpoll/kqueue";
+import {
+	type ControllingTerminal,
+	FREAD,
+	FWRITE,
+	Klist,
+	type ProcessGroup,
+	pgsignal,
+	psignal,
+	type Session,
+	WaitChannel,
+	wakeup,
+} from "@kqpoll/kqueue/kernel";
+import {
+	_POSIX_VDISABLE,
+	B0,
+	CLOCAL,
+	ICANON,
+	IXOFF,
+	type Termios,
+	TTYDEF,
+	VSTART,
+	VSTOP,
+	type Winsize,
+} from "./termios.ts";
+import { TtyQueue } from "./tty-queue.ts";
+
+/** How many characters each queue of a fast terminal holds. */
+const QLEN = 8192;
+/** How much room stays above the high-water mark. */
+const HIWAT_MINSPACE = 200;
+/** The low-water mark is at least so many characters, and at most. */
+const LOWAT_MIN = 32;
+const LOWAT_MAX = 256;
+
+const NO_SIZE: Winsize = { row: 0, col: 0, xpixel: 0, ypixel: 0 };
+
+/** What stands at the other end of the line. */
+export interface TtyDriver {
+	/** There may be output to take. */
+	start(): void;
+	/** Input was forgotten: there is room for more. */
+	inputTaken(): void;
+	/** Output was stopped (0), or what FREAD and FWRITE say was flushed. */
+	stop(flush: number): void;
+	/** The terminal was taken away from all who have it open. */
+	revoke(): void;
+}
+
+/** A terminal line. */
+export class Tty implements ControllingTerminal {
+	/** The machine it is on. */
+	readonly kernel: Kernel;
+	/** What stands at the other end. */
+	readonly driver: TtyDriver;
+	/** What was typed: in canonical mode since the last end of a line. */
+	readonly rawq: TtyQueue = new TtyQueue(QLEN);
+	/** In canonical mode: the lines that can be read. */
+	readonly canq: TtyQueue = new TtyQueue(QLEN);
+	/** What is to be printed. */
+	readonly outq: TtyQueue = new TtyQueue(QLEN);
+	/** READ and EXCEPT knotes. */
+	readonly rsel: Klist = new Klist();
+	/** WRITE knotes. */
+	readonly wsel: Klist = new Klist();
+	/** Where those sleep who wait for input. */
+	readonly readers: WaitChannel = new WaitChannel();
+	/** Where those sleep who wait for room, or for all output to be out. */
+	readonly writers: WaitChannel = new WaitChannel();
+	/** Where those sleep who are in the background. */
+	readonly background: WaitChannel = new WaitChannel();
+
+	/** As in {@link Termios}. */
+	iflag = 0;
+	/** As in {@link Termios}. */
+	oflag = 0;
+	/** As in {@link Termios}. */
+	cflag = 0;
+	/** As in {@link Termios}. */
+	lflag = 0;
+	/** As in {@link Termios}. */
+	cc: readonly number[] = TTYDEF.cc;
+	/** As in {@link Termios}. */
+	ispeed = B0;
+	/** As in {@link Termios}. */
+	ospeed = B0;
+	/** How large it is. */
+	winsize: Winsize = NO_SIZE;
+	/** More output than this lets writers wait. */
+	hiwat = 0;
+	/** So much output and less lets them go on. */
+	lowat = 0;
+
+	/** TS_ISOPEN: whether anybody has it open. */
+	isOpen = false;
+	/** TS_CARR_ON: whether there is somebody at the other end. */
+	carrier = false;
+	/** TS_TTSTOP: whether output is stopped. */
+	stopped = false;
+	/** TS_TBLOCK: whether the other end was asked to stop. */
+	blocked = false;
+	/** TS_LNCH: whether the next character is taken as it is. */
+	literalNext = false;
+	/** TS_ERASE: whether erased characters are being printed. */
+	erasing = false;
+	/** TS_TYPEN: whether input is being looked at again. */
+	retyping = false;
+
+	/** The column in which the next character is printed. */
+	column = 0;
+	/** How many characters of `rawq` stand on the screen as they were typed. */
+	rocount = 0;
+	/** The column of the first of them. */
+	rocol = 0;
+	/** When the last character came in, on the host's clock. */
+	lastInput = 0;
+	/** The foreground group, null for none. */
+	pgrp: ProcessGroup | null = null;
+	/** The session whose terminal it is, null for none. */
+	session: Session | null = null;
+
+	/** Makes a terminal that nobody has open. */
+	constructor(kernel: Kernel, driver: TtyDriver) {
+		this.kernel = kernel;
+		this.driver = driver;
+	}
+
+	/** How it works. */
+	get termios(): Termios {
+		const { iflag, oflag, cflag, lflag, cc, ispeed, ospeed } = this;
+		return { iflag, oflag, cflag, lflag: lflag >>> 0, cc: [...cc], ispeed, ospeed };
+	}
+
+	/** Whether a descriptor of it is at end of file: the carrier is gone, and matters. */
+	get hungUp(): boolean {
+		return !this.carrier && (this.cflag & CLOCAL) === 0;
+	}
+
+	/** The number of the foreground group, 0 for none. */
+	get foreground(): number {
+		return this.pgrp === null || this.pgrp.members.size === 0 ? 0 : this.pgrp.pgid;
+	}
+
+	/** Sends a signal to the foreground group. */
+	signal(signal: number): void {
+		if (this.pgrp !== null) pgsignal(this.pgrp, signal, true);
+	}
+
+	/** The leader of its session exits: who is in front gets SIGHUP, and nobody has it any more. */
+	leaderExited(): void {
+		this.signal(SIGHUP);
+		this.driver.revoke();
+	}
+}
+
+/** Whether a terminal is that of a process. */
+export function isCtty(process: Process, tp: Tty): boolean {
+	return process.hasTty && process.pgrp.session === tp.session;
+}
+
+/** Whether a terminal is that of a process, and another group is in front. */
+export function isBackground(process: Process, tp: Tty): boolean {
+	return isCtty(process, tp) && process.pgrp !== tp.pgrp;
+}
+
+/**
+ * Somebody opens it: the first finds it as every terminal begins.
+ * @kern ttyopen
+ */
+export function ttyOpen(tp: Tty): void {
+	if (tp.isOpen) return;
+	tp.isOpen = true;
+	tp.winsize = NO_SIZE;
+	tp.column = 0;
+	setTermios(tp, TTYDEF);
+}
+
+/**
+ * Nobody has it open any more: forgets whom it belonged to, and what was in its queues.
+ * @kern ttyclose
+ */
+export function ttyClose(tp: Tty): void {
+	const { session } = tp;
+	if (session?.tty === tp) session.tty = null;
+	tp.pgrp = null;
+	tp.session = null;
+	tp.isOpen = false;
+	tp.carrier = false;
+	ttyFlush(tp, FREAD | FWRITE);
+	tp.literalNext = false;
+	tp.erasing = false;
+	tp.blocked = false;
+	wakeup(tp.background);
+}
+
+/** Takes over all settings. */
+export function setTermios(tp: Tty, termios: Termios): void {
+	tp.iflag = termios.iflag;
+	tp.oflag = termios.oflag;
+	tp.cflag = termios.cflag;
+	tp.lflag = termios.lflag;
+	tp.cc = [...termios.cc];
+	tp.ispeed = termios.ispeed;
+	tp.ospeed = termios.ospeed;
+	ttSetWater(tp);
+}
+
+/**
+ * Sets the marks of the output queue, so that there is about a second between them.
+ * @kern ttsetwater
+ */
+export function ttSetWater(tp: Tty): void {
+	const charactersPerSecond = Math.floor(tp.ospeed / 10);
+	tp.lowat = Math.min(LOWAT_MAX, Math.max(LOWAT_MIN, Math.floor(charactersPerSecond / 2)));
+	tp.hiwat = Math.min(QLEN - HIWAT_MINSPACE, Math.max(100, tp.lowat + charactersPerSecond));
+}
+
+/**
+ * Tells who waits for input, and who watches.
+ * @kern ttwakeup
+ */
+export function ttWakeup(tp: Tty): void {
+	wakeup(tp.readers);
+	tp.rsel.notify(0);
+}
+
+/** Tells who waits for room, and who watches for it. */
+export function ttWakeupWriters(tp: Tty): void {
+	wakeup(tp.writers);
+	tp.wsel.notify(0);
+}
+
+/**
+ * Forgets input, output or both, and tells who waits.
+ * @kern ttyflush
+ */
+export function ttyFlush(tp: Tty, rw: number): void {
+	if ((rw & FREAD) !== 0) {
+		tp.canq.flush();
+		tp.rawq.flush();
+		tp.rocount = 0;
+		tp.rocol = 0;
+		tp.literalNext = false;
+		tp.erasing = false;
+		ttyUnblock(tp);
+		ttWakeup(tp);
+		tp.driver.inputTaken();
+	}
+	if ((rw & FWRITE) !== 0) {
+		tp.stopped = false;
+		tp.outq.flush();
+		tp.driver.stop(rw);
+		ttWakeupWriters(tp);
+	}
+}
+
+/**
+ * The other end comes or goes. When it goes, the leader of the session gets SIGHUP, and all that
+ * waited in the queues is lost.
+ * @kern ttymodem
+ */
+export function ttyModem(tp: Tty, on: boolean): void {
+	tp.carrier = on;
+	if (on) {
+		ttWakeup(tp);
+		return;
+	}
+	if (!tp.isOpen || (tp.cflag & CLOCAL) !== 0) return;
+	const leader = tp.session?.leader;
+	if (leader) psignal(leader, SIGHUP);
+	ttyFlush(tp, FREAD | FWRITE);
+	wakeup(tp.background);
+}
+
+/** How much input it holds. */
+export function inputCount(tp: Tty): number {
+	return tp.rawq.count + tp.canq.count;
+}
+
+/** From how much input on it is full. */
+export const TTYHOG: number = QLEN;
+
+/**
+ * Asks the other end to stop, when half of the input queue is full or a line waits.
+ * @kern ttyblock
+ */
+export function ttyBlock(tp: Tty): void {
+	if ((tp.iflag & IXOFF) === 0) return;
+	const half = !tp.blocked && inputCount(tp) >= TTYHOG / 2 && (tp.lflag & ICANON) === 0;
+	if ((half || tp.canq.count > 0) && sendFlow(tp, VSTOP)) tp.blocked = true;
+}
+
+/**
+ * Lets the other end go on.
+ * @kern ttyunblock
+ */
+export function ttyUnblock(tp: Tty): void {
+	if (tp.blocked && (tp.iflag & IXOFF) !== 0 && sendFlow(tp, VSTART)) tp.blocked = false;
+}
+
+/** Prints VSTOP or VSTART, if there is such a character; says whether it did. */
+function sendFlow(tp: Tty, place: number): boolean {
+	const c = tp.cc[place] as number;
+	if (c === _POSIX_VDISABLE || !tp.outq.put(c)) return false;
+	tp.driver.start();
+	return true;
+}
