@@ -42,7 +42,7 @@ const command = fc.oneof(
 
 test("no byte is lost, doubled or reordered, and what poll and kevent say is what a call then does", () => {
 	fc.assert(
-		fc.property(fc.array(command, { maxLength: 40 }), (commands) => {
+		fc.property(fc.array(command, { maxLength: 40, size: "max" }), (commands) => {
 			const m = machine();
 			const { thread } = m;
 			const kq = kqueue(thread);

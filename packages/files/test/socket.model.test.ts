@@ -66,7 +66,7 @@ interface Stream {
 for (const family of ["local", "tcp"] as const) {
 	test(`${family}: no byte is lost, doubled or reordered, and poll says what a call then does`, () => {
 		fc.assert(
-			fc.property(fc.array(command, { maxLength: 40 }), (commands) => {
+			fc.property(fc.array(command, { maxLength: 40, size: "max" }), (commands) => {
 				const m = machine();
 				const { thread } = m;
 				const fds = connection(m, family);

@@ -174,7 +174,7 @@ function truncateIn(model: Model, name: string, size: number): string {
 
 test("after any operations a tree is what a map of paths to bytes would be", () => {
 	fc.assert(
-		fc.property(fc.array(command, { maxLength: 60 }), (commands) => {
+		fc.property(fc.array(command, { maxLength: 60, size: "max" }), (commands) => {
 			const m = machine();
 			const { thread } = m;
 			const tree = new Tree();
