@@ -82,9 +82,9 @@ export class Tty implements ControllingTerminal {
 	/** As in {@link Termios}. */
 	cc: readonly number[] = TTYDEF.cc;
 	/** As in {@link Termios}. */
-	ispeed = B0;
+	ispeed: number = B0;
 	/** As in {@link Termios}. */
-	ospeed = B0;
+	ospeed: number = B0;
 	/** How large it is. */
 	winsize: Winsize = NO_SIZE;
 	/** More output than this lets writers wait. */
@@ -210,7 +210,7 @@ export function setTermios(tp: Tty, termios: Termios): void {
  * Sets the marks of the output queue, so that there is about a second between them.
  * @kern ttsetwater
  */
-export function ttSetWater(tp: Tty): void {
+function ttSetWater(tp: Tty): void {
 	const charactersPerSecond = Math.floor(tp.ospeed / 10);
 	tp.lowat = Math.min(LOWAT_MAX, Math.max(LOWAT_MIN, Math.floor(charactersPerSecond / 2)));
 	tp.hiwat = Math.min(QLEN - HIWAT_MINSPACE, Math.max(100, tp.lowat + charactersPerSecond));

@@ -75,7 +75,7 @@ function child(thread: Thread, pid: number): Process {
 
 /**
  * Whether a process descends from another.
- * @kern inferior
+ * Source: inferior.
  */
 function isInferior(process: Process, ancestor: Process): boolean {
 	for (let each: Process | null = process; each !== null; each = each.parent) {

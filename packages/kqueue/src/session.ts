@@ -55,7 +55,7 @@ export class ProcessGroup {
 
 /**
  * Puts a process into a group, made if there is none by that number; leaves the one it was in.
- * @kern enterpgrp
+ * Source: enterpgrp.
  */
 export function enterPgrp(process: Process, pgid: number, session: Session): void {
 	const { pgrps } = process.kernel;
@@ -68,7 +68,7 @@ export function enterPgrp(process: Process, pgid: number, session: Session): voi
 
 /**
  * Takes a process out of its group, which goes when it was the last.
- * @kern leavepgrp
+ * Source: leavepgrp.
  */
 export function leavePgrp(process: Process): void {
 	const { pgrp, kernel } = process;
@@ -78,7 +78,7 @@ export function leavePgrp(process: Process): void {
 
 /**
  * Sends a signal to all members of a group; `onTty` leaves out those that have no terminal.
- * @kern pgsignal
+ * Source: pgsignal.
  */
 export function pgsignal(
 	pgrp: ProcessGroup,
@@ -93,7 +93,7 @@ export function pgsignal(
 
 /**
  * A process exits that may lead a session: its terminal hears of it.
- * @kern killjobs
+ * Source: killjobs.
  */
 export function killJobs(process: Process): void {
 	const { session } = process.pgrp;
