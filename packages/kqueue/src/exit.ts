@@ -28,6 +28,7 @@ export function threadExit1(thread: Thread): void {
 	kassert(index >= 0, "a thread ends once");
 	threads.splice(index, 1);
 	abandon(thread);
+	thread.pump?.stop();
 	kqpollExit(thread);
 	reroute(thread.process);
 }

@@ -90,6 +90,13 @@ export { filterName, formatKevent } from "./format.ts";
 export type { Host, HostTimer } from "./host.ts";
 export { EV_SET, eventList, Kevent, type KeventChange } from "./kevent.ts";
 export { kevent, keventNow, kqueue } from "./kevent-call.ts";
+export {
+	type KeventIterator,
+	type KeventsOptions,
+	type KeventsPolicy,
+	kevents,
+	type Overflow,
+} from "./kevents.ts";
 export { kill, sigaction, sigpending, sigprocmask, threadKill } from "./kill.ts";
 export {
 	exec,
@@ -167,3 +174,4 @@ export {
 	writev,
 	writevNow,
 } from "./transfer.ts";
+export { type KeventObserver, type KeventWatch, watchKevent } from "./watch.ts";

@@ -179,7 +179,8 @@ export function knoteDie(kn: Knote): void {
 
 /**
  * Removes the knotes on one list of a kqueue. Unless the kqueue is purged, those of poll and
- * select stay as bad descriptors and wake their thread, if it may still expect them.
+ * select stay as bad descriptors and wake their thread, if it may still expect them, and those of
+ * watches tell their watchers.
  *
  * The caller has made sure that none is acquired, except for one that is just being attached:
  * that one is left to register, which finds the descriptor closed. What a filter throws is thrown
@@ -199,7 +200,7 @@ export function knoteRemove(
 		kassert(kn.kq === kq, "a kqueue's lists hold its own knotes");
 		kassert(knoteAcquire(kn), "nobody works on a knote that is removed");
 		try {
-			if (!purge && isExpectedByPoll(kn, thread)) turnBad(kn, thread);
+			if (!purge && (kq.pump !== null || isExpectedByPoll(kn, thread))) turnBad(kn, thread);
 			else knoteDrop(kn, thread, true);
 		} catch (value) {
 			failure ??= { value };
@@ -226,9 +227,9 @@ function isExpectedByPoll(kn: Knote, thread: Thread | null): boolean {
 	return !(own && thread.kqserial > (kn.udata as number));
 }
 
-/** Reuses the knote to tell poll or select that its descriptor was closed. */
+/** Reuses the knote to tell poll, select or a watcher that its descriptor was closed. */
 function turnBad(kn: Knote, thread: Thread | null): void {
-	kassert(kn.fop.isfd, "poll and select watch descriptors");
+	kassert(kn.fop.isfd, "only descriptors are closed");
 	const { fp } = kn;
 	try {
 		filterDetach(kn);
@@ -237,6 +238,8 @@ function turnBad(kn: Knote, thread: Thread | null): void {
 		kn.fp = null;
 		kn.fop = badfdFiltops;
 		kn.fop.event(kn, 0);
+		// A watcher hears of it even if it did not ask for the next event yet.
+		if (kn.kq.pump !== null) kn.status &= ~KN_DISABLED;
 		if (kn.kq.kernel.sink !== null) traceKnote(kn, "badfd");
 		knoteActivate(kn);
 		knoteRelease(kn);

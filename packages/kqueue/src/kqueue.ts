@@ -49,6 +49,8 @@ export class Kqueue implements Runnable {
 	readonly knhash: (Knote | null)[] = [];
 	/** KQ_ bits. */
 	state = 0;
+	/** Whoever takes its events in a task of its own, for watches; null for a kqueue of programs. */
+	pump: Runnable | null = null;
 	/** Where scans sleep. */
 	readonly channel: WaitChannel = new WaitChannel();
 	/** RunQueue: whether the task that tells the watchers is due. */
@@ -110,7 +112,7 @@ export function kqueueExpandHash(kq: Kqueue): void {
 }
 
 /**
- * Wakes the scans that sleep, and has the watchers told.
+ * Wakes the scans that sleep, and has the watchers and the pump told.
  * @kern kqueue_wakeup
  */
 export function kqueueWakeup(kq: Kqueue): void {
@@ -122,6 +124,7 @@ export function kqueueWakeup(kq: Kqueue): void {
 		kq.state |= KQ_TASK;
 		kq.kernel.runqueue.add(kq);
 	}
+	if (kq.pump !== null) kq.kernel.runqueue.add(kq.pump);
 }
 
 /** Checks the queue when the kernel's diagnostics are on. */

@@ -75,7 +75,8 @@ export function exit(thread: Thread, status: number, signal = 0): void {
  */
 export function threadExit(thread: Thread): void {
 	checkCaller(thread, "threadExit");
-	if (thread.depth > 0 || (thread.kq !== null && thread.kq.busy !== 0)) throw busy("threadExit");
+	const kqbusy = (thread.kq !== null && thread.kq.busy !== 0) || thread.pump?.busy;
+	if (thread.depth > 0 || kqbusy) throw busy("threadExit");
 	threadExit1(thread);
 }
 

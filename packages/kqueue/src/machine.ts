@@ -60,7 +60,7 @@ export class Kernel {
 	nkqueues = 0;
 	/** Engine: how many threads were made. */
 	nthreads = 0;
-	/** Engine: how many threads sleep. */
+	/** Engine: how many threads sleep, and pumps wait. */
 	sleepers = 0;
 	/** Engine: how many calls were done without sleeping since the platform had a turn. */
 	unslept = 0;

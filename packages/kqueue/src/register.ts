@@ -34,8 +34,8 @@ import { trace } from "./trace.ts";
  * Applies one change to a kqueue and gives 0 or an errno. `kev` belongs to the engine: a knote
  * that is created takes its fflags and data away.
  *
- * `pollid` is 0, or in a thread's own kqpoll the entry's number plus one. `thread` is who asks,
- * null for the engine itself.
+ * `pollid` is 0, or in a thread's own kqpoll the entry's number plus one, in a pump's kqueue the
+ * number of the watch. `thread` is who asks, null for the engine itself.
  * @kern kqueue_register
  */
 export function kqueueRegister(
@@ -44,7 +44,10 @@ export function kqueueRegister(
 	pollid: number,
 	thread: Thread | null,
 ): number {
-	kassert(pollid === 0 || thread?.kq === kq, "only a thread's own kqpoll has pollids");
+	kassert(
+		pollid === 0 || kq.pump !== null || thread?.kq === kq,
+		"only a thread's own kqpoll and its pump have pollids",
+	);
 	const { filter, flags } = kev;
 	const error = resolve(kq, kev, pollid, thread);
 	if (kq.kernel.sink !== null)

@@ -1,5 +1,6 @@
 // Sleeping and waking: threads on the channels they wait at.
 import { errno } from "./errno.ts";
+import type { Kernel } from "./machine.ts";
 import type { Thread } from "./thread.ts";
 import { trace } from "./trace.ts";
 
@@ -40,9 +41,19 @@ export function sleep(thread: Thread, call: Sleeper): void {
 	if (channel.last === null) channel.first = thread;
 	else channel.last.sleepnext = thread;
 	channel.last = thread;
-	if (kernel.sleepers++ === 0) kernel.host.ref();
+	keepAlive(kernel);
 	if (kernel.sink !== null)
 		trace(kernel, { event: "sleep", thread: thread.tid, call: call.syscall });
+}
+
+/** Somebody waits: the program must stay alive for its timers. */
+export function keepAlive(kernel: Kernel): void {
+	if (kernel.sleepers++ === 0) kernel.host.ref();
+}
+
+/** Takes one {@link keepAlive} back. */
+export function letGo(kernel: Kernel): void {
+	if (--kernel.sleepers === 0) kernel.host.unref();
 }
 
 /** Takes a thread from its channel, if it sleeps: it does so no longer. */
@@ -57,7 +68,7 @@ export function unsleep(thread: Thread): void {
 	thread.channel = null;
 	thread.sleepnext = null;
 	thread.sleepprev = null;
-	if (--kernel.sleepers === 0) kernel.host.unref();
+	letGo(kernel);
 }
 
 /** Wakes one thread with a reason; gives false if it does not sleep. */

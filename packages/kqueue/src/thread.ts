@@ -7,6 +7,7 @@ import { errno } from "./errno.ts";
 import type { Kqueue } from "./kqueue.ts";
 import type { Kernel } from "./machine.ts";
 import type { Process } from "./process.ts";
+import type { Pump } from "./pump.ts";
 import type { Runnable } from "./run-queue.ts";
 import type { Sigset } from "./signal.ts";
 import { type WaitChannel, wake } from "./sleep.ts";
@@ -32,6 +33,8 @@ export class Thread implements Runnable {
 	kqserial = 0;
 	/** Engine: whether a poll or select is under way. */
 	polling = false;
+	/** Engine: hands out the events of its watches, while it has any. */
+	pump: Pump | null = null;
 	/** Kqpoll: what poll and select keep from call to call. */
 	pollstate: unknown = null;
 
