@@ -9,13 +9,14 @@ const ARROWS: Record<string, string[]> = {
 	kqueue: [],
 	kqpoll: ["kqueue"],
 	files: ["kqueue"],
-	rxjs: ["kqueue"],
+	rxjs: ["kqueue", "kqpoll"],
 	node: ["kqueue", "files"],
 };
 
 /** What the tests of a package may import besides: pollers, to show what its files do to them. */
 const TEST_ARROWS: Record<string, string[]> = {
 	files: ["kqpoll"],
+	rxjs: ["files"],
 };
 
 /** The packages of the workspace that `from` may name, in its sources or in its tests. */

@@ -60,7 +60,7 @@ export {
 	pgsignal,
 	type Session,
 } from "./session.ts";
-export { WaitChannel, wakeup } from "./sleep.ts";
+export { keepAlive, letGo, WaitChannel, wakeup } from "./sleep.ts";
 export { msToNs, timespecToNs, timevalToNs } from "./time.ts";
 export { Timeout } from "./timeout.ts";
 export { faultOf, isInt16, isInt32, isUint16, isUint32, show } from "./values.ts";

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // Kevents as an async iterable.
 import type { AbortSignalLike } from "./call.ts";
 import {
@@ -6,10 +7,12 @@ import {
 	EV_DISPATCH,
 	EV_ENABLE,
 	EV_EOF,
+	EVFILT_PROC,
 	EVFILT_READ,
 	EVFILT_SIGNAL,
 	EVFILT_TIMER,
 	EVFILT_WRITE,
+	NOTE_TRACK,
 } from "./constants.ts";
 import { errno, SystemError } from "./errno.ts";
 import type { Kevent, KeventChange } from "./kevent.ts";
@@ -40,7 +43,8 @@ export interface KeventsOptions {
 	readonly overflow?: Overflow | undefined;
 	/**
 	 * "complete", the default: an event with EV_EOF is the last. "emit": it is one like others, and
-	 * with "pull" there is one whenever the consumer asks.
+	 * with "pull" there is one whenever the consumer asks. With NOTE_TRACK the last is that of the
+	 * last process.
 	 */
 	readonly eof?: "complete" | "emit" | undefined;
 	/** Aborting it ends the iteration: it rejects with the reason. */
@@ -101,7 +105,8 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 		this.policy = policy;
 		this.bound = bound;
 		this.overflow = overflow;
-		this.completes = eof === "complete";
+		const follows = change.filter === EVFILT_PROC && ((change.fflags ?? 0) & NOTE_TRACK) !== 0;
+		this.completes = eof === "complete" && !follows;
 		this.signal = options.signal ?? null;
 		if (this.signal?.aborted) {
 			this.watch = null;

@@ -10,7 +10,9 @@ import {
 	EV_ENABLE,
 	EV_ERROR,
 	EV_ONESHOT,
+	EVFILT_PROC,
 	KQ_NEVENTS,
+	NOTE_TRACK,
 } from "./constants.ts";
 import { errno, SystemError } from "./errno.ts";
 import { report } from "./failure.ts";
@@ -42,6 +44,8 @@ export class Source {
 	readonly key: string | null;
 	/** The open file behind the descriptor that is watched; null for other filters. */
 	readonly file: File | null;
+	/** Whether it follows the children of a process: they have knotes with its number too. */
+	readonly follows: boolean;
 	/** Who gets the events. */
 	readonly watches: Set<KeventWatch> = new Set();
 
@@ -51,6 +55,7 @@ export class Source {
 		this.pollid = pollid;
 		this.key = key;
 		this.file = file;
+		this.follows = change.filter === EVFILT_PROC && (change.fflags & NOTE_TRACK) !== 0;
 	}
 }
 
@@ -174,18 +179,32 @@ export class Pump implements Runnable {
 			this.shared.delete(source.key);
 	}
 
-	/** Changes the knote of a source: 0 or an errno. */
+	/** Changes the knote of a source, and those of the children it follows: 0 or an errno. */
 	private change(source: Source, flags: number): number {
 		const { thread, kq } = this;
 		if (this.stopped) return errno.ESRCH;
-		const { ident, filter, fflags, data } = source.change;
-		const kev = new Kevent(ident, filter, flags, fflags, data, source);
+		const { filter, fflags, data } = source.change;
+		let result = 0;
 		enter(thread, "kevent");
 		try {
-			return kqueueRegister(kq, kev, source.pollid, thread);
+			const add = (flags & EV_ADD) !== 0;
+			for (const ident of add || !source.follows ? [source.change.ident] : this.idents(source)) {
+				const kev = new Kevent(ident, filter, flags, fflags, data, source);
+				result ||= kqueueRegister(kq, kev, source.pollid, thread);
+			}
 		} finally {
 			leave(thread);
 		}
+		return result;
+	}
+
+	/** The processes that a source with NOTE_TRACK watches now. */
+	private idents(source: Source): number[] {
+		const found: number[] = [];
+		for (let kn of this.kq.knhash) {
+			for (; kn !== null; kn = kn.link) if (kn.udata === source) found.push(kn.ident);
+		}
+		return found;
 	}
 
 	/** A watch waits for an event from now on. */
@@ -256,8 +275,9 @@ export class Pump implements Runnable {
 		const source = event.udata as Source;
 		const { flags } = event;
 		const failed = (flags & EV_ERROR) !== 0;
-		// The knote is gone after this one.
-		const last = (flags & EV_ONESHOT) !== 0;
+		// The knote is gone after this one; there may be children's.
+		const gone = (flags & EV_ONESHOT) !== 0;
+		const last = gone && !(source.follows && this.idents(source).length > 0);
 		if (last) this.forget(source);
 		for (const watch of [...source.watches]) {
 			if (!source.watches.has(watch)) continue;

@@ -16,8 +16,10 @@ export function setsid(thread: Thread): number {
 		const { process, kernel } = thread;
 		if (kernel.pgrps.has(process.pid))
 			throw new SystemError(errno.EPERM, "setsid", `there is a group ${process.pid}`);
+		const { tty } = process.pgrp.session;
 		enterPgrp(process, process.pid, new Session(process));
 		process.hasTty = false;
+		tty?.jobsChanged();
 		return process.pid;
 	});
 }
@@ -57,6 +59,7 @@ export function setpgid(thread: Thread, pid: number, pgid: number): void {
 		if (pgrp === undefined ? to !== target.pid : pgrp.session !== session)
 			throw new SystemError(errno.EPERM, "setpgid", `group ${to} is not in the session`);
 		enterPgrp(target, to, session);
+		session.tty?.jobsChanged();
 	});
 }
 

@@ -7,6 +7,8 @@ import type { Thread } from "./thread.ts";
 export interface ControllingTerminal {
 	/** The leader of the session exits: the terminal is taken away from all who have it. */
 	leaderExited(): void;
+	/** A process of the session changed its group, left or exited: others may be in front now. */
+	jobsChanged(): void;
 }
 
 /** Processes that share a terminal: a login. */
@@ -41,13 +43,13 @@ export class ProcessGroup {
 	}
 
 	/**
-	 * Whether nobody is left who could continue it: no member's parent is in another group of the
-	 * session.
+	 * Whether nobody is left who could continue it: no parent of a member that lives is in another
+	 * group of the session.
 	 */
 	get orphaned(): boolean {
-		for (const { parent, pgrp } of this.members) {
-			if (parent !== null && parent.pgrp !== pgrp && parent.pgrp.session === this.session)
-				return false;
+		for (const { parent, pgrp, zombie } of this.members) {
+			if (zombie || parent === null) continue;
+			if (parent.pgrp !== pgrp && parent.pgrp.session === this.session) return false;
 		}
 		return true;
 	}
@@ -97,8 +99,11 @@ export function pgsignal(
  */
 export function killJobs(process: Process): void {
 	const { session } = process.pgrp;
-	if (session.leader !== process) return;
 	const { tty } = session;
+	if (session.leader !== process) {
+		tty?.jobsChanged();
+		return;
+	}
 	session.leader = null;
 	session.tty = null;
 	tty?.leaderExited();

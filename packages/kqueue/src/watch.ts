@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // A watch: somebody who is told of kevents as they come.
 import { EV_DISABLE, EV_DISPATCH } from "./constants.ts";
 import { errno, SystemError } from "./errno.ts";

@@ -18,8 +18,10 @@ import {
 	type KeventsOptions,
 	kevents,
 	kill,
+	NOTE_CHILD,
 	NOTE_EXIT,
 	NOTE_FORK,
+	NOTE_TRACK,
 	NOTE_WRITE,
 	openFile,
 	SIG_IGN,
@@ -413,6 +415,47 @@ test("ten thousand iterations at once, ended in another order, leave nothing", a
 		"done",
 		"done",
 	]);
+	checkClean(w);
+});
+
+test("a process is followed into its children until the last has exited", async () => {
+	const w = world();
+	const child = fork(w.thread);
+	const change = {
+		ident: child.pid,
+		filter: EVFILT_PROC,
+		fflags: NOTE_FORK | NOTE_EXIT | NOTE_TRACK,
+	};
+	const seen: string[] = [];
+	const follow = (async (): Promise<void> => {
+		for await (const { ident, fflags } of w.iterate(change)) {
+			const notes = [NOTE_FORK, NOTE_CHILD, NOTE_EXIT].map((note) => (fflags & note ? "1" : "0"));
+			seen.push(`${ident - child.pid} ${notes.join("")}`);
+		}
+	})();
+	const two = kevents(w.thread, { ...change, flags: 0, udata: 1 });
+	const step = async (act: () => void): Promise<void> => {
+		act();
+		w.host.settle();
+		await turns(0);
+		w.host.settle();
+		await turns(0);
+	};
+	let grandchild = child;
+	await step(() => {
+		grandchild = fork(child.main);
+	});
+	await step(() => exit(child.main, 0));
+	assert.equal(seen.splice(0).sort(), ["0 001", "0 100", "1 010"]);
+	// A second iteration has knotes of its own.
+	await two.return();
+	await step(() => {
+		fork(grandchild.main);
+	});
+	await step(() => exit(grandchild.main, 0));
+	await step(() => exit([...w.kernel.processes.values()].at(-1)?.main as typeof w.thread, 0));
+	assert.equal(seen.sort(), ["1 001", "1 100", "2 001", "2 010"]);
+	await follow;
 	checkClean(w);
 });
 

@@ -224,7 +224,7 @@ test("a leader that exits gives up the terminal of its session", () => {
 	setsid(leader.main);
 	const { session } = leader.pgrp;
 	let told = 0;
-	session.tty = { leaderExited: () => told++ };
+	session.tty = { leaderExited: () => told++, jobsChanged: () => {} };
 	const child = fork(leader.main);
 	exit(child.main, 0);
 	assert.is(told, 0);

@@ -74,7 +74,7 @@ function procEvent(kn: Knote, hint: number): boolean {
 			kn.ident,
 			kn.udata,
 		);
-		if (kqueueRegister(kn.kq, child, 0, null) !== 0) kn.fflags |= NOTE_TRACKERR;
+		if (kqueueRegister(kn.kq, child, kn.pollid, null) !== 0) kn.fflags |= NOTE_TRACKERR;
 	}
 	return kn.fflags !== 0;
 }

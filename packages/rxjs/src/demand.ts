@@ -1,0 +1,165 @@
+// Observables that can be asked for one value at a time, and the operator that does so.
+import {
+	from,
+	Observable,
+	type ObservableInput,
+	type OperatorFunction,
+	type Subscriber,
+} from "rxjs";
+
+/** Who gets values on demand. */
+export interface DemandObserver<T> {
+	/** A value: what one request has brought. */
+	next(value: T): void;
+	/** There will be no more, for this reason. */
+	error(error: unknown): void;
+	/** There will be no more. */
+	complete(): void;
+}
+
+/** A connection to a source that gives a value when it is asked for one. */
+export interface Demand {
+	/** Asks for one value. Must not be called again before that has come. */
+	request(): void;
+	/** Ends the connection: nothing comes any more. */
+	close(): void;
+}
+
+/** Connects an observer to a source. Nothing comes before it asks, and never inside `request`. */
+export type Connect<T> = (observer: DemandObserver<T>) => Demand;
+
+/**
+ * An observable whose source can wait. Subscribed to as usual it emits one value after the other,
+ * each in a turn of its own, and asks for the next when `next` has returned. {@link
+ * withBackpressure} and `writeBytes` ask for the next when they are through with the one before.
+ */
+export class DemandObservable<T> extends Observable<T> {
+	/** Connects an observer that asks for each value. */
+	readonly connect: Connect<T>;
+
+	/** Made of how it gives values on demand, and, if it differs, of how it gives them without. */
+	constructor(
+		connect: Connect<T>,
+		push: (subscriber: Subscriber<T>) => Demand = (subscriber) => pushing(connect, subscriber),
+	) {
+		super((subscriber) => {
+			const demand = push(subscriber);
+			return () => demand.close();
+		});
+		this.connect = connect;
+	}
+
+	/** The same source with each value made into another; what cannot be made is an error. */
+	decoded<R>(decode: (value: T) => R): DemandObservable<R> {
+		const through = (observer: DemandObserver<R>, close: () => void): DemandObserver<T> => ({
+			next(value) {
+				let result: R;
+				try {
+					result = decode(value);
+				} catch (error) {
+					close();
+					observer.error(error);
+					return;
+				}
+				observer.next(result);
+			},
+			error: (error) => observer.error(error),
+			complete: () => observer.complete(),
+		});
+		return new DemandObservable<R>(
+			(observer) => {
+				const demand: Demand = this.connect(through(observer, () => demand.close()));
+				return demand;
+			},
+			(subscriber) => {
+				const subscription = this.subscribe(through(subscriber, () => subscription.unsubscribe()));
+				return { request: () => {}, close: () => subscription.unsubscribe() };
+			},
+		);
+	}
+}
+
+/** Asks for the next value as soon as the subscriber has taken one. */
+function pushing<T>(connect: Connect<T>, subscriber: Subscriber<T>): Demand {
+	const demand = connect({
+		next(value) {
+			subscriber.next(value);
+			if (!subscriber.closed) demand.request();
+		},
+		error: (error) => subscriber.error(error),
+		complete: () => subscriber.complete(),
+	});
+	demand.request();
+	return demand;
+}
+
+/**
+ * As `concatMap`, with `concurrent` above 1 as `mergeMap` with that limit, for a source that waits:
+ * the next value is asked for when there is room for its work. Nothing is kept in between, and
+ * nothing is lost: a slow consumer of bytes makes the other end's descriptor unwritable.
+ *
+ * It must be the first operator behind a {@link DemandObservable}; a TypeError says so if it is not.
+ */
+export function withBackpressure<T, R>(
+	project: (value: T, index: number) => ObservableInput<R>,
+	concurrent = 1,
+): OperatorFunction<T, R> {
+	if (!(concurrent >= 1)) throw new RangeError(`concurrent is at least 1, not ${concurrent}`);
+	return (source) => {
+		const connect = connectOf(source);
+		return new Observable((subscriber) => {
+			let index = 0;
+			let active = 0;
+			let asked = false;
+			let ended = false;
+			const ask = (): void => {
+				if (asked || ended || active >= concurrent || subscriber.closed) return;
+				asked = true;
+				demand.request();
+			};
+			const finish = (): void => {
+				active--;
+				if (ended && active === 0) subscriber.complete();
+				else ask();
+			};
+			const demand = connect({
+				next(value) {
+					asked = false;
+					active++;
+					run(value);
+					ask();
+				},
+				error: (error) => subscriber.error(error),
+				complete() {
+					ended = true;
+					if (active === 0) subscriber.complete();
+				},
+			});
+			const run = (value: T): void => {
+				let inner: Observable<R>;
+				try {
+					inner = from(project(value, index++));
+				} catch (error) {
+					demand.close();
+					subscriber.error(error);
+					return;
+				}
+				subscriber.add(
+					inner.subscribe({
+						next: (result) => subscriber.next(result),
+						error: (error) => subscriber.error(error),
+						complete: finish,
+					}),
+				);
+			};
+			ask();
+			return () => demand.close();
+		});
+	};
+}
+
+/** How to ask a source; a TypeError for one that cannot wait. */
+function connectOf<T>(source: Observable<T>): Connect<T> {
+	if (source instanceof DemandObservable) return source.connect;
+	throw new TypeError("withBackpressure comes first behind an observable of this package");
+}

@@ -1,0 +1,317 @@
+// Kevents under names that say what they mean, with a type for each filter.
+import {
+	EV_ENABLE,
+	EV_EOF,
+	EV_ONESHOT,
+	EVFILT_EXCEPT,
+	EVFILT_PROC,
+	EVFILT_READ,
+	EVFILT_SIGNAL,
+	EVFILT_TIMER,
+	EVFILT_VNODE,
+	EVFILT_WRITE,
+	type Kevent,
+	NOTE_ATTRIB,
+	NOTE_CHILD,
+	NOTE_DELETE,
+	NOTE_EXEC,
+	NOTE_EXIT,
+	NOTE_EXTEND,
+	NOTE_FORK,
+	NOTE_LINK,
+	NOTE_LOWAT,
+	NOTE_OOB,
+	NOTE_RENAME,
+	NOTE_REVOKE,
+	NOTE_TRUNCATE,
+	NOTE_WRITE,
+	type Thread,
+} from "@kqpoll/kqueue";
+import type { DemandObservable } from "./demand.ts";
+import { type FromKeventOptions, fromKevent } from "./from-kevent.ts";
+
+/** Something can be read, or never will be. */
+export interface ReadableEvent {
+	/** Which kind of event this is. */
+	readonly filter: typeof EVFILT_READ;
+	/** The descriptor. */
+	readonly fd: number;
+	/** How many bytes can be read; for a listener how many connections wait. */
+	readonly bytes: number;
+	/** Whether what is there is the last. */
+	readonly eof: boolean;
+	/** With `eof`: the errno that a socket ended with, 0 for none. */
+	readonly errno: number;
+	/** The event itself. */
+	readonly kevent: Kevent;
+}
+
+/** There is room to write, or nobody will read. */
+export interface WritableEvent {
+	/** Which kind of event this is. */
+	readonly filter: typeof EVFILT_WRITE;
+	/** The descriptor. */
+	readonly fd: number;
+	/** For how many bytes there is room. */
+	readonly room: number;
+	/** Whether nothing can be written any more. */
+	readonly eof: boolean;
+	/** With `eof`: the errno that a socket ended with, 0 for none. */
+	readonly errno: number;
+	/** The event itself. */
+	readonly kevent: Kevent;
+}
+
+/** Out-of-band data is near, or a terminal has something to tell its master. */
+export interface ExceptionalEvent {
+	/** Which kind of event this is. */
+	readonly filter: typeof EVFILT_EXCEPT;
+	/** The descriptor. */
+	readonly fd: number;
+	/** Whether there is out-of-band data. */
+	readonly oob: boolean;
+	/** The event itself. */
+	readonly kevent: Kevent;
+}
+
+/** A file or directory has changed. */
+export interface VnodeEvent {
+	/** Which kind of event this is. */
+	readonly filter: typeof EVFILT_VNODE;
+	/** The descriptor. */
+	readonly fd: number;
+	/** A name of it was removed. */
+	readonly deleted: boolean;
+	/** It was written; of a directory: names in it have changed. */
+	readonly written: boolean;
+	/** It has grown. */
+	readonly extended: boolean;
+	/** Its attributes have changed. */
+	readonly attributes: boolean;
+	/** The number of its names has changed. */
+	readonly linked: boolean;
+	/** It has another name. */
+	readonly renamed: boolean;
+	/** It was taken away from those who have it open. */
+	readonly revoked: boolean;
+	/** It has become smaller. */
+	readonly truncated: boolean;
+	/** The event itself. */
+	readonly kevent: Kevent;
+}
+
+/** A process has forked, executed or exited. */
+export interface ProcessEvent {
+	/** Which kind of event this is. */
+	readonly filter: typeof EVFILT_PROC;
+	/** Its id. */
+	readonly pid: number;
+	/** It has forked. */
+	readonly forked: boolean;
+	/** It has called exec. */
+	readonly execed: boolean;
+	/** It has exited. */
+	readonly exited: boolean;
+	/** With `exited`: the status that it gave, null if a signal ended it. */
+	readonly exitStatus: number | null;
+	/** With `exited`: the signal that ended it, null if it ended by itself. */
+	readonly exitSignal: number | null;
+	/** For a child that is followed with NOTE_TRACK, in its first event: the id of its parent. */
+	readonly parent: number | null;
+	/** The event itself. */
+	readonly kevent: Kevent;
+}
+
+/** A signal was sent. */
+export interface SignalEvent {
+	/** Which kind of event this is. */
+	readonly filter: typeof EVFILT_SIGNAL;
+	/** The signal. */
+	readonly signal: number;
+	/** How often, since the last event. */
+	readonly count: number;
+	/** The event itself. */
+	readonly kevent: Kevent;
+}
+
+/** Periods of a timer are over. */
+export interface TimerEvent {
+	/** Which kind of event this is. */
+	readonly filter: typeof EVFILT_TIMER;
+	/** How many, since the last event. */
+	readonly expirations: number;
+	/** The event itself. */
+	readonly kevent: Kevent;
+}
+
+/** What the observables of this module emit; `filter` tells which. */
+export type KqueueEvent =
+	| ReadableEvent
+	| WritableEvent
+	| ExceptionalEvent
+	| VnodeEvent
+	| ProcessEvent
+	| SignalEvent
+	| TimerEvent;
+
+/** What can be chosen about {@link readable} and {@link writable}. */
+export interface ReadinessOptions extends FromKeventOptions {
+	/** From how many bytes on there is an event: the descriptor's own low-water mark unless given. */
+	readonly lowat?: number | undefined;
+}
+
+/** When a descriptor can be read. See {@link fromKevent} for what all of these have in common. */
+export function readable(
+	thread: Thread,
+	fd: number,
+	options: ReadinessOptions = {},
+): DemandObservable<ReadableEvent> {
+	return readiness(thread, fd, EVFILT_READ, options).decoded((kevent) => ({
+		filter: EVFILT_READ,
+		fd,
+		bytes: kevent.data,
+		eof: isEof(kevent),
+		errno: isEof(kevent) ? kevent.fflags : 0,
+		kevent,
+	}));
+}
+
+/** When a descriptor can be written. */
+export function writable(
+	thread: Thread,
+	fd: number,
+	options: ReadinessOptions = {},
+): DemandObservable<WritableEvent> {
+	return readiness(thread, fd, EVFILT_WRITE, options).decoded((kevent) => ({
+		filter: EVFILT_WRITE,
+		fd,
+		room: kevent.data,
+		eof: isEof(kevent),
+		errno: isEof(kevent) ? kevent.fflags : 0,
+		kevent,
+	}));
+}
+
+function readiness(
+	thread: Thread,
+	ident: number,
+	filter: number,
+	{ lowat, ...options }: ReadinessOptions,
+): DemandObservable<Kevent> {
+	const mark = lowat === undefined ? {} : { fflags: NOTE_LOWAT, data: lowat };
+	return fromKevent(thread, { ident, filter, flags: 0, ...mark }, options);
+}
+
+function isEof(kevent: Kevent): boolean {
+	return (kevent.flags & EV_EOF) !== 0;
+}
+
+/** When out-of-band data comes in. */
+export function exceptional(thread: Thread, fd: number): DemandObservable<ExceptionalEvent> {
+	const change = { ident: fd, filter: EVFILT_EXCEPT, flags: 0, fflags: NOTE_OOB };
+	return fromKevent(thread, change).decoded((kevent) => ({
+		filter: EVFILT_EXCEPT,
+		fd,
+		oob: has(kevent, NOTE_OOB),
+		kevent,
+	}));
+}
+
+const ALL_VNODE_NOTES: number =
+	NOTE_DELETE |
+	NOTE_WRITE |
+	NOTE_EXTEND |
+	NOTE_ATTRIB |
+	NOTE_LINK |
+	NOTE_RENAME |
+	NOTE_REVOKE |
+	NOTE_TRUNCATE;
+
+/** When an open file or directory changes: of `notes`, which are NOTE_ flags, all unless given. */
+export function vnodeChanges(
+	thread: Thread,
+	fd: number,
+	notes: number = ALL_VNODE_NOTES,
+): DemandObservable<VnodeEvent> {
+	const change = { ident: fd, filter: EVFILT_VNODE, flags: 0, fflags: notes };
+	return fromKevent(thread, change).decoded((kevent) => ({
+		filter: EVFILT_VNODE,
+		fd,
+		deleted: has(kevent, NOTE_DELETE),
+		written: has(kevent, NOTE_WRITE),
+		extended: has(kevent, NOTE_EXTEND),
+		attributes: has(kevent, NOTE_ATTRIB),
+		linked: has(kevent, NOTE_LINK),
+		renamed: has(kevent, NOTE_RENAME),
+		revoked: has(kevent, NOTE_REVOKE),
+		truncated: has(kevent, NOTE_TRUNCATE),
+		kevent,
+	}));
+}
+
+const ALL_PROCESS_NOTES: number = NOTE_EXIT | NOTE_FORK | NOTE_EXEC;
+
+/**
+ * What a process does, until it exits: of `notes`, NOTE_EXIT, NOTE_FORK and NOTE_EXEC unless given.
+ * Its exit is always emitted. With NOTE_TRACK its children are followed too, and it completes when
+ * the last of them has exited.
+ */
+export function processEvents(
+	thread: Thread,
+	pid: number,
+	notes: number = ALL_PROCESS_NOTES,
+): DemandObservable<ProcessEvent> {
+	const change = { ident: pid, filter: EVFILT_PROC, flags: 0, fflags: notes };
+	return fromKevent(thread, change).decoded((kevent) => {
+		const exited = isEof(kevent);
+		const signal = kevent.data & 0x7f;
+		return {
+			filter: EVFILT_PROC,
+			pid: kevent.ident,
+			forked: has(kevent, NOTE_FORK),
+			execed: has(kevent, NOTE_EXEC),
+			exited,
+			exitStatus: exited && signal === 0 ? (kevent.data >> 8) & 0xff : null,
+			exitSignal: exited && signal !== 0 ? signal : null,
+			parent: has(kevent, NOTE_CHILD) && !exited ? kevent.data : null,
+			kevent,
+		};
+	});
+}
+
+/** Signals to the thread's process, whatever it does about them; the count says how often. */
+export function signals(thread: Thread, signal: number): DemandObservable<SignalEvent> {
+	const change = { ident: signal, filter: EVFILT_SIGNAL, flags: 0 };
+	return fromKevent(thread, change).decoded((kevent) => ({
+		filter: EVFILT_SIGNAL,
+		signal: kevent.ident,
+		count: kevent.data,
+		kevent,
+	}));
+}
+
+/** What can be chosen about a {@link timer}. */
+export interface TimerOptions {
+	/** Whether it expires once, and completes. */
+	readonly oneshot?: boolean | undefined;
+}
+
+/** A timer of so many milliseconds, which begins when it is subscribed to. */
+export function timer(
+	thread: Thread,
+	ms: number,
+	options: TimerOptions = {},
+): DemandObservable<TimerEvent> {
+	// EV_ENABLE gives each subscription a knote of its own, so that nobody joins one under way.
+	const flags = options.oneshot === true ? EV_ONESHOT : EV_ENABLE;
+	const change = { ident: 0, filter: EVFILT_TIMER, flags, data: ms };
+	return fromKevent(thread, change).decoded((kevent) => ({
+		filter: EVFILT_TIMER,
+		expirations: kevent.data,
+		kevent,
+	}));
+}
+
+function has(kevent: Kevent, note: number): boolean {
+	return (kevent.fflags & note) !== 0;
+}

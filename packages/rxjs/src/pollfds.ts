@@ -1,0 +1,63 @@
+// poll(2), again and again, as an observable.
+import { type Pollfd, poll } from "@kqpoll/kqpoll";
+import type { AbortSignalLike, Thread } from "@kqpoll/kqueue";
+import { DemandObservable } from "./demand.ts";
+
+/** What is asked of a descriptor. */
+export interface PollRequest {
+	/** The descriptor; one below 0 is passed over. */
+	readonly fd: number;
+	/** POLLIN, POLLOUT, POLLPRI, or-ed. */
+	readonly events: number;
+}
+
+/** What ends a poll that nobody waits for any more. */
+class Cancel implements AbortSignalLike {
+	aborted = false;
+	readonly reason = "cancelled";
+	private listener: (() => void) | null = null;
+
+	addEventListener(_type: "abort", listener: () => void): void {
+		this.listener = listener;
+	}
+
+	removeEventListener(): void {
+		this.listener = null;
+	}
+
+	abort(): void {
+		this.aborted = true;
+		this.listener?.();
+	}
+}
+
+/**
+ * Polls descriptors again and again, without a time-out, and emits the revents of each poll, in the
+ * order of `fds`. As in a loop around poll(2) a descriptor is in every poll for as long as it is
+ * ready: read it or write it in `next`, or poll slowly behind `withBackpressure`.
+ *
+ * The thread sleeps in the polls: give it one of its own. Every subscriber polls for itself. Errors
+ * with what poll rejects with: EBUSY when the thread sleeps already, EINTR, ESRCH.
+ */
+export function pollfds(
+	thread: Thread,
+	fds: readonly PollRequest[],
+): DemandObservable<readonly number[]> {
+	return new DemandObservable((observer) => {
+		const cancel = new Cancel();
+		return {
+			request() {
+				const list = fds.map(({ fd, events }): Pollfd => ({ fd, events, revents: 0 }));
+				poll(thread, list, -1, { signal: cancel }).then(
+					() => {
+						if (!cancel.aborted) observer.next(list.map(({ revents }) => revents));
+					},
+					(error) => {
+						if (!cancel.aborted) observer.error(error);
+					},
+				);
+			},
+			close: () => cancel.abort(),
+		};
+	});
+}

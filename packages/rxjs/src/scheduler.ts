@@ -1,0 +1,72 @@
+// A scheduler of RxJS over the kernel's clock.
+import type { Kernel } from "@kqpoll/kqueue";
+import { keepAlive, letGo, Timeout } from "@kqpoll/kqueue/kernel";
+import { type SchedulerAction, type SchedulerLike, Subscription } from "rxjs";
+
+const NS_PER_MS = 1e6;
+
+/** Work to be done at a time, perhaps again and again. */
+class KernelAction<T> extends Subscription implements SchedulerAction<T> {
+	private readonly kernel: Kernel;
+	private readonly work: (this: SchedulerAction<T>, state?: T) => void;
+	private readonly timeout: Timeout = new Timeout(() => this.run());
+	private state: T | undefined;
+	private pending = false;
+
+	constructor(kernel: Kernel, work: (this: SchedulerAction<T>, state?: T) => void) {
+		super();
+		this.kernel = kernel;
+		this.work = work;
+		this.add(() => this.setPending(false));
+	}
+
+	schedule(state?: T, delay = 0): Subscription {
+		if (this.closed) return this;
+		this.state = state;
+		this.setPending(true);
+		const { timeouts, host } = this.kernel;
+		timeouts.add(this.timeout, host.now() + Math.max(0, delay) * NS_PER_MS);
+		return this;
+	}
+
+	/** While it is, the program stays alive. */
+	private setPending(pending: boolean): void {
+		const { kernel, timeout } = this;
+		if (!pending) kernel.timeouts.delete(timeout);
+		if (this.pending === pending) return;
+		this.pending = pending;
+		if (pending) keepAlive(kernel);
+		else letGo(kernel);
+	}
+
+	/** Work that throws is not done again. */
+	private run(): void {
+		this.setPending(false);
+		let done = false;
+		try {
+			this.work(this.state);
+			done = true;
+		} finally {
+			if (!done) this.unsubscribe();
+		}
+	}
+}
+
+/**
+ * A scheduler that runs work by the kernel's clock: with it operators that use time, as `delay`,
+ * `debounceTime`, `timeout` and `interval`, go with the descriptors and timers of the machine, in
+ * virtual time too. `now` is in milliseconds since the host's clock began. Work is never run while
+ * it is scheduled.
+ */
+export function kernelScheduler(kernel: Kernel): SchedulerLike {
+	return {
+		now: () => kernel.host.now() / NS_PER_MS,
+		schedule<T>(
+			work: (this: SchedulerAction<T>, state?: T) => void,
+			delay = 0,
+			state?: T,
+		): Subscription {
+			return new KernelAction(kernel, work).schedule(state as T, delay);
+		},
+	};
+}

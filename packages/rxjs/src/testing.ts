@@ -1,0 +1,62 @@
+// @kqpoll/rxjs/testing: a machine whose clock is a TestScheduler's.
+import type { Host, HostTimer } from "@kqpoll/kqueue";
+import type { Subscription, VirtualTimeScheduler } from "rxjs";
+
+const NS_PER_MS = 1e6;
+
+interface Scheduled extends HostTimer {
+	readonly subscription: Subscription;
+}
+
+/**
+ * A host whose time is that of a TestScheduler, or of any VirtualTimeScheduler: a frame is a
+ * millisecond. What a machine on it does can be compared with marbles.
+ */
+export class TestSchedulerHost implements Host {
+	private readonly scheduler: VirtualTimeScheduler;
+	private state = 1;
+
+	/** Makes a host of a scheduler. */
+	constructor(scheduler: VirtualTimeScheduler) {
+		this.scheduler = scheduler;
+	}
+
+	/** The scheduler's frame in nanoseconds. */
+	now(): number {
+		return this.scheduler.now() * NS_PER_MS;
+	}
+
+	/** See Host. Parts of a millisecond are rounded up. */
+	setTimer(at: number, fn: () => void): HostTimer {
+		const delay = Math.max(0, Math.ceil((at - this.now()) / NS_PER_MS));
+		const timer: Scheduled = { at, subscription: this.scheduler.schedule(fn, delay) };
+		return timer;
+	}
+
+	/** See Host. */
+	clearTimer(timer: HostTimer): void {
+		(timer as Scheduled).subscription.unsubscribe();
+	}
+
+	/** Runs in the same frame, after what is due in it already. */
+	defer(fn: () => void): void {
+		this.scheduler.schedule(fn, 0);
+	}
+
+	/** As defer. */
+	yield(fn: () => void): void {
+		this.defer(fn);
+	}
+
+	/** 32 bits, the same in every run. */
+	random(): number {
+		this.state = (Math.imul(this.state, 1664525) + 1013904223) >>> 0;
+		return this.state;
+	}
+
+	/** Does nothing: virtual time keeps nobody alive. */
+	ref(): void {}
+
+	/** Does nothing. */
+	unref(): void {}
+}
