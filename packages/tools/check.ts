@@ -33,6 +33,7 @@ const STEPS: Record<string, string[]> = {
 	types: ["tsc -p tsconfig.check.json"],
 	build: ["tsc --build"],
 	packages: ["tsc --build", ...published.flatMap(({ name, folder }) => pack(name, folder))],
+	size: [tool("size")],
 	unused: ["knip --config packages/tools/knip.json"],
 	documented: ["typedoc --options packages/tools/typedoc.config.mjs"],
 	concordance: [`${tool("concordance")} --check`],

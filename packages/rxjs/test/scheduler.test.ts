@@ -1,0 +1,161 @@
+// The scheduler: operators that use time go by the kernel's clock.
+
+import { spawnSync } from "node:child_process";
+import { EVFILT_TIMER, Kernel, kevents } from "@kqpoll/kqueue";
+import {
+	asapScheduler,
+	debounceTime,
+	delay,
+	interval,
+	observeOn,
+	of,
+	timer as rxTimer,
+	Subject,
+	take,
+	timeout,
+} from "rxjs";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { kernelScheduler, timer } from "../src/index.ts";
+import { world } from "./world.ts";
+
+test("work runs in its time, never while it is scheduled, in order of time and then of scheduling", () => {
+	const w = world();
+	const scheduler = kernelScheduler(w.kernel);
+	const order: string[] = [];
+	for (const [name, ms] of [
+		["b", 5],
+		["a", 0],
+		["c", 5],
+		["d", -3],
+	] as const)
+		scheduler.schedule(() => void order.push(`${name} ${scheduler.now()}`), ms);
+	assert.equal(order, []);
+	w.host.advance(4);
+	assert.equal(order, ["a 0", "d 0"]);
+	w.host.advance(1);
+	assert.equal(order.slice(2), ["b 5", "c 5"]);
+	w.checkClean();
+});
+
+test("work may schedule itself again, and its state is passed on", () => {
+	const w = world();
+	const seen: number[] = [];
+	const action = kernelScheduler(w.kernel).schedule<number>(
+		function (n = 0) {
+			seen.push(n);
+			if (n < 3) this.schedule(n + 1, 10);
+		},
+		10,
+		1,
+	);
+	w.host.advance(100);
+	assert.equal(seen, [1, 2, 3]);
+	action.unsubscribe();
+	w.checkClean();
+});
+
+test("what is unsubscribed does not run, and leaves no timer", () => {
+	const w = world();
+	let runs = 0;
+	const action = kernelScheduler(w.kernel).schedule(() => void runs++, 10);
+	assert.equal([w.kernel.timeouts.size, w.kernel.sleepers], [1, 1]);
+	action.unsubscribe();
+	w.checkClean();
+	w.host.advance(20);
+	assert.is(runs, 0);
+});
+
+test("work that throws is not done again, and its error comes out of the clock", () => {
+	const w = world();
+	kernelScheduler(w.kernel).schedule(function () {
+		this.schedule(undefined, 1);
+		throw new Error("mine");
+	}, 1);
+	assert.throws(() => w.host.advance(1), /mine/);
+	w.checkClean();
+});
+
+test("interval, timer, delay, debounceTime and timeout agree with the machine's timers", () => {
+	const w = world();
+	const scheduler = kernelScheduler(w.kernel);
+	const at = (): number => scheduler.now();
+	const subject = new Subject<string>();
+	const all = [
+		w.listen("interval", interval(10, scheduler).pipe(take(2)), at),
+		w.listen("rxTimer", rxTimer(15, scheduler), at),
+		w.listen("timer", timer(w.thread, 10).pipe(take(2)), at),
+		w.listen("delay", of("x").pipe(delay(12, scheduler)), at),
+		w.listen("debounce", subject.pipe(debounceTime(5, scheduler)), at),
+		w.listen("timeout", subject.pipe(timeout({ each: 18, scheduler })), at),
+	];
+	subject.next("a");
+	w.host.advance(3);
+	subject.next("b");
+	w.host.advance(30);
+	assert.equal(
+		w.heard(),
+		[
+			"timeout 0",
+			"timeout 3",
+			"debounce 8",
+			"interval 10",
+			"timer 10",
+			"delay 12",
+			"delay done",
+			"rxTimer 15",
+			"rxTimer done",
+			"interval 20",
+			"interval done",
+			"timer 20",
+			"timer done",
+			"timeout Error: Timeout has occurred",
+		].map((line) => line.replace("Error: Timeout", "TimeoutError: Timeout")),
+	);
+	for (const subscription of all) subscription.unsubscribe();
+	w.checkClean();
+});
+
+test("other schedulers can be mixed in", async () => {
+	const w = world();
+	const values: number[] = [];
+	of(1, 2)
+		.pipe(observeOn(kernelScheduler(w.kernel)), observeOn(asapScheduler))
+		.subscribe((value) => values.push(value));
+	w.host.settle();
+	w.host.advance(0);
+	await new Promise((resolve) => setTimeout(resolve, 5));
+	assert.equal(values, [1, 2]);
+	w.checkClean();
+});
+
+test("scheduled work keeps a program alive, and nothing else does", () => {
+	const script = `
+		import { Kernel } from "@kqpoll/kqueue";
+		import { timer } from "rxjs";
+		import { kernelScheduler, readable } from "./src/index.ts";
+		const kernel = new Kernel();
+		timer(50, kernelScheduler(kernel)).subscribe(() => console.log("ran"));
+	`;
+	const { stdout, status } = spawnSync(
+		process.execPath,
+		["--import", "tsx", "--input-type=module", "-e", script],
+		{ cwd: new URL("..", import.meta.url), encoding: "utf8" },
+	);
+	assert.equal([stdout, status], ["ran\n", 0]);
+});
+
+test("on a real host work is not early", async () => {
+	const kernel = new Kernel();
+	const scheduler = kernelScheduler(kernel);
+	const before = scheduler.now();
+	const after = await new Promise<number>((resolve) =>
+		scheduler.schedule(() => resolve(scheduler.now()), 20),
+	);
+	assert.ok(after - before >= 20);
+	const it = kevents(kernel.spawn().main, { ident: 1, filter: EVFILT_TIMER, flags: 0, data: 5 });
+	assert.is((await it.next()).value?.data, 1);
+	await it.return();
+});
+
+test.run();

@@ -1,0 +1,39 @@
+// The check of bundle sizes notices what has grown.
+import { spawnSync } from "node:child_process";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { excess } from "../size.ts";
+
+const size = (gzipped: number) => ({ minified: 3 * gzipped, gzipped });
+
+test("what grows by more than a hundredth, or is not recorded, is too large", () => {
+	const allowed = {
+		same: size(1000),
+		grown: size(1000),
+		smaller: size(1000),
+		a_little: size(1000),
+	};
+	const measured = {
+		same: size(1000),
+		grown: size(1011),
+		smaller: size(10),
+		a_little: size(1010),
+		unknown: size(1),
+	};
+	assert.equal(excess(measured, allowed), [
+		"grown: 1011 bytes compressed, and 1000 are recorded",
+		"unknown: 1 bytes compressed, and 0 are recorded",
+	]);
+});
+
+test("a bad argument gets a usage line and exit status 2", () => {
+	const args = ["--import", "tsx", "packages/tools/size.ts", "--wrong"];
+	const { status, stderr } = spawnSync(process.execPath, args, {
+		cwd: new URL("../../..", import.meta.url),
+		encoding: "utf8",
+	});
+	assert.is(status, 2);
+	assert.match(stderr, /usage: node --import tsx packages\/tools\/size\.ts/);
+});
+
+test.run();
