@@ -17,6 +17,7 @@ const ARROWS: Record<string, string[]> = {
 const TEST_ARROWS: Record<string, string[]> = {
 	files: ["kqpoll"],
 	rxjs: ["files"],
+	node: ["kqpoll"],
 };
 
 /** The packages of the workspace that `from` may name, in its sources or in its tests. */

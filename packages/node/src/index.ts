@@ -1,0 +1,2 @@
+// @kqpoll/node: Node objects as descriptors.
+export {};
