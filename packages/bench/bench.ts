@@ -1,0 +1,80 @@
+// npm run bench: measures rows of work, ours beside what a user would pick instead.
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import Table from "cli-table3";
+import { type Contest, measure, type Result } from "./contest.ts";
+import { rx } from "./rows/rx.ts";
+
+/** The rows by name; `quick` asks for less work. */
+const ROWS: Readonly<Record<string, (quick: boolean) => Contest[]>> = { rx };
+
+const USAGE = `usage: npm run bench [-- ROW...] [--quick] [--rounds N] [--json FILE]
+       npm run bench -- --list
+
+Rows: ${Object.keys(ROWS).join(", ")}`;
+
+interface Wish {
+	readonly rows: readonly string[];
+	readonly quick: boolean;
+	readonly rounds: number;
+	readonly json: string | undefined;
+}
+
+function usageError(problem: string): never {
+	console.error(`${problem}\n${USAGE}`);
+	process.exit(2);
+}
+
+function wish(): Wish {
+	try {
+		const { positionals, values } = parseArgs({
+			allowPositionals: true,
+			options: {
+				quick: { type: "boolean" },
+				rounds: { type: "string" },
+				json: { type: "string" },
+				list: { type: "boolean" },
+			},
+		});
+		if (values.list) {
+			console.log(Object.keys(ROWS).join("\n"));
+			process.exit(0);
+		}
+		const unknown = positionals.find((name) => !Object.hasOwn(ROWS, name));
+		if (unknown !== undefined) throw new Error(`Unknown row '${unknown}'`);
+		const quick = values.quick ?? false;
+		const rounds = Number(values.rounds ?? (quick ? 5 : 15));
+		if (!Number.isInteger(rounds) || rounds < 1)
+			throw new Error(`No number of rounds: ${values.rounds}`);
+		const rows = positionals.length > 0 ? positionals : Object.keys(ROWS);
+		return { rows, quick, rounds, json: values.json };
+	} catch (error) {
+		usageError(error instanceof Error ? error.message : String(error));
+	}
+}
+
+/** Nanoseconds with three figures. */
+function figure(ns: number): string {
+	return ns >= 100 ? ns.toFixed(0) : ns.toPrecision(3);
+}
+
+function print(results: readonly Result[]): void {
+	const table = new Table({
+		head: ["row", "n", "what", "ns a unit", "middle half", "unit", "of ours"],
+		style: { head: [], border: [] },
+		colAligns: ["left", "right", "left", "right", "right", "left", "right"],
+	});
+	for (const { row, n, contestant, median, lower, upper, unit, ratio } of results) {
+		const half = `${figure(lower)}–${figure(upper)}`;
+		table.push([row, n, contestant, figure(median), half, unit, ratio.toFixed(2)]);
+	}
+	console.log(table.toString());
+}
+
+const { rows, quick, rounds, json } = wish();
+const all: Result[] = [];
+for (const row of rows) {
+	for (const contest of ROWS[row]?.(quick) ?? []) all.push(...(await measure(contest, rounds)));
+}
+print(all);
+if (json !== undefined) writeFileSync(json, `${JSON.stringify(all, null, "\t")}\n`);
