@@ -3,12 +3,14 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { type Contest, measure, type Result } from "./contest.ts";
+import { engine } from "./engine.ts";
 import { rx } from "./rows/rx.ts";
 
 /** The rows by name; `quick` asks for less work. */
 const ROWS: Readonly<Record<string, (quick: boolean) => Contest[]>> = { rx };
 
 const USAGE = `usage: npm run bench [-- ROW...] [--quick] [--rounds N] [--json FILE]
+       npm run bench -- engine [--reference PROGRAM] [--quick] [--rounds N]
        npm run bench -- --list
 
 Rows: ${Object.keys(ROWS).join(", ")}`;
@@ -18,6 +20,7 @@ interface Wish {
 	readonly quick: boolean;
 	readonly rounds: number;
 	readonly json: string | undefined;
+	readonly reference: string | undefined;
 }
 
 function usageError(problem: string): never {
@@ -34,20 +37,23 @@ function wish(): Wish {
 				rounds: { type: "string" },
 				json: { type: "string" },
 				list: { type: "boolean" },
+				reference: { type: "string" },
 			},
 		});
 		if (values.list) {
 			console.log(Object.keys(ROWS).join("\n"));
 			process.exit(0);
 		}
-		const unknown = positionals.find((name) => !Object.hasOwn(ROWS, name));
+		const engine = positionals.length === 1 && positionals[0] === "engine";
+		const unknown = positionals.find((name) => !engine && !Object.hasOwn(ROWS, name));
 		if (unknown !== undefined) throw new Error(`Unknown row '${unknown}'`);
 		const quick = values.quick ?? false;
 		const rounds = Number(values.rounds ?? (quick ? 5 : 15));
 		if (!Number.isInteger(rounds) || rounds < 1)
 			throw new Error(`No number of rounds: ${values.rounds}`);
+		if (values.reference !== undefined && !engine) throw new Error("--reference is for engine");
 		const rows = positionals.length > 0 ? positionals : Object.keys(ROWS);
-		return { rows, quick, rounds, json: values.json };
+		return { rows, quick, rounds, json: values.json, reference: values.reference };
 	} catch (error) {
 		usageError(error instanceof Error ? error.message : String(error));
 	}
@@ -71,7 +77,11 @@ function print(results: readonly Result[]): void {
 	console.log(table.toString());
 }
 
-const { rows, quick, rounds, json } = wish();
+const { rows, quick, rounds, json, reference } = wish();
+if (rows[0] === "engine") {
+	engine(reference, rounds, quick);
+	process.exit();
+}
 const all: Result[] = [];
 for (const row of rows) {
 	for (const contest of ROWS[row]?.(quick) ?? []) all.push(...(await measure(contest, rounds)));

@@ -107,10 +107,14 @@ export class SyntheticFile extends File {
 
 	/** Changes what a side says without telling anybody: noticed when somebody looks. */
 	setQuietly(side: Side, readiness: Partial<Readiness>): void {
-		const { data = 0, fflags = 0 } = readiness;
+		const to = this.sides[side];
+		const { data = to.data, eof = to.eof, hup = to.hup, fflags = to.fflags } = readiness;
 		if (!Number.isSafeInteger(data) || !Number.isSafeInteger(fflags))
 			throw new SystemError(errno.EINVAL, "set", `data ${show(data)}, fflags ${show(fflags)}`);
-		Object.assign(this.sides[side], readiness);
+		to.data = data;
+		to.eof = eof;
+		to.hup = hup;
+		to.fflags = fflags;
 	}
 
 	/** Tells who watches that something happened: NOTE_ flags for VNODE filters. */

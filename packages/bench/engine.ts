@@ -1,0 +1,189 @@
+// npm run bench -- engine: the work of the reference's bench.c through our packages' entry points.
+import { execFileSync } from "node:child_process";
+import { FdSet, type Pollfd, pollNow, selectNow } from "@kqpoll/kqpoll";
+import {
+	EV_ADD,
+	EV_CLEAR,
+	EV_DELETE,
+	EVFILT_READ,
+	eventList,
+	Kernel,
+	Kevent,
+	keventNow,
+	kqueue,
+	openFile,
+	SyntheticFile,
+	type Thread,
+} from "@kqpoll/kqueue";
+import { VirtualHost } from "@kqpoll/kqueue/testing";
+import { median } from "simple-statistics";
+import { timed } from "./contest.ts";
+
+/** Nanoseconds by row: "kevent-1 n=100" and the like. */
+type Times = Map<string, number>;
+
+/** How many descriptors the rows are about. */
+const SIZES = [10, 100, 1000, 10_000, 100_000];
+/** POLLIN */
+const POLLIN = 1;
+const READY = { data: 1 };
+const IDLE = { data: 0 };
+/** A prime, so that descriptors are not visited in order. */
+const STRIDE = 7919;
+
+/** A process with as many synthetic files. */
+class World {
+	readonly thread: Thread;
+	readonly files: SyntheticFile[] = [];
+	readonly fds: number[] = [];
+
+	constructor() {
+		const kernel = new Kernel({ host: new VirtualHost(), maxfiles: 200_000 });
+		this.thread = kernel.spawn().main;
+	}
+
+	grow(n: number): void {
+		while (this.fds.length < n) {
+			const file = new SyntheticFile();
+			this.files.push(file);
+			this.fds.push(openFile(this.thread, file));
+		}
+	}
+
+	/** As in bench.c: data wakes who watches, none tells nobody. */
+	ready(i: number): void {
+		(this.files[i] as SyntheticFile).set("read", READY);
+	}
+
+	idle(i: number): void {
+		(this.files[i] as SyntheticFile).setQuietly("read", IDLE);
+	}
+}
+
+function expect(n: number, expected: number): void {
+	if (n !== expected) throw new Error(`${n} events instead of ${expected}`);
+}
+
+function kevents(world: World, n: number, iterations: number, times: Times): void {
+	const { thread, fds } = world;
+	const kq = kqueue(thread);
+	const change = new Kevent(0, EVFILT_READ, EV_ADD | EV_CLEAR);
+	const changes = [change];
+	const events = eventList(64);
+	const each = (flags: number): number => {
+		change.flags = flags;
+		return timed(() => {
+			for (let i = 0; i < n; i++) {
+				change.ident = fds[i] as number;
+				keventNow(thread, kq, changes, null);
+			}
+		});
+	};
+	times.set(`kevent-add n=${n}`, each(EV_ADD | EV_CLEAR) / n);
+	const single = timed(() => {
+		for (let i = 0; i < iterations; i++) {
+			const f = (i * STRIDE) % n;
+			world.ready(f);
+			expect(keventNow(thread, kq, null, events), 1);
+			world.idle(f);
+		}
+	});
+	times.set(`kevent-1 n=${n}`, single / iterations);
+	if (n >= 64) {
+		const batches = Math.floor(iterations / 64);
+		const batched = timed(() => {
+			for (let i = 0; i < batches; i++) {
+				for (let k = 0; k < 64; k++) world.ready(((i * 64 + k) * STRIDE) % n);
+				keventNow(thread, kq, null, events);
+				for (let k = 0; k < 64; k++) world.idle(((i * 64 + k) * STRIDE) % n);
+			}
+		});
+		times.set(`kevent-64 n=${n}`, batched / (batches * 64));
+	}
+	times.set(`kevent-delete n=${n}`, each(EV_DELETE) / n);
+}
+
+function polls(world: World, n: number, iterations: number, times: Times): void {
+	const { thread, fds } = world;
+	const list = fds.slice(0, n).map((fd): Pollfd => ({ fd, events: POLLIN, revents: 0 }));
+	const turns = Math.max(1, Math.floor(iterations / n));
+	world.ready(n >> 1);
+	pollNow(thread, list);
+	const one = timed(() => {
+		for (let i = 0; i < turns; i++) expect(pollNow(thread, list), 1);
+	});
+	times.set(`poll-1ready n=${n}`, one / turns / n);
+	for (let i = 0; i < n; i++) world.ready(i);
+	const all = timed(() => {
+		for (let i = 0; i < turns; i++) expect(pollNow(thread, list), n);
+	});
+	times.set(`poll-allready n=${n}`, all / turns / n);
+	for (let i = 0; i < n; i++) world.idle(i);
+}
+
+function selects(world: World, n: number, iterations: number, times: Times): void {
+	const { thread, fds } = world;
+	const asked = new FdSet(fds.slice(0, n));
+	const set = asked.copy();
+	const turns = Math.max(1, Math.floor(iterations / n));
+	const nfds = (fds[n - 1] as number) + 1;
+	world.ready(n >> 1);
+	const one = timed(() => {
+		for (let i = 0; i < turns; i++) {
+			set.words.set(asked.words);
+			expect(selectNow(thread, nfds, set, null, null), 1);
+		}
+	});
+	times.set(`select-1ready n=${n}`, one / turns / n);
+	world.idle(n >> 1);
+}
+
+/** Runs all rows once; `iterations` is how much of everything. */
+function ours(world: World, iterations: number): Times {
+	const times: Times = new Map();
+	for (const n of SIZES) {
+		world.grow(n);
+		kevents(world, n, iterations, times);
+		if (n <= 10_000) polls(world, n, iterations * 2, times);
+		if (n <= 900) selects(world, n, iterations * 2, times);
+	}
+	return times;
+}
+
+/** Runs the reference's program once. */
+function theirs(path: string): Times {
+	const times: Times = new Map();
+	const output = execFileSync(path, { encoding: "utf8" });
+	for (const [, row, time] of output.matchAll(/^(\S+ n=\d+) ([\d.]+)/gm))
+		times.set(row as string, Number(time));
+	return times;
+}
+
+function medians(rounds: readonly Times[]): Times {
+	const result: Times = new Map();
+	for (const row of rounds[0]?.keys() ?? [])
+		result.set(row, median(rounds.map((times) => times.get(row) as number)));
+	return result;
+}
+
+/** Prints a line for each row: our nanoseconds, and with a reference theirs and the ratio. */
+export function engine(reference: string | undefined, rounds: number, quick: boolean): void {
+	const world = new World();
+	const iterations = quick ? 20_000 : 200_000;
+	// Once for the compiler.
+	ours(world, iterations);
+	const mine: Times[] = [];
+	const its: Times[] = [];
+	for (let round = 0; round < rounds; round++) {
+		mine.push(ours(world, iterations));
+		if (reference !== undefined) its.push(theirs(reference));
+	}
+	const other = medians(its);
+	for (const [row, time] of medians(mine)) {
+		const line = `${row} ${time.toFixed(1)}`;
+		const their = other.get(row);
+		console.log(
+			their === undefined ? line : `${line} ${their.toFixed(1)} ${(time / their).toFixed(2)}`,
+		);
+	}
+}
