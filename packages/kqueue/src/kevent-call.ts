@@ -62,6 +62,7 @@ export function kevent(
 	);
 }
 
+/** The timeout of the form that never sleeps: the object itself is known, and not looked at. */
 const ZERO: Timespec = { sec: 0, nsec: 0 };
 
 /**
@@ -98,11 +99,17 @@ function begin(
 	const file = thread.process.fdp.get(fd);
 	if (!(file instanceof KqueueFile))
 		throw new SystemError(errno.EBADF, "kevent", `${show(fd)} is no kqueue`);
-	const ns = timespecToNs(timeout, "kevent");
+	const ns = timeout === ZERO ? 0 : timespecToNs(timeout, "kevent");
 	const changes = checkList(changelist, "changelist");
 	const events = checkList(eventlist, "eventlist");
 
 	const call = thread.kernel.keventCalls.pop() ?? new KeventCall(thread);
+	if (changes.length === 0) {
+		// Nothing of the program's runs before the scan holds the kqueue.
+		call.prepare(thread, events, ns);
+		call.watch(file.kq);
+		return call;
+	}
 	// A getter of the program may close the kqueue: it stays until the changes are through.
 	fileHold(file);
 	let watching = false;
