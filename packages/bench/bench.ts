@@ -4,10 +4,20 @@ import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { type Contest, measure, type Result } from "./contest.ts";
 import { engine } from "./engine.ts";
+import { c10k } from "./rows/c10k.ts";
+import { millionTimers } from "./rows/million-timers.ts";
+import { pingPongs } from "./rows/ping-pongs.ts";
+import { pump } from "./rows/pump.ts";
 import { rx } from "./rows/rx.ts";
 
 /** The rows by name; `quick` asks for less work. */
-const ROWS: Readonly<Record<string, (quick: boolean) => Contest[]>> = { rx };
+const ROWS: Readonly<Record<string, (quick: boolean) => Contest[]>> = {
+	"ping-pongs": pingPongs,
+	"million-timers": millionTimers,
+	c10k,
+	pump,
+	rx,
+};
 
 const USAGE = `usage: npm run bench [-- ROW...] [--quick] [--rounds N] [--json FILE]
        npm run bench -- engine [--reference PROGRAM] [--quick] [--rounds N]

@@ -100,11 +100,12 @@ export function knoteAttach(kn: Knote): void {
 	const { kq } = kn;
 	kassert((kn.status & KN_PROCESSING) !== 0, "a knote is acquired when it is attached");
 	const lists = kn.fop.isfd ? kq.knlist : kq.knhash;
-	const index = kn.fop.isfd ? kn.ident : knoteHash(kn.ident);
+	const index = kn.fop.isfd ? kn.ident : knoteHash(kq, kn.ident);
 	kassert(index < lists.length, "there is a list for the knote");
 	kn.link = lists[index] ?? null;
 	lists[index] = kn;
 	kq.nknotes++;
+	if (!kn.fop.isfd) kq.nhashed++;
 	if (kq.kernel.sink !== null) traceKnote(kn, "attach");
 }
 
@@ -116,7 +117,7 @@ function knoteDetach(kn: Knote): void {
 	const { kq } = kn;
 	kassert((kn.status & KN_PROCESSING) !== 0, "a knote is acquired when it is detached");
 	const lists = kn.fop.isfd ? kq.knlist : kq.knhash;
-	const index = kn.fop.isfd ? kn.ident : knoteHash(kn.ident);
+	const index = kn.fop.isfd ? kn.ident : knoteHash(kq, kn.ident);
 	let at = lists[index] ?? null;
 	if (at === kn) {
 		lists[index] = kn.link;
@@ -127,6 +128,7 @@ function knoteDetach(kn: Knote): void {
 	}
 	kn.link = null;
 	kq.nknotes--;
+	if (!kn.fop.isfd) kq.nhashed--;
 }
 
 /**

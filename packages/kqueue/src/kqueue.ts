@@ -41,6 +41,8 @@ export class Kqueue implements Runnable {
 	prev: Kqueue | null = null;
 	/** How many knotes are attached. */
 	nknotes = 0;
+	/** How many of them have no descriptor. */
+	nhashed = 0;
 	/** How many callbacks are at work on its knotes: only a callback ever sees another number than 0. */
 	busy = 0;
 	/** The lists of knotes by descriptor. */
@@ -87,8 +89,8 @@ export function kqueueUnbusy(kq: Kqueue): void {
 }
 
 /** The bucket of an ident that is no descriptor. */
-export function knoteHash(ident: number): number {
-	return (ident ^ (ident >> 8)) & (KN_HASHSIZE - 1);
+export function knoteHash({ knhash }: Kqueue, ident: number): number {
+	return (ident ^ (ident >> 8)) & (knhash.length - 1);
 }
 
 /**
@@ -102,13 +104,35 @@ export function kqueueExpandList(kq: Kqueue, fd: number): void {
 	}
 }
 
+/** A hash grows when its lists have more knotes than this on average. */
+const KN_HASHLOAD = 4;
+
 /**
- * Makes the hash of the knotes that have no descriptor.
+ * Makes the hash of the knotes that have no descriptor, and lets it grow with them: unlike the
+ * original's it may hold a million timers. Not while a callback is at work, as it may stand in the
+ * middle of a list.
  * @kern kqueue_expand_hash
  */
 export function kqueueExpandHash(kq: Kqueue): void {
 	const { knhash } = kq;
 	while (knhash.length < KN_HASHSIZE) knhash.push(null);
+	if (kq.nhashed > KN_HASHLOAD * knhash.length && kq.busy === 0) growHash(kq);
+}
+
+/** Twice as many lists; within each the newest knotes stay first. */
+function growHash(kq: Kqueue): void {
+	const { knhash } = kq;
+	const before = knhash.splice(0);
+	for (let i = 0; i < 2 * before.length; i++) knhash.push(null);
+	for (const head of before) {
+		const knotes: Knote[] = [];
+		for (let kn = head; kn !== null; kn = kn.link) knotes.push(kn);
+		for (const kn of knotes.reverse()) {
+			const index = knoteHash(kq, kn.ident);
+			kn.link = knhash[index] ?? null;
+			knhash[index] = kn;
+		}
+	}
 }
 
 /**

@@ -111,7 +111,7 @@ function find(
 	filter: number,
 	pollid: number,
 ): Knote | null {
-	let kn = (fops.isfd ? kq.knlist[ident] : kq.knhash[knoteHash(ident)]) ?? null;
+	let kn = (fops.isfd ? kq.knlist[ident] : kq.knhash[knoteHash(kq, ident)]) ?? null;
 	while (kn !== null && (kn.filter !== filter || kn.ident !== ident || kn.pollid !== pollid)) {
 		kn = kn.link;
 	}

@@ -121,7 +121,7 @@ abstract class TransferCall extends BlockingCall {
 	protected readonly file: File;
 	protected readonly buffer: Uint8Array;
 	private readonly mode: number;
-	/** When it was about to sleep first, -1 until then. */
+	/** When it was about to sleep first, -1 until then; 0 if the file did not mind how long. */
 	private since = -1;
 
 	constructor(thread: Thread, name: string, file: File, buffer: Uint8Array, mode: number) {
@@ -145,11 +145,19 @@ abstract class TransferCall extends BlockingCall {
 	/** Whether it may sleep, and until when: the file says for how long. */
 	protected mayWait(): boolean {
 		if (!this.waits) return false;
-		const now = this.thread.kernel.host.now();
-		if (this.since < 0) this.since = now;
-		const deadline = this.file.deadline(this.mode, this.since);
-		this.deadline = deadline === Number.POSITIVE_INFINITY ? -1 : deadline;
-		return now < deadline;
+		const { host } = this.thread.kernel;
+		// The clock is asked only by those who need it: it costs more than the rest of a short wait.
+		if (this.since < 0) this.since = this.forEver(0) ? 0 : host.now();
+		if (this.forEver(this.since)) {
+			this.deadline = -1;
+			return true;
+		}
+		this.deadline = this.file.deadline(this.mode, this.since);
+		return host.now() < this.deadline;
+	}
+
+	private forEver(since: number): boolean {
+		return this.file.deadline(this.mode, since) === Number.POSITIVE_INFINITY;
 	}
 
 	override end(): void {
