@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { type Contest, measure, type Result } from "./contest.ts";
 import { engine } from "./engine.ts";
+import { type Figure, idle, load } from "./footprint.ts";
 import { c10k } from "./rows/c10k.ts";
 import { millionTimers } from "./rows/million-timers.ts";
 import { pingPongs } from "./rows/ping-pongs.ts";
@@ -19,11 +20,17 @@ const ROWS: Readonly<Record<string, (quick: boolean) => Contest[]>> = {
 	rx,
 };
 
+/** Rows that are no contests. */
+const FIGURES: Readonly<Record<string, (quick: boolean) => Figure[] | Promise<Figure[]>>> = {
+	idle,
+	load,
+};
+
 const USAGE = `usage: npm run bench [-- ROW...] [--quick] [--rounds N] [--json FILE]
        npm run bench -- engine [--reference PROGRAM] [--quick] [--rounds N]
        npm run bench -- --list
 
-Rows: ${Object.keys(ROWS).join(", ")}`;
+Rows: ${[...Object.keys(ROWS), ...Object.keys(FIGURES)].join(", ")}`;
 
 interface Wish {
 	readonly rows: readonly string[];
@@ -31,6 +38,10 @@ interface Wish {
 	readonly rounds: number;
 	readonly json: string | undefined;
 	readonly reference: string | undefined;
+}
+
+function isRow(name: string): boolean {
+	return Object.hasOwn(ROWS, name) || Object.hasOwn(FIGURES, name);
 }
 
 function usageError(problem: string): never {
@@ -51,27 +62,28 @@ function wish(): Wish {
 			},
 		});
 		if (values.list) {
-			console.log(Object.keys(ROWS).join("\n"));
+			console.log([...Object.keys(ROWS), ...Object.keys(FIGURES), "engine"].join("\n"));
 			process.exit(0);
 		}
 		const engine = positionals.length === 1 && positionals[0] === "engine";
-		const unknown = positionals.find((name) => !engine && !Object.hasOwn(ROWS, name));
+		const unknown = positionals.find((name) => !engine && !isRow(name));
 		if (unknown !== undefined) throw new Error(`Unknown row '${unknown}'`);
 		const quick = values.quick ?? false;
 		const rounds = Number(values.rounds ?? (quick ? 5 : 15));
 		if (!Number.isInteger(rounds) || rounds < 1)
 			throw new Error(`No number of rounds: ${values.rounds}`);
 		if (values.reference !== undefined && !engine) throw new Error("--reference is for engine");
-		const rows = positionals.length > 0 ? positionals : Object.keys(ROWS);
+		const rows =
+			positionals.length > 0 ? positionals : [...Object.keys(ROWS), ...Object.keys(FIGURES)];
 		return { rows, quick, rounds, json: values.json, reference: values.reference };
 	} catch (error) {
 		usageError(error instanceof Error ? error.message : String(error));
 	}
 }
 
-/** Nanoseconds with three figures. */
-function figure(ns: number): string {
-	return ns >= 100 ? ns.toFixed(0) : ns.toPrecision(3);
+/** A number with three figures. */
+function figure(value: number): string {
+	return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 
 function print(results: readonly Result[]): void {
@@ -87,14 +99,30 @@ function print(results: readonly Result[]): void {
 	console.log(table.toString());
 }
 
+function printFigures(figures: readonly Figure[]): void {
+	const table = new Table({
+		head: ["row", "what", "how much", "unit"],
+		style: { head: [], border: [] },
+		colAligns: ["left", "left", "right", "left"],
+	});
+	for (const { row, what, value, unit } of figures) table.push([row, what, figure(value), unit]);
+	console.log(table.toString());
+}
+
 const { rows, quick, rounds, json, reference } = wish();
 if (rows[0] === "engine") {
 	engine(reference, rounds, quick);
 	process.exit();
 }
 const all: Result[] = [];
+const figures: Figure[] = [];
 for (const row of rows) {
 	for (const contest of ROWS[row]?.(quick) ?? []) all.push(...(await measure(contest, rounds)));
+	figures.push(...((await FIGURES[row]?.(quick)) ?? []));
 }
-print(all);
-if (json !== undefined) writeFileSync(json, `${JSON.stringify(all, null, "\t")}\n`);
+if (all.length > 0) print(all);
+if (figures.length > 0) printFigures(figures);
+if (json !== undefined) {
+	const file = { node: process.version, times: all, figures };
+	writeFileSync(json, `${JSON.stringify(file, null, "\t")}\n`);
+}
