@@ -68,7 +68,9 @@ export function sosend(so: Socket, out: Outgoing): number {
 			return done || -errno.EAGAIN;
 		const n = Math.min(rest, space - control);
 		if (n === 0 && !atomic && files === null) return done;
-		const packet = packetOf(so, out, bytes.slice(done, done + n), files);
+		// Not the bytes' own: that of Node's Buffer makes no copy.
+		const copy = Uint8Array.prototype.slice.call(bytes, done, done + n);
+		const packet = packetOf(so, out, copy, files);
 		const failure = so.transmit(packet, to);
 		if (failure !== 0) {
 			releaseFiles(packet);

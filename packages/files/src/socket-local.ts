@@ -120,6 +120,15 @@ export class LocalSocket extends Socket {
 		peer.snd.wakeup();
 	}
 
+	/** What was thrown away makes room, which its sender is told of. */
+	override flushReceived(): void {
+		try {
+			super.flushReceived();
+		} finally {
+			this.received();
+		}
+	}
+
 	override finish(): void {
 		const { peer } = this;
 		try {

@@ -117,6 +117,29 @@ test("what is sent by one end is received by the other, both ways", () => {
 	assert.is(writeNow(thread, a, new Uint8Array(0)), 0);
 });
 
+test("who waits for room is told when the other end throws away what it has", async () => {
+	const { host, thread, process, a, b } = world();
+	const kq = kqueue(thread);
+	keventNow(thread, kq, [{ ident: a, filter: EVFILT_WRITE, flags: EV_ADD }], null);
+	writeNow(thread, a, new Uint8Array(8192));
+	assert.equal(collect(thread, kq), []);
+	const writer = process.spawnThread();
+	const writing = write(writer, a, new Uint8Array(10));
+	shutdown(thread, b, SHUT_RD);
+	host.settle();
+	assert.is(await writing, 10);
+	assert.equal(collect(thread, kq), [[a, EVFILT_WRITE, EV_ADD, 0, 8182]]);
+	assert.equal(revents(thread, POLLOUT, a), [POLLOUT]);
+});
+
+test("what is sent is a copy, also of the bytes of a Buffer of Node", () => {
+	const { thread, a, b } = world();
+	const buffer = Buffer.from([1, 2, 3]);
+	writeNow(thread, a, buffer);
+	buffer.fill(0);
+	assert.equal(drain(thread, b, 9), [1, 2, 3]);
+});
+
 test("the readiness of every state, through poll, select and kevent", () => {
 	type Bits = [boolean, boolean, boolean];
 	const states: [string, (w: World) => void, number, number, Bits, number[][]][] = [
