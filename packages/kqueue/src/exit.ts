@@ -28,9 +28,11 @@ export function threadExit1(thread: Thread): void {
 	kassert(index >= 0, "a thread ends once");
 	threads.splice(index, 1);
 	abandon(thread);
-	thread.pump?.stop();
-	kqpollExit(thread);
+	// Filters that throw must not keep the rest from going.
+	let failure = attempt(null, () => thread.pump?.stop());
+	failure = attempt(failure, () => kqpollExit(thread));
 	reroute(thread.process);
+	rethrow(failure);
 }
 
 /**

@@ -12,6 +12,7 @@ import {
 	EVFILT_SIGNAL,
 	EVFILT_TIMER,
 	EVFILT_WRITE,
+	NOTE_CHILD,
 	NOTE_TRACK,
 } from "./constants.ts";
 import { errno, SystemError } from "./errno.ts";
@@ -29,7 +30,8 @@ export type Overflow = "pause" | "dropOldest" | "dropNewest" | "error";
 export interface KeventsOptions {
 	/**
 	 * "pull", the default: nothing is kept but the knote itself, which is asked when the consumer
-	 * asks. "latest": the newest event is kept, with the counts and notes of those it replaced.
+	 * asks. "latest": the newest event is kept, with the counts and notes of those it replaced; with
+	 * NOTE_TRACK the newest of each process.
 	 * "buffered": up to `bound` events are kept.
 	 */
 	readonly policy?: KeventsPolicy | undefined;
@@ -113,7 +115,9 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 			this.fail(this.signal.reason);
 			return;
 		}
-		const flags = change.flags | FLAGS[policy];
+		// Asked for each event, a knote must not be on before.
+		const asked = policy === "pull" ? change.flags & ~EV_ENABLE : change.flags;
+		const flags = asked | FLAGS[policy];
 		this.watch = watchKevent(
 			thread,
 			{ ...change, flags },
@@ -123,7 +127,12 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 				complete: () => this.end(),
 			},
 		);
-		this.signal?.addEventListener("abort", this.abort);
+		try {
+			this.signal?.addEventListener("abort", this.abort);
+		} catch (error) {
+			this.watch.close();
+			throw error;
+		}
 	}
 
 	/** The next event, or the end. May be called again before it has come: first come, first served. */
@@ -141,8 +150,9 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 		}
 		if (this.ended) return Promise.resolve(DONE);
 		return new Promise((resolve, reject) => {
-			this.waiters.push({ resolve, reject });
+			// Nothing comes inside; if it throws, nobody must wait.
 			this.watch?.enable();
+			this.waiters.push({ resolve, reject });
 		});
 	}
 
@@ -182,9 +192,9 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 	/** Nobody has asked for it yet. */
 	private keep(event: Kevent): void {
 		const { kept, bound } = this;
-		const newest = this.policy === "latest" ? kept.shift() : undefined;
-		if (newest !== undefined) {
-			kept.push(merged(newest, event));
+		if (this.policy === "latest") {
+			const older = kept.take(({ ident }) => ident === event.ident);
+			kept.push(older === undefined ? event : merged(older, event));
 			return;
 		}
 		if (kept.length === bound) {
@@ -238,6 +248,12 @@ function merged(older: Kevent, newer: Kevent): Kevent {
 		case EVFILT_READ:
 		case EVFILT_WRITE:
 			break;
+		case EVFILT_PROC:
+			// Who the parent of a child is.
+			if ((older.fflags & NOTE_CHILD) !== 0 && (newer.flags & EV_EOF) === 0)
+				newer.data = older.data;
+			newer.fflags = (newer.fflags | older.fflags) >>> 0;
+			break;
 		default:
 			newer.fflags = (newer.fflags | older.fflags) >>> 0;
 	}
@@ -265,6 +281,12 @@ class Fifo<T> {
 			this.from = 0;
 		}
 		return item;
+	}
+
+	/** Takes the first that is meant. */
+	take(isMeant: (item: T) => boolean): T | undefined {
+		const index = this.items.findIndex((item, at) => at >= this.from && isMeant(item));
+		return index < 0 ? undefined : this.items.splice(index, 1)[0];
 	}
 
 	clear(): void {

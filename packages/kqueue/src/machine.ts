@@ -62,7 +62,7 @@ export class Kernel {
 	nthreads = 0;
 	/** Engine: how many threads sleep, and pumps wait. */
 	sleepers = 0;
-	/** Engine: how many calls were done without sleeping since the platform had a turn. */
+	/** Engine: how many calls did not sleep, and events were handed out, since the platform had a turn. */
 	unslept = 0;
 	/** Engine: whose change or fork is being worked on, for the filters that ask. */
 	curthread: Thread | null = null;

@@ -11,14 +11,14 @@ import {
 	EV_ERROR,
 	EV_ONESHOT,
 	EVFILT_PROC,
-	KQ_NEVENTS,
+	NOTE_EXIT,
 	NOTE_TRACK,
 } from "./constants.ts";
 import { errno, SystemError } from "./errno.ts";
 import { report } from "./failure.ts";
 import type { File } from "./file.ts";
 import { filterName } from "./format.ts";
-import { copyinKevent, eventList, Kevent, type KeventChange } from "./kevent.ts";
+import { copyinKevent, Kevent, type KeventChange } from "./kevent.ts";
 import type { Kqueue } from "./kqueue.ts";
 import { kqueueAlloc, kqueuePurge, kqueueRelease, kqueueTerminate } from "./kqueue-file.ts";
 import { kqueueRegister } from "./register.ts";
@@ -33,6 +33,8 @@ import type { KeventWatch } from "./watch.ts";
 const WATCH_FLAGS: number = EV_CLEAR | EV_DISPATCH | EV_ONESHOT | EV_ENABLE | EV_DISABLE;
 /** After so many events others have a turn. */
 const TURN = 64;
+/** After so many the platform has one: its timers and input. */
+const PLATFORM_TURN = 1000;
 
 /** One registration, of one or of several watches. */
 export class Source {
@@ -86,18 +88,25 @@ export class Pump implements Runnable {
 	private readonly kq: Kqueue;
 	private readonly call: Look;
 	private readonly scan: ScanState = new ScanState();
-	private readonly batch: Kevent[] = eventList(KQ_NEVENTS);
+	private readonly event: Kevent = new Kevent();
+	private readonly events: readonly Kevent[] = [this.event];
 	private readonly sources: Set<Source> = new Set();
+	/** Those that follow the children of a process. */
+	private readonly following: Set<Source> = new Set();
 	private readonly shared: Map<string, Source> = new Map();
 	/** Sources whose knotes could not be deleted, as a callback was at work on them. */
 	private leaving: Source[] = [];
 	private lastPollid = 0;
 	/** How many watches wait for an event. */
 	private armed = 0;
+	/** Whose filter threw when it was asked last. */
+	private culprit: Source | null = null;
 	/** Whether its thread has ended. */
 	private stopped = false;
 	/** Whether it is handing out events. */
 	private running = false;
+	/** Whether it waits for the platform to have had its turn. */
+	private makesWay = false;
 
 	/** Made by {@link pumpOf}. */
 	constructor(thread: Thread) {
@@ -114,44 +123,63 @@ export class Pump implements Runnable {
 	 * has been added.
 	 */
 	add(watch: KeventWatch, from: KeventChange): Source {
-		const change = new Kevent();
-		const error = copyinKevent(from, change);
 		try {
+			const change = new Kevent();
+			const error = copyinKevent(from, change);
 			if (error !== 0) throw failure(change, error);
 			change.flags &= WATCH_FLAGS;
 			// What is reported again as long as it is the case would never let anybody else have a turn.
 			if ((change.flags & (EV_CLEAR | EV_DISPATCH | EV_ONESHOT)) === 0) change.flags |= EV_CLEAR;
-			const source = this.share(change) ?? this.register(change);
-			source.watches.add(watch);
-			return source;
+			// An exit is reported in any case, but a disabled knote forgets one that nobody asked for.
+			if (change.filter === EVFILT_PROC) change.fflags |= NOTE_EXIT;
+			return this.share(watch, change) ?? this.register(watch, change);
 		} finally {
 			this.goIfIdle();
 		}
 	}
 
 	/** The source of those who ask for the same already. It tells all of them how things are. */
-	private share(change: Kevent): Source | null {
+	private share(watch: KeventWatch, change: Kevent): Source | null {
 		const key = keyOf(change);
 		const source = key === null ? undefined : this.shared.get(key);
 		if (source === undefined || source.change.udata !== change.udata) return null;
+		if (source.file !== null && !this.isOpen(source)) return null;
+		// First of all, as handlers of signals may close the other watches meanwhile.
+		source.watches.add(watch);
 		if (source.file === null) return source;
-		// The number may have become another file's.
-		if (source.file !== this.thread.process.fdp.get(change.ident)) return null;
-		return this.change(source, EV_ADD | source.change.flags) === 0 ? source : null;
+		let added = false;
+		try {
+			added = this.change(source, EV_ADD | source.change.flags) === 0;
+		} finally {
+			if (!added) this.remove(source, watch);
+		}
+		return added ? source : null;
 	}
 
-	private register(change: Kevent): Source {
+	/** Whether the number is still what it was: it may have become another file's, or the same one's anew. */
+	private isOpen({ change: { ident }, file, pollid }: Source): boolean {
+		if (file !== this.thread.process.fdp.get(ident)) return false;
+		let kn = this.kq.knlist[ident] ?? null;
+		while (kn !== null && kn.pollid !== pollid) kn = kn.link;
+		return kn !== null && (kn.flags & EV_ERROR) === 0;
+	}
+
+	private register(watch: KeventWatch, change: Kevent): Source {
 		const file = this.thread.process.fdp.get(change.ident);
 		const pollid = ++this.lastPollid;
 		const isfd = this.thread.kernel.sysfilters[~change.filter]?.isfd ?? false;
 		const source = new Source(change, pollid, keyOf(change), isfd ? file : null);
+		source.watches.add(watch);
 		// First of all, as handlers of signals may close the other watches meanwhile, or exit.
 		this.sources.add(source);
-		const error = this.change(source, EV_ADD | change.flags) || (this.stopped ? errno.ESRCH : 0);
-		if (error !== 0) {
-			this.sources.delete(source);
-			throw failure(change, error);
+		if (source.follows) this.following.add(source);
+		let error: number = errno.ESRCH;
+		try {
+			error = this.change(source, EV_ADD | change.flags) || (this.stopped ? errno.ESRCH : 0);
+		} finally {
+			if (error !== 0) this.forget(source);
 		}
+		if (error !== 0) throw failure(change, error);
 		if (source.key !== null) this.shared.set(source.key, source);
 		return source;
 	}
@@ -165,16 +193,21 @@ export class Pump implements Runnable {
 	/** Takes a watch away, and its knote if nobody shares it. */
 	remove(source: Source, watch: KeventWatch): void {
 		if (!source.watches.delete(watch) || source.watches.size > 0) return;
+		const { kernel } = this.thread;
 		this.forget(source);
-		if (this.change(source, EV_DELETE) === errno.EDEADLK) {
+		try {
+			// The trace sink cannot change anything either.
+			if (!kernel.tracing && this.change(source, EV_DELETE) !== errno.EDEADLK) return;
 			this.leaving.push(source);
-			this.thread.kernel.runqueue.add(this);
+			kernel.runqueue.add(this);
+		} finally {
+			this.goIfIdle();
 		}
-		this.goIfIdle();
 	}
 
 	private forget(source: Source): void {
 		this.sources.delete(source);
+		this.following.delete(source);
 		if (source.key !== null && this.shared.get(source.key) === source)
 			this.shared.delete(source.key);
 	}
@@ -228,40 +261,90 @@ export class Pump implements Runnable {
 		if (this.stopped) return;
 		this.stopped = true;
 		this.thread.pump = null;
-		this.dissolve();
 		this.thread.kernel.runqueue.add(this);
+		this.dissolve();
 	}
 
 	/** RunQueue: hands out what there is. */
 	run(): void {
-		if (this.stopped) {
-			this.fail();
-			return;
-		}
+		if (this.stopped) this.fail();
+		else if (this.makesWay) return;
+		else if (this.thread.kernel.unslept >= PLATFORM_TURN) this.makeWay();
+		else this.handOut();
+	}
+
+	/** A program that only hands events around would never let the platform have its own. */
+	private makeWay(): void {
+		const { kernel } = this.thread;
+		kernel.unslept = 0;
+		this.makesWay = true;
+		kernel.host.yield(() => {
+			this.makesWay = false;
+			if (!this.stopped) kernel.runqueue.add(this);
+		});
+	}
+
+	private handOut(): void {
+		const { kernel } = this.thread;
 		this.running = true;
 		try {
-			for (const source of this.leaving.splice(0)) this.change(source, EV_DELETE);
-			for (let done = 0; done < TURN && !this.stopped; ) {
-				const n = this.collect();
-				if (n <= 0) break;
-				for (let i = 0; i < n; i++) this.deliver(this.batch[i] as Kevent);
-				done += n;
+			while (this.leaving.length > 0) this.change(this.leaving.pop() as Source, EV_DELETE);
+			for (let done = 0; done < TURN && this.kq.count > 0 && !this.stopped; done++) {
+				if (!this.handOutOne()) break;
+				kernel.unslept++;
 			}
 		} finally {
 			this.running = false;
-			if (this.kq.count > 0 && !this.stopped) this.thread.kernel.runqueue.add(this);
+			const more = this.kq.count > 0 || this.leaving.length > 0;
+			if (more && !this.stopped) kernel.runqueue.add(this);
 			this.goIfIdle();
+		}
+	}
+
+	/**
+	 * One at a time: who hears of the first may close the descriptor of the second, or take its
+	 * watch away. Gives false if there was none.
+	 */
+	private handOutOne(): boolean {
+		if (this.following.size > 0) this.holdBack();
+		let n: number;
+		try {
+			n = this.collect();
+		} catch (error) {
+			if (this.culprit === null) throw error;
+			this.blame(this.culprit, error);
+			return true;
+		}
+		if (n > 0) this.deliver(this.event);
+		return n > 0;
+	}
+
+	/** The knotes of the children that a watch follows are on while it waits for an event, as its own. */
+	private holdBack(): void {
+		for (const source of this.following) if (!isArmed(source)) this.change(source, EV_DISABLE);
+	}
+
+	/** What a filter throws ends the watches that it was asked for: it might throw for ever. */
+	private blame(source: Source, error: unknown): void {
+		for (const watch of [...source.watches]) {
+			this.guard(() => this.remove(source, watch));
+			this.guard(() => watch.fail(error));
 		}
 	}
 
 	/** Scans without sleeping. */
 	private collect(): number {
-		const { thread, scan, batch, call } = this;
+		const { thread, scan, events, call } = this;
+		this.culprit = null;
 		enter(thread, "kevent");
 		try {
 			kqueueScanSetup(scan, this.kq);
 			try {
-				return kqueueScan(scan, KQ_NEVENTS, batch, call);
+				return kqueueScan(scan, 1, events, call);
+			} catch (error) {
+				// The scan has put its knote last.
+				this.culprit = this.kq.head.tqprev.udata as Source | null;
+				throw error;
 			} finally {
 				kqueueScanFinish(scan);
 			}
@@ -344,6 +427,12 @@ export function pumpOf(thread: Thread): Pump {
 function keyOf({ ident, filter, flags, fflags, data }: Kevent): string | null {
 	if (flags !== EV_CLEAR) return null;
 	return `${filter} ${ident} ${fflags} ${data}`;
+}
+
+/** Whether anybody waits for an event of the source. */
+function isArmed(source: Source): boolean {
+	for (const watch of source.watches) if (watch.armed) return true;
+	return false;
 }
 
 function copyOf(event: Kevent, udata: unknown): Kevent {

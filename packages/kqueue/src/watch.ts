@@ -10,7 +10,10 @@ import type { Thread } from "./thread.ts";
 export interface KeventObserver {
 	/** An event. The object is the observer's to keep; others who watch for the same get their own. */
 	next(event: Kevent): void;
-	/** The watch has failed, and is closed: EBADF when the descriptor was closed, ESRCH the thread. */
+	/**
+	 * The watch has failed, and is closed: EBADF when the descriptor was closed, ESRCH when the thread
+	 * has exited, or what the filter threw.
+	 */
 	error(error: unknown): void;
 	/** There will be no more events, and the watch is closed: that one was reported once. */
 	complete(): void;
@@ -59,10 +62,22 @@ export class KeventWatch {
 		this.setEnabled(false);
 	}
 
+	/** Pump: whether it waits for an event. */
+	get armed(): boolean {
+		return this.isArmed;
+	}
+
 	private setEnabled(enabled: boolean): void {
 		if (this.isClosed || this.isArmed === enabled) return;
 		this.setArmed(enabled);
-		this.pump.setEnabled(this.source, enabled);
+		let done = false;
+		try {
+			this.pump.setEnabled(this.source, enabled);
+			done = true;
+		} finally {
+			// A filter threw, and the knote is as it was.
+			if (!done && !this.isClosed) this.setArmed(!enabled);
+		}
 	}
 
 	/** Ends the watch: nothing is reported any more. */
@@ -78,12 +93,12 @@ export class KeventWatch {
 
 	/** Pump: an event, and whether it was the last. */
 	give(event: Kevent, last: boolean): void {
-		if (last) this.end();
-		else if ((event.flags & EV_DISPATCH) !== 0) this.setArmed(false);
+		if ((event.flags & EV_DISPATCH) !== 0) this.setArmed(false);
 		try {
 			this.observer.next(event);
 		} finally {
-			if (last) this.observer.complete();
+			// Unless the observer has closed it.
+			if (last && this.end()) this.observer.complete();
 		}
 	}
 

@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
 	close,
+	EV_ENABLE,
 	EV_EOF,
 	EV_ONESHOT,
 	EVFILT_PROC,
@@ -114,6 +115,35 @@ test("pull: the knote is asked when the consumer asks, and counts meanwhile", as
 	checkClean(w);
 });
 
+test("pull: a knote that was asked for with EV_ENABLE waits too", async () => {
+	const w = world();
+	const it = w.iterate({ ...SIGNAL, flags: EV_ENABLE });
+	for (let i = 0; i < 3; i++) {
+		w.signal();
+		w.host.settle();
+	}
+	assert.equal(await drain(w, it), [3, "waits"]);
+	await it.return();
+	checkClean(w);
+});
+
+test("pull: who asks a filter that throws is rejected, and takes nothing from the next", async () => {
+	const w = world();
+	const it = w.iterate();
+	const { readiness } = w.file;
+	w.file.readiness = () => {
+		throw Object.assign(new Error("mine"), { code: "mine" });
+	};
+	assert.is(await told(it.next()), "mine");
+	w.file.readiness = readiness;
+	w.file.set("read", { data: 1 });
+	const next = it.next();
+	w.host.settle();
+	assert.is(await told(next), 1);
+	await it.return();
+	checkClean(w);
+});
+
 test("pull: a descriptor is reported as long as it is ready, once for each time it is asked", async () => {
 	const w = world();
 	const it = w.iterate();
@@ -186,6 +216,61 @@ test("latest: the newest event is kept, with what those it replaced counted and 
 	assert.equal([value?.fflags, value?.data], [(NOTE_FORK | NOTE_EXIT) >>> 0, 512]);
 	assert.equal(await notes.next(), { done: true, value: undefined });
 	for (const it of [signals, reads]) await it.return();
+	checkClean(w);
+});
+
+test("latest: of processes that are followed the newest event of each is kept", async () => {
+	const w = world();
+	const child = fork(w.thread);
+	const it = w.iterate(
+		{ ident: child.pid, filter: EVFILT_PROC, fflags: NOTE_TRACK | NOTE_FORK | NOTE_EXIT },
+		{ policy: "latest" },
+	);
+	const grandchild = fork(child.main);
+	w.host.settle();
+	const last = fork(grandchild.main);
+	w.host.settle();
+	exit(child.main, 2);
+	exit(last.main, 3);
+	w.host.settle();
+	exit(grandchild.main, 4);
+	w.host.settle();
+	const seen: unknown[] = [];
+	for await (const { ident, fflags, data } of it) {
+		seen.push([ident - child.pid, fflags, data]);
+		w.host.settle();
+	}
+	const all = (NOTE_FORK | NOTE_CHILD | NOTE_EXIT) >>> 0;
+	assert.equal(seen.sort(), [
+		[0, (NOTE_FORK | NOTE_EXIT) >>> 0, 2 * 256],
+		[1, all, 4 * 256],
+		[2, (NOTE_CHILD | NOTE_EXIT) >>> 0, 3 * 256],
+	]);
+	checkClean(w);
+});
+
+test("latest: a child that forks is still known by its parent", async () => {
+	const w = world();
+	const child = fork(w.thread);
+	const it = w.iterate(
+		{ ident: child.pid, filter: EVFILT_PROC, fflags: NOTE_TRACK | NOTE_FORK },
+		{ policy: "latest" },
+	);
+	const grandchild = fork(child.main);
+	w.host.settle();
+	fork(grandchild.main);
+	w.host.settle();
+	const seen: unknown[] = [];
+	for (let i = 0; i < 3; i++) {
+		const { value } = await it.next();
+		seen.push([(value?.ident ?? 0) - child.pid, value?.fflags, value?.data]);
+	}
+	assert.equal(seen.sort(), [
+		[0, NOTE_FORK, 0],
+		[1, NOTE_FORK | NOTE_CHILD, child.pid],
+		[2, NOTE_CHILD, grandchild.pid],
+	]);
+	await it.return();
 	checkClean(w);
 });
 
@@ -342,6 +427,12 @@ test("an iteration that ended leaves no listener on its signal", async () => {
 	await it.return();
 	await it.return();
 	assert.is(listeners, 0);
+	checkClean(w);
+});
+
+test("a signal that is none throws, and leaves nothing", () => {
+	const w = world();
+	assert.throws(() => w.iterate({}, { signal: {} as never }), TypeError);
 	checkClean(w);
 });
 

@@ -242,8 +242,32 @@ test("a group is orphaned when nobody outside of it, in its session, has a child
 		[process, shell, job].map(({ pgrp }) => pgrp.orphaned),
 		[true, true, false],
 	);
+	// Who has exited needs nobody, even before it is waited for.
+	const last = fork(job.main);
+	exit(job.main, 0);
+	assert.equal([last.pgrp, last.pgrp.orphaned], [job.pgrp, true]);
 	exit(shell.main, 0);
-	assert.is(job.pgrp.orphaned, true);
+	assert.is(last.pgrp.orphaned, true);
+});
+
+test("the terminal of a session hears when its groups change", () => {
+	const { thread } = machine();
+	const leader = fork(thread);
+	setsid(leader.main);
+	let told = 0;
+	leader.pgrp.session.tty = { leaderExited: () => {}, jobsChanged: () => told++ };
+	const [a, b] = [fork(leader.main), fork(leader.main)];
+	const times = [
+		() => setpgid(leader.main, a.pid, 0),
+		() => setsid(b.main),
+		() => exit(b.main, 0),
+		() => exit(a.main, 0),
+	].map((act) => {
+		told = 0;
+		act();
+		return told;
+	});
+	assert.equal(times, [1, 1, 0, 1]);
 });
 
 test.run();

@@ -3,10 +3,13 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
 	close,
+	dup,
 	dup2,
 	EV_ADD,
 	EV_CLEAR,
+	EV_DISABLE,
 	EV_DISPATCH,
+	EV_ENABLE,
 	EV_EOF,
 	EV_ONESHOT,
 	EVFILT_PROC,
@@ -17,6 +20,7 @@ import {
 	eventList,
 	exit,
 	fork,
+	Kernel,
 	type Kevent,
 	type KeventChange,
 	type KeventObserver,
@@ -25,7 +29,10 @@ import {
 	kill,
 	kqueue,
 	NOTE_EXIT,
+	NOTE_FORK,
+	NOTE_TRACK,
 	openFile,
+	RealHost,
 	SIG_IGN,
 	SIGUSR1,
 	SyntheticFile,
@@ -423,6 +430,241 @@ test("a handler of a signal that closes the other watches while one is made harm
 	assert.equal(heard(w), ["second 1"]);
 	second.close();
 	checkClean(w);
+});
+
+test("a handler that closes those who share a knote leaves it to who joins them just then", () => {
+	const w = world();
+	const first = w.watch("first", {});
+	sigaction(w.thread, SIGUSR1, () => first.close());
+	const { readiness } = w.file;
+	// The filter sends the signal when it is asked, which is taken on the way back from the change.
+	w.file.readiness = (side) => {
+		kill(w.thread, w.process.pid, SIGUSR1);
+		return readiness.call(w.file, side);
+	};
+	const second = w.watch("second", {});
+	w.file.readiness = readiness;
+	assert.equal([first.closed, w.process.fdp.firstKqueue?.nknotes], [true, 1]);
+	w.file.set("read", { data: 1 });
+	assert.equal(heard(w), ["second 1"]);
+	second.close();
+	checkClean(w);
+});
+
+test("a number that was closed and is the same file's again is watched anew", () => {
+	const w = world();
+	const other = dup(w.thread, w.fd);
+	w.watch("a", {});
+	close(w.thread, w.fd);
+	assert.is(dup(w.thread, other), w.fd);
+	const b = w.watch("b", {});
+	w.file.set("read", { data: 1 });
+	assert.equal(heard(w), ["a EBADF", "b 1"]);
+	b.close();
+	checkClean(w);
+});
+
+test("of a descriptor that is closed in the same turn only that is heard", () => {
+	const w = world();
+	const other = new SyntheticFile();
+	const otherFd = openFile(w.thread, other);
+	const a = w.watch("a", {}, () => {
+		close(w.thread, otherFd);
+		assert.is(openFile(w.thread, new SyntheticFile()), otherFd);
+	});
+	w.watch("b", { ident: otherFd });
+	w.file.set("read", { data: 1 });
+	other.set("read", { data: 2 });
+	assert.equal(heard(w), ["a 1", "b EBADF"]);
+	a.close();
+	checkClean(w);
+});
+
+test("a watch that is stopped in the turn of its event keeps it", () => {
+	const w = world();
+	sigaction(w.thread, SIGUSR1, SIG_IGN);
+	const a = w.watch("a", {}, () => b.disable());
+	const b = w.watch("b", { ident: SIGUSR1, filter: EVFILT_SIGNAL, flags: EV_ENABLE });
+	w.file.set("read", { data: 1 });
+	kill(w.thread, w.process.pid, SIGUSR1);
+	assert.equal(heard(w), ["a 1"]);
+	kill(w.thread, w.process.pid, SIGUSR1);
+	b.enable();
+	assert.equal(heard(w), ["b 2"]);
+	a.close();
+	b.close();
+	checkClean(w);
+});
+
+test("who closes a watch inside its last event does not hear of the end", () => {
+	const w = world();
+	const watch: KeventWatch = w.watch("a", { flags: EV_ONESHOT }, () => watch.close());
+	w.file.set("read", { data: 1 });
+	assert.equal(heard(w), ["a 1"]);
+	checkClean(w);
+});
+
+test("a change that throws while it is read or added leaves nothing", () => {
+	const w = world();
+	const change = {
+		filter: EVFILT_READ,
+		flags: 0,
+		get ident(): number {
+			throw new Error("no ident");
+		},
+	};
+	assert.throws(() => watchKevent(w.thread, change, observer([], "")), /no ident/);
+	const { kqfilter } = w.file;
+	w.file.kqfilter = () => {
+		throw new Error("no filter");
+	};
+	assert.throws(() => w.watch("a", {}), /no filter/);
+	w.file.kqfilter = kqfilter;
+	checkClean(w);
+});
+
+test("what a filter throws when it is asked again ends its watches, and the others go on", () => {
+	const w = world();
+	const other = openFile(w.thread, new SyntheticFile());
+	w.watch("a", {});
+	w.watch("b", {});
+	const c = w.watch("c", { ident: other, filter: EVFILT_TIMER, data: 1 });
+	heard(w);
+	w.file.set("read", { data: 1 });
+	w.file.readiness = () => {
+		throw Object.assign(new Error("mine"), { code: "mine" });
+	};
+	w.host.advance(2);
+	assert.equal(heard(w), ["a mine", "b mine", "c 1", "c 1"]);
+	c.close();
+	checkClean(w);
+});
+
+test("a filter that throws when it is to go on may be asked again", () => {
+	const w = world();
+	const watch = w.watch("a", { flags: EV_DISPATCH });
+	w.file.set("read", { data: 1 });
+	assert.equal(heard(w), ["a 1"]);
+	const { readiness } = w.file;
+	w.file.readiness = () => {
+		throw new Error("mine");
+	};
+	assert.throws(() => watch.enable(), /mine/);
+	assert.is(w.kernel.sleepers, 0);
+	w.file.readiness = readiness;
+	watch.enable();
+	assert.equal(heard(w), ["a 1"]);
+	watch.close();
+	checkClean(w);
+});
+
+test("a file that throws when the thread ends does not keep its watches from hearing of it", () => {
+	const w = world();
+	const other = w.process.spawnThread();
+	const log: string[] = [];
+	watchKevent(other, { ident: w.fd, filter: EVFILT_READ, flags: 0 }, observer(log, "a"));
+	const { klist } = w.file;
+	const { remove } = klist;
+	klist.remove = () => {
+		klist.remove = remove;
+		throw new Error("mine");
+	};
+	assert.throws(() => threadExit(other), /mine/);
+	w.host.settle();
+	assert.equal([log, w.kernel.sleepers], [["a ESRCH"], 0]);
+});
+
+test("a watch that a filter or the trace sink closes goes soon", () => {
+	for (const by of ["filter", "sink"] as const) {
+		const w = world();
+		const a = w.watch("a", {});
+		const b = w.watch("b", { ident: 1, filter: EVFILT_TIMER, data: 5 });
+		const { readiness } = w.file;
+		const closeOnce = (): void => {
+			w.kernel.sink = null;
+			w.file.readiness = readiness;
+			a.close();
+		};
+		if (by === "sink") w.kernel.sink = closeOnce;
+		else
+			w.file.readiness = (side) => {
+				closeOnce();
+				return readiness.call(w.file, side);
+			};
+		w.file.set("read", { data: 1 });
+		assert.equal([a.closed, w.process.fdp.firstKqueue?.nknotes], [true, 2]);
+		assert.equal([heard(w), w.process.fdp.firstKqueue?.nknotes], [[], 1]);
+		b.close();
+		checkClean(w);
+	}
+});
+
+test("with EV_DISPATCH a process and the children that are followed report one event at a time", () => {
+	const w = world();
+	const child = fork(w.thread);
+	const seen: string[] = [];
+	const watch = w.watch(
+		"",
+		{
+			ident: child.pid,
+			filter: EVFILT_PROC,
+			flags: EV_DISPATCH | EV_DISABLE,
+			fflags: NOTE_TRACK | NOTE_FORK | NOTE_EXIT,
+		},
+		({ ident, fflags }) => seen.push(`${ident - child.pid}:${fflags >>> 0 === 0 ? "" : fflags}`),
+	);
+	const look = (): string[] => {
+		heard(w);
+		return seen.splice(0);
+	};
+	const grandchild = fork(child.main);
+	exit(child.main, 0);
+	assert.equal(look(), []);
+	const all: string[] = [];
+	for (let i = 0; i < 2; i++) {
+		watch.enable();
+		const got = look();
+		assert.is(got.length, 1);
+		all.push(...got);
+	}
+	assert.equal(all.sort(), [`0:${(NOTE_FORK | NOTE_EXIT) >>> 0}`, "1:4"]);
+	exit(grandchild.main, 0);
+	assert.equal(look(), []);
+	watch.enable();
+	assert.equal([look(), watch.closed], [[`1:${NOTE_EXIT >>> 0}`], true]);
+	checkClean(w);
+});
+
+test("an exit that nobody asked for is not forgotten while a watch is stopped", () => {
+	const w = world();
+	const child = fork(w.thread);
+	const change = { ident: child.pid, filter: EVFILT_PROC, fflags: NOTE_FORK };
+	const watch = w.watch("a", { ...change, flags: EV_DISPATCH | EV_DISABLE });
+	exit(child.main, 3);
+	assert.equal(heard(w), []);
+	watch.enable();
+	assert.equal(heard(w), [`a ${3 * 256}`, "a done"]);
+	checkClean(w);
+});
+
+test("a watch that is always told of something lets the platform have its turn", async () => {
+	const { main: thread } = new Kernel({ host: new RealHost() }).spawn();
+	const file = new SyntheticFile();
+	const ident = openFile(thread, file);
+	file.set("read", { data: 1 });
+	await new Promise<void>((resolve) => {
+		const change = { ident, filter: EVFILT_READ, flags: EV_DISPATCH };
+		const watch = watchKevent(thread, change, {
+			next: () => watch.enable(),
+			error: () => {},
+			complete: () => {},
+		});
+		setTimeout(() => {
+			watch.close();
+			resolve();
+		}, 0);
+	});
+	assert.is(thread.pump, null);
 });
 
 test("using ends a watch", () => {

@@ -1,10 +1,12 @@
 // Observables that can be asked for one value at a time, and the operator that does so.
 import {
 	from,
+	mergeMap,
 	Observable,
 	type ObservableInput,
 	type OperatorFunction,
 	type Subscriber,
+	tap,
 } from "rxjs";
 
 /** Who gets values on demand. */
@@ -108,52 +110,47 @@ export function withBackpressure<T, R>(
 	return (source) => {
 		const connect = connectOf(source);
 		return new Observable((subscriber) => {
-			let index = 0;
 			let active = 0;
 			let asked = false;
-			let ended = false;
+			let demand: Demand | null = null;
 			const ask = (): void => {
-				if (asked || ended || active >= concurrent || subscriber.closed) return;
+				if (asked || active >= concurrent || demand === null) return;
 				asked = true;
 				demand.request();
 			};
-			const finish = (): void => {
-				active--;
-				if (ended && active === 0) subscriber.complete();
-				else ask();
-			};
-			const demand = connect({
-				next(value) {
-					asked = false;
-					active++;
-					run(value);
-					ask();
-				},
-				error: (error) => subscriber.error(error),
-				complete() {
-					ended = true;
-					if (active === 0) subscriber.complete();
-				},
+			const values = new Observable<T>((out) => {
+				const connection = connect({
+					next(value) {
+						asked = false;
+						active++;
+						out.next(value);
+						ask();
+					},
+					error: (error) => out.error(error),
+					complete() {
+						demand = null;
+						out.complete();
+					},
+				});
+				demand = connection;
+				ask();
+				return () => {
+					demand = null;
+					connection.close();
+				};
 			});
-			const run = (value: T): void => {
-				let inner: Observable<R>;
-				try {
-					inner = from(project(value, index++));
-				} catch (error) {
-					demand.close();
-					subscriber.error(error);
-					return;
-				}
-				subscriber.add(
-					inner.subscribe({
-						next: (result) => subscriber.next(result),
-						error: (error) => subscriber.error(error),
-						complete: finish,
-					}),
-				);
+			const complete = (): void => {
+				active--;
+				ask();
 			};
-			ask();
-			return () => demand.close();
+			return values
+				.pipe(
+					mergeMap(
+						(value, index) => from(project(value, index)).pipe(tap({ complete })),
+						concurrent,
+					),
+				)
+				.subscribe(subscriber);
 		});
 	};
 }

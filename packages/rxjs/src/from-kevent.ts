@@ -3,6 +3,7 @@ import {
 	EV_CLEAR,
 	EV_DISABLE,
 	EV_DISPATCH,
+	EV_ENABLE,
 	EV_EOF,
 	EVFILT_PROC,
 	type Kevent,
@@ -27,8 +28,9 @@ export interface FromKeventOptions {
  * share one. Nothing is emitted while it is subscribed to, but in a turn of the machine's own. No
  * descriptor is used, and the thread may sleep in other calls.
  *
- * Subscribers are told of each change; behind `withBackpressure` the knote is asked when there is
- * demand, and keeps what comes meanwhile in one event.
+ * Subscribers are told of each change, with EV_DISPATCH again and again for as long as it is so;
+ * behind `withBackpressure` the knote is asked when there is demand, and keeps what comes meanwhile
+ * in one event.
  *
  * It errors with a SystemError: what kevent answers the change with; EBADF when the descriptor is
  * closed; ESRCH when the thread exits. It completes after an event with EV_EOF, unless `eof` is
@@ -42,16 +44,18 @@ export function fromKevent(
 	const { filter, fflags = 0 } = change;
 	const follows = filter === EVFILT_PROC && (fflags & NOTE_TRACK) !== 0;
 	const completes = options.eof !== "emit" && !follows;
-	const push = (observer: DemandObserver<Kevent>, flags: number): Demand => {
+	const events = (observer: DemandObserver<Kevent>, flags: number): Demand => {
 		const watching = watch(
 			thread,
 			{ ...change, flags },
 			{
 				next(event) {
-					const last = completes && (event.flags & EV_EOF) !== 0;
-					if (last) watching.close();
-					observer.next(event);
-					if (last) observer.complete();
+					try {
+						observer.next(event);
+					} finally {
+						// Unless the observer has closed it.
+						if (completes && (event.flags & EV_EOF) !== 0 && watching.close()) observer.complete();
+					}
 				},
 				error: (error) => observer.error(error),
 				complete: () => observer.complete(),
@@ -59,28 +63,60 @@ export function fromKevent(
 		);
 		return watching;
 	};
-	return new DemandObservable(
-		(observer) => push(observer, change.flags | EV_CLEAR | EV_DISPATCH | EV_DISABLE),
-		(subscriber) => push(subscriber, change.flags),
-	);
+	// EV_ENABLE would let an event come before it is asked for.
+	const asked = (change.flags & ~EV_ENABLE) | EV_CLEAR | EV_DISPATCH | EV_DISABLE;
+	const connect = (observer: DemandObserver<Kevent>): Demand => events(observer, asked);
+	if ((change.flags & EV_DISPATCH) !== 0) return new DemandObservable(connect);
+	return new DemandObservable(connect, (subscriber) => events(subscriber, change.flags));
+}
+
+/** A watch on demand, made by {@link watch}. */
+export class Watching implements Demand {
+	private readonly thread: Thread;
+	private readonly observer: KeventObserver;
+	private made: KeventWatch | null = null;
+	private closed = false;
+
+	/** Adds the knote. */
+	constructor(thread: Thread, change: KeventChange, observer: KeventObserver) {
+		this.thread = thread;
+		this.observer = observer;
+		this.attempt(() => {
+			this.made = watchKevent(thread, change, observer);
+		});
+	}
+
+	/** The next event is asked for, or with a change that has no EV_DISPATCH all from now on. */
+	request(): void {
+		if (!this.closed) this.attempt(() => this.made?.enable());
+	}
+
+	/** No event is asked for any more. Not for changes without EV_DISABLE. */
+	pause(): void {
+		this.made?.disable();
+	}
+
+	/** Gives false if it was closed, or has ended, before. */
+	close(): boolean {
+		const open = !this.closed && this.made?.closed !== true;
+		this.closed = true;
+		this.made?.close();
+		return open;
+	}
+
+	/** What it is refused with is told soon. */
+	private attempt(act: () => void): void {
+		try {
+			act();
+		} catch (error) {
+			this.thread.kernel.host.defer(() => {
+				if (this.close()) this.observer.error(error);
+			});
+		}
+	}
 }
 
 /** A watch on demand. What the change is refused with comes as an error, soon. */
-export function watch(thread: Thread, change: KeventChange, observer: KeventObserver): Demand {
-	let made: KeventWatch;
-	try {
-		made = watchKevent(thread, change, observer);
-	} catch (error) {
-		let closed = false;
-		thread.kernel.host.defer(() => {
-			if (!closed) observer.error(error);
-		});
-		return {
-			request: () => {},
-			close() {
-				closed = true;
-			},
-		};
-	}
-	return { request: () => made.enable(), close: () => made.close() };
+export function watch(thread: Thread, change: KeventChange, observer: KeventObserver): Watching {
+	return new Watching(thread, change, observer);
 }

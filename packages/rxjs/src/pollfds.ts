@@ -45,18 +45,21 @@ export function pollfds(
 ): DemandObservable<readonly number[]> {
 	return new DemandObservable((observer) => {
 		const cancel = new Cancel();
+		const begin = (): void => {
+			if (cancel.aborted) return;
+			const list = fds.map(({ fd, events }): Pollfd => ({ fd, events, revents: 0 }));
+			poll(thread, list, -1, { signal: cancel }).then(
+				() => {
+					if (!cancel.aborted) observer.next(list.map(({ revents }) => revents));
+				},
+				(error) => {
+					if (!cancel.aborted) observer.error(error);
+				},
+			);
+		};
 		return {
-			request() {
-				const list = fds.map(({ fd, events }): Pollfd => ({ fd, events, revents: 0 }));
-				poll(thread, list, -1, { signal: cancel }).then(
-					() => {
-						if (!cancel.aborted) observer.next(list.map(({ revents }) => revents));
-					},
-					(error) => {
-						if (!cancel.aborted) observer.error(error);
-					},
-				);
-			},
+			// Soon: a poll that was cancelled just now has to come back first.
+			request: () => thread.kernel.host.defer(begin),
 			close: () => cancel.abort(),
 		};
 	});

@@ -1,9 +1,10 @@
 // A descriptor's bytes as a stream.
 import {
+	EV_CLEAR,
 	EV_DISABLE,
-	EV_DISPATCH,
 	EVFILT_READ,
 	errno,
+	NOTE_EOF,
 	readNow,
 	SystemError,
 	type Thread,
@@ -23,6 +24,9 @@ export interface ReadBytesOptions {
  * that is one after the other, behind `withBackpressure` and `writeBytes` when the work on the one
  * before is done. While nobody asks, the bytes stay where they are, and who writes them has to wait.
  *
+ * Where a read gives nothing though there is something, as from a terminal that has fewer bytes than
+ * VMIN, the next change is waited for: VTIME does not count.
+ *
  * The descriptor stays open. Each byte goes to one subscriber. Errors with a SystemError: what
  * read(2) fails with, EBADF when the descriptor is closed, ESRCH when the thread exits. RangeError
  * for a size that is none.
@@ -34,7 +38,9 @@ export function readBytes(
 ): DemandObservable<Uint8Array> {
 	const { size = 65536 } = options;
 	if (!Number.isSafeInteger(size) || size < 1) throw new RangeError(`size ${size}`);
-	const change = { ident: fd, filter: EVFILT_READ, flags: EV_DISPATCH | EV_DISABLE };
+	const flags = EV_CLEAR | EV_DISABLE;
+	// Files tell of their end only if they are asked to.
+	const change = { ident: fd, filter: EVFILT_READ, flags, fflags: NOTE_EOF };
 	return new DemandObservable((observer) => {
 		const demand = watch(thread, change, {
 			next({ data }) {
@@ -44,15 +50,15 @@ export function readBytes(
 				try {
 					n = readNow(thread, fd, chunk);
 				} catch (error) {
-					if (isAgain(error)) {
-						demand.request();
-						return;
-					}
+					// Somebody else was quicker, or it is not for this process now. To ask at once could go on
+					// for ever: the knote stays on, and tells when something changes.
+					if (isError(error, errno.EAGAIN)) return;
 					demand.close();
 					observer.error(error);
 					return;
 				}
 				if (n > 0) {
+					demand.pause();
 					observer.next(n === chunk.length ? chunk : chunk.subarray(0, n));
 					return;
 				}
@@ -66,7 +72,7 @@ export function readBytes(
 	});
 }
 
-/** Whether there was nothing to read, or no room to write: somebody else was quicker. */
-export function isAgain(error: unknown): boolean {
-	return error instanceof SystemError && error.errno === errno.EAGAIN;
+/** Whether it is the system's error of that number. */
+export function isError(error: unknown, number: number): boolean {
+	return error instanceof SystemError && error.errno === number;
 }

@@ -25,7 +25,7 @@ class KernelAction<T> extends Subscription implements SchedulerAction<T> {
 		this.state = state;
 		this.setPending(true);
 		const { timeouts, host } = this.kernel;
-		timeouts.add(this.timeout, host.now() + Math.max(0, delay) * NS_PER_MS);
+		timeouts.add(this.timeout, host.now() + Math.max(0, delay || 0) * NS_PER_MS);
 		return this;
 	}
 

@@ -1,18 +1,18 @@
 // A stream of bytes written into a descriptor.
 import {
 	close,
+	EV_CLEAR,
 	EV_DISABLE,
-	EV_DISPATCH,
 	EVFILT_WRITE,
 	errno,
 	SystemError,
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
-import { Observable, type OperatorFunction, type Subscriber } from "rxjs";
+import { Observable, type OperatorFunction, Subject, type Subscriber, takeUntil } from "rxjs";
 import { type Demand, DemandObservable, type DemandObserver } from "./demand.ts";
-import { watch } from "./from-kevent.ts";
-import { isAgain } from "./read-bytes.ts";
+import { type Watching, watch } from "./from-kevent.ts";
+import { isError } from "./read-bytes.ts";
 
 /** What can be chosen about {@link writeBytes}. */
 export interface WriteBytesOptions {
@@ -45,8 +45,9 @@ export function writeBytes(
 	return (source) =>
 		new Observable((subscriber) => {
 			const writer = new Writer(thread, fd, options.close === true, subscriber);
+			// First of all, as the source may give all it has at once.
+			subscriber.add(() => writer.stop());
 			writer.takeFrom(source, bound);
-			return () => writer.stop();
 		});
 }
 
@@ -54,9 +55,11 @@ export function writeBytes(
 class Writer implements DemandObserver<Uint8Array> {
 	private readonly thread: Thread;
 	private readonly fd: number;
+	/** The open file: its number may become another one's. */
+	private readonly file: unknown;
 	private readonly closes: boolean;
 	private readonly subscriber: Subscriber<number>;
-	private readonly room: Demand;
+	private readonly room: Watching;
 	private source: Demand = { request: () => {}, close: () => {} };
 	/** Chunks that came, the first of which is being written. */
 	private readonly chunks: Uint8Array[] = [];
@@ -66,19 +69,19 @@ class Writer implements DemandObserver<Uint8Array> {
 	/** Whether the descriptor is to say when there is room. */
 	private waiting = false;
 	private ended = false;
+	private stopped = false;
 
 	constructor(thread: Thread, fd: number, closes: boolean, subscriber: Subscriber<number>) {
 		this.thread = thread;
 		this.fd = fd;
+		this.file = thread.process.fdp.get(fd);
 		this.closes = closes;
 		this.subscriber = subscriber;
-		const change = { ident: fd, filter: EVFILT_WRITE, flags: EV_DISPATCH | EV_DISABLE };
+		const change = { ident: fd, filter: EVFILT_WRITE, flags: EV_CLEAR | EV_DISABLE };
 		this.room = watch(thread, change, {
-			next: () => {
-				this.waiting = false;
-				this.write();
-			},
-			error: (error) => this.error(error),
+			next: () => this.write(),
+			// A pipe that nobody reads cannot be watched; a write, if there is one, fails with SIGPIPE.
+			error: (error) => isError(error, errno.EPIPE) || this.error(error),
 			complete: () => this.error(new SystemError(errno.EPIPE, "write", `descriptor ${fd}`)),
 		});
 	}
@@ -91,12 +94,18 @@ class Writer implements DemandObserver<Uint8Array> {
 			return;
 		}
 		this.bound = bound;
-		const subscription = source.subscribe(this);
-		this.source = { request: () => {}, close: () => subscription.unsubscribe() };
-		if (this.subscriber.closed) this.stop();
+		// One that emits all at once has to stop in the middle.
+		const stop = new Subject<void>();
+		this.source = { request: () => {}, close: () => stop.next() };
+		source.pipe(takeUntil(stop)).subscribe(this);
 	}
 
 	next(chunk: Uint8Array): void {
+		if (this.stopped) return;
+		if (!(chunk instanceof Uint8Array)) {
+			this.error(new SystemError(errno.EFAULT, "write", "the chunk is no Uint8Array"));
+			return;
+		}
 		if (this.chunks.length === this.bound) {
 			const why = `${this.bound} chunks wait for descriptor ${this.fd}`;
 			this.error(new SystemError(errno.ENOBUFS, "write", why));
@@ -107,16 +116,20 @@ class Writer implements DemandObserver<Uint8Array> {
 	}
 
 	error(error: unknown): void {
+		if (this.stopped) return;
 		this.stop();
 		this.subscriber.error(error);
 	}
 
 	complete(): void {
+		if (this.stopped) return;
 		this.ended = true;
-		this.finishIfDone();
+		if (this.chunks.length === 0) this.finish();
 	}
 
 	stop(): void {
+		if (this.stopped) return;
+		this.stopped = true;
 		this.chunks.length = 0;
 		this.room.close();
 		this.source.close();
@@ -125,32 +138,55 @@ class Writer implements DemandObserver<Uint8Array> {
 	/** Writes as far as there is room, and then waits for more. */
 	private write(): void {
 		for (let chunk = this.chunks[0]; chunk !== undefined; chunk = this.chunks[0]) {
-			try {
-				this.done += writeNow(this.thread, this.fd, chunk.subarray(this.done));
-			} catch (error) {
-				if (isAgain(error)) break;
-				this.error(error);
-				return;
-			}
-			if (this.done < chunk.length) break;
+			const n = this.put(chunk.subarray(this.done));
+			if (n < 0) return;
+			this.done += n;
+			if (this.done < chunk.length) continue;
 			this.done = 0;
 			this.chunks.shift();
 			this.subscriber.next(chunk.length);
-			if (!this.ended) this.source.request();
+			if (!this.stopped && !this.ended) this.source.request();
 		}
-		if (this.chunks.length === 0) {
-			this.finishIfDone();
-		} else if (!this.subscriber.closed) {
-			this.waiting = true;
-			this.room.request();
-		}
+		if (this.stopped) return;
+		if (this.waiting) this.room.pause();
+		this.waiting = false;
+		if (this.ended) this.finish();
 	}
 
-	private finishIfDone(): void {
-		if (!this.ended || this.chunks.length > 0 || this.subscriber.closed) return;
+	/** Gives how many bytes went in, or -1 if it has to wait or has failed. */
+	private put(bytes: Uint8Array): number {
+		try {
+			this.checkFile("write");
+			const n = writeNow(this.thread, this.fd, bytes);
+			if (n > 0 || bytes.length === 0) return n;
+		} catch (error) {
+			if (!isError(error, errno.EAGAIN)) {
+				this.error(error);
+				return -1;
+			}
+		}
+		if (this.waiting || this.stopped) return -1;
+		// From now on it is told of each change, until all is written: to ask at once after a write
+		// that found no room could go on for ever.
+		this.waiting = true;
+		this.room.request();
+		return -1;
+	}
+
+	/** What the number has become since is not ours. */
+	private checkFile(syscall: string): void {
+		const file = this.thread.process.fdp.get(this.fd);
+		if (file === null || file === this.file) return;
+		throw new SystemError(errno.EBADF, syscall, `descriptor ${this.fd} was closed`);
+	}
+
+	private finish(): void {
 		this.stop();
 		try {
-			if (this.closes) close(this.thread, this.fd);
+			if (this.closes) {
+				this.checkFile("close");
+				close(this.thread, this.fd);
+			}
 		} catch (error) {
 			this.subscriber.error(error);
 			return;

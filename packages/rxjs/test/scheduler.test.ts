@@ -154,7 +154,8 @@ test("on a real host work is not early", async () => {
 	);
 	assert.ok(after - before >= 20);
 	const it = kevents(kernel.spawn().main, { ident: 1, filter: EVFILT_TIMER, flags: 0, data: 5 });
-	assert.is((await it.next()).value?.data, 1);
+	// A busy machine may be late by some periods.
+	assert.ok(((await it.next()).value?.data ?? 0) >= 1);
 	await it.return();
 });
 

@@ -1,0 +1,964 @@
+// readBytes and writeBytes over what can be read and written: order, ends, errors, and who leaves when.
+import {
+	cfmakeraw,
+	mkfifo,
+	O_CREAT,
+	O_RDONLY,
+	O_RDWR,
+	O_WRONLY,
+	openDevice,
+	openNow,
+	openpty,
+	pipe,
+	revoke,
+	socketpair,
+	Tree,
+	TTYDEF,
+	VMIN,
+	VTIME,
+} from "@kqpoll/files";
+import {
+	close,
+	dup,
+	errno,
+	F_SETFL,
+	FIONREAD,
+	fcntl,
+	ioctl,
+	Kernel,
+	lseek,
+	O_APPEND,
+	O_NONBLOCK,
+	openFile,
+	RealHost,
+	read,
+	readNow,
+	SEEK_SET,
+	SIG_IGN,
+	SIGPIPE,
+	SyntheticFile,
+	sigaction,
+	type Thread,
+	threadExit,
+	write,
+	writeNow,
+} from "@kqpoll/kqueue";
+import fc from "fast-check";
+import { config, EMPTY, from, NEVER, Observable, of, Subject, take, throwError } from "rxjs";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { DemandObservable, readBytes, type WriteBytesOptions, writeBytes } from "../src/index.ts";
+import { world as anyWorld, type World } from "./world.ts";
+
+/** A machine whose process does not mind broken pipes. */
+function world(): World {
+	const w = anyWorld();
+	sigaction(w.thread, SIGPIPE, SIG_IGN);
+	return w;
+}
+
+/** Bytes that differ from place to place. */
+function pattern(length: number, seed = 1): Uint8Array {
+	return Uint8Array.from({ length }, (_, i) => Math.imul(i + seed, 0x9e3779b1) >>> 24);
+}
+
+const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
+
+function same(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {
+	return Buffer.concat(a).equals(Buffer.concat(b));
+}
+
+const length = ({ length }: Uint8Array): number => length;
+
+/** A program that writes as far as there is room, lets the machine go on, and so on to the end. */
+function feed({ host, thread }: World, fd: number, all: Uint8Array): void {
+	for (let done = 0, before = -1; done < all.length; host.settle()) {
+		assert.is.not(done, before, "somebody reads");
+		before = done;
+		try {
+			while (done < all.length) done += writeNow(thread, fd, all.subarray(done));
+		} catch (error) {
+			assert.is((error as { code?: string }).code, "EAGAIN");
+		}
+	}
+}
+
+/** What can be read now, at most so many bytes; "EAGAIN" or an errno ends it. */
+function drain(thread: Thread, fd: number, most = Number.POSITIVE_INFINITY): Uint8Array {
+	const all: Uint8Array[] = [];
+	for (let left = most; left > 0; ) {
+		const chunk = new Uint8Array(Math.min(left, 4096));
+		let n = 0;
+		try {
+			n = readNow(thread, fd, chunk);
+		} catch {
+			n = 0;
+		}
+		if (n === 0) break;
+		left -= n;
+		all.push(chunk.subarray(0, n));
+	}
+	return Buffer.concat(all);
+}
+
+/** How many bytes wait to be read. */
+function unread({ thread }: World, fd: number): number {
+	return ioctl(thread, fd, FIONREAD);
+}
+
+/** Leaves no room in an empty pipe. */
+function fill({ thread }: World, fd: number): void {
+	for (;;) {
+		try {
+			writeNow(thread, fd, new Uint8Array(512));
+		} catch {
+			return;
+		}
+	}
+}
+
+/** A regular file with that content, open at its beginning. */
+function regular({ thread }: World, content: Uint8Array, tree: Tree = new Tree()): number {
+	const fd = openNow(thread, tree, "/file", O_RDWR | O_CREAT);
+	writeNow(thread, fd, content);
+	lseek(thread, fd, 0, SEEK_SET);
+	return fd;
+}
+
+const RAW = cfmakeraw(TTYDEF);
+
+/** What bytes go through: descriptors to read from and to write to. */
+const KINDS: readonly { name: string; make(thread: Thread): readonly [number, number] }[] = [
+	{ name: "a pipe", make: pipe },
+	{ name: "a socket pair", make: (thread) => socketpair(thread, "stream") },
+	{
+		name: "a fifo",
+		make(thread) {
+			const tree = new Tree();
+			mkfifo(thread, tree, "/fifo");
+			const reader = openNow(thread, tree, "/fifo", O_RDONLY | O_NONBLOCK);
+			fcntl(thread, reader, F_SETFL, 0);
+			return [reader, openNow(thread, tree, "/fifo", O_WRONLY)];
+		},
+	},
+	{
+		name: "a terminal's input",
+		make(thread) {
+			const [master, slave] = openpty(thread, RAW);
+			return [slave, master];
+		},
+	},
+	{ name: "a terminal's output", make: (thread) => openpty(thread, RAW) },
+];
+
+for (const { name, make } of KINDS) {
+	for (const flags of [0, O_NONBLOCK]) {
+		const through = `${name}${flags === 0 ? "" : " that does not block"}`;
+
+		test(`${through} is read in order, completely, and to its end`, () => {
+			const w = world();
+			const [reader, writer] = make(w.thread);
+			for (const fd of [reader, writer]) fcntl(w.thread, fd, F_SETFL, flags);
+			const chunks: Uint8Array[] = [];
+			w.listen("r", readBytes(w.thread, reader, { size: 1000 }), (chunk) => {
+				chunks.push(chunk);
+				return "";
+			});
+			const sent = pattern(50_000);
+			feed(w, writer, sent);
+			assert.equal(w.log.splice(0), Array(chunks.length).fill("r "));
+			assert.ok(chunks.every((chunk) => chunk.length > 0 && chunk.length <= 1000));
+			assert.ok(same(chunks, [sent]));
+			close(w.thread, writer);
+			assert.equal(w.heard(), ["r done"]);
+			w.checkClean();
+		});
+
+		test(`${through} is written in order and completely, while somebody reads slowly`, () => {
+			const w = world();
+			const [reader, writer] = make(w.thread);
+			for (const fd of [reader, writer]) fcntl(w.thread, fd, F_SETFL, flags);
+			const chunks = [1, 100, 512, 513, 5000, 40_000, 3].map((n, i) => pattern(n, i));
+			w.listen("w", from(chunks).pipe(writeBytes(w.thread, writer)));
+			const got: Uint8Array[] = [];
+			for (let n = -1; n !== 0; got.push(drain(w.thread, reader, 700))) {
+				w.host.settle();
+				n = got.at(-1)?.length ?? n;
+			}
+			assert.ok(same(got, chunks));
+			assert.equal(w.heard(), [...chunks.map(({ length }) => `w ${length}`), "w done"]);
+			w.checkClean();
+		});
+	}
+
+	test(`from ${name} to another, by writeBytes behind readBytes, all bytes go through`, () => {
+		const w = world();
+		const [reader, writer] = make(w.thread);
+		const [reader2, writer2] = make(w.thread);
+		const pump = readBytes(w.thread, reader).pipe(writeBytes(w.thread, writer2, { close: true }));
+		const got: Uint8Array[] = [];
+		w.listen("r", readBytes(w.thread, reader2), (chunk) => got.push(chunk));
+		w.listen("p", pump, () => "wrote");
+		const sent = pattern(30_000);
+		feed(w, writer, sent);
+		close(w.thread, writer);
+		w.host.settle();
+		assert.equal(
+			[...new Set(w.heard().filter((what) => !/^r \d/.test(what)))],
+			["p wrote", "p done", "r done"],
+		);
+		assert.ok(same(got, [sent]));
+		w.checkClean();
+	});
+}
+
+test("any chunks and sizes go through two pipes in order", () => {
+	const small = fc.integer({ min: 0, max: 700 });
+	const sizes = fc.array(fc.oneof(small, fc.integer({ min: 0, max: 40_000 })), { maxLength: 12 });
+	const size = fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 70_000 }));
+	fc.assert(
+		fc.property(sizes, size, size, fc.boolean(), (lengths, first, second, slow) => {
+			const w = world();
+			const [reader, writer] = pipe(w.thread);
+			const [reader2, writer2] = pipe(w.thread);
+			const chunks = lengths.map((n, i) => pattern(n, i));
+			w.listen("w", from(chunks).pipe(writeBytes(w.thread, writer, { close: true })));
+			const pump = readBytes(w.thread, reader, { size: first });
+			pump.pipe(writeBytes(w.thread, writer2, { close: true })).subscribe();
+			const got: Uint8Array[] = [];
+			if (slow) {
+				for (let n = 1; n > 0; n = got.at(-1)?.length ?? 0) {
+					w.host.settle();
+					got.push(drain(w.thread, reader2, second));
+				}
+			} else {
+				readBytes(w.thread, reader2, { size: second }).subscribe((chunk) => got.push(chunk));
+			}
+			assert.equal(w.heard(), [...lengths.map((n) => `w ${n}`), "w done"]);
+			assert.ok(same(got, chunks));
+			w.checkClean();
+		}),
+		{ numRuns: 60 },
+	);
+});
+
+test("a chunk is what is there, in parts of the size that is asked for", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const chunks: Uint8Array[] = [];
+	readBytes(w.thread, reader, { size: 3 }).subscribe((chunk) => chunks.push(chunk));
+	writeNow(w.thread, writer, bytes(1, 2, 3, 4, 5));
+	assert.equal(chunks, []);
+	w.host.settle();
+	writeNow(w.thread, writer, bytes(6));
+	w.host.settle();
+	assert.equal(chunks, [bytes(1, 2, 3), bytes(4, 5), bytes(6)]);
+	assert.throws(() => readBytes(w.thread, reader, { size: 0 }), RangeError);
+	assert.throws(() => readBytes(w.thread, reader, { size: 1.5 }), RangeError);
+});
+
+test("a regular file is read to its end, an empty one and one behind its end too", () => {
+	for (const [content, at, expected] of [
+		[pattern(150_000), 0, [65536, 65536, 18928]],
+		[bytes(), 0, []],
+		[pattern(10), 10, []],
+		[pattern(10), 99, []],
+	] as const) {
+		const w = world();
+		const fd = regular(w, content);
+		lseek(w.thread, fd, at, SEEK_SET);
+		const chunks: Uint8Array[] = [];
+		w.listen("r", readBytes(w.thread, fd), (chunk) => {
+			chunks.push(chunk);
+			return chunk.length;
+		});
+		assert.equal(w.heard(), [...expected.map((n) => `r ${n}`), "r done"]);
+		assert.ok(same(chunks, [content.subarray(at)]));
+		w.checkClean();
+	}
+});
+
+test("a regular file is written, also behind what somebody else appends", () => {
+	const w = world();
+	const fd = regular(w, bytes());
+	fcntl(w.thread, fd, F_SETFL, O_APPEND);
+	const source = new Subject<Uint8Array>();
+	w.listen("w", source.pipe(writeBytes(w.thread, fd)));
+	source.next(bytes(1, 2));
+	writeNow(w.thread, fd, bytes(3));
+	source.next(bytes(4));
+	source.complete();
+	assert.equal(w.heard(), ["w 2", "w 1", "w done"]);
+	lseek(w.thread, fd, 0, SEEK_SET);
+	assert.equal([...drain(w.thread, fd)], [1, 2, 3, 4]);
+	w.checkClean();
+});
+
+test("messages of sockets are chunks, and chunks are messages", () => {
+	const w = world();
+	const [a, b] = socketpair(w.thread, "dgram");
+	w.listen("r", readBytes(w.thread, a), (chunk) => `[${chunk}]`);
+	w.listen("w", of(bytes(1, 2), bytes(3)).pipe(writeBytes(w.thread, b)));
+	assert.equal(w.heard(), ["w 2", "w 1", "w done", "r [1,2]", "r [3]"]);
+});
+
+test("nothing is read while nobody has subscribed, nor inside subscribe", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	writeNow(w.thread, writer, bytes(1, 2, 3));
+	const source = readBytes(w.thread, reader);
+	w.host.settle();
+	w.checkClean();
+	const subscription = w.listen("r", source, length);
+	assert.equal([w.log, unread(w, reader)], [[], 3]);
+	subscription.unsubscribe();
+	assert.equal([w.heard(), unread(w, reader)], [[], 3]);
+	w.checkClean();
+});
+
+test("what the subscriber gets is its own", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const chunks: Uint8Array[] = [];
+	readBytes(w.thread, reader, { size: 2 }).subscribe((chunk) => chunks.push(chunk));
+	for (let i = 0; i < 3; i++) {
+		writeNow(w.thread, writer, bytes(i, i));
+		w.host.settle();
+	}
+	assert.equal(chunks, [bytes(0, 0), bytes(1, 1), bytes(2, 2)]);
+});
+
+test("who unsubscribes inside next gets no more, and the rest stays where it is", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	writeNow(w.thread, writer, pattern(10));
+	w.listen("r", readBytes(w.thread, reader, { size: 4 }).pipe(take(1)), length);
+	assert.equal([w.heard(), unread(w, reader)], [["r 4", "r done"], 6]);
+	w.checkClean();
+});
+
+test("who unsubscribes while there is nothing to read leaves nothing", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const subscription = w.listen("r", readBytes(w.thread, reader), length);
+	w.host.settle();
+	assert.is(w.kernel.sleepers, 1);
+	subscription.unsubscribe();
+	w.checkClean();
+	writeNow(w.thread, writer, bytes(1));
+	assert.equal([w.heard(), unread(w, reader)], [[], 1]);
+});
+
+test("a subscriber that throws is reported, and gets what comes after", async () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const reported: unknown[] = [];
+	const { onUnhandledError } = config;
+	config.onUnhandledError = (error) => reported.push(error);
+	const subscription = readBytes(w.thread, reader, { size: 1 }).subscribe(([byte]) => {
+		w.log.push(`r ${byte}`);
+		throw byte;
+	});
+	writeNow(w.thread, writer, bytes(1, 2));
+	assert.equal(w.heard(), ["r 1", "r 2"]);
+	await new Promise((resolve) => setTimeout(resolve));
+	config.onUnhandledError = onUnhandledError;
+	assert.equal(reported, [1, 2]);
+	subscription.unsubscribe();
+	w.checkClean();
+});
+
+test("of two subscribers each byte goes to one", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const got: Uint8Array[] = [];
+	const counts = [0, 0];
+	for (const who of [0, 1]) {
+		readBytes(w.thread, reader, { size: 10 }).subscribe((chunk) => {
+			got.push(chunk);
+			counts[who] = (counts[who] as number) + chunk.length;
+		});
+	}
+	const sent = pattern(5000);
+	feed(w, writer, sent);
+	assert.ok(same(got, [sent]));
+	assert.equal(counts, [2500, 2500]);
+	// One byte is too little for two.
+	feed(w, writer, bytes(1));
+	feed(w, writer, bytes(2));
+	assert.equal(got.slice(-2), [bytes(1), bytes(2)]);
+});
+
+test("who reads what a subscriber was told of does no harm", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	w.listen("r", readBytes(w.thread, reader), (chunk) => `[${chunk}]`);
+	for (let i = 1; i <= 3; i++) {
+		writeNow(w.thread, writer, bytes(i));
+		assert.is(drain(w.thread, reader).length, 1);
+	}
+	assert.equal(w.heard(), []);
+	writeNow(w.thread, writer, bytes(4));
+	assert.equal(w.heard(), ["r [4]"]);
+	close(w.thread, writer);
+	assert.equal(w.heard(), ["r done"]);
+	w.checkClean();
+});
+
+test("a thread may sleep in a read of the same descriptor", async () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	w.listen("r", readBytes(w.thread, reader), length);
+	const buffer = new Uint8Array(10);
+	const sleeping = read(w.process.spawnThread(), reader, buffer);
+	w.host.settle();
+	writeNow(w.thread, writer, bytes(1, 2, 3));
+	w.host.settle();
+	const quicker = w.log.length > 0;
+	// Who sleeps was woken first.
+	assert.equal([quicker, await sleeping], [false, 3]);
+	writeNow(w.thread, writer, bytes(4));
+	assert.equal(w.heard(), ["r 1"]);
+});
+
+test("errors of a read come with their code, and are the end", () => {
+	const w = world();
+	const tree = new Tree();
+	const revoked = regular(w, pattern(10), tree);
+	const cases: [string, number][] = [
+		["EBADF", 99],
+		["EISDIR", openNow(w.thread, tree, "/", O_RDONLY)],
+		["EBADF", openNow(w.thread, tree, "/file", O_WRONLY)],
+		["EIO", openFile(w.thread, failing(-errno.EIO))],
+		["ECONNRESET", openFile(w.thread, failing(-errno.ECONNRESET))],
+	];
+	for (const [code, fd] of cases) {
+		w.listen("r", readBytes(w.thread, fd), length);
+		assert.equal(w.log, []);
+		assert.equal(w.heard(), [`r ${code}`]);
+		w.checkClean();
+	}
+	w.listen("r", readBytes(w.thread, revoked, { size: 4 }).pipe(take(1)), length);
+	w.heard();
+	revoke(w.thread, tree, "/file");
+	w.listen("r", readBytes(w.thread, revoked, { size: 4 }), length);
+	assert.equal(w.heard(), ["r EIO"]);
+	w.checkClean();
+});
+
+/** A file that has something to read and room to write, and fails. */
+function failing(error: number): SyntheticFile {
+	const file = new SyntheticFile({ read: () => error, write: () => error });
+	file.set("read", { data: 1 });
+	file.set("write", { data: 1 });
+	return file;
+}
+
+test("who unsubscribes before an error is told hears nothing", () => {
+	const w = world();
+	w.listen("r", readBytes(w.thread, 99), length).unsubscribe();
+	w.listen("w", NEVER.pipe(writeBytes(w.thread, 99))).unsubscribe();
+	assert.equal(w.heard(), []);
+	w.checkClean();
+});
+
+test("a descriptor that is closed is EBADF, a thread that exits ESRCH, for who reads and writes", () => {
+	const w = world();
+	const other = w.process.spawnThread();
+	const [, writer] = pipe(w.thread);
+	const [, writer2] = pipe(w.thread);
+	fill(w, writer);
+	fill(w, writer2);
+	w.listen("w", of(bytes(1)).pipe(writeBytes(w.thread, writer)));
+	w.listen("w2", of(bytes(1)).pipe(writeBytes(other, writer2)));
+	w.host.settle();
+	close(w.thread, writer);
+	threadExit(other);
+	assert.equal(w.heard().sort(), ["w EBADF", "w2 ESRCH"]);
+	const [reader3] = pipe(w.thread);
+	const third = w.process.spawnThread();
+	w.listen("r", readBytes(w.thread, reader3), length);
+	w.listen("r3", readBytes(third, reader3), length);
+	threadExit(third);
+	close(w.thread, reader3);
+	assert.equal(w.heard().sort(), ["r EBADF", "r3 ESRCH"]);
+	w.checkClean();
+});
+
+test("what becomes of a number that was closed is not read, written or closed", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const chunks = new Subject<Uint8Array>();
+	const end = new Subject<Uint8Array>();
+	w.listen("r", readBytes(w.thread, reader), length);
+	w.listen("w", chunks.pipe(writeBytes(w.thread, writer)));
+	w.listen("c", end.pipe(writeBytes(w.thread, writer, { close: true })));
+	w.host.settle();
+	close(w.thread, reader);
+	close(w.thread, writer);
+	const [reader2, writer2] = pipe(w.thread);
+	assert.equal([reader2, writer2], [reader, writer]);
+	writeNow(w.thread, writer2, bytes(1));
+	chunks.next(bytes(2, 3));
+	end.complete();
+	assert.equal([w.heard().sort(), unread(w, reader2)], [["c EBADF", "r EBADF", "w EBADF"], 1]);
+	assert.ok(w.process.fdp.get(writer2) !== null);
+	w.checkClean();
+});
+
+test("the bytes before a close of the other number are still read", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const again = dup(w.thread, reader);
+	w.listen("r", readBytes(w.thread, again), length);
+	writeNow(w.thread, writer, bytes(1, 2));
+	close(w.thread, reader);
+	close(w.thread, writer);
+	assert.equal(w.heard(), ["r 2", "r done"]);
+	w.checkClean();
+});
+
+test("a file that is ready but gives or takes nothing is not asked again and again", () => {
+	const w = world();
+	let asked = 0;
+	const file = new SyntheticFile({
+		read(buffer) {
+			asked++;
+			if (file.readiness("read").data < 5) return -errno.EAGAIN;
+			buffer.set(bytes(1, 2, 3, 4, 5));
+			file.setQuietly("read", { data: 0 });
+			return 5;
+		},
+		write(buffer) {
+			asked++;
+			if (file.readiness("write").data < 5) return -errno.EAGAIN;
+			return buffer.length;
+		},
+	});
+	const fd = openFile(w.thread, file);
+	w.listen("r", readBytes(w.thread, fd), length);
+	w.listen("w", of(bytes(1, 2)).pipe(writeBytes(w.thread, fd)));
+	for (const side of ["read", "write"] as const) {
+		asked = 0;
+		file.set(side, { data: 3 });
+		w.host.settle();
+		assert.ok(asked <= 2, `asked ${asked} times`);
+		file.set(side, { data: 5 });
+		assert.equal(w.heard(), side === "read" ? ["r 5"] : ["w 2", "w done"]);
+	}
+});
+
+test("a terminal that has fewer bytes than VMIN leaves the machine in peace", () => {
+	const w = world();
+	const cc = [...RAW.cc];
+	cc[VMIN] = 5;
+	cc[VTIME] = 10;
+	const [master, slave] = openpty(w.thread, { ...RAW, cc });
+	w.listen("r", readBytes(w.thread, slave), length);
+	writeNow(w.thread, master, bytes(1, 2, 3));
+	assert.equal(w.heard(), []);
+	writeNow(w.thread, master, bytes(4, 5));
+	assert.equal(w.heard(), ["r 5"]);
+});
+
+test("a device that always has bytes lets the platform have its turn", async () => {
+	const { main: thread } = new Kernel({ host: new RealHost() }).spawn();
+	let zeros = 0;
+	await new Promise<void>((resolve) => {
+		const subscription = readBytes(thread, openDevice(thread, "zero", O_RDONLY), {
+			size: 1,
+		}).subscribe(({ length }) => {
+			zeros += length;
+		});
+		setTimeout(() => {
+			subscription.unsubscribe();
+			resolve();
+		}, 0);
+	});
+	assert.ok(zeros > 0);
+	assert.is(thread.pump, null);
+});
+
+test("a chunk is told of when all of it is written", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const chunk = pattern(100_000);
+	w.listen("w", of(chunk, bytes(7)).pipe(writeBytes(w.thread, writer)));
+	const got: Uint8Array[] = [];
+	for (let i = 0; i < 3; i++) {
+		assert.equal(w.heard(), []);
+		got.push(drain(w.thread, reader, 10_000));
+	}
+	w.host.settle();
+	got.push(drain(w.thread, reader));
+	assert.equal(w.heard(), ["w 100000", "w 1", "w done"]);
+	got.push(drain(w.thread, reader));
+	assert.ok(same(got, [chunk, bytes(7)]));
+	w.checkClean();
+});
+
+test("who has nothing to write, or is not asked to read, keeps no program alive", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const source = new Subject<Uint8Array>();
+	const subscription = source.pipe(writeBytes(w.thread, writer)).subscribe();
+	const demand = readBytes(w.thread, reader).connect({
+		next: ({ length }) => w.log.push(`r ${length}`),
+		error: () => assert.unreachable(),
+		complete: () => assert.unreachable(),
+	});
+	w.host.settle();
+	assert.is(w.kernel.sleepers, 0);
+	source.next(pattern(100_000));
+	w.host.settle();
+	assert.is(w.kernel.sleepers, 1);
+	for (let left = 100_000; left > 0; left -= drain(w.thread, reader).length) w.host.settle();
+	w.host.settle();
+	assert.is(w.kernel.sleepers, 0);
+	demand.request();
+	assert.is(w.kernel.sleepers, 1);
+	source.next(bytes(1));
+	assert.equal([w.heard(), w.kernel.sleepers], [["r 1"], 0]);
+	demand.close();
+	subscription.unsubscribe();
+	w.checkClean();
+});
+
+test("a source that waits is not asked any more by who has left", () => {
+	const w = world();
+	const [, writer] = pipe(w.thread);
+	const asked: string[] = [];
+	const source = new DemandObservable<Uint8Array>((observer) => ({
+		request() {
+			asked.push("request");
+			w.host.defer(() => observer.next(bytes(1)));
+		},
+		close: () => asked.push("close"),
+	}));
+	w.listen("w", source.pipe(writeBytes(w.thread, writer), take(2)));
+	assert.equal(
+		[w.heard(), asked],
+		[
+			["w 1", "w 1", "w done"],
+			["request", "request", "close"],
+		],
+	);
+	w.checkClean();
+});
+
+test("a source that waits is asked for the next chunk when one is written", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const [reader2, writer2] = pipe(w.thread);
+	fill(w, writer2);
+	w.listen("p", readBytes(w.thread, reader, { size: 100 }).pipe(writeBytes(w.thread, writer2)));
+	writeNow(w.thread, writer, pattern(500));
+	assert.equal([w.heard(), unread(w, reader)], [[], 400]);
+	drain(w.thread, reader2, 512);
+	assert.equal([w.heard(), unread(w, reader)], [["p 100", "p 100", "p 100", "p 100", "p 100"], 0]);
+});
+
+test("empty chunks are written too", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	fill(w, writer);
+	const full = unread(w, reader);
+	w.listen("w", of(bytes(), bytes(), bytes(1), bytes()).pipe(writeBytes(w.thread, writer)));
+	assert.equal([w.heard(), unread(w, reader)], [["w 0", "w 0"], full]);
+	drain(w.thread, reader);
+	assert.equal(w.heard(), ["w 1", "w 0", "w done"]);
+	w.checkClean();
+});
+
+test("what is no chunk is EFAULT", () => {
+	for (const chunk of ["text", null, undefined, [1]]) {
+		const w = world();
+		const [, writer] = pipe(w.thread);
+		w.listen("w", of(chunk as never, bytes(1)).pipe(writeBytes(w.thread, writer)));
+		assert.equal(w.heard(), ["w EFAULT"]);
+		w.checkClean();
+	}
+});
+
+test("a descriptor is closed at the end if that is asked for, and only then", () => {
+	const chunk = bytes(1);
+	const cases: [WriteBytesOptions, Observable<Uint8Array>, string[], boolean][] = [
+		[{ close: true }, of(chunk), ["w 1", "w done"], false],
+		[{ close: true }, EMPTY, ["w done"], false],
+		[{ close: false }, of(chunk), ["w 1", "w done"], true],
+		[{}, of(chunk), ["w 1", "w done"], true],
+		[{ close: true }, throwError(() => "mine"), ["w mine"], true],
+		[{ close: true }, NEVER, [], true],
+	];
+	for (const [options, source, heard, open] of cases) {
+		const w = world();
+		const [, writer] = pipe(w.thread);
+		const subscription = w.listen("w", source.pipe(writeBytes(w.thread, writer, options)));
+		assert.equal(w.heard(), heard);
+		subscription.unsubscribe();
+		assert.is(w.process.fdp.get(writer) !== null, open);
+		w.checkClean();
+	}
+});
+
+test("a descriptor that somebody else has closed is an error at the end", () => {
+	const w = world();
+	const [, writer] = pipe(w.thread);
+	const source = new Subject<Uint8Array>();
+	w.listen("w", source.pipe(writeBytes(w.thread, writer, { close: true })));
+	close(w.thread, writer);
+	source.complete();
+	assert.equal(w.heard(), ["w EBADF"]);
+	w.checkClean();
+});
+
+test("a source that fails ends the writing with its error, and what waits is forgotten", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	fill(w, writer);
+	const full = unread(w, reader);
+	const source = new Subject<Uint8Array>();
+	w.listen("w", source.pipe(writeBytes(w.thread, writer)));
+	source.next(bytes(1));
+	w.host.settle();
+	source.error("mine");
+	assert.equal([w.heard(), drain(w.thread, reader).length], [["w mine"], full]);
+	assert.equal([w.heard(), unread(w, reader)], [[], 0]);
+	w.checkClean();
+});
+
+test("of a source that does not wait a number of chunks is kept, one more is ENOBUFS", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	fill(w, writer);
+	const source = new Subject<Uint8Array>();
+	w.listen("w", source.pipe(writeBytes(w.thread, writer, { bound: 2 })));
+	source.next(bytes(1));
+	source.next(bytes(2));
+	w.host.settle();
+	drain(w.thread, reader);
+	assert.equal(w.heard(), ["w 1", "w 1"]);
+	assert.equal([...drain(w.thread, reader)], [1, 2]);
+	fill(w, writer);
+	for (let i = 0; i < 3; i++) source.next(bytes(i));
+	assert.equal([w.heard(), source.observed], [["w ENOBUFS"], false]);
+	w.checkClean();
+	assert.throws(() => writeBytes(w.thread, writer, { bound: 0 }), RangeError);
+});
+
+/** A source that gives all at once, and how many it was made to give. */
+function greedy(n: number): { readonly source: Observable<Uint8Array>; given: number } {
+	const counted = {
+		given: 0,
+		source: new Observable<Uint8Array>((subscriber) => {
+			for (let i = 0; i < n && !subscriber.closed; i++) {
+				counted.given++;
+				subscriber.next(bytes(i));
+			}
+			subscriber.complete();
+		}),
+	};
+	return counted;
+}
+
+test("a source that gives all at once stops when nobody wants more", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const some = greedy(100);
+	w.listen("w", some.source.pipe(writeBytes(w.thread, writer), take(2)));
+	assert.equal(
+		[w.heard(), some.given, [...drain(w.thread, reader)]],
+		[["w 1", "w 1", "w done"], 2, [0, 1]],
+	);
+	fill(w, writer);
+	const more = greedy(100);
+	w.listen("w", more.source.pipe(writeBytes(w.thread, writer, { bound: 5 })));
+	assert.equal([w.heard(), more.given], [["w ENOBUFS"], 6]);
+	w.checkClean();
+});
+
+test("a pipe that nobody reads is EPIPE, with one SIGPIPE for what was to be written", () => {
+	const w = world();
+	let signals = 0;
+	sigaction(w.thread, SIGPIPE, () => signals++);
+	const broken = (): number => {
+		const [reader, writer] = pipe(w.thread);
+		close(w.thread, reader);
+		return writer;
+	};
+	const some = greedy(10);
+	w.listen("a", some.source.pipe(writeBytes(w.thread, broken())));
+	assert.equal([w.heard(), signals, some.given], [["a EPIPE"], 1, 1]);
+	const late = new Subject<Uint8Array>();
+	w.listen("b", late.pipe(writeBytes(w.thread, broken())));
+	assert.equal([w.heard(), signals], [[], 1]);
+	late.next(bytes(1));
+	assert.equal([w.heard(), signals], [["b EPIPE"], 2]);
+	w.listen("c", EMPTY.pipe(writeBytes(w.thread, broken())));
+	assert.equal([w.heard(), signals], [["c done"], 2]);
+	w.checkClean();
+});
+
+test("a reader that goes away while there is no room is EPIPE", () => {
+	for (const { name, make } of KINDS.slice(0, 3)) {
+		const w = world();
+		const [reader, writer] = make(w.thread);
+		w.listen("w", of(new Uint8Array(200_000)).pipe(writeBytes(w.thread, writer)));
+		assert.equal(w.heard(), []);
+		close(w.thread, reader);
+		assert.equal(w.heard(), ["w EPIPE"], name);
+		w.checkClean();
+	}
+});
+
+test("other errors of a write come with their code, and are the end", () => {
+	const w = world();
+	const tree = new Tree({ maxFileSize: 10 });
+	const [, slave] = openpty(w.thread, RAW);
+	close(w.thread, slave - 1);
+	const cases: [string, number][] = [
+		["EBADF", 99],
+		["EBADF", openNow(w.thread, tree, "/ro", O_RDONLY | O_CREAT)],
+		["EFBIG", openNow(w.thread, tree, "/large", O_WRONLY | O_CREAT)],
+		["ENOSPC", openDevice(w.thread, "full", O_WRONLY)],
+		["EIO", slave],
+		["EIO", openFile(w.thread, failing(-errno.EIO))],
+	];
+	for (const [code, fd] of cases) {
+		w.listen("w", of(pattern(11), pattern(11)).pipe(writeBytes(w.thread, fd)));
+		assert.equal(w.heard(), [`w ${code}`]);
+		w.checkClean();
+	}
+});
+
+test("an error of a write leaves the source alone", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const [reader2, writer2] = pipe(w.thread);
+	close(w.thread, reader2);
+	w.listen("p", readBytes(w.thread, reader, { size: 10 }).pipe(writeBytes(w.thread, writer2)));
+	writeNow(w.thread, writer, pattern(100));
+	assert.equal([w.heard(), unread(w, reader)], [["p EPIPE"], 90]);
+	w.checkClean();
+});
+
+test("who unsubscribes while there is no room writes no more", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const source = new Subject<Uint8Array>();
+	const subscription = w.listen("w", source.pipe(writeBytes(w.thread, writer)));
+	source.next(pattern(100_000));
+	w.host.settle();
+	const written = unread(w, reader);
+	assert.ok(written > 0 && written < 100_000);
+	subscription.unsubscribe();
+	assert.is(source.observed, false);
+	source.next(bytes(1));
+	assert.is(drain(w.thread, reader).length, written);
+	assert.equal([w.heard(), unread(w, reader)], [[], 0]);
+	w.checkClean();
+});
+
+test("who unsubscribes inside next has the chunk written, and no other", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const source = new Subject<Uint8Array>();
+	fill(w, writer);
+	w.listen("w", source.pipe(writeBytes(w.thread, writer), take(1)));
+	for (let i = 0; i < 3; i++) source.next(bytes(i));
+	w.host.settle();
+	drain(w.thread, reader);
+	assert.equal([w.heard(), [...drain(w.thread, reader)]], [["w 1", "w done"], [0]]);
+	w.checkClean();
+});
+
+test("chunks that are given inside next come after those that wait", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const source = new Subject<Uint8Array>();
+	fill(w, writer);
+	source.pipe(writeBytes(w.thread, writer)).subscribe((n) => {
+		w.log.push(`w ${n}`);
+		if (n === 1) source.next(bytes(9, 9, 9, 9));
+	});
+	for (const n of [1, 2, 3]) source.next(new Uint8Array(n).fill(n));
+	w.host.settle();
+	drain(w.thread, reader);
+	assert.equal(
+		[w.heard(), [...drain(w.thread, reader)]],
+		[
+			["w 1", "w 2", "w 3", "w 4"],
+			[1, 2, 2, 3, 3, 3, 9, 9, 9, 9],
+		],
+	);
+	source.complete();
+	assert.equal(w.heard(), []);
+	w.checkClean();
+});
+
+test("somebody else may write in between", async () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	fill(w, writer);
+	const full = unread(w, reader);
+	w.listen("w", of(bytes(1, 1), bytes(2, 2)).pipe(writeBytes(w.thread, writer)));
+	w.host.settle();
+	const other = write(w.process.spawnThread(), writer, bytes(3, 3));
+	w.host.settle();
+	assert.is(drain(w.thread, reader, full).length, full);
+	fill(w, writer);
+	w.host.settle();
+	assert.equal([w.heard(), drain(w.thread, reader).length], [[], full]);
+	w.host.settle();
+	assert.is(await other, 2);
+	assert.equal(w.heard(), ["w 2", "w 2", "w done"]);
+	assert.equal([...drain(w.thread, reader)].sort(), [1, 1, 2, 2, 3, 3]);
+	w.checkClean();
+});
+
+test("two writers of one descriptor keep small chunks whole", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	for (const who of [1, 2]) {
+		const chunks = Array.from({ length: 60 }, () => new Uint8Array(500).fill(who));
+		w.listen(String(who), from(chunks).pipe(writeBytes(w.thread, writer)));
+	}
+	const got: Uint8Array[] = [];
+	for (let n = 1; n > 0; n = got.at(-1)?.length ?? 0) {
+		w.host.settle();
+		got.push(drain(w.thread, reader, 1700));
+	}
+	const all = Buffer.concat(got);
+	assert.is(all.length, 60_000);
+	for (let at = 0; at < all.length; at += 500) {
+		const chunk = all.subarray(at, at + 500);
+		assert.ok(chunk.every((byte) => byte === chunk[0]));
+	}
+	assert.equal(
+		w
+			.heard()
+			.filter((what) => what.endsWith("done"))
+			.sort(),
+		["1 done", "2 done"],
+	);
+	w.checkClean();
+});
+
+test("bytes go from process to process", () => {
+	const w = world();
+	const other = w.kernel.spawn().main;
+	const [reader, writer] = pipe(w.thread);
+	const [reader2, writer2] = pipe(other);
+	const got: Uint8Array[] = [];
+	w.listen("r", readBytes(other, reader2), (chunk) => got.push(chunk));
+	w.listen("p", readBytes(w.thread, reader).pipe(writeBytes(other, writer2)), () => "wrote");
+	feed(w, writer, pattern(20_000));
+	assert.ok(same(got, [pattern(20_000)]));
+	threadExit(w.thread);
+	assert.equal(
+		w.heard().filter((what) => !/wrote|^r \d/.test(what)),
+		["p ESRCH"],
+	);
+});
+
+test.run();
