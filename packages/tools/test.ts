@@ -74,12 +74,19 @@ async function load(name: string, file: string, index: number): Promise<void> {
 	if (runners.length === 0) fail(`${name}: no test.run()`);
 	else if (leftovers > 0) fail(`${name}: ${leftovers} tests come after test.run()`);
 	for (const problem of textProblems(readFileSync(file, "utf8"))) fail(`${name}: ${problem}`);
-	group.splice(1, runners.length, ...runners.map(counted));
+	group.splice(1, runners.length, ...runners.map((run) => counted(name, run)));
 }
 
+/** A file that takes longer than this waits for something that does not come. */
+const LIMIT_MINUTES = 5;
+
 /** The same runner, adding to `counts`; a hook that throws becomes an error uvu prints. */
-function counted(run: Runner): Runner {
+function counted(name: string, run: Runner): Runner {
 	return async () => {
+		const limit = setTimeout(() => {
+			fail(`${name}: still running after ${LIMIT_MINUTES} minutes`);
+			process.exit(1);
+		}, LIMIT_MINUTES * 60_000).unref();
 		try {
 			const [errors, passed, skipped, total] = await run();
 			counts.passed += passed;
@@ -93,6 +100,8 @@ function counted(run: Runner): Runner {
 			// An `after` hook threw, and the suite's numbers went with it.
 			counts.failed++;
 			return [`  FAIL  after: ${error instanceof Error ? error.stack : error}\n`, 0, 0, 0];
+		} finally {
+			clearTimeout(limit);
 		}
 	};
 }
