@@ -3,10 +3,12 @@ import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
 import { FREAD, FWRITE, getFile, syscall } from "@kqpoll/kqueue/kernel";
 import { openPair, openWith } from "./open-file.ts";
 import { findPty, makePty, Pty } from "./pty.ts";
+import { ptyIoctl } from "./pty-ioctl.ts";
 import { PtyMaster } from "./pty-master.ts";
 import { PtySlave } from "./pty-slave.ts";
 import { isTermios, isWinsize, type Termios, type Winsize } from "./termios.ts";
-import { setTermios, Tty } from "./tty.ts";
+import { Tty } from "./tty.ts";
+import { TIOCSETA } from "./tty-constants.ts";
 import { fileFlags } from "./vnode-flags.ts";
 
 /**
@@ -28,7 +30,7 @@ export function openpty(
 		const master = new PtyMaster(pty);
 		const fds = open(() => openPair(thread, master, slave, 0), pty);
 		slave.opened();
-		if (termios !== null) setTermios(pty.tty, termios);
+		if (termios !== null) ptyIoctl(pty, thread, TIOCSETA, termios);
 		if (winsize !== null) pty.tty.winsize = { ...winsize };
 		return fds;
 	});

@@ -36,8 +36,9 @@ export function ptyIoctl(pty: Pty, thread: Thread, command: number, argument: un
 
 /** Tells the master which command it was. */
 function userCommand(pty: Pty, command: number): number {
+	if (!pty.userMode || !isInt32(command)) return -errno.ENOTTY;
 	const byte = command & 0xff;
-	if (!pty.userMode || command !== UIOCCMD(byte)) return -errno.ENOTTY;
+	if (command !== UIOCCMD(byte)) return -errno.ENOTTY;
 	if (byte !== 0) {
 		pty.ucntl = byte;
 		pty.wakeupMaster(FREAD);
@@ -66,11 +67,11 @@ export function masterIoctl(pty: Pty, thread: Thread, command: number, argument:
 		case TIOCPKT:
 			if (argument && pty.userMode) return -errno.EINVAL;
 			pty.packetMode = Boolean(argument);
-			return 0;
+			return tellControl(pty);
 		case TIOCUCNTL:
 			if (argument && pty.packetMode) return -errno.EINVAL;
 			pty.userMode = Boolean(argument);
-			return 0;
+			return tellControl(pty);
 		case TIOCREMOTE:
 			pty.remote = Boolean(argument);
 			ttyFlush(pty.tty, FREAD | FWRITE);
@@ -81,10 +82,16 @@ export function masterIoctl(pty: Pty, thread: Thread, command: number, argument:
 		case TIOCSETAW:
 		case TIOCSETAF:
 			// Who would read the output is the one who asks.
-			pty.tty.outq.flush();
+			pty.dropOutput();
 			break;
 	}
 	return ptyIoctl(pty, thread, command, argument);
+}
+
+/** In the mode that was set a byte may have been waiting. */
+function tellControl(pty: Pty): number {
+	if (pty.controlPending) pty.wakeupMaster(FREAD);
+	return 0;
 }
 
 /** Sends a signal to the foreground group, as the characters for them do. */

@@ -139,9 +139,9 @@ function type({ tty }: Pty, buffer: Uint8Array): number {
 	return n;
 }
 
-/** One piece at a time, which the slave reads as it is. */
+/** One piece at a time, which the slave reads as it is; an empty one is an end of file. */
 function writeRemote({ tty }: Pty, buffer: Uint8Array): number {
-	if (tty.canq.count > 0) return 0;
+	if (tty.canq.count > 0) return -errno.EAGAIN;
 	const n = Math.min(buffer.length, TTYHOG - 1);
 	for (let i = 0; i < n; i++) tty.canq.put(buffer[i] as number);
 	tty.canq.put(0);

@@ -24,7 +24,7 @@ import type { Pty } from "./pty.ts";
 import { ptyIoctl } from "./pty-ioctl.ts";
 import { isBackground, type Tty } from "./tty.ts";
 import { exceptFiltops, readFiltops, type TtyHolder, writeFiltops } from "./tty-filters.ts";
-import { readDeadline, stopsWriter, ttRead, ttWrite } from "./tty-transfer.ts";
+import { readDeadline, stopReader, stopsWriter, ttRead, ttWrite } from "./tty-transfer.ts";
 import { deadKqfilter } from "./vnode-dead.ts";
 
 /** An open terminal. Once it is revoked it is at end of file, and takes nothing. */
@@ -59,7 +59,7 @@ export class PtySlave extends File implements TtyHolder {
 	private transferred(thread: Thread, buffer: Uint8Array, late: boolean): number {
 		const { pty, tty } = this;
 		if (!pty.controlled) return 0;
-		const n = pty.remote ? readRemote(pty, buffer) : ttRead(tty, thread, buffer, late);
+		const n = pty.remote ? readRemote(pty, thread, buffer) : ttRead(tty, thread, buffer, late);
 		pty.inputTaken();
 		return n;
 	}
@@ -78,9 +78,11 @@ export class PtySlave extends File implements TtyHolder {
 		return mode === FREAD ? tty.readers : tty.writers;
 	}
 
-	/** VTIME. */
-	override deadline(mode: number, since: number): number {
-		return mode === FREAD ? readDeadline(this.tty, since) : Number.POSITIVE_INFINITY;
+	/** VTIME, which does not count in remote mode, nor in the background. */
+	override deadline(mode: number, since: number, thread: Thread): number {
+		const { pty, tty } = this;
+		const counts = mode === FREAD && !pty.remote && !isBackground(thread.process, tty);
+		return counts ? readDeadline(tty, since) : Number.POSITIVE_INFINITY;
 	}
 
 	/** As tty(4) and pty(4) say; EBADF once it is revoked. */
@@ -131,8 +133,9 @@ function join(kn: Knote, fop: Filterops, klist: Klist): number {
 }
 
 /** In remote mode: what the master wrote as one piece, or the next part of it. */
-function readRemote({ tty }: Pty, buffer: Uint8Array): number {
+function readRemote({ tty }: Pty, thread: Thread, buffer: Uint8Array): number {
 	const { canq } = tty;
+	if (isBackground(thread.process, tty)) return stopReader(thread);
 	if (canq.count === 0) return tty.hungUp ? 0 : -errno.EAGAIN;
 	// The last cell marks the end of the piece.
 	const n = canq.read(buffer.subarray(0, canq.count - 1));

@@ -5,9 +5,9 @@ import type { PtySlave } from "./pty-slave.ts";
 import {
 	Tty,
 	type TtyDriver,
-	ttWakeup,
 	ttWakeupWriters,
 	ttyClose,
+	ttyDisown,
 	ttyModem,
 	ttyOpen,
 } from "./tty.ts";
@@ -99,7 +99,7 @@ export class Pty implements TtyDriver {
 		this.wakeupMaster(FREAD);
 	}
 
-	/** There is room for what the master types. */
+	/** There may be room for what the master types. */
 	inputTaken(): void {
 		this.wakeupMaster(FWRITE);
 	}
@@ -141,6 +141,13 @@ export class Pty implements TtyDriver {
 		else this.outputTaken();
 	}
 
+	/** The output is forgotten, and who waited for that or for room hears of it. */
+	dropOutput(): void {
+		this.tty.outq.flush();
+		ttWakeupWriters(this.tty);
+		this.outputTaken();
+	}
+
 	/** The master took output, or it was flushed: a slave that was closed may go now. */
 	outputTaken(): void {
 		if (this.closing && (this.tty.outq.count === 0 || !this.tty.carrier)) this.hangUp();
@@ -159,9 +166,7 @@ export class Pty implements TtyDriver {
 	 */
 	masterClosed(): void {
 		this.controlled = false;
-		ttyModem(this.tty, false);
-		ttWakeup(this.tty);
-		ttWakeupWriters(this.tty);
+		ttyModem(this.tty);
 		this.outputTaken();
 		this.release();
 	}
@@ -176,7 +181,10 @@ export class Pty implements TtyDriver {
 	}
 
 	private release(): void {
-		if (!this.controlled && this.slaves.size === 0) ptys.get(this.kernel)?.delete(this.name);
+		if (this.controlled || this.slaves.size > 0) return;
+		// A master's program may have made it a session's terminal before it had a slave.
+		ttyDisown(this.tty);
+		ptys.get(this.kernel)?.delete(this.name);
 	}
 }
 

@@ -193,7 +193,9 @@ export function isTermios(value: unknown): value is Termios {
 	const { iflag, oflag, cflag, lflag, cc, ispeed, ospeed } = value as Partial<Termios>;
 	if (![iflag, oflag, cflag, lflag].every((flags) => isUint32(flags))) return false;
 	if (![ispeed, ospeed].every((speed) => isUint32(speed) && speed <= 0x7fffffff)) return false;
-	return Array.isArray(cc) && cc.length === NCCS && cc.every((c) => isUint32(c) && c <= 0xff);
+	if (!Array.isArray(cc) || cc.length !== NCCS) return false;
+	// A copy has no holes, which `every` would pass over.
+	return [...cc].every((c) => isUint32(c) && c <= 0xff);
 }
 
 /** struct winsize: how large a terminal is. */

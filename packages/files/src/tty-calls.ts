@@ -23,7 +23,7 @@ import {
 } from "@kqpoll/kqueue/kernel";
 import { PtyMaster } from "./pty-master.ts";
 import { PtySlave } from "./pty-slave.ts";
-import type { Termios, Winsize } from "./termios.ts";
+import { isTermios, type Termios, type Winsize } from "./termios.ts";
 import type { Tty } from "./tty.ts";
 import {
 	TCIFLUSH,
@@ -110,7 +110,8 @@ export function tcdrain(thread: Thread, fd: number, options: SleepOptions = {}):
 
 /**
  * Forgets input (TCIFLUSH), output (TCOFLUSH) or both (TCIOFLUSH). Errors: EBADF, ENOTTY; EINVAL
- * for another queue. Source: tcflush(3).
+ * for another queue; in the background EAGAIN, with SIGTTOU, or EIO when nobody could bring it to
+ * the front. Source: tcflush(3).
  */
 export function tcflush(thread: Thread, fd: number, queue: number): void {
 	if (queue !== TCIFLUSH && queue !== TCOFLUSH && queue !== TCIOFLUSH)
@@ -127,7 +128,7 @@ export function tcgetwinsize(thread: Thread, fd: number): Winsize {
 
 /**
  * Says how large a terminal is; the foreground group gets SIGWINCH if that is new. Errors: EBADF,
- * ENOTTY; EFAULT for what is no Winsize. Source: tty(4).
+ * ENOTTY; EFAULT for what is no Winsize; in the background as {@link tcflush}. Source: tty(4).
  */
 export function tcsetwinsize(thread: Thread, fd: number, winsize: Winsize): void {
 	ioctl(thread, fd, TIOCSWINSZ, winsize);
@@ -148,7 +149,8 @@ export function tcsetpgrp(thread: Thread, fd: number, pgid: number): void {
 
 /**
  * Begins a session with a terminal, which becomes descriptors 0, 1 and 2; `fd` is closed if it is
- * none of these. Errors: EBADF, ENOTTY; EPERM when another session has it. Source: login_tty(3).
+ * none of these. Errors: EBADF, ENOTTY; EPERM when another session has it, when the caller's has
+ * another, and as for setsid. Source: login_tty(3).
  */
 export function login_tty(thread: Thread, fd: number): void {
 	const { process } = thread;
@@ -169,19 +171,26 @@ function controlCall(
 	fd: number,
 	name: string,
 	command: number,
-	argument: unknown,
+	termios: Termios | null,
 ): BlockingCall | number {
 	const file = getFile(thread, fd, name);
+	const argument = termios === null ? null : copyin(termios, name);
 	const tty = ttyOf(file);
 	if (tty !== null) return new ControlCall(thread, name, file, tty, command, argument);
 	return unwrap(file.ioctl(thread, command, argument), name);
+}
+
+/** The program may change its own while the call sleeps. */
+function copyin(termios: Termios, name: string): Termios {
+	if (!isTermios(termios)) throw new SystemError(errno.EFAULT, name, "that is no Termios");
+	return { ...termios, cc: [...termios.cc] };
 }
 
 class ControlCall extends BlockingCall {
 	private readonly file: File;
 	private readonly tty: Tty;
 	private readonly command: number;
-	private readonly argument: unknown;
+	private readonly argument: Termios | null;
 
 	constructor(
 		thread: Thread,
@@ -189,7 +198,7 @@ class ControlCall extends BlockingCall {
 		file: File,
 		tty: Tty,
 		command: number,
-		argument: unknown,
+		argument: Termios | null,
 	) {
 		super(thread, name);
 		this.file = file;

@@ -38,6 +38,7 @@ import {
 	VSTATUS,
 	VSTOP,
 	VSUSP,
+	VTIME,
 	VWERASE,
 } from "./termios.ts";
 import { inputCount, TTYHOG, type Tty, ttWakeup, ttyBlock, ttyFlush } from "./tty.ts";
@@ -112,7 +113,7 @@ function take(tp: Tty, char: number): After {
 	if (char === 0xff && (iflag & (PARMRK | ISTRIP)) === PARMRK) {
 		tp.rawq.put(0xff | TTY_QUOTE);
 		tp.rawq.put(0xff | TTY_QUOTE);
-		if ((tp.lflag & ICANON) === 0) ttWakeup(tp);
+		if ((tp.lflag & ICANON) === 0) arrived(tp);
 		return "taken";
 	}
 	ttyBlock(tp);
@@ -242,8 +243,7 @@ function store(tp: Tty, c: number): void {
 	}
 	tp.rawq.put(c);
 	if ((tp.lflag & ICANON) === 0) {
-		tp.lastInput = tp.kernel.host.now();
-		ttWakeup(tp);
+		arrived(tp);
 		ttyEcho(tp, c);
 		return;
 	}
@@ -263,6 +263,12 @@ function store(tp: Tty, c: number): void {
 	if (!isChar(tp, c, VEOF) || (tp.lflag & ECHO) === 0) return;
 	// The cursor goes back over the ^ of ^D.
 	for (let i = Math.min(2, tp.column - column); i > 0; i--) ttyOutput(tp, BACKSPACE);
+}
+
+/** Bytes came in that can be read as they are. Without VTIME nobody asks when. */
+function arrived(tp: Tty): void {
+	if (tp.cc[VTIME] !== 0) tp.lastInput = tp.kernel.host.now();
+	ttWakeup(tp);
 }
 
 function overflow(tp: Tty): void {

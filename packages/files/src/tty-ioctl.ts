@@ -41,7 +41,7 @@ import {
 	TIOCSTOP,
 	TIOCSWINSZ,
 } from "./tty-constants.ts";
-import { ttyInput } from "./tty-input.ts";
+import { ttyInput, ttyPend } from "./tty-input.ts";
 import { stopBackground, stopsChange, ttnread } from "./tty-transfer.ts";
 
 /** What a process in the background must not do. */
@@ -139,6 +139,8 @@ function change(tp: Tty, command: number, termios: Termios): number {
 	// Who waits may find that it has what it waited for.
 	ttWakeup(tp);
 	ttWakeupWriters(tp);
+	wakeup(tp.background);
+	tp.driver.inputTaken();
 	const leader = tp.session?.leader;
 	if (termios.ospeed === B0 && leader) psignal(leader, SIGHUP);
 	return 0;
@@ -150,6 +152,8 @@ function switchMode(tp: Tty, wasCanonical: boolean): void {
 	if (canonical === wasCanonical) return;
 	if (canonical) {
 		tp.lflag |= PENDIN;
+		// Who watches is about to be asked, and a filter that is asked cannot tell the list it is on.
+		if (!tp.rsel.empty) ttyPend(tp);
 		return;
 	}
 	// Lines come before what was typed after them.
@@ -188,6 +192,8 @@ function stop(tp: Tty): number {
 function type(tp: Tty, argument: unknown): number {
 	if (!isInt32(argument) || argument < 0 || argument > 0xff) return -errno.EFAULT;
 	ttyInput(tp, argument);
+	// It may have been one that erases.
+	tp.driver.inputTaken();
 	return 0;
 }
 
@@ -223,5 +229,6 @@ function giveUp(tp: Tty, { process }: Thread): number {
 	if (!isCtty(process, tp)) return -errno.ENOTTY;
 	if (process.pgrp.session.leader === process) return -errno.EINVAL;
 	process.hasTty = false;
+	wakeup(tp.background);
 	return 0;
 }

@@ -44,10 +44,7 @@ export function ttnread(tp: Tty): number {
  */
 export function ttRead(tp: Tty, thread: Thread, buffer: Uint8Array, late = false): number {
 	if ((tp.lflag & PENDIN) !== 0) ttyPend(tp);
-	if (isBackground(thread.process, tp)) {
-		if (isHeldBack(thread, SIGTTIN)) return -errno.EIO;
-		return stopBackground(thread, SIGTTIN);
-	}
+	if (isBackground(thread.process, tp)) return stopReader(thread);
 	const canonical = (tp.lflag & ICANON) !== 0;
 	const queue = canonical ? tp.canq : tp.rawq;
 	if (canonical ? queue.count === 0 : !enough(tp, late)) {
@@ -69,13 +66,14 @@ function enough(tp: Tty, late: boolean): boolean {
 
 /**
  * Until when a read may sleep that began at `since`. With VMIN the time counts from the last byte,
- * without from the beginning.
+ * without from the beginning, but not from before VTIME was set.
  */
 export function readDeadline(tp: Tty, since: number): number {
 	const time = (tp.cc[VTIME] as number) * NS_PER_VTIME;
 	if ((tp.lflag & ICANON) !== 0 || time === 0) return Number.POSITIVE_INFINITY;
-	if (tp.cc[VMIN] === 0) return since + time;
-	return tp.rawq.count === 0 ? Number.POSITIVE_INFINITY : Math.max(since, tp.lastInput) + time;
+	const from = Math.max(since, tp.lastChange);
+	if (tp.cc[VMIN] === 0) return from + time;
+	return tp.rawq.count === 0 ? Number.POSITIVE_INFINITY : Math.max(from, tp.lastInput) + time;
 }
 
 /** Gives characters up to the end of the line, which is given too unless it is VEOF. */
@@ -109,8 +107,9 @@ export function ttWrite(tp: Tty, thread: Thread, buffer: Uint8Array): number {
 	let n = 0;
 	let chunk = 0;
 	let full = false;
-	while (n < buffer.length && !full && tp.outq.count <= tp.hiwat) {
+	while (n < buffer.length && !full) {
 		if ((tp.lflag & FLUSHO) !== 0) return buffer.length;
+		if (tp.outq.count > tp.hiwat) break;
 		if (n >= chunk) chunk = Math.min(n + OBUFSIZ, buffer.length);
 		const before = n;
 		n = print(tp, buffer, n, chunk);
@@ -135,6 +134,11 @@ function print(tp: Tty, buffer: Uint8Array, from: number, to: number): number {
 		tp.column++;
 	}
 	return at;
+}
+
+/** Who reads from the background is not let through: -EAGAIN, or -EIO if it does not want to know. */
+export function stopReader(thread: Thread): number {
+	return isHeldBack(thread, SIGTTIN) ? -errno.EIO : stopBackground(thread, SIGTTIN);
 }
 
 /** Whether who writes from the background is not let through. */

@@ -40,7 +40,7 @@ const NO_SIZE: Winsize = { row: 0, col: 0, xpixel: 0, ypixel: 0 };
 export interface TtyDriver {
 	/** There may be output to take. */
 	start(): void;
-	/** Input was forgotten: there is room for more. */
+	/** Input was taken or forgotten: there may be room for more. */
 	inputTaken(): void;
 	/** Output was stopped (0), or what FREAD and FWRITE say was flushed. */
 	stop(flush: number): void;
@@ -113,8 +113,10 @@ export class Tty implements ControllingTerminal {
 	rocount = 0;
 	/** The column of the first of them. */
 	rocol = 0;
-	/** When the last character came in, on the host's clock. */
+	/** With VTIME: when the last character came in, on the host's clock. */
 	lastInput = 0;
+	/** When the settings were made: nobody has waited for VTIME since before. */
+	lastChange = 0;
 	/** The foreground group, null for none. */
 	pgrp: ProcessGroup | null = null;
 	/** The session whose terminal it is, null for none. */
@@ -150,7 +152,13 @@ export class Tty implements ControllingTerminal {
 	/** The leader of its session exits: who is in front gets SIGHUP, and nobody has it any more. */
 	leaderExited(): void {
 		this.signal(SIGHUP);
+		ttyDisown(this);
 		this.driver.revoke();
+	}
+
+	/** Who waits in the background looks whether it still has to. */
+	jobsChanged(): void {
+		wakeup(this.background);
 	}
 }
 
@@ -181,17 +189,20 @@ export function ttyOpen(tp: Tty): void {
  * @kern ttyclose
  */
 export function ttyClose(tp: Tty): void {
+	ttyDisown(tp);
+	tp.isOpen = false;
+	tp.carrier = false;
+	ttyFlush(tp, FREAD | FWRITE);
+	tp.blocked = false;
+	wakeup(tp.background);
+}
+
+/** It is no session's terminal any more. */
+export function ttyDisown(tp: Tty): void {
 	const { session } = tp;
 	if (session?.tty === tp) session.tty = null;
 	tp.pgrp = null;
 	tp.session = null;
-	tp.isOpen = false;
-	tp.carrier = false;
-	ttyFlush(tp, FREAD | FWRITE);
-	tp.literalNext = false;
-	tp.erasing = false;
-	tp.blocked = false;
-	wakeup(tp.background);
 }
 
 /** Takes over all settings. */
@@ -203,6 +214,7 @@ export function setTermios(tp: Tty, termios: Termios): void {
 	tp.cc = [...termios.cc];
 	tp.ispeed = termios.ispeed;
 	tp.ospeed = termios.ospeed;
+	tp.lastChange = tp.kernel.host.now();
 	ttSetWater(tp);
 }
 
@@ -256,20 +268,19 @@ export function ttyFlush(tp: Tty, rw: number): void {
 }
 
 /**
- * The other end comes or goes. When it goes, the leader of the session gets SIGHUP, and all that
- * waited in the queues is lost.
+ * The other end goes. Unless that does not matter, the leader of the session gets SIGHUP, and all
+ * that waited in the queues is lost. Who sleeps looks again in any case.
  * @kern ttymodem
  */
-export function ttyModem(tp: Tty, on: boolean): void {
-	tp.carrier = on;
-	if (on) {
-		ttWakeup(tp);
-		return;
+export function ttyModem(tp: Tty): void {
+	tp.carrier = false;
+	if (tp.isOpen && (tp.cflag & CLOCAL) === 0) {
+		const leader = tp.session?.leader;
+		if (leader) psignal(leader, SIGHUP);
+		ttyFlush(tp, FREAD | FWRITE);
 	}
-	if (!tp.isOpen || (tp.cflag & CLOCAL) !== 0) return;
-	const leader = tp.session?.leader;
-	if (leader) psignal(leader, SIGHUP);
-	ttyFlush(tp, FREAD | FWRITE);
+	ttWakeup(tp);
+	ttWakeupWriters(tp);
 	wakeup(tp.background);
 }
 

@@ -46,10 +46,12 @@ import {
 	B115200,
 	CLOCAL,
 	cfmakeraw,
+	ECHO,
 	IXON,
 	O_RDWR,
 	openDevice,
 	openpty,
+	PARMRK,
 	posix_openpt,
 	ptsname,
 	TCIFLUSH,
@@ -132,8 +134,9 @@ test("what openpty cannot do leaves nothing behind", () => {
 		() => openpty(thread, {} as never),
 		() => openpty(thread, null, { ...SIZE, row: -1 }),
 		() => openpty(thread, { ...TTYDEF, cc: [1] }),
+		() => openpty(thread, { ...TTYDEF, cc: new Array(20) }),
 	].map(codeOf);
-	assert.equal(codes, ["EINVAL", "EINVAL", "EINVAL"]);
+	assert.equal(codes, ["EINVAL", "EINVAL", "EINVAL", "EINVAL"]);
 	const [master, slave] = openpty(thread);
 	assert.is(
 		codeOf(() => openpty(thread)),
@@ -403,6 +406,36 @@ test("a change of VMIN reaches who sleeps", async () => {
 	assert.is(await reading, 2);
 });
 
+test("VTIME that is set under a reader counts from then", async () => {
+	const { thread, host, process } = machine();
+	const [, slave] = openpty(thread);
+	const other = process.spawnThread();
+	host.advance(1000);
+	const reading = read(thread, slave, new Uint8Array(9));
+	host.advance(1000);
+	const cc = RAW.cc.map((c, i) => (i === VMIN ? 0 : i === VTIME ? 5 : c));
+	tcsetattrNow(other, slave, TCSANOW, { ...RAW, cc });
+	host.advance(499);
+	assert.is(thread.state, "asleep");
+	host.advance(1);
+	assert.is(await reading, 0);
+});
+
+test("with VTIME the pairs that PARMRK makes count as bytes that came in", async () => {
+	const cc = RAW.cc.map((c, i) => (i === VMIN ? 9 : i === VTIME ? 5 : c));
+	const { thread, host, process } = machine();
+	const [master, slave] = openpty(thread, { ...RAW, iflag: RAW.iflag | PARMRK, cc });
+	const reading = read(thread, slave, new Uint8Array(9));
+	const typist = process.spawnThread();
+	for (const c of "a\xff") {
+		writeNow(typist, master, bytes(c));
+		host.advance(400);
+		assert.is(thread.state, "asleep");
+	}
+	host.advance(100);
+	assert.is(await reading, 3);
+});
+
 test("a line that waits is read when the terminal goes raw under the reader", async () => {
 	const { thread, host, process } = machine();
 	const [master, slave] = openpty(thread);
@@ -481,6 +514,25 @@ test("typing goes on when the slave forgets its input", async () => {
 	assert.is(await typing, 9000);
 });
 
+test("typing goes on when a line may grow, and when some of it is erased", async () => {
+	const { thread, host, process } = machine();
+	const [master, slave] = openpty(thread, RAW);
+	const typist = process.spawnThread();
+	const typing = write(typist, master, bytes("x".repeat(9000)));
+	host.settle();
+	assert.is(typist.state, "asleep");
+	tcsetattrNow(thread, slave, TCSANOW, { ...TTYDEF, lflag: TTYDEF.lflag & ~ECHO });
+	host.settle();
+	assert.is(await typing, 9000);
+	tcflush(thread, slave, TCIFLUSH);
+	const again = write(typist, master, bytes(`a\n${"x".repeat(8189)}`));
+	host.settle();
+	assert.is(typist.state, "asleep");
+	ioctl(thread, slave, TIOCSTI, 0x15);
+	host.settle();
+	assert.equal([await again, ioctl(thread, slave, FIONREAD)], [8191, 2]);
+});
+
 test("tcdrain and TCSADRAIN wait until the output is read, TCSAFLUSH also forgets the input", async () => {
 	const { thread, host, process, kernel } = machine();
 	const [master, slave] = openpty(thread);
@@ -515,6 +567,23 @@ test("tcdrain and TCSADRAIN wait until the output is read, TCSAFLUSH also forget
 		[await tcdrain(thread, slave), await tcsetattr(thread, slave, TCSADRAIN, RAW)],
 		[0, 0],
 	);
+});
+
+test("settings that wait are those of the call, whatever becomes of the object", async () => {
+	const { thread, host, process } = machine();
+	const [master, slave] = openpty(thread);
+	writeNow(thread, slave, bytes("x"));
+	const waiter = process.spawnThread();
+	const cc = [...RAW.cc];
+	const termios = { ...RAW, cc };
+	const setting = tcsetattr(waiter, slave, TCSADRAIN, termios);
+	cc[VMIN] = 9;
+	termios.lflag = 0;
+	readNow(thread, master, new Uint8Array(1));
+	host.settle();
+	assert.equal([await setting, tcgetattr(thread, slave)], [0, RAW]);
+	assert.is(await outcome(tcsetattr(waiter, slave, TCSANOW, {} as never)), "EFAULT");
+	assert.is(await outcome(tcsetattr(waiter, 99, TCSANOW, {} as never)), "EBADF");
 });
 
 test("tcdrain ends with EINTR, and when the master goes", async () => {
@@ -584,6 +653,7 @@ test("arguments that are none get EFAULT, and commands of others ENOTTY", () => 
 		() => ioctl(thread, slave, TIOCFLUSH, "all"),
 		() => ioctl(thread, slave, TIOCSTI, 256),
 		() => ioctl(thread, slave, 0x1234),
+		() => ioctl(thread, slave, 5n as never),
 		() => ioctl(thread, slave, UIOCCMD(1)),
 		() => ioctl(thread, slave, TIOCPKT, 1),
 		() => ioctl(thread, master, 0x1234),
@@ -592,7 +662,7 @@ test("arguments that are none get EFAULT, and commands of others ENOTTY", () => 
 	].map(codeOf);
 	assert.equal(codes, [
 		...Array(10).fill("EFAULT"),
-		...Array(4).fill("ENOTTY"),
+		...Array(5).fill("ENOTTY"),
 		"ESPIPE",
 		"ESPIPE",
 	]);
@@ -764,6 +834,21 @@ test("who waits in packet mode is told that output was stopped", async () => {
 	assert.equal([await reading, buffer[0]], [1, TIOCPKT_STOP]);
 });
 
+test("packet mode that is turned on tells at once what happened before", async () => {
+	const { thread, host, process } = machine();
+	const [master, slave] = openpty(thread);
+	tcflush(thread, slave, TCIOFLUSH);
+	const other = process.spawnThread();
+	const buffer = new Uint8Array(10);
+	const reading = read(other, master, buffer);
+	ioctl(thread, master, TIOCPKT, 1);
+	host.settle();
+	assert.equal([await reading, buffer[0]], [1, TIOCPKT_FLUSHREAD | TIOCPKT_FLUSHWRITE]);
+	const t = terminal(RAW);
+	ioctl(t.thread, t.master, TIOCPKT, 1);
+	assert.is(packet(t.thread, t.master), TIOCPKT_NOSTOP);
+});
+
 test("a master is in packet mode or in user-control mode, not in both", () => {
 	const { thread, master, slave } = terminal();
 	const set = (command: number, on: number) => codeOf(() => ioctl(thread, master, command, on));
@@ -789,9 +874,26 @@ test("in remote mode the slave reads what the master writes, a piece at a time",
 		[[0], `a${ctrl("C")}`, "EAGAIN"],
 	);
 	assert.equal([t.read(), t.read(), t.type("b"), t.read()], ["\n", "EAGAIN", 1, "b"]);
+	// An empty piece is an end of file, and waits as others do.
+	assert.equal(
+		[t.type("c"), t.type(""), t.read(), t.type(""), t.read()],
+		[1, "EAGAIN", "c", 0, ""],
+	);
 	assert.is(t.type("x".repeat(9000)), 8191);
 	ioctl(thread, master, TIOCREMOTE, 0);
 	assert.is(ioctl(thread, slave, FIONREAD), 0);
+});
+
+test("in remote mode VTIME does not count", async () => {
+	const cc = RAW.cc.map((c, i) => (i === VMIN ? 0 : i === VTIME ? 5 : c));
+	const { thread, host, process } = machine();
+	const [master, slave] = openpty(thread, { ...RAW, cc });
+	ioctl(thread, master, TIOCREMOTE, 1);
+	const reading = read(process.spawnThread(), slave, new Uint8Array(9));
+	host.advance(10_000);
+	writeNow(thread, master, bytes("abc"));
+	host.settle();
+	assert.is(await reading, 3);
 });
 
 test("a change of settings by the master drops the output, which nobody else could read", () => {
@@ -800,6 +902,26 @@ test("a change of settings by the master drops the output, which nobody else cou
 	tcsetattrNow(t.thread, t.master, TCSAFLUSH, RAW);
 	assert.equal([t.screen(), tcgetattr(t.thread, t.slave)], ["EAGAIN", RAW]);
 	assert.is(ioctl(t.thread, t.master, FIONREAD), 0);
+});
+
+test("who waits for that output to go hears of it", async () => {
+	const { thread, host, process } = machine();
+	const [master, slave] = openpty(thread, RAW);
+	const writer = process.spawnThread();
+	const writing = write(writer, slave, new Uint8Array(1500));
+	assert.is(
+		codeOf(() => ioctl(thread, master, TIOCSETA, {})),
+		"EFAULT",
+	);
+	host.settle();
+	assert.equal([await writing, ioctl(thread, slave, TIOCOUTQ)], [1500, 200]);
+	close(thread, slave);
+	assert.equal(revents(thread, ALL, master), [POLLIN | POLLOUT]);
+	tcsetattrNow(thread, master, TCSANOW, RAW);
+	assert.equal(
+		[revents(thread, ALL, master), readNow(thread, master, new Uint8Array(1))],
+		[[POLLIN | POLLHUP], 0],
+	);
 });
 
 test("the speed 0 hangs nobody up who has no session", () => {

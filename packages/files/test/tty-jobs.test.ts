@@ -31,17 +31,22 @@ import {
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
+	CLOCAL,
+	ICANON,
 	isatty,
 	login_tty,
 	NOFLSH,
+	O_RDWR,
 	openDevice,
 	openpty,
 	pipe,
+	posix_openpt,
 	ptsname,
 	TCSANOW,
 	type Termios,
 	TIOCGPGRP,
 	TIOCNOTTY,
+	TIOCREMOTE,
 	TIOCSCTTY,
 	TIOCSIG,
 	TOSTOP,
@@ -52,7 +57,9 @@ import {
 	tcsetattr,
 	tcsetpgrp,
 	tcsetwinsize,
+	VMIN,
 	VSTATUS,
+	VTIME,
 } from "../src/index.ts";
 import { codeOf, type Machine, machine, outcome } from "./machine.ts";
 import { bytes, ctrl, string } from "./tty-world.ts";
@@ -168,6 +175,89 @@ test("a read in the background that nobody handles waits to be in front", async 
 	assert.is(await reading, 3);
 });
 
+test("who waits in the background goes on when its process is put into the front group", async () => {
+	const t = login();
+	const [job] = t.jobs as [Process];
+	sigaction(job.main, SIGTTIN, "SIG_DFL");
+	const reading = read(job.main, 0, new Uint8Array(10));
+	t.type("hi\n");
+	assert.is(job.main.state, "asleep");
+	setpgid(t.shell.main, job.pid, t.shell.pid);
+	t.host.settle();
+	assert.is(await reading, 3);
+});
+
+test("who waits in the background goes on when its process does without the terminal", async () => {
+	const leaves: ((job: Process) => unknown)[] = [
+		(job) => ioctl(job.main, 0, TIOCNOTTY),
+		(job) => setsid(job.main),
+	];
+	for (const leave of leaves) {
+		const t = login();
+		const job = fork(t.shell.main);
+		setpgid(t.shell.main, job.pid, t.jobs[0]?.pid as number);
+		sigaction(job.main, SIGTTIN, "SIG_DFL");
+		const reading = read(job.spawnThread(), 0, new Uint8Array(10));
+		t.type("hi\n");
+		leave(job);
+		t.host.settle();
+		assert.is(await reading, 3);
+	}
+});
+
+test("who waits in the background gets EIO when nobody is left to bring it to the front", async () => {
+	const t = login();
+	const [job] = t.jobs as [Process];
+	const orphan = fork(job.main);
+	setpgid(job.main, orphan.pid, 0);
+	sigaction(orphan.main, SIGTTIN, "SIG_DFL");
+	const reading = outcome(read(orphan.main, 0, new Uint8Array(10)));
+	t.host.settle();
+	assert.is(orphan.main.state, "asleep");
+	exit(job.main, 0);
+	t.host.settle();
+	assert.is(await reading, "EIO");
+});
+
+test("who waits in the background hears that the master is closed, also with CLOCAL", async () => {
+	const t = login({ cflag: TTYDEF.cflag | CLOCAL });
+	const [job] = t.jobs as [Process];
+	sigaction(job.main, SIGTTIN, "SIG_DFL");
+	const reading = read(job.main, 0, new Uint8Array(10));
+	t.host.settle();
+	close(t.thread, t.master);
+	t.host.settle();
+	assert.is(await reading, 0);
+});
+
+test("in remote mode nobody reads from the background either", async () => {
+	const t = login();
+	const [job] = t.jobs as [Process];
+	sigaction(job.main, SIGTTIN, "SIG_DFL");
+	ioctl(t.thread, t.master, TIOCREMOTE, 1);
+	t.type("piece");
+	const reading = read(job.main, 0, new Uint8Array(10));
+	assert.is(job.main.state, "asleep");
+	tcsetpgrp(t.shell.main, 0, job.pid);
+	t.host.settle();
+	assert.is(await reading, 5);
+});
+
+test("a read in the background waits to be in front, whatever VTIME says, which counts from then", async () => {
+	const cc = TTYDEF.cc.map((c, place) => (place === VMIN ? 0 : place === VTIME ? 5 : c));
+	const t = login({ lflag: TTYDEF.lflag & ~ICANON, cc });
+	const [job] = t.jobs as [Process];
+	sigaction(job.main, SIGTTIN, "SIG_DFL");
+	const reading = read(job.main, 0, new Uint8Array(10));
+	t.host.advance(1000);
+	assert.is(job.main.state, "asleep");
+	tcsetpgrp(t.shell.main, 0, job.pid);
+	t.host.advance(499);
+	assert.is(job.main.state, "asleep");
+	t.host.advance(1);
+	assert.is(await reading, 0);
+});
+
 test("a read in the background fails with EIO when SIGTTIN is ignored or blocked", () => {
 	const t = login();
 	const [ignores, blocks] = t.jobs as [Process, Process];
@@ -206,6 +296,18 @@ test("a write in the background passes, unless TOSTOP", async () => {
 	tcsetpgrp(t.shell.main, 0, t.shell.pid);
 	sigaction(job.main, SIGTTOU, SIG_IGN);
 	assert.is(writeNow(job.main, 1, bytes("d")), 1);
+});
+
+test("a write that waits in the background goes on when TOSTOP is cleared", async () => {
+	const t = login({ lflag: TTYDEF.lflag | TOSTOP });
+	const [job] = t.jobs as [Process];
+	sigaction(job.main, SIGTTOU, "SIG_DFL");
+	const writing = write(job.main, 1, bytes("x"));
+	t.host.settle();
+	assert.is(job.main.state, "asleep");
+	await tcsetattr(t.shell.main, 0, TCSANOW, TTYDEF);
+	t.host.settle();
+	assert.equal([await writing, screen(t)], [1, "x"]);
 });
 
 test("settings are changed from the background when SIGTTOU is ignored, else in front", async () => {
@@ -276,6 +378,38 @@ test("when the leader exits the foreground group gets SIGHUP, and the terminal i
 		["EIO", "EBADF"],
 	);
 	assert.is(readNow(t.thread, t.master, new Uint8Array(1)), 0);
+});
+
+test("a session whose last words are still to be read does not keep the terminal", () => {
+	const { thread } = machine();
+	const [, slave] = openpty(thread);
+	const shell = fork(thread);
+	close(thread, slave);
+	login_tty(shell.main, slave);
+	writeNow(shell.main, 1, bytes("bye"));
+	exit(shell.main, 0);
+	const next = fork(thread);
+	setsid(next.main);
+	const again = openDevice(next.main, "ttyp0");
+	ioctl(next.main, again, TIOCSCTTY);
+	assert.is(tcgetpgrp(next.main, again), next.pid);
+});
+
+test("a terminal that its session had through the master alone goes with the master", () => {
+	const { thread } = machine();
+	const leader = fork(thread);
+	setsid(leader.main);
+	const master = posix_openpt(leader.main, O_RDWR);
+	ioctl(leader.main, master, TIOCSCTTY);
+	close(leader.main, master);
+	const [other, slave] = openpty(thread);
+	assert.is(ptsname(thread, other), "ttyp0");
+	assert.is(
+		codeOf(() => openDevice(leader.main, "tty")),
+		"ENXIO",
+	);
+	close(thread, slave);
+	ioctl(leader.main, openDevice(leader.main, "ttyp0"), TIOCSCTTY);
 });
 
 test("TIOCSCTTY is for leaders of sessions without a terminal, and for terminals without a session", () => {

@@ -1,5 +1,14 @@
 // The line discipline: what is typed, what is shown, what is read.
-import { FIONREAD, ioctl, read, writeNow } from "@kqpoll/kqueue";
+import {
+	EV_ADD,
+	EVFILT_READ,
+	FIONREAD,
+	ioctl,
+	keventNow,
+	kqueue,
+	read,
+	writeNow,
+} from "@kqpoll/kqueue";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -39,7 +48,7 @@ import {
 	VMIN,
 	VTIME,
 } from "../src/index.ts";
-import { machine } from "./machine.ts";
+import { collect, machine } from "./machine.ts";
 import { bytes, ctrl, terminal } from "./tty-world.ts";
 
 const DEL = "\x7f";
@@ -294,6 +303,15 @@ test("VDISCARD drops output until it is typed again", () => {
 	assert.is(t.screen(), "^O^R\r\nabc");
 });
 
+test("what is discarded needs no room", () => {
+	const t = terminal();
+	t.type("x".repeat(3000));
+	t.screen();
+	t.type(ctrl("O"));
+	assert.is(t.print("lost"), 4);
+	assert.is(t.screen(), `^O^R\r\n${"x".repeat(3000)}`);
+});
+
 test("VDISCARD can be turned off", () => {
 	const t = terminal({ cc: characters(VDISCARD, 0xff) });
 	t.type(ctrl("O"));
@@ -358,6 +376,19 @@ test("going back to lines looks at what was typed again", () => {
 	assert.equal([t.read(), t.read()], ["ac\n", "EAGAIN"]);
 	t.type("\n");
 	assert.is(t.read(), "de\n");
+});
+
+test("who watches hears of the lines that there are then", () => {
+	const t = terminal(cfmakeraw(TTYDEF));
+	const { thread, slave } = t;
+	const kq = kqueue(thread);
+	keventNow(thread, kq, [{ ident: slave, filter: EVFILT_READ, flags: EV_ADD }], null);
+	t.type("ab\ncd");
+	t.set({ lflag });
+	assert.equal(collect(thread, kq), [[slave, EVFILT_READ, EV_ADD, 0, 3]]);
+	assert.equal([t.read(), collect(thread, kq)], ["ab\n", []]);
+	t.type("\n");
+	assert.is(t.read(), "cd\n");
 });
 
 test("VMIN is what a read waits for, and 0 for nothing", () => {

@@ -75,10 +75,10 @@ export abstract class File {
 	}
 
 	/**
-	 * Until when such a transfer may sleep that began at `since`: nanoseconds on the host's clock,
-	 * Infinity for ever. Asked before each sleep.
+	 * Until when such a transfer may sleep: nanoseconds on the host's clock, Infinity for ever. Its
+	 * time counts from `since`, when it was first told that it has an end. Asked before each sleep.
 	 */
-	deadline(_mode: number, _since: number): number {
+	deadline(_mode: number, _since: number, _thread: Thread): number {
 		return Number.POSITIVE_INFINITY;
 	}
 

@@ -1,4 +1,5 @@
 // struct session and struct pgrp: which processes a terminal belongs to, and who gets its signals.
+import { attempt, type Failure, rethrow } from "./failure.ts";
 import type { Process } from "./process.ts";
 import { psignal } from "./psignal.ts";
 import type { Thread } from "./thread.ts";
@@ -88,9 +89,11 @@ export function pgsignal(
 	onTty = false,
 	from: Thread | null = null,
 ): void {
+	let failure: Failure = null;
 	for (const process of [...pgrp.members]) {
-		if (!onTty || process.hasTty) psignal(process, signal, from);
+		if (!onTty || process.hasTty) failure = attempt(failure, () => psignal(process, signal, from));
 	}
+	rethrow(failure);
 }
 
 /**

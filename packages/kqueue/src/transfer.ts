@@ -121,7 +121,7 @@ abstract class TransferCall extends BlockingCall {
 	protected readonly file: File;
 	protected readonly buffer: Uint8Array;
 	private readonly mode: number;
-	/** When it was about to sleep first, -1 until then; 0 if the file did not mind how long. */
+	/** When it was first told that it may not sleep for ever, -1 until then. */
 	private since = -1;
 
 	constructor(thread: Thread, name: string, file: File, buffer: Uint8Array, mode: number) {
@@ -146,18 +146,18 @@ abstract class TransferCall extends BlockingCall {
 	protected mayWait(): boolean {
 		if (!this.waits) return false;
 		const { host } = this.thread.kernel;
-		// The clock is asked only by those who need it: it costs more than the rest of a short wait.
-		if (this.since < 0) this.since = this.forEver(0) ? 0 : host.now();
-		if (this.forEver(this.since)) {
+		if (this.deadlineFrom(0) === Number.POSITIVE_INFINITY) {
+			// The clock is not asked: that costs more than the rest of a short wait.
 			this.deadline = -1;
 			return true;
 		}
-		this.deadline = this.file.deadline(this.mode, this.since);
+		if (this.since < 0) this.since = host.now();
+		this.deadline = this.deadlineFrom(this.since);
 		return host.now() < this.deadline;
 	}
 
-	private forEver(since: number): boolean {
-		return this.file.deadline(this.mode, since) === Number.POSITIVE_INFINITY;
+	private deadlineFrom(since: number): number {
+		return this.file.deadline(this.mode, since, this.thread);
 	}
 
 	override end(): void {
