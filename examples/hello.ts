@@ -1,18 +1,18 @@
-// A descriptor that a program emulates, and a poll that sleeps until it is readable.
+// A pipe, and a poll that sleeps until it can be read: the program that the README begins with.
+import { pipe } from "@kqpoll/files";
 import { POLLIN, poll } from "@kqpoll/kqpoll";
-import { Kernel, openFile, readNow, SyntheticFile } from "@kqpoll/kqueue";
+import { Kernel, readNow, writeNow } from "@kqpoll/kqueue";
 
-const { main } = new Kernel().spawn(); // a machine, a process, its thread
-const inbox = new SyntheticFile();
-const fd = openFile(main, inbox);
-setTimeout(() => inbox.push(new TextEncoder().encode("hello")), 100);
+/** Prints how many descriptors were ready, whether it was to be read, and what came through. */
+export async function run(print: (line: string) => void): Promise<void> {
+	const { main } = new Kernel().spawn(); // a machine, a process, its thread
+	const [r, w] = pipe(main);
+	setTimeout(() => writeNow(main, w, new TextEncoder().encode("hello")), 100);
 
-const fds = [{ fd, events: POLLIN, revents: 0 }];
-const ready = await poll(main, fds, 1000); // 1, and revents is POLLIN
-const buffer = new Uint8Array(64);
-const length = readNow(main, fd, buffer);
-console.log(
-	ready,
-	fds[0]?.revents === POLLIN,
-	new TextDecoder().decode(buffer.subarray(0, length)),
-);
+	const fds = [{ fd: r, events: POLLIN, revents: 0 }];
+	const ready = await poll(main, fds, 1000); // sleeps for a tenth of a second
+	const buffer = new Uint8Array(64);
+	const length = readNow(main, r, buffer);
+	const text = new TextDecoder().decode(buffer.subarray(0, length));
+	print(`${ready} ${fds[0]?.revents === POLLIN} ${text}`);
+}

@@ -1,28 +1,31 @@
-// npm start: runs an example by name, hello unless one is given.
-import { parseArgs } from "node:util";
+// npm start: runs an example by name, the chat servers unless one is given, or keeps one of those up.
+import { type Command, EXAMPLES, parseCommand, USAGE } from "./command-line.ts";
 
-const EXAMPLES: Readonly<Record<string, () => Promise<unknown>>> = {
-	hello: () => import("./hello.ts"),
-};
-const USAGE = "usage: npm start -- [--list | NAME]";
-
-function fail(message: string): never {
-	console.error(`start: ${message}\n${USAGE}`);
-	process.exit(2);
-}
-
-function parse() {
+function parse(): Command {
 	try {
-		return parseArgs({ allowPositionals: true, options: { list: { type: "boolean" } } });
+		return parseCommand(process.argv.slice(2));
 	} catch (error) {
-		return fail((error as Error).message);
+		console.error(`start: ${(error as Error).message}\n${USAGE}`);
+		process.exit(2);
 	}
 }
 
-const { values, positionals } = parse();
-const [name = "hello", ...more] = positionals;
-const example = EXAMPLES[name];
-if (example === undefined) fail(`no example ${name}`);
-if (more.length > 0) fail("one example at a time");
-if (values.list === true) console.log(Object.keys(EXAMPLES).join("\n"));
-else await example();
+async function execute(command: Command): Promise<void> {
+	if ("list" in command) {
+		console.log(Object.keys(EXAMPLES).join("\n"));
+	} else if ("serve" in command) {
+		const { serveChat } = await import("./chat-serve.ts");
+		await serveChat(command.serve, command.version);
+	} else {
+		const example = await EXAMPLES[command.run]?.();
+		await example?.run((line) => console.log(line));
+	}
+}
+
+const command = parse();
+try {
+	await execute(command);
+} catch (error) {
+	console.error(`start: ${error instanceof Error ? error.message : error}`);
+	process.exit(1);
+}

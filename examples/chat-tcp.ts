@@ -1,0 +1,77 @@
+// The scene of the chat on real TCP connections of this machine, with clients that are Node's own
+// sockets and know nothing of emulated descriptors.
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
+import {
+	close,
+	exit,
+	F_SETFL,
+	fcntl,
+	Kernel,
+	type KernelOptions,
+	O_NONBLOCK,
+} from "@kqpoll/kqueue";
+import { openServer } from "@kqpoll/node";
+import type { Serve } from "./chat-protocol.ts";
+import type { Dial, Peer } from "./chat-script.ts";
+import { LineReader } from "./lines.ts";
+
+const HOST = "127.0.0.1";
+
+/** A server that runs. */
+export interface Serving {
+	/** Where it listens. */
+	readonly port: number;
+	/** Connects to it. */
+	readonly dial: Dial;
+	/** Ends it; done when everything is closed. */
+	stop(): Promise<void>;
+}
+
+/** Lets a server serve a port of this machine, 0 for any free one. */
+export async function serveTcp(
+	serve: Serve,
+	port: number,
+	options: KernelOptions = {},
+): Promise<Serving> {
+	// Half-closed connections stay open, so that who has said its last word still gets an answer.
+	const server = createServer({ allowHalfOpen: true, noDelay: true });
+	server.listen(port, HOST);
+	await once(server, "listening");
+	const address = server.address() as AddressInfo;
+
+	const { main } = new Kernel(options).spawn();
+	const listener = openServer(main, server);
+	fcntl(main, listener, F_SETFL, O_NONBLOCK);
+	const stop = new AbortController();
+	const served = serve(main, listener, { signal: stop.signal });
+	return {
+		port: address.port,
+		dial: () => dial(address.port),
+		async stop() {
+			stop.abort();
+			await served;
+			close(main, listener);
+			exit(main, 0);
+		},
+	};
+}
+
+/** A client: a socket that is read only when a line is asked for. */
+async function dial(port: number): Promise<Peer> {
+	const socket = connect({ port, host: HOST, allowHalfOpen: true, noDelay: true });
+	await once(socket, "connect");
+	// A connection that breaks ends: the next line will be none.
+	socket.on("error", () => {});
+	const chunks: AsyncIterator<Uint8Array> = socket[Symbol.asyncIterator]();
+	const lines = new LineReader(async () => {
+		const { done, value } = await chunks.next().catch(() => ({ done: true, value: null }));
+		return done ? null : value;
+	});
+	return {
+		send: (data) => new Promise((resolve) => socket.write(data, () => resolve())),
+		line: () => lines.next(),
+		end: () => socket.end(),
+		reset: () => socket.resetAndDestroy(),
+	};
+}

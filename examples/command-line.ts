@@ -1,0 +1,67 @@
+// What npm start is asked to do.
+import { parseArgs } from "node:util";
+
+/** What an example exports. */
+interface Example {
+	/** Runs it; each line that it prints is handed to `print`. */
+	run(print: (line: string) => void): Promise<void>;
+}
+
+/** The examples by name, the one that runs unless another is named first. */
+export const EXAMPLES: Readonly<Record<string, () => Promise<Example>>> = {
+	chat: () => import("./chat.ts"),
+	"chat-select": () => import("./chat-select.ts"),
+	"chat-poll": () => import("./chat-poll.ts"),
+	"chat-kevent": () => import("./chat-kevent.ts"),
+	"chat-rxjs": () => import("./chat-rxjs.ts"),
+	"config-watcher": () => import("./config-watcher.ts"),
+	"first-device": () => import("./first-device.ts"),
+	hello: () => import("./hello.ts"),
+	pager: () => import("./pager.ts"),
+	pipeline: () => import("./pipeline.ts"),
+	"proc-open": () => import("./proc-open.ts"),
+	"reactor-kevent": () => import("./reactor-kevent.ts"),
+	"reactor-select": () => import("./reactor-select.ts"),
+};
+
+/** The versions of the chat server. */
+const VERSIONS: readonly string[] = ["select", "poll", "kevent", "rxjs"];
+
+/** How it is used. */
+export const USAGE: string = `usage: npm start -- [NAME]
+       npm start -- --list
+       npm start -- --serve PORT [--with ${VERSIONS.join("|")}]`;
+
+/** What to do: run an example, name them all, or keep a chat server up. */
+export type Command =
+	| { readonly run: string }
+	| { readonly list: true }
+	| { readonly serve: number; readonly version: string };
+
+/** What the arguments ask for. Throws what is wrong with them. */
+export function parseCommand(args: readonly string[]): Command {
+	const { values, positionals } = parseArgs({
+		args: [...args],
+		allowPositionals: true,
+		options: {
+			list: { type: "boolean" },
+			serve: { type: "string" },
+			with: { type: "string" },
+		},
+	});
+	const { list, serve, with: version } = values;
+	if ([...positionals, list, serve].filter((mode) => mode !== undefined).length > 1)
+		throw new Error("one thing at a time");
+	if (serve !== undefined) return parseServe(serve, version);
+	if (version !== undefined) throw new Error("--with goes with --serve");
+	if (list) return { list };
+	const [name = "chat"] = positionals;
+	if (!Object.hasOwn(EXAMPLES, name)) throw new Error(`no example ${name}`);
+	return { run: name };
+}
+
+function parseServe(port: string, version = "kevent"): Command {
+	if (!/^\d+$/.test(port) || Number(port) > 65535) throw new Error(`no port ${port}`);
+	if (!VERSIONS.includes(version)) throw new Error(`no version ${version}`);
+	return { serve: Number(port), version };
+}

@@ -1,0 +1,109 @@
+// A child_process as an emulated process.
+import type { ChildProcess } from "node:child_process";
+import { constants } from "node:os";
+import {
+	errno,
+	type Process,
+	SIG_SETMASK,
+	SIGCHLD,
+	SIGKILL,
+	SIGSTOP,
+	SIGTERM,
+	SystemError,
+	sigaction,
+	sigprocmask,
+	type Thread,
+} from "@kqpoll/kqueue";
+import { Listeners } from "./listeners.ts";
+import { type OpenOptions, requireMethods, setRef } from "./open.ts";
+import { RealProcess } from "./real-process.ts";
+import { SIGNAL_NUMBERS } from "./signal-numbers.ts";
+import { openReadable, openWritable } from "./streams.ts";
+
+/** What a process exits with that could not be started, as a shell says it. */
+const NOT_STARTED = 127;
+
+/** An emulated child and its pipes. */
+export interface SpawnedChild {
+	/** Its id on the emulated machine, not the real one. */
+	readonly pid: number;
+	/** The descriptor to write its input to; -1 if it has no pipe for that. */
+	readonly stdin: number;
+	/** The descriptor to read its output from; -1 if it has no pipe for that. */
+	readonly stdout: number;
+	/** The descriptor to read its errors from; -1 if it has no pipe for that. */
+	readonly stderr: number;
+}
+
+/**
+ * Makes a ChildProcess a child of the thread's process, and gives descriptors for its three pipes,
+ * as by `openReadable` and `openWritable`. When the real child exits so does the emulated one:
+ * NOTE_EXIT has its wait status in data, the parent gets SIGCHLD, and `waitpidNow` takes the status.
+ * A signal that ended it has OpenBSD's number, SIGTERM if there is none. One that could not be
+ * started exits with 127. What it still has in its pipes can be read after that, as ever.
+ *
+ * Signals sent to the emulated child are sent to the real one, which decides what becomes of it,
+ * but for SIGKILL: that ends the emulated one at once and the real one soon. SIGSTOP does nothing,
+ * SIGTSTP does. Whatever else ends the emulated child kills the real one. What the real one forks
+ * cannot be seen.
+ *
+ * With `ref` given it counts for the child and for its pipes; `close` false leaves the pipes open.
+ *
+ * Errors: EMFILE and EAGAIN, with the child left alone; EFAULT for what is no ChildProcess.
+ */
+export function spawnChild(
+	thread: Thread,
+	child: ChildProcess,
+	options: OpenOptions = {},
+): SpawnedChild {
+	requireMethods(child, "spawnChild", "on", "off", "kill");
+	requireDescriptors(thread, child);
+	const real = new RealProcess(thread, () => void child.kill("SIGKILL"));
+	const spawned = {
+		pid: real.process.pid,
+		stdin: child.stdin ? openWritable(thread, child.stdin, options) : -1,
+		stdout: child.stdout ? openReadable(thread, child.stdout, options) : -1,
+		stderr: child.stderr ? openReadable(thread, child.stderr, options) : -1,
+	};
+	forwardTo(child, real.process);
+	endWith(child, real);
+	if (options.ref !== undefined) setRef(child, options.ref);
+	return spawned;
+}
+
+/** Throws EMFILE unless there is a number for each pipe. */
+function requireDescriptors(thread: Thread, child: ChildProcess): void {
+	const { fdp } = thread.process;
+	let fd = -1;
+	for (const pipe of [child.stdin, child.stdout, child.stderr]) {
+		if (pipe) fd = fdp.findFree(fd + 1);
+		if (fd === -errno.EMFILE)
+			throw new SystemError(errno.EMFILE, "spawnChild", `the limit is ${fdp.limit}`);
+	}
+}
+
+/** Passes on every signal that can be caught. */
+function forwardTo(child: ChildProcess, { main }: Process): void {
+	for (const [key, number] of Object.entries(SIGNAL_NUMBERS)) {
+		const name = key as NodeJS.Signals;
+		if ([SIGKILL, SIGSTOP, SIGCHLD].includes(number) || !(name in constants.signals)) continue;
+		sigaction(main, number, () => void child.kill(name));
+	}
+	sigprocmask(main, SIG_SETMASK, 0);
+}
+
+/** Lets the emulated child exit when the real one does, or is found not to have begun. */
+function endWith(child: ChildProcess, real: RealProcess): void {
+	const listeners = new Listeners(child);
+	const end = (): void => {
+		listeners.off();
+		const { signalCode } = child;
+		if (signalCode !== null) real.end(0, SIGNAL_NUMBERS[signalCode] ?? SIGTERM);
+		else real.end(child.pid === undefined ? NOT_STARTED : (child.exitCode ?? 0));
+	};
+	listeners.on("exit", end).on("error", () => {
+		// Other errors are of signals and messages that could not be sent.
+		if (child.pid === undefined) end();
+	});
+	if (child.exitCode !== null || child.signalCode !== null) end();
+}

@@ -1,0 +1,201 @@
+// An open file that bytes flow out of or into, and its filters: what Node's streams have in common.
+import {
+	__EV_HUP,
+	__EV_POLL,
+	__EV_SELECT,
+	EV_EOF,
+	EVFILT_EXCEPT,
+	EVFILT_READ,
+	EVFILT_WRITE,
+	errno,
+	FIOASYNC,
+	FIONBIO,
+	FIONREAD,
+	NOTE_LOWAT,
+	S_IFIFO,
+	type Stat,
+	type Thread,
+} from "@kqpoll/kqueue";
+import {
+	File,
+	type Filterops,
+	FREAD,
+	FWRITE,
+	filterops,
+	Klist,
+	type Knote,
+	WaitChannel,
+	wakeup,
+} from "@kqpoll/kqueue/kernel";
+
+/**
+ * A file that behaves like an end of a pipe. It keeps no state of its own: a class for an object of
+ * Node says how things stand there, and calls {@link FlowFile.changed} when they have changed. What
+ * is not overridden answers for a direction that is not there.
+ */
+export abstract class FlowFile extends File {
+	private readonly klist: Klist = new Klist();
+	private readonly readers: WaitChannel = new WaitChannel();
+	private readonly writers: WaitChannel = new WaitChannel();
+
+	/** Makes a file that is open for FREAD, FWRITE, or both. */
+	constructor(mode: number) {
+		super("pipe");
+		this.flags = mode;
+	}
+
+	/** How many bytes can be read. */
+	get available(): number {
+		return 0;
+	}
+
+	/** Whether nothing will come after what can be read. */
+	get readEnded(): boolean {
+		return true;
+	}
+
+	/** The errno that reading ended with, 0 if it ended well. */
+	get readError(): number {
+		return 0;
+	}
+
+	/** How many bytes there is room for. */
+	get room(): number {
+		return 0;
+	}
+
+	/** Whether a write would take something. */
+	get writeReady(): boolean {
+		return this.room > 0;
+	}
+
+	/** Whether nothing can be written any more. */
+	get writeEnded(): boolean {
+		return true;
+	}
+
+	/** The errno that writing ended with, 0 if it ended well. */
+	get writeError(): number {
+		return 0;
+	}
+
+	/** Reads as {@link File.read}, into a buffer of some length, unless it failed or is at its end. */
+	protected get(_buffer: Uint8Array): number {
+		return -errno.EAGAIN;
+	}
+
+	/** Writes as {@link File.write}, some bytes, when it is ready for them. */
+	protected put(_bytes: Uint8Array): number {
+		return -errno.EAGAIN;
+	}
+
+	/** Wakes who sleeps, and tells who watches. */
+	protected readonly changed = (): void => {
+		wakeup(this.readers);
+		wakeup(this.writers);
+		this.klist.notify(0);
+	};
+
+	/** Gives the errno of an object that has failed, each time; else what there is, then 0. */
+	override read(_thread: Thread, buffer: Uint8Array): number {
+		if (this.readError !== 0) return -this.readError;
+		if (this.available === 0 && this.readEnded) return 0;
+		return buffer.length === 0 ? 0 : this.get(buffer);
+	}
+
+	/** Gives the errno of an object that has failed, each time; EPIPE once it has ended. */
+	override write(_thread: Thread, buffer: Uint8Array): number {
+		if (this.writeError !== 0) return -this.writeError;
+		if (this.writeEnded) return -errno.EPIPE;
+		if (buffer.length === 0) return 0;
+		return this.writeReady ? this.put(buffer) : -errno.EAGAIN;
+	}
+
+	/** Readers and writers sleep until something has changed. */
+	override channel(mode: number): WaitChannel {
+		return mode === FREAD ? this.readers : this.writers;
+	}
+
+	/** FIONREAD. */
+	override ioctl(_thread: Thread, command: number, _argument: unknown): number {
+		if (command === FIONREAD) return this.available;
+		return command === FIONBIO || command === FIOASYNC ? 0 : -errno.ENOTTY;
+	}
+
+	/** A fifo with what there is to read in it. */
+	override stat(): Stat {
+		return { mode: S_IFIFO, size: this.available, blksize: 0 };
+	}
+
+	/**
+	 * Joins a READ or WRITE knote to a file that is open for that, and poll's EXCEPT knote to any;
+	 * else gives what a fifo gives.
+	 */
+	override kqfilter(kn: Knote): number {
+		const polled = (kn.flags & (__EV_POLL | __EV_SELECT)) !== 0;
+		switch (kn.filter) {
+			case EVFILT_READ:
+				return (this.flags & FREAD) === 0 ? errno.EINVAL : this.join(kn, readFiltops);
+			case EVFILT_WRITE:
+				// poll then asks for the hang-up only.
+				if ((this.flags & FWRITE) === 0) return polled ? errno.EPERM : errno.EINVAL;
+				return this.join(kn, writeFiltops);
+			case EVFILT_EXCEPT:
+				// Only poll asks this way, for hang-ups: there is no out-of-band data.
+				if ((kn.flags & __EV_POLL) === 0) return polled ? errno.EPERM : errno.EINVAL;
+				return this.join(kn, exceptFiltops);
+			default:
+				return errno.EINVAL;
+		}
+	}
+
+	private join(kn: Knote, fop: Filterops): number {
+		kn.fop = fop;
+		this.klist.insert(kn);
+		return 0;
+	}
+}
+
+function fileOf(kn: Knote): FlowFile {
+	return kn.fp as FlowFile;
+}
+
+function detach(kn: Knote): void {
+	kn.klist?.remove(kn);
+}
+
+/** Whether nothing moves any more, in no direction. */
+function hungUp(file: FlowFile): boolean {
+	return file.readEnded && file.writeEnded;
+}
+
+function setEof(kn: Knote, file: FlowFile, error: number): boolean {
+	kn.flags |= EV_EOF;
+	if ((kn.flags & __EV_POLL) !== 0 && hungUp(file)) kn.flags |= __EV_HUP;
+	kn.fflags = error;
+	return true;
+}
+
+function readEvent(kn: Knote): boolean {
+	const file = fileOf(kn);
+	kn.data = file.available;
+	if (file.readEnded) return setEof(kn, file, file.readError);
+	return kn.data >= ((kn.sfflags & NOTE_LOWAT) !== 0 ? kn.sdata : 1);
+}
+
+function writeEvent(kn: Knote): boolean {
+	const file = fileOf(kn);
+	kn.data = file.room;
+	if (file.writeEnded) return setEof(kn, file, file.writeError);
+	return (kn.sfflags & NOTE_LOWAT) !== 0 ? kn.data >= kn.sdata : file.writeReady;
+}
+
+function exceptEvent(kn: Knote): boolean {
+	if (!hungUp(fileOf(kn))) return false;
+	kn.flags |= __EV_HUP;
+	return true;
+}
+
+const readFiltops: Filterops = filterops({ name: "stream read", detach, event: readEvent });
+const writeFiltops: Filterops = filterops({ name: "stream write", detach, event: writeEvent });
+const exceptFiltops: Filterops = filterops({ name: "stream except", detach, event: exceptEvent });

@@ -1,0 +1,92 @@
+// An open file whose reads and writes are messages: MessagePorts and Workers.
+import { errno } from "@kqpoll/kqueue";
+import { FREAD, FWRITE } from "@kqpoll/kqueue/kernel";
+import { bytesOf } from "./bytes.ts";
+import { FlowFile } from "./flow-file.ts";
+import { type Emitter, Listeners } from "./listeners.ts";
+import type { NodeFile, Refable } from "./open.ts";
+
+/** How many bytes WRITE events promise: a message goes as a whole, however long it is. */
+const MESSAGE_ROOM = 65536;
+
+/** One end of a channel of messages. */
+export interface MessageEnd extends Emitter, Refable {
+	/** Sends a message, with what is to be moved and not copied. */
+	postMessage(message: unknown, moved: ArrayBuffer[]): void;
+}
+
+/** A message end as an open file. */
+export class PortFile extends FlowFile implements NodeFile {
+	readonly handle: MessageEnd;
+	/** The event by which the end says that it is gone. */
+	private readonly last: string;
+	private readonly shut: () => void;
+	private readonly listeners: Listeners;
+	/** What has arrived; null for what is no bytes. */
+	private readonly messages: (Uint8Array | null)[] = [];
+	private ended = false;
+
+	/** Makes a file that does not listen yet; `shut` is done when it is closed. */
+	constructor(handle: MessageEnd, last: string, shut: () => void) {
+		super(FREAD | FWRITE);
+		this.handle = handle;
+		this.last = last;
+		this.shut = shut;
+		this.listeners = new Listeners(handle);
+	}
+
+	/** Listens, which starts the port. */
+	start(): void {
+		const { listeners, last } = this;
+		listeners.on("message", (message: unknown) => this.arrive(bytesOf(message)));
+		listeners.on("messageerror", () => this.arrive(null));
+		listeners.on(last, () => {
+			listeners.off();
+			this.ended = true;
+			this.changed();
+		});
+	}
+
+	private arrive(message: Uint8Array | null): void {
+		this.messages.push(message);
+		this.changed();
+	}
+
+	override get available(): number {
+		return this.messages.length;
+	}
+
+	override get readEnded(): boolean {
+		return this.ended;
+	}
+
+	override get room(): number {
+		return this.ended ? 0 : MESSAGE_ROOM;
+	}
+
+	override get writeEnded(): boolean {
+		return this.ended;
+	}
+
+	/** Gives one message, of which what the buffer has no room for is lost. EINVAL for no bytes. */
+	protected override get(buffer: Uint8Array): number {
+		const message = this.messages.shift();
+		if (message === undefined) return -errno.EAGAIN;
+		if (message === null) return -errno.EINVAL;
+		const n = Math.min(buffer.length, message.length);
+		buffer.set(message.subarray(0, n));
+		return n;
+	}
+
+	/** Sends one message. */
+	protected override put(bytes: Uint8Array): number {
+		const copy = Uint8Array.from(bytes);
+		this.handle.postMessage(copy, [copy.buffer]);
+		return bytes.length;
+	}
+
+	override close(): void {
+		this.listeners.off();
+		this.shut();
+	}
+}

@@ -1,0 +1,63 @@
+// An emulated process that stands for something that really runs.
+import {
+	closefrom,
+	errno,
+	exit,
+	fork,
+	openFile,
+	type Process,
+	SystemError,
+	type Thread,
+} from "@kqpoll/kqueue";
+import { File } from "@kqpoll/kqueue/kernel";
+
+/** Calls back when its process exits: it is the only file that the process has open. */
+class LastWill extends File {
+	private readonly run: () => void;
+
+	constructor(run: () => void) {
+		super("vnode");
+		this.run = run;
+	}
+
+	override close(): void {
+		this.run();
+	}
+}
+
+/** A child of the thread's process, with no descriptors of its own. */
+export class RealProcess {
+	/** The emulated process. */
+	readonly process: Process;
+	private over = false;
+
+	/** Forks it. `kill` is called when it exits and what really runs has not ended yet. EAGAIN. */
+	constructor(thread: Thread, kill: () => void) {
+		this.process = fork(thread);
+		const { main } = this.process;
+		closeAll(main);
+		const will = new LastWill(() => {
+			if (this.over) return;
+			this.over = true;
+			kill();
+		});
+		openFile(main, will);
+	}
+
+	/** What really runs has ended: so does the process, if it has not yet. */
+	end(status: number, signal = 0): void {
+		if (this.over) return;
+		this.over = true;
+		exit(this.process.main, status, signal);
+	}
+}
+
+/** Closes what was inherited. */
+function closeAll(thread: Thread): void {
+	try {
+		closefrom(thread, 0);
+	} catch (error) {
+		// There was nothing.
+		if (!(error instanceof SystemError && error.errno === errno.EBADF)) throw error;
+	}
+}

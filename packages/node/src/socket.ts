@@ -1,0 +1,274 @@
+// net.Socket as a protocol of the emulated sockets.
+import type { Socket as NetSocket } from "node:net";
+import type { Address } from "@kqpoll/files";
+import {
+	type Packet,
+	SockBuf,
+	Socket,
+	SS_CANTSENDMORE,
+	SS_ISCONNECTED,
+	SS_ISCONNECTING,
+	SS_ISDISCONNECTED,
+} from "@kqpoll/files/kernel";
+import { errno, type Kernel, SystemError, type Thread } from "@kqpoll/kqueue";
+import { ignoreErrors, Listeners, offWhenClosed } from "./listeners.ts";
+import { errnoOf } from "./node-errors.ts";
+import { type NodeFile, type OpenOptions, openNodeFile, requireMethods } from "./open.ts";
+
+/** How many bytes wait to be received. */
+export const RECEIVE_SPACE = 16384;
+/** From how much room on a sender is told, and part of what is sent is taken. */
+export const SEND_LOWAT = 2048;
+
+/** A send buffer with as much room as Node's stream has. */
+class SendBuffer extends SockBuf {
+	private readonly node: NetSocket;
+
+	constructor(node: NetSocket) {
+		super(Math.max(1, node.writableHighWaterMark), SEND_LOWAT);
+		this.node = node;
+	}
+
+	override get space(): number {
+		const { node, hiwat } = this;
+		if (node.destroyed) return hiwat;
+		return node.writableNeedDrain ? 0 : hiwat - node.writableLength;
+	}
+}
+
+/** A `net.Socket` as an open file. */
+export class NodeSocket extends Socket implements NodeFile {
+	/** The object itself. */
+	readonly handle: NetSocket;
+	private readonly closes: boolean;
+	private readonly listeners: Listeners;
+	/** What the object did about the end of the stream before. */
+	private readonly halfOpen: boolean;
+	/** Whether what arrives is swallowed. */
+	private deaf = false;
+
+	/** Makes a socket that does not follow the object yet. */
+	constructor(kernel: Kernel, node: NetSocket, closes: boolean) {
+		super(kernel, {
+			domain: "inet",
+			type: "stream",
+			snd: new SendBuffer(node),
+			rcv: new SockBuf(RECEIVE_SPACE, 1),
+		});
+		this.handle = node;
+		this.closes = closes;
+		this.listeners = new Listeners(node);
+		this.halfOpen = node.allowHalfOpen;
+	}
+
+	/** Listens, and finds out how far the connection is. */
+	start(): void {
+		const { handle, listeners } = this;
+		// A program says itself when it has sent all.
+		handle.allowHalfOpen = true;
+		listeners.on("error", this.onError).on("close", this.onClose);
+		offWhenClosed(handle, listeners);
+		if (handle.destroyed) this.beDestroyed();
+		else if (!handle.pending) this.onConnect();
+		else {
+			if (handle.connecting) this.state |= SS_ISCONNECTING;
+			listeners.on("connect", this.onConnect);
+		}
+	}
+
+	/** There is nothing left to happen. */
+	private beDestroyed(): void {
+		const { errored } = this.handle;
+		if (errored) this.error = errnoOf(errored);
+		this.isDisconnected();
+	}
+
+	private readonly onConnect = (): void => {
+		const { handle, listeners } = this;
+		this.name = handle.localPort ?? this.name;
+		// Not before: a stream that is asked to read too early leaves a listener of its own.
+		listeners.on("readable", this.onReadable).on("end", this.onEnd);
+		listeners.on("drain", this.onRoom).on("finish", this.onFinish);
+		this.isConnected();
+		if (!handle.writable) this.cantSendMore();
+		if (handle.readableEnded) this.cantReceiveMore();
+		else this.onReadable();
+	};
+
+	/** Takes in what there is room for. */
+	private readonly onReadable = (): void => {
+		const { handle, rcv } = this;
+		if (this.deaf) {
+			handle.read();
+			return;
+		}
+		const before = rcv.cc;
+		for (let n = this.takes(); n > 0; n = this.takes()) {
+			const chunk = handle.read(n) as Buffer | string | null;
+			if (chunk === null) break;
+			rcv.append(packetOf(chunk, handle.readableEncoding));
+		}
+		if (rcv.cc > before) rcv.wakeup();
+	};
+
+	/** How many bytes to take next: asked for more than its highWaterMark the stream would raise that. */
+	private takes(): number {
+		const { readableLength, readableHighWaterMark } = this.handle;
+		return Math.min(this.rcv.space, readableLength, readableHighWaterMark || readableLength);
+	}
+
+	private readonly onEnd = (): void => this.cantReceiveMore();
+
+	private readonly onFinish = (): void => {
+		if ((this.state & SS_CANTSENDMORE) === 0) this.cantSendMore();
+	};
+
+	private readonly onRoom = (): void => this.snd.wakeup();
+
+	private readonly onError = (error: unknown): void => {
+		// It may have been seen already.
+		if ((this.state & SS_ISDISCONNECTED) !== 0) return;
+		this.error = errnoOf(error);
+		this.isDisconnected();
+	};
+
+	private readonly onClose = (): void => {
+		if ((this.state & SS_ISDISCONNECTED) === 0) this.isDisconnected();
+	};
+
+	/** The other end's port; null for a connection that is over, or that has no ports. */
+	override get peerName(): Address | null {
+		return this.handle.remotePort ?? null;
+	}
+
+	/** Node does that: EINVAL. */
+	override bind(): number {
+		return errno.EINVAL;
+	}
+
+	/** A `net.Server` does that: EOPNOTSUPP. */
+	override listenable(): number {
+		return errno.EOPNOTSUPP;
+	}
+
+	/** Node does that: EOPNOTSUPP. */
+	override connect(): number {
+		return errno.EOPNOTSUPP;
+	}
+
+	/** EPIPE when the object was ended by somebody else; EOPNOTSUPP for out-of-band data. */
+	override transmit(packet: Packet): number {
+		if (packet.urgent) return errno.EOPNOTSUPP;
+		if (!this.handle.writable) return errno.EPIPE;
+		this.handle.write(packet.bytes, this.onRoom);
+		return 0;
+	}
+
+	override received(): void {
+		if ((this.state & SS_ISCONNECTED) !== 0) this.onReadable();
+	}
+
+	/** What the other end sends from now on is swallowed. */
+	override flushReceived(): void {
+		try {
+			super.flushReceived();
+		} finally {
+			this.deaf = true;
+			this.received();
+		}
+	}
+
+	override finish(): void {
+		if ((this.state & SS_CANTSENDMORE) !== 0) return;
+		this.cantSendMore();
+		this.handle.end();
+	}
+
+	/** Node has no out-of-band data. */
+	override receiveOob(): number {
+		return -errno.EOPNOTSUPP;
+	}
+
+	/** What was sent still goes out; or the object is left to others, with what was not received. */
+	override detach(): void {
+		const isOver = this.listeners.isOff;
+		this.listeners.off();
+		if (!this.closes) this.giveBack();
+		else if (!isOver) closeSocket(this.handle);
+		this.rcv.flush();
+	}
+
+	private giveBack(): void {
+		const { handle, rcv } = this;
+		handle.allowHalfOpen = this.halfOpen;
+		// Into a stream that has said that it ended nothing can be put back.
+		if (handle.readableEnded || handle.destroyed) return;
+		const chunks: Uint8Array[] = [];
+		for (let packet = rcv.first; packet !== null; packet = packet.next) chunks.push(packet.bytes);
+		for (const chunk of chunks.reverse()) handle.unshift(chunk);
+	}
+
+	/** The listener is gone before anybody accepted it. */
+	override abort(): void {
+		const isOver = this.listeners.isOff;
+		this.listeners.off();
+		if (!isOver) resetSocket(this.handle);
+		this.rcv.flush();
+	}
+}
+
+function packetOf(chunk: Buffer | string, encoding: BufferEncoding | null): Packet {
+	const bytes = typeof chunk === "string" ? Buffer.from(chunk, encoding ?? "utf8") : chunk;
+	return { bytes, address: null, files: null, header: 0, record: false, urgent: false, next: null };
+}
+
+/** Lets out what was written, then closes; what is not connected yet never will be. */
+function closeSocket(node: NetSocket): void {
+	const listeners = ignoreErrors(node);
+	if (node.pending || node.writableFinished) {
+		node.destroy();
+		return;
+	}
+	listeners.on("finish", () => node.destroy());
+	if (node.writable) node.end();
+}
+
+/** Closes at once, and lets the other end know. */
+export function resetSocket(node: NetSocket): void {
+	ignoreErrors(node);
+	// A connection to a path cannot be reset.
+	if (node.remotePort === undefined) node.destroy();
+	else node.resetAndDestroy();
+}
+
+/**
+ * Gives a `net.Socket` a descriptor, which is a socket like the emulated ones: `read`, `recv`,
+ * `write`, `send`, `shutdown`, `getsockopt`, `getsockname`, poll, select and kevent work on it. Its
+ * addresses are ports; a connection to a path has none.
+ *
+ * - While the object connects it is neither readable nor writable. A connection that fails leaves
+ *   its errno for SO_ERROR.
+ * - It is paused: as many bytes as SO_RCVBUF says are taken out of it and wait to be received. While
+ *   they are not, Node's buffer fills up, then the system's, then the sender has to wait.
+ * - It is writable while the object does not need to drain, with what SO_SNDBUF leaves, which is the
+ *   object's highWaterMark unless set.
+ * - The other end's FIN is EV_EOF; both ends' is a hang-up. For that `allowHalfOpen` is set:
+ *   `shutdown` or `close` says that all is sent. A reset is a hang-up with ECONNRESET in fflags,
+ *   which a read fails with, once. Node notices either only when it reads or writes: while the
+ *   receive buffer and Node's own are full, it does not read.
+ * - There is no out-of-band data (EOPNOTSUPP); descriptors cannot be sent (EINVAL).
+ *
+ * Closing the last descriptor ends the object, and destroys it when all is out; a connection that
+ * is being made is given up. With `close` false the object is left as it was, with what was not
+ * received yet, unless it has emitted 'end' already: then that is lost.
+ *
+ * Nobody else may read from the object meanwhile. Errors: EMFILE; EFAULT for what is no
+ * `net.Socket`; EINVAL if it has an encoding.
+ */
+export function openSocket(thread: Thread, socket: NetSocket, options: OpenOptions = {}): number {
+	requireMethods(socket, "openSocket", "read", "write", "end", "destroy", "resetAndDestroy");
+	if (socket.readableEncoding !== null)
+		throw new SystemError(errno.EINVAL, "openSocket", "the socket has an encoding");
+	const file = new NodeSocket(thread.kernel, socket, options.close ?? true);
+	return openNodeFile(thread, file, options);
+}

@@ -1,0 +1,157 @@
+// struct file for Node's Readable, Writable and Duplex: what they say of themselves is what it says.
+import type { Readable, Writable } from "node:stream";
+import { errno } from "@kqpoll/kqueue";
+import { FREAD, FWRITE } from "@kqpoll/kqueue/kernel";
+import { FlowFile } from "./flow-file.ts";
+import { ignoreErrors, Listeners, offWhenClosed } from "./listeners.ts";
+import { errnoOf } from "./node-errors.ts";
+import type { NodeFile, Refable } from "./open.ts";
+
+/** A write of up to so many bytes goes into a stream as a whole, as into a pipe. */
+const PIPE_BUF = 512;
+
+/** A stream behind a descriptor: what it is read from, what it is written to, or the same twice. */
+interface Ends {
+	/** What can be read, null if nothing can. */
+	readonly readable: Readable | null;
+	/** What can be written to, null if nothing can. */
+	readonly writable: Writable | null;
+	/** Whether the stream is closed with the last descriptor. */
+	readonly closes: boolean;
+}
+
+/** Whether a stream has got its last byte, be it that nobody has read that yet. */
+function hasEnded(stream: Readable): boolean {
+	// Every stream of Node has had this field for ever. Without it the end shows when it is read.
+	const { _readableState: state } = stream as { _readableState?: { readonly ended?: boolean } };
+	return stream.readableEnded || stream.destroyed || state?.ended === true;
+}
+
+/**
+ * Whether it is one of the three streams of the program itself. Those are made when somebody asks
+ * for them, so nobody does for a stream that cannot be one.
+ */
+export function isStandard(stream: Readable | Writable | null): boolean {
+	switch ((stream as { readonly fd?: unknown } | null)?.fd) {
+		case 0:
+			return stream === process.stdin;
+		case 1:
+			return stream === process.stdout;
+		case 2:
+			return stream === process.stderr;
+		default:
+			return false;
+	}
+}
+
+/** A Readable, a Writable or a Duplex as an open file. */
+export class StreamFile extends FlowFile implements NodeFile {
+	private readonly readable: Readable | null;
+	private readonly writable: Writable | null;
+	private readonly closes: boolean;
+	private readonly listeners: Listeners;
+
+	/** Makes a file that does not follow the stream yet. */
+	constructor({ readable, writable, closes }: Ends) {
+		super((readable === null ? 0 : FREAD) | (writable === null ? 0 : FWRITE));
+		this.readable = readable;
+		this.writable = writable;
+		this.closes = closes;
+		this.listeners = new Listeners(this.stream);
+	}
+
+	private get stream(): Readable | Writable {
+		return (this.readable ?? this.writable) as Readable | Writable;
+	}
+
+	/** The stream, which may have `ref` and `unref`. */
+	get handle(): Refable {
+		return this.stream as Refable;
+	}
+
+	/** Listens. A Readable begins to fill its buffer. */
+	start(): void {
+		const { listeners, changed } = this;
+		listeners.on("error", changed).on("close", changed);
+		if (this.readable !== null) listeners.on("readable", changed).on("end", changed);
+		if (this.writable !== null) listeners.on("drain", changed).on("finish", changed);
+		offWhenClosed(this.stream, listeners);
+	}
+
+	override get available(): number {
+		const { readable } = this;
+		// What a stream holds that is destroyed is lost.
+		return readable === null || readable.destroyed ? 0 : readable.readableLength;
+	}
+
+	override get readEnded(): boolean {
+		return this.readable === null || hasEnded(this.readable);
+	}
+
+	override get readError(): number {
+		const error = this.readable?.errored ?? null;
+		return error === null ? 0 : errnoOf(error);
+	}
+
+	override get room(): number {
+		const { writable } = this;
+		if (!writable?.writable || writable.writableNeedDrain) return 0;
+		return Math.max(0, writable.writableHighWaterMark - writable.writableLength);
+	}
+
+	override get writeReady(): boolean {
+		return this.writable?.writableNeedDrain === false;
+	}
+
+	override get writeEnded(): boolean {
+		return this.writable?.writable !== true;
+	}
+
+	override get writeError(): number {
+		const error = this.writable?.errored ?? null;
+		return error === null ? 0 : errnoOf(error);
+	}
+
+	/** EINVAL when somebody has set an encoding: a character is no byte. */
+	protected override get(buffer: Uint8Array): number {
+		const stream = this.readable as Readable;
+		if (stream.readableEncoding !== null) return -errno.EINVAL;
+		// Asked for more than its highWaterMark a stream would raise that.
+		const most = stream.readableHighWaterMark || buffer.length;
+		const n = Math.min(buffer.length, stream.readableLength, most);
+		const chunk = n === 0 ? null : (stream.read(n) as Uint8Array | null);
+		if (chunk === null) return -errno.EAGAIN;
+		buffer.set(chunk);
+		// This is how an empty stream gets to say that it has ended.
+		if (stream.readableLength === 0) stream.read(0);
+		return chunk.length;
+	}
+
+	protected override put(bytes: Uint8Array): number {
+		const stream = this.writable as Writable;
+		const n = Math.min(bytes.length, Math.max(this.room, PIPE_BUF));
+		stream.write(Uint8Array.from(bytes.subarray(0, n)), this.changed);
+		return n;
+	}
+
+	/** What was written still goes out, and what was not read is lost; or the stream is left as it is. */
+	override close(): void {
+		const isOver = this.listeners.isOff;
+		this.listeners.off();
+		if (isOver) return;
+		if (this.closes) this.end();
+		// As long as it reads, standard input keeps the program alive.
+		else if (isStandard(this.readable)) process.nextTick(() => process.stdin.pause());
+	}
+
+	private end(): void {
+		const { stream, readable, writable } = this;
+		const listeners = ignoreErrors(stream);
+		if (writable === null || !writable.writable) {
+			stream.destroy();
+			return;
+		}
+		if (readable !== null) listeners.on("finish", () => stream.destroy());
+		writable.end();
+	}
+}

@@ -1,0 +1,127 @@
+// A web ReadableStream as a descriptor.
+import type { ReadableStream, ReadableStreamDefaultReader } from "node:stream/web";
+import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
+import { FREAD } from "@kqpoll/kqueue/kernel";
+import { bytesOf } from "./bytes.ts";
+import { FlowFile } from "./flow-file.ts";
+import { errnoOf } from "./node-errors.ts";
+import {
+	type NodeFile,
+	type OpenOptions,
+	openNodeFile,
+	type Refable,
+	requireMethods,
+} from "./open.ts";
+
+/** What can be chosen when a web stream gets a descriptor: it has no `ref`. */
+export type WebOptions = Pick<OpenOptions, "close">;
+
+const NOTHING = new Uint8Array(0);
+
+/** A ReadableStream as an open file: one read is under way, or its chunk is held. */
+class WebReadableFile extends FlowFile implements NodeFile {
+	readonly handle: Refable = {};
+	private readonly stream: ReadableStream;
+	private readonly closes: boolean;
+	private reader: ReadableStreamDefaultReader<unknown> | null = null;
+	/** What is left of the chunk that arrived last. */
+	private held: Uint8Array = NOTHING;
+	private ended = false;
+	private error = 0;
+
+	constructor(stream: ReadableStream, closes: boolean) {
+		super(FREAD);
+		this.stream = stream;
+		this.closes = closes;
+	}
+
+	start(): void {
+		this.reader = this.stream.getReader();
+		this.pull();
+	}
+
+	override get available(): number {
+		return this.held.length;
+	}
+
+	override get readEnded(): boolean {
+		return this.ended;
+	}
+
+	override get readError(): number {
+		return this.error;
+	}
+
+	/** Asks for the next chunk. */
+	private pull(): void {
+		const { reader } = this;
+		reader?.read().then(
+			({ done, value }) => {
+				// When the descriptor is closed nobody wants it.
+				if (this.reader !== null) this.arrive(done, value);
+			},
+			(error) => {
+				if (this.reader !== null) this.fail(errnoOf(error));
+			},
+		);
+	}
+
+	private arrive(done: boolean, value: unknown): void {
+		const bytes = done ? NOTHING : bytesOf(value);
+		if (bytes === null) {
+			this.reader?.cancel().catch(() => {});
+			this.fail(errno.EINVAL);
+		} else if (!done && bytes.length === 0) {
+			this.pull();
+		} else {
+			this.held = bytes;
+			this.ended = done;
+			this.changed();
+		}
+	}
+
+	private fail(error: number): void {
+		this.ended = true;
+		this.error = error;
+		this.changed();
+	}
+
+	protected override get(buffer: Uint8Array): number {
+		const { held } = this;
+		if (held.length === 0) return -errno.EAGAIN;
+		const n = Math.min(buffer.length, held.length);
+		buffer.set(held.subarray(0, n));
+		this.held = held.subarray(n);
+		if (n === held.length) this.pull();
+		return n;
+	}
+
+	override close(): void {
+		const { reader } = this;
+		this.reader = null;
+		if (this.closes) reader?.cancel().catch(() => {});
+		else reader?.releaseLock();
+	}
+}
+
+/**
+ * Gives a web ReadableStream of bytes (Uint8Array, other views, ArrayBuffer) a descriptor to read
+ * from. One chunk at a time is asked for, from the beginning on, and held until it is read: READ
+ * data is what is left of it. The end is EV_EOF and a hang-up. When the stream fails, or a chunk is
+ * no bytes (EINVAL, and the stream is cancelled), EV_EOF has the errno in fflags and reads fail with
+ * it.
+ *
+ * Closing the last descriptor cancels the stream. With `close` false its lock is released; of a
+ * chunk that is held what was not read is lost, and so is one that is under way.
+ *
+ * Errors: EMFILE; EBUSY if the stream is locked; EFAULT for what is no ReadableStream.
+ */
+export function openWebReadable(
+	thread: Thread,
+	stream: ReadableStream,
+	options: WebOptions = {},
+): number {
+	requireMethods(stream, "openWebReadable", "getReader");
+	if (stream.locked) throw new SystemError(errno.EBUSY, "openWebReadable", "the stream is locked");
+	return openNodeFile(thread, new WebReadableFile(stream, options.close ?? true), {});
+}

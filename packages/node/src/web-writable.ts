@@ -1,0 +1,97 @@
+// A web WritableStream as a descriptor.
+import type { WritableStream, WritableStreamDefaultWriter } from "node:stream/web";
+import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
+import { FWRITE } from "@kqpoll/kqueue/kernel";
+import { FlowFile } from "./flow-file.ts";
+import { errnoOf } from "./node-errors.ts";
+import { type NodeFile, openNodeFile, type Refable, requireMethods } from "./open.ts";
+import type { WebOptions } from "./web-readable.ts";
+
+/** How many bytes a chunk has at most. */
+const CHUNK = 16384;
+
+/** A WritableStream as an open file. */
+class WebWritableFile extends FlowFile implements NodeFile {
+	readonly handle: Refable = {};
+	private readonly stream: WritableStream;
+	private readonly closes: boolean;
+	private writer: WritableStreamDefaultWriter<unknown> | null = null;
+	private ended = false;
+	private error = 0;
+
+	constructor(stream: WritableStream, closes: boolean) {
+		super(FWRITE);
+		this.stream = stream;
+		this.closes = closes;
+	}
+
+	start(): void {
+		this.writer = this.stream.getWriter();
+		this.writer.closed.then(
+			() => this.finish(0),
+			(error) => this.finish(errnoOf(error)),
+		);
+		this.whenReady();
+	}
+
+	/** A stream that fails says so by its `closed`. */
+	private whenReady(): void {
+		this.writer?.ready.then(this.changed, () => {});
+	}
+
+	private finish(error: number): void {
+		if (this.writer === null) return;
+		this.ended = true;
+		this.error = error;
+		this.changed();
+	}
+
+	/** The stream counts in whatever it likes: it wants a chunk, or does not. */
+	override get room(): number {
+		return !this.ended && (this.writer?.desiredSize ?? 0) > 0 ? CHUNK : 0;
+	}
+
+	override get writeEnded(): boolean {
+		return this.ended;
+	}
+
+	override get writeError(): number {
+		return this.error;
+	}
+
+	protected override put(bytes: Uint8Array): number {
+		const chunk = Uint8Array.from(bytes.subarray(0, CHUNK));
+		this.writer?.write(chunk).catch(() => {});
+		if (!this.writeReady) this.whenReady();
+		return chunk.length;
+	}
+
+	override close(): void {
+		const { writer } = this;
+		this.writer = null;
+		if (!this.closes) writer?.releaseLock();
+		else if (!this.ended) writer?.close().catch(() => {});
+	}
+}
+
+/**
+ * Gives a web WritableStream of Uint8Arrays a descriptor to write to. It is writable while the
+ * stream wants more (`desiredSize` is above 0), and then takes one chunk of up to 16384 bytes, which
+ * is what WRITE data says: the stream's own count may be of chunks. When it is closed, EV_EOF is
+ * set, it hangs up, and writes fail with EPIPE and SIGPIPE; when it failed, EV_EOF has the errno in
+ * fflags and writes fail with that.
+ *
+ * Closing the last descriptor closes the stream after what was written, or with `close` false
+ * releases its lock.
+ *
+ * Errors: EMFILE; EBUSY if the stream is locked; EFAULT for what is no WritableStream.
+ */
+export function openWebWritable(
+	thread: Thread,
+	stream: WritableStream,
+	options: WebOptions = {},
+): number {
+	requireMethods(stream, "openWebWritable", "getWriter");
+	if (stream.locked) throw new SystemError(errno.EBUSY, "openWebWritable", "the stream is locked");
+	return openNodeFile(thread, new WebWritableFile(stream, options.close ?? true), {});
+}
