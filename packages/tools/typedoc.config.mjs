@@ -1,4 +1,5 @@
-// How typedoc proves that everything the entry points export is documented; it writes nothing.
+// How typedoc proves that everything the entry points export is documented. It writes nothing, but
+// with `npm run api`, which makes pages of it.
 import { OptionDefaults } from "typedoc";
 
 // biome-ignore lint/style/noDefaultExport: typedoc reads its options from there
@@ -9,6 +10,10 @@ export default {
 		"../kqueue/src/testing.ts",
 		"../kqpoll/src/index.ts",
 		"../files/src/index.ts",
+		"../files/src/kernel.ts",
+		"../rxjs/src/index.ts",
+		"../rxjs/src/testing.ts",
+		"../node/src/index.ts",
 	],
 	tsconfig: "../../tsconfig.check.json",
 	emit: "none",
@@ -19,8 +24,16 @@ export default {
 	// `@kern kqueue_scan` names the C function that a function of ours is.
 	blockTags: [...OptionDefaults.blockTags, "@kern"],
 	excludeInternal: true,
+	// What RxJS says of its own methods has links into its own pages.
+	excludeExternals: true,
 	// Without this typedoc looks only at the root package, which exports nothing.
-	packagesRequiringDocumentation: ["@kqpoll/kqueue", "@kqpoll/kqpoll", "@kqpoll/files"],
+	packagesRequiringDocumentation: [
+		"@kqpoll/kqueue",
+		"@kqpoll/kqpoll",
+		"@kqpoll/files",
+		"@kqpoll/rxjs",
+		"@kqpoll/node",
+	],
 	validation: { notDocumented: true, notExported: false },
 	treatWarningsAsErrors: true,
 };

@@ -90,8 +90,7 @@ class PathFile extends File implements NodeFile {
 		const before = this.stats;
 		const after = fstatSync(this.fd, { bigint: true });
 		this.stats = after;
-		const there = statSync(this.path, { bigint: true, throwIfNoEntry: false });
-		const inPlace = there?.ino === after.ino && there.dev === after.dev;
+		const inPlace = leadsTo(this.path, after);
 		const hadJustChanged = this.seenAt - before.mtimeNs < TICK;
 		this.seenAt = now();
 		const notes = notesOf({ before, after, event, inPlace, hadJustChanged });
@@ -123,6 +122,16 @@ class PathFile extends File implements NodeFile {
 	private shut(): void {
 		for (const watcher of this.watchers) watcher.close();
 		closeSync(this.fd);
+	}
+}
+
+/** Whether a path leads to a file; it does not if nobody may look. */
+function leadsTo(path: string, { dev, ino }: BigIntStats): boolean {
+	try {
+		const there = statSync(path, { bigint: true });
+		return there.ino === ino && there.dev === dev;
+	} catch {
+		return false;
 	}
 }
 

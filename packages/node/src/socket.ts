@@ -258,8 +258,8 @@ export function resetSocket(node: NetSocket): void {
  *   receive buffer and Node's own are full, it does not read.
  * - There is no out-of-band data (EOPNOTSUPP); descriptors cannot be sent (EINVAL).
  *
- * Closing the last descriptor ends the object, and destroys it when all is out; a connection that
- * is being made is given up. With `close` false the object is left as it was, with what was not
+ * Closing the last descriptor ends the object, and destroys it when all is out, until when it keeps
+ * the program alive, as after Node's own `end`; a connection that is being made is given up. With `close` false the object is left as it was, with what was not
  * received yet, unless it has emitted 'end' already: then that is lost.
  *
  * Nobody else may read from the object meanwhile. Errors: EMFILE; EFAULT for what is no

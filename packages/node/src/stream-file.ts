@@ -50,6 +50,8 @@ export class StreamFile extends FlowFile implements NodeFile {
 	private readonly writable: Writable | null;
 	private readonly closes: boolean;
 	private readonly listeners: Listeners;
+	/** The errno of a failure that the stream has told of, and may not have noted. */
+	private failure = 0;
 
 	/** Makes a file that does not follow the stream yet. */
 	constructor({ readable, writable, closes }: Ends) {
@@ -72,7 +74,10 @@ export class StreamFile extends FlowFile implements NodeFile {
 	/** Listens. A Readable begins to fill its buffer. */
 	start(): void {
 		const { listeners, changed } = this;
-		listeners.on("error", changed).on("close", changed);
+		listeners.on("close", changed).on("error", (error: unknown) => {
+			this.failure = errnoOf(error);
+			changed();
+		});
 		if (this.readable !== null) listeners.on("readable", changed).on("end", changed);
 		if (this.writable !== null) listeners.on("drain", changed).on("finish", changed);
 		offWhenClosed(this.stream, listeners);
@@ -81,21 +86,27 @@ export class StreamFile extends FlowFile implements NodeFile {
 	override get available(): number {
 		const { readable } = this;
 		// What a stream holds that is destroyed is lost.
-		return readable === null || readable.destroyed ? 0 : readable.readableLength;
+		if (readable === null || readable.destroyed || this.failure !== 0) return 0;
+		return readable.readableLength;
 	}
 
 	override get readEnded(): boolean {
-		return this.readable === null || hasEnded(this.readable);
+		return this.readable === null || this.failure !== 0 || hasEnded(this.readable);
 	}
 
 	override get readError(): number {
-		const error = this.readable?.errored ?? null;
-		return error === null ? 0 : errnoOf(error);
+		return this.errorOf(this.readable);
+	}
+
+	/** A stream may have failed before it had a descriptor, or be about to say so. */
+	private errorOf(stream: Readable | Writable | null): number {
+		if (this.failure !== 0 || !stream?.errored) return this.failure;
+		return errnoOf(stream.errored);
 	}
 
 	override get room(): number {
 		const { writable } = this;
-		if (!writable?.writable || writable.writableNeedDrain) return 0;
+		if (writable === null || this.writeEnded || writable.writableNeedDrain) return 0;
 		return Math.max(0, writable.writableHighWaterMark - writable.writableLength);
 	}
 
@@ -104,12 +115,11 @@ export class StreamFile extends FlowFile implements NodeFile {
 	}
 
 	override get writeEnded(): boolean {
-		return this.writable?.writable !== true;
+		return this.writable?.writable !== true || this.failure !== 0;
 	}
 
 	override get writeError(): number {
-		const error = this.writable?.errored ?? null;
-		return error === null ? 0 : errnoOf(error);
+		return this.errorOf(this.writable);
 	}
 
 	/** EINVAL when somebody has set an encoding: a character is no byte. */
@@ -122,8 +132,8 @@ export class StreamFile extends FlowFile implements NodeFile {
 		const chunk = n === 0 ? null : (stream.read(n) as Uint8Array | null);
 		if (chunk === null) return -errno.EAGAIN;
 		buffer.set(chunk);
-		// This is how an empty stream gets to say that it has ended.
-		if (stream.readableLength === 0) stream.read(0);
+		// This is how a stream gets to tell of what comes next, and of its end.
+		stream.read(0);
 		return chunk.length;
 	}
 

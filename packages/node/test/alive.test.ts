@@ -18,6 +18,7 @@ interface Program {
 /** A program of this package's users; `body` runs after the imports. */
 function program(body: string): Program {
 	const source = `
+		import { spawn } from "node:child_process";
 		import { createServer, connect } from "node:net";
 		import { accept } from "@kqpoll/files";
 		import { poll, POLLIN } from "@kqpoll/kqpoll";
@@ -69,6 +70,7 @@ function begin() {
 		unref: program(`
 			const fd = node.openServer(main, server, { ref: false });
 			await listen();
+			node.spawnChild(main, spawn("cat"), { ref: false });
 			console.log("asleep");
 			await sleepIn(fd);
 		`),

@@ -129,9 +129,17 @@ test("a port keeps the program alive as long as it is asked to", () => {
 	close(thread, fd);
 	port2.close();
 	assert.equal(states, [false, true, false]);
-	assert.is(
-		codeOf(() => openMessagePort(thread, {} as MessagePort)),
-		"EFAULT",
+});
+
+test("what is no port is refused, and ref for what is no object of Node", () => {
+	const { thread, kq } = world();
+	assert.equal(
+		[
+			codeOf(() => openMessagePort(thread, {} as MessagePort)),
+			codeOf(() => ref(thread, kq)),
+			codeOf(() => unref(thread, kq + 1)),
+		],
+		["EFAULT", "EINVAL", "EBADF"],
 	);
 });
 

@@ -15,6 +15,7 @@ import { FdSet, POLLHUP, POLLIN, POLLOUT, poll, selectNow } from "@kqpoll/kqpoll
 import {
 	close,
 	EV_ADD,
+	EV_CLEAR,
 	EV_EOF,
 	EVFILT_EXCEPT,
 	EVFILT_READ,
@@ -130,6 +131,45 @@ test("a stream that fails says why, and so does each read", async () => {
 		["ENXIO", "ENXIO", [POLLIN | POLLHUP]],
 	);
 	assert.equal(listenerCounts(stream), {});
+	close(thread, fd);
+});
+
+test("a stream that says that it failed, and goes on all the same, has failed", async () => {
+	const w = world();
+	const { thread } = w;
+	const stream = new PassThrough({ autoDestroy: false });
+	const fd = openDuplex(thread, stream);
+	await write(thread, fd, bytes("lost"));
+	stream.emit("error", Object.assign(new Error("no"), { code: "EPERM" }));
+	assert.equal(
+		[
+			await until(w, { ident: fd, filter: EVFILT_READ }),
+			await until(w, { ident: fd, filter: EVFILT_WRITE }),
+			text(thread, fd),
+			codeOf(() => writeNow(thread, fd, bytes("x"))),
+		],
+		[[EV_EOF, errno.EPERM, 0], [EV_EOF, errno.EPERM, 0], "EPERM", "EPERM"],
+	);
+	close(thread, fd);
+});
+
+test("who asks for each change hears of what comes after a part was read", async () => {
+	const w = world();
+	const { thread } = w;
+	const stream = source(4);
+	const fd = openReadable(thread, stream);
+	watch(w, { ident: fd, filter: EVFILT_READ, flags: EV_ADD | EV_CLEAR });
+	stream.push("abcdefgh");
+	assert.is((await next(w))[0]?.[4], 8);
+	assert.is(text(thread, fd), "abcd");
+	await pause();
+	now(w);
+	stream.push("ij");
+	assert.is((await next(w))[0]?.[4], 6);
+	assert.equal(
+		[text(thread, fd), text(thread, fd), stream.readableHighWaterMark],
+		["efgh", "ij", 4],
+	);
 	close(thread, fd);
 });
 
