@@ -70,7 +70,7 @@ function begin() {
 		unref: program(`
 			const fd = node.openServer(main, server, { ref: false });
 			await listen();
-			node.spawnChild(main, spawn("cat"), { ref: false });
+			node.spawnChild(main, spawn(process.execPath, ["-e", "process.stdin.pipe(process.stdout)"]), { ref: false });
 			console.log("asleep");
 			await sleepIn(fd);
 		`),

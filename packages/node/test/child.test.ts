@@ -65,7 +65,7 @@ async function all(thread: Thread, fd: number): Promise<string> {
 test("what is written to a child comes back, and its exit is an event, a signal and a status", async () => {
 	const w = world();
 	const { thread } = w;
-	const child = spawn("cat");
+	const child = node("process.stdin.pipe(process.stdout)");
 	watch(w, { ident: w.process.pid, filter: EVFILT_PROC, fflags: NOTE_FORK });
 	const { pid, stdin, stdout, stderr } = spawnChild(thread, child);
 	assert.equal((await next(w))[0]?.[3], NOTE_FORK);
@@ -198,7 +198,7 @@ test("a child that has exited already is there to be waited for", async () => {
 test("the emulated child has none of its parent's descriptors", async () => {
 	const w = world();
 	const { thread, kernel } = w;
-	const child = spawn("cat");
+	const child = node("process.stdin.pipe(process.stdout)");
 	const { pid, stdin, stdout } = spawnChild(thread, child);
 	const files = kernel.processes.get(pid)?.fdp;
 	assert.equal([...(files?.open() ?? [])].length, 1);
@@ -207,7 +207,7 @@ test("the emulated child has none of its parent's descriptors", async () => {
 });
 
 test("when there is no room for it a child is left alone", async () => {
-	const child = spawn("cat");
+	const child = node("process.stdin.pipe(process.stdout)");
 	const before = listenerCounts(child);
 	const few = world({ maxfiles: 3 }).thread;
 	assert.is(
