@@ -416,7 +416,11 @@ class Pair {
 
 	/** Ends all that sleeps and closes all that is open: nothing is left. */
 	async end(): Promise<void> {
-		while (this.sleepers.length > 0) await this.interrupt(0);
+		// What an interrupted call had open goes with it, and who polls may hear of that.
+		while (this.sleepers.length > 0) {
+			await this.interrupt(0);
+			await this.settle();
+		}
 		while (this.fds.size > 0) this.close(0);
 		await this.settle();
 		assert.equal(traces(this.world), [0, false]);
