@@ -25,7 +25,6 @@ export class ChangingDevice extends DetachableDevice {
 
 const changeFiltops: Filterops = filterops({
 	name: "device change",
-	detach: (kn) => kn.klist?.remove(kn),
 	event: (kn, hint) => {
 		if ((kn.sfflags & hint) !== 0) kn.fflags |= hint;
 		return kn.fflags !== 0;

@@ -114,10 +114,5 @@ function transferEvent(kn: Knote): boolean {
 	return data === null || data > 0;
 }
 
-/** Also for a device whose knotes are dead, and on no list any more. */
-function detach(kn: Knote): void {
-	kn.klist?.remove(kn);
-}
-
-const readFiltops: Filterops = filterops({ name: "device read", detach, event: transferEvent });
-const writeFiltops: Filterops = filterops({ name: "device write", detach, event: transferEvent });
+const readFiltops: Filterops = filterops({ name: "device read", event: transferEvent });
+const writeFiltops: Filterops = filterops({ name: "device write", event: transferEvent });

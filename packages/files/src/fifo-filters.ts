@@ -9,7 +9,14 @@ import {
 	EVFILT_WRITE,
 	errno,
 } from "@kqpoll/kqueue";
-import { type Filterops, FREAD, FWRITE, filterops, type Knote } from "@kqpoll/kqueue/kernel";
+import {
+	type Filterops,
+	FREAD,
+	FWRITE,
+	filterops,
+	type Knote,
+	knoteJoin,
+} from "@kqpoll/kqueue/kernel";
 import type { Fifo } from "./fifo.ts";
 import type { FifoFile } from "./fifo-file.ts";
 import { PIPE_BUF } from "./pipe.ts";
@@ -24,23 +31,17 @@ export function fifoKqfilter(kn: Knote, file: FifoFile): number {
 	switch (kn.filter) {
 		case EVFILT_READ:
 			if ((flags & FREAD) === 0) return errno.EINVAL;
-			kn.fop = readFiltops;
-			fifo.reading.klist.insert(kn);
-			return 0;
+			return knoteJoin(kn, readFiltops, fifo.reading.klist);
 		case EVFILT_WRITE:
 			// poll then asks for the hang-up only.
 			if ((flags & FWRITE) === 0)
 				return (kn.flags & (__EV_POLL | __EV_SELECT)) === 0 ? errno.EINVAL : errno.EPERM;
-			kn.fop = writeFiltops;
-			fifo.writing.klist.insert(kn);
-			return 0;
+			return knoteJoin(kn, writeFiltops, fifo.writing.klist);
 		case EVFILT_EXCEPT:
 			// Only poll asks this way, for hang-ups: there is no out-of-band data.
 			if ((kn.flags & __EV_SELECT) !== 0) return errno.EPERM;
 			if ((kn.flags & __EV_POLL) === 0) return errno.EINVAL;
-			kn.fop = exceptFiltops;
-			fifo.reading.klist.insert(kn);
-			return 0;
+			return knoteJoin(kn, exceptFiltops, fifo.reading.klist);
 		default:
 			return errno.EINVAL;
 	}
@@ -48,10 +49,6 @@ export function fifoKqfilter(kn: Knote, file: FifoFile): number {
 
 function fifoOf(kn: Knote): Fifo {
 	return (kn.fp as FifoFile).fifo;
-}
-
-function detach(kn: Knote): void {
-	kn.klist?.remove(kn);
 }
 
 /** Source: filt_fiforead. */
@@ -82,6 +79,6 @@ function exceptEvent(kn: Knote): boolean {
 	return eof;
 }
 
-const readFiltops: Filterops = filterops({ name: "fifo read", detach, event: readEvent });
-const writeFiltops: Filterops = filterops({ name: "fifo write", detach, event: writeEvent });
-const exceptFiltops: Filterops = filterops({ name: "fifo except", detach, event: exceptEvent });
+const readFiltops: Filterops = filterops({ name: "fifo read", event: readEvent });
+const writeFiltops: Filterops = filterops({ name: "fifo write", event: writeEvent });
+const exceptFiltops: Filterops = filterops({ name: "fifo except", event: exceptEvent });

@@ -25,6 +25,7 @@ import {
 	filterops,
 	Klist,
 	type Knote,
+	knoteJoin,
 	WaitChannel,
 	wakeup,
 } from "@kqpoll/kqueue/kernel";
@@ -152,24 +153,18 @@ class PipeEnd extends File {
 	override kqfilter(kn: Knote): number {
 		switch (kn.filter) {
 			case EVFILT_READ:
-				return this.join(kn, readFiltops, this);
+				return knoteJoin(kn, readFiltops, this.klist);
 			case EVFILT_WRITE:
 				if (this.peer === null) return errno.EPIPE;
-				return this.join(kn, writeFiltops, this.peer);
+				return knoteJoin(kn, writeFiltops, this.peer.klist);
 			case EVFILT_EXCEPT:
 				// Only poll asks this way, for hang-ups: there is no out-of-band data.
 				if ((kn.flags & __EV_SELECT) !== 0) return errno.EPERM;
 				if ((kn.flags & __EV_POLL) === 0) return errno.EINVAL;
-				return this.join(kn, exceptFiltops, this);
+				return knoteJoin(kn, exceptFiltops, this.klist);
 			default:
 				return errno.EINVAL;
 		}
-	}
-
-	private join(kn: Knote, fop: Filterops, watched: PipeEnd): number {
-		kn.fop = fop;
-		watched.klist.insert(kn);
-		return 0;
 	}
 
 	/** Whether there will be no more to read, and nobody to write to. */
@@ -199,11 +194,6 @@ function endOf(kn: Knote): PipeEnd {
 	return kn.fp as PipeEnd;
 }
 
-/** A knote may hang on the list of either end. */
-function detach(kn: Knote): void {
-	kn.klist?.remove(kn);
-}
-
 /** Marks end of file, which is also a hang-up. */
 function setEof(kn: Knote): boolean {
 	kn.flags |= EV_EOF;
@@ -213,7 +203,6 @@ function setEof(kn: Knote): boolean {
 
 const readFiltops: Filterops = filterops({
 	name: "pipe read",
-	detach,
 	event: (kn) => {
 		const end = endOf(kn);
 		kn.data = end.buffer.count;
@@ -223,7 +212,6 @@ const readFiltops: Filterops = filterops({
 
 const writeFiltops: Filterops = filterops({
 	name: "pipe write",
-	detach,
 	event: (kn) => {
 		const { peer } = endOf(kn);
 		kn.data = peer === null ? 0 : peer.buffer.room;
@@ -233,7 +221,6 @@ const writeFiltops: Filterops = filterops({
 
 const exceptFiltops: Filterops = filterops({
 	name: "pipe except",
-	detach,
 	event: (kn) => {
 		if ((kn.flags & __EV_POLL) === 0 || !endOf(kn).hungUp) return false;
 		kn.flags |= __EV_HUP;

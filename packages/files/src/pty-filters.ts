@@ -10,10 +10,6 @@ function ptyOf(kn: Knote): Pty {
 	return (kn.fp as unknown as { readonly pty: Pty }).pty;
 }
 
-function detach(kn: Knote): void {
-	kn.klist?.remove(kn);
-}
-
 /** @kern filt_ptcread */
 function readEvent(kn: Knote): boolean {
 	const pty = ptyOf(kn);
@@ -58,12 +54,11 @@ function exceptEvent(kn: Knote): boolean {
 }
 
 /** The slave has written, was closed, or has something to tell in packet or user-control mode. */
-export const readFiltops: Filterops = filterops({ name: "pty read", detach, event: readEvent });
+export const readFiltops: Filterops = filterops({ name: "pty read", event: readEvent });
 /** The slave has room for what is typed. */
-export const writeFiltops: Filterops = filterops({ name: "pty write", detach, event: writeEvent });
+export const writeFiltops: Filterops = filterops({ name: "pty write", event: writeEvent });
 /** The slave has something to tell; for poll also that it was closed. */
 export const exceptFiltops: Filterops = filterops({
 	name: "pty except",
-	detach,
 	event: exceptEvent,
 });

@@ -10,14 +10,7 @@ import {
 	type Stat,
 	type Thread,
 } from "@kqpoll/kqueue";
-import {
-	File,
-	type Filterops,
-	FREAD,
-	type Klist,
-	type Knote,
-	type WaitChannel,
-} from "@kqpoll/kqueue/kernel";
+import { File, FREAD, type Knote, knoteJoin, type WaitChannel } from "@kqpoll/kqueue/kernel";
 import type { Pty } from "./pty.ts";
 import { exceptFiltops, readFiltops, writeFiltops } from "./pty-filters.ts";
 import { masterIoctl } from "./pty-ioctl.ts";
@@ -94,11 +87,11 @@ export class PtyMaster extends File {
 		const { selr, selw } = this.pty;
 		switch (kn.filter) {
 			case EVFILT_READ:
-				return join(kn, readFiltops, selr);
+				return knoteJoin(kn, readFiltops, selr);
 			case EVFILT_WRITE:
-				return join(kn, writeFiltops, selw);
+				return knoteJoin(kn, writeFiltops, selw);
 			case EVFILT_EXCEPT:
-				return join(kn, exceptFiltops, selr);
+				return knoteJoin(kn, exceptFiltops, selr);
 			default:
 				return errno.EINVAL;
 		}
@@ -108,12 +101,6 @@ export class PtyMaster extends File {
 	override close(): void {
 		this.pty.masterClosed();
 	}
-}
-
-function join(kn: Knote, fop: Filterops, klist: Klist): number {
-	kn.fop = fop;
-	klist.insert(kn);
-	return 0;
 }
 
 /** The byte of packet mode, or else that of user-control mode. */

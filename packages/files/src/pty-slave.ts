@@ -12,14 +12,7 @@ import {
 	type Stat,
 	type Thread,
 } from "@kqpoll/kqueue";
-import {
-	File,
-	type Filterops,
-	FREAD,
-	type Klist,
-	type Knote,
-	type WaitChannel,
-} from "@kqpoll/kqueue/kernel";
+import { File, FREAD, type Knote, knoteJoin, type WaitChannel } from "@kqpoll/kqueue/kernel";
 import type { Pty } from "./pty.ts";
 import { ptyIoctl } from "./pty-ioctl.ts";
 import { isBackground, type Tty } from "./tty.ts";
@@ -102,14 +95,14 @@ export class PtySlave extends File implements TtyHolder {
 		const { tty } = this;
 		switch (kn.filter) {
 			case EVFILT_READ:
-				return join(kn, readFiltops, tty.rsel);
+				return knoteJoin(kn, readFiltops, tty.rsel);
 			case EVFILT_WRITE:
-				return join(kn, writeFiltops, tty.wsel);
+				return knoteJoin(kn, writeFiltops, tty.wsel);
 			case EVFILT_EXCEPT:
 				// Only poll asks this way, for hang-ups: there is no out-of-band data.
 				if ((kn.flags & __EV_SELECT) !== 0) return errno.EPERM;
 				if ((kn.flags & __EV_POLL) === 0) return errno.EINVAL;
-				return join(kn, exceptFiltops, tty.rsel);
+				return knoteJoin(kn, exceptFiltops, tty.rsel);
 			default:
 				return errno.EINVAL;
 		}
@@ -124,12 +117,6 @@ export class PtySlave extends File implements TtyHolder {
 	override close(): void {
 		if (!this.revoked) this.pty.slaveClosed(this);
 	}
-}
-
-function join(kn: Knote, fop: Filterops, klist: Klist): number {
-	kn.fop = fop;
-	klist.insert(kn);
-	return 0;
 }
 
 /** In remote mode: what the master wrote as one piece, or the next part of it. */

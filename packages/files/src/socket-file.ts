@@ -15,9 +15,9 @@ import {
 } from "@kqpoll/kqueue";
 import {
 	File,
-	type Filterops,
 	FREAD,
 	type Knote,
+	knoteJoin,
 	psignal,
 	WaitChannel,
 	wakeup,
@@ -267,11 +267,11 @@ export abstract class Socket extends File {
 		const listening = (this.options & SO_ACCEPTCONN) !== 0;
 		switch (kn.filter) {
 			case EVFILT_READ:
-				return join(kn, listening ? listenFiltops : readFiltops, this.rcv);
+				return knoteJoin(kn, listening ? listenFiltops : readFiltops, this.rcv.klist);
 			case EVFILT_WRITE:
-				return join(kn, writeFiltops, this.snd);
+				return knoteJoin(kn, writeFiltops, this.snd.klist);
 			case EVFILT_EXCEPT:
-				return join(kn, exceptFiltops, this.rcv);
+				return knoteJoin(kn, exceptFiltops, this.rcv.klist);
 			default:
 				return errno.EINVAL;
 		}
@@ -288,10 +288,4 @@ export abstract class Socket extends File {
 			this.detach();
 		}
 	}
-}
-
-function join(kn: Knote, fop: Filterops, buffer: SockBuf): number {
-	kn.fop = fop;
-	buffer.klist.insert(kn);
-	return 0;
 }

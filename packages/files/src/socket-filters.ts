@@ -14,11 +14,6 @@ function socketOf(kn: Knote): Socket {
 	return kn.fp as unknown as Socket;
 }
 
-/** A knote is on the list of the receive or of the send buffer. */
-function detach(kn: Knote): void {
-	kn.klist?.remove(kn);
-}
-
 /** Marks the end of a direction; only the end of the connection is a hang-up. */
 function setEof(kn: Knote, so: Socket): boolean {
 	kn.flags |= EV_EOF;
@@ -79,22 +74,19 @@ function listenEvent(kn: Knote): boolean {
 }
 
 /** There is something to receive, or never will be. */
-export const readFiltops: Filterops = filterops({ name: "socket read", detach, event: readEvent });
+export const readFiltops: Filterops = filterops({ name: "socket read", event: readEvent });
 /** There is room to send, or nothing can be sent any more. */
 export const writeFiltops: Filterops = filterops({
 	name: "socket write",
-	detach,
 	event: writeEvent,
 });
 /** Out-of-band data is near; for poll also that the connection is over. */
 export const exceptFiltops: Filterops = filterops({
 	name: "socket except",
-	detach,
 	event: exceptEvent,
 });
 /** A connection can be accepted. */
 export const listenFiltops: Filterops = filterops({
 	name: "socket listen",
-	detach,
 	event: listenEvent,
 });

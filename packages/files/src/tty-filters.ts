@@ -16,10 +16,6 @@ function holderOf(kn: Knote): TtyHolder {
 	return kn.fp as unknown as TtyHolder;
 }
 
-function detach(kn: Knote): void {
-	kn.klist?.remove(kn);
-}
-
 /** Sets or clears flags of a knote, which do not stay once set, and gives `on`. */
 export function setFlags(kn: Knote, flags: number, on: boolean): boolean {
 	kn.flags = on ? kn.flags | flags : kn.flags & ~flags;
@@ -56,12 +52,11 @@ function exceptEvent(kn: Knote): boolean {
 }
 
 /** There is input, or never will be. */
-export const readFiltops: Filterops = filterops({ name: "tty read", detach, event: readEvent });
+export const readFiltops: Filterops = filterops({ name: "tty read", event: readEvent });
 /** There is room for output. */
-export const writeFiltops: Filterops = filterops({ name: "tty write", detach, event: writeEvent });
+export const writeFiltops: Filterops = filterops({ name: "tty write", event: writeEvent });
 /** For poll: it is hung up. */
 export const exceptFiltops: Filterops = filterops({
 	name: "tty except",
-	detach,
 	event: exceptEvent,
 });

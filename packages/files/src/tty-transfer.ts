@@ -1,5 +1,5 @@
 // Reading from a terminal and writing to it.
-import { errno, SIG_IGN, SIGTSTP, SIGTTIN, SIGTTOU, type Thread } from "@kqpoll/kqueue";
+import { errno, SIG_IGN, SIGTSTP, SIGTTIN, SIGTTOU, sigset, type Thread } from "@kqpoll/kqueue";
 import { pgsignal } from "@kqpoll/kqueue/kernel";
 import {
 	FLUSHO,
@@ -153,8 +153,7 @@ export function stopsChange(tp: Tty, thread: Thread): boolean {
 
 /** Whether the thread does not want to know of a signal. */
 function isHeldBack(thread: Thread, signal: number): boolean {
-	const bit = 1 << (signal - 1);
-	return (thread.sigmask & bit) !== 0 || thread.process.sigacts[signal] === SIG_IGN;
+	return (thread.sigmask & sigset(signal)) !== 0 || thread.process.sigacts[signal] === SIG_IGN;
 }
 
 /**

@@ -35,11 +35,6 @@ export function vnodeKqfilter(kn: Knote, klist: Klist): number {
 	return 0;
 }
 
-/** The vnode may have another list by now. */
-function detach(kn: Knote): void {
-	kn.klist?.remove(kn);
-}
-
 /** The file system lets go: the scan turns the knote into a dead one. */
 function revokedEvent(kn: Knote): boolean {
 	kn.flags |= EV_EOF | EV_ONESHOT;
@@ -63,6 +58,6 @@ function writeEvent(kn: Knote, hint: number): boolean {
 	return true;
 }
 
-const readFiltops: Filterops = filterops({ name: "vnode read", detach, event: readEvent });
-const writeFiltops: Filterops = filterops({ name: "vnode write", detach, event: writeEvent });
-const vnodeFiltops: Filterops = filterops({ name: "vnode", detach, event: vnodeEvent });
+const readFiltops: Filterops = filterops({ name: "vnode read", event: readEvent });
+const writeFiltops: Filterops = filterops({ name: "vnode write", event: writeEvent });
+const vnodeFiltops: Filterops = filterops({ name: "vnode", event: vnodeEvent });

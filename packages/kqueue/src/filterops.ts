@@ -3,6 +3,7 @@
 import { EV_CLEAR, EV_ONESHOT } from "./constants.ts";
 import { errno } from "./errno.ts";
 import type { Kevent } from "./kevent.ts";
+import type { Klist } from "./klist.ts";
 import type { Knote } from "./knote.ts";
 
 /** The operations of a filter. Make one with {@link filterops}, so that all have one shape. */
@@ -29,8 +30,8 @@ export interface FilterDefinition {
 	readonly name: string;
 	/** See {@link Filterops.event}. */
 	readonly event: (kn: Knote, hint: number) => boolean;
-	/** See {@link Filterops.detach}. */
-	readonly detach: (kn: Knote) => void;
+	/** See {@link Filterops.detach}. Unless given, takes the knote off the klist that it is on. */
+	readonly detach?: (kn: Knote) => void;
 	/** Whether the ident is a descriptor: true unless given. */
 	readonly isfd?: boolean;
 	/** Filters of a file type have none: their file's `kqfilter` does that work. */
@@ -47,11 +48,23 @@ export function filterops(definition: FilterDefinition): Filterops {
 		name: definition.name,
 		isfd: definition.isfd ?? true,
 		attach: definition.attach ?? attachNothing,
-		detach: definition.detach,
+		detach: definition.detach ?? leaveKlist,
 		event: definition.event,
 		modify: definition.modify ?? knoteModify,
 		process: definition.process ?? knoteProcess,
 	};
+}
+
+/** The list is not always that of the knote's own file, and there may be none any more. */
+function leaveKlist(kn: Knote): void {
+	kn.klist?.remove(kn);
+}
+
+/** What a file's `kqfilter` does once it knows the filter and the list: gives 0. */
+export function knoteJoin(kn: Knote, fop: Filterops, klist: Klist): number {
+	kn.fop = fop;
+	klist.insert(kn);
+	return 0;
 }
 
 function attachNothing(): number {

@@ -35,6 +35,7 @@ export {
 	type Filterops,
 	filterops,
 	knoteAssign,
+	knoteJoin,
 	knoteModify,
 	knoteProcess,
 	knoteSubmit,

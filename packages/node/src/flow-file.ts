@@ -160,10 +160,6 @@ function fileOf(kn: Knote): FlowFile {
 	return kn.fp as FlowFile;
 }
 
-function detach(kn: Knote): void {
-	kn.klist?.remove(kn);
-}
-
 /** Whether nothing moves any more, in no direction. */
 function hungUp(file: FlowFile): boolean {
 	return file.readEnded && file.writeEnded;
@@ -196,6 +192,6 @@ function exceptEvent(kn: Knote): boolean {
 	return true;
 }
 
-const readFiltops: Filterops = filterops({ name: "stream read", detach, event: readEvent });
-const writeFiltops: Filterops = filterops({ name: "stream write", detach, event: writeEvent });
-const exceptFiltops: Filterops = filterops({ name: "stream except", detach, event: exceptEvent });
+const readFiltops: Filterops = filterops({ name: "stream read", event: readEvent });
+const writeFiltops: Filterops = filterops({ name: "stream write", event: writeEvent });
+const exceptFiltops: Filterops = filterops({ name: "stream except", event: exceptEvent });
