@@ -1,5 +1,5 @@
 // What poll and select have in common: a scan of the thread's own kqueue, or a sleep without one.
-import { EV_ADD, EV_ENABLE, errno, eventList, Kevent, type Thread } from "@kqpoll/kqueue";
+import { EV_ADD, EV_ENABLE, errno, Kevent, type Thread } from "@kqpoll/kqueue";
 import {
 	BlockingCall,
 	faultOf,
@@ -23,10 +23,9 @@ export abstract class KqpollCall extends BlockingCall {
 	protected registered = 0;
 	/** What the call will give. */
 	protected collected = 0;
-	private readonly scan: ScanState = new ScanState();
+	private readonly scan: ScanState = new ScanState(KQ_NEVENTS);
 	private scanning = false;
 	private readonly change: Kevent = new Kevent();
-	private readonly batch: Kevent[] = eventList(KQ_NEVENTS);
 	/** Nobody wakes this: a call that watches nothing only waits for its time or a signal. */
 	private readonly nothing: WaitChannel = new WaitChannel();
 
@@ -113,10 +112,10 @@ export abstract class KqpollCall extends BlockingCall {
 			kqueueScanSetup(this.scan, this.thread.kq as Kqueue);
 			this.scanning = true;
 		}
-		const { batch } = this;
+		const { batch } = this.scan;
 		while (this.registered > 0) {
 			const want = Math.min(KQ_NEVENTS, this.registered);
-			const ready = kqueueScan(this.scan, want, batch, this);
+			const ready = kqueueScan(this.scan, want, this.thread, this);
 			if (ready < 0) return ready;
 			for (let i = 0; i < ready; i++) {
 				const error = this.convert(batch[i] as Kevent);

@@ -20,8 +20,6 @@ export const EVFILT_DEVICE = -8;
 export const EVFILT_EXCEPT = -9;
 /** How many system filters there are. */
 export const EVFILT_SYSCOUNT = 9;
-/** The filter number of scan markers; never seen by programs. */
-export const EVFILT_MARKER = 0xf;
 
 /** Action: add the event, or change it if it is there. */
 export const EV_ADD = 0x0001;

@@ -16,7 +16,6 @@ const FILTERS: Readonly<Record<number, string>> = {
 	[C.EVFILT_TIMER]: "TIMER",
 	[C.EVFILT_DEVICE]: "DEVICE",
 	[C.EVFILT_EXCEPT]: "EXCEPT",
-	[C.EVFILT_MARKER]: "MARKER",
 };
 
 const FLAGS: Names = [

@@ -10,7 +10,6 @@ export {
 } from "./call.ts";
 export { callAsync } from "./call-async.ts";
 export {
-	EVFILT_MARKER,
 	FREAD,
 	FWRITE,
 	INT_MAX,

@@ -6,7 +6,7 @@ import { EV_ERROR, EV_RECEIPT, EV_SYSFLAGS, KQ_NEVENTS } from "./constants.ts";
 import { errno, SystemError, unwrap } from "./errno.ts";
 import { fileHold, fileRelease } from "./file.ts";
 import { filterName } from "./format.ts";
-import { copyinKevent, copyKevent, eventList, Kevent, type KeventChange } from "./kevent.ts";
+import { copyinKevent, copyKevent, Kevent, type KeventChange } from "./kevent.ts";
 import type { Kqueue } from "./kqueue.ts";
 import { KqueueFile, kqueueAlloc } from "./kqueue-file.ts";
 import { kqueueRegister } from "./register.ts";
@@ -57,13 +57,14 @@ export function kevent(
 	timeout: Timespec | null,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return callAsync(thread, "kevent", options, () =>
-		begin(thread, kq, changelist, eventlist, timeout),
-	);
+	return callAsync(thread, "kevent", options, () => {
+		const file = kqueueFile(thread, kq);
+		const ns = timespecToNs(timeout, "kevent");
+		const changes = checkList(changelist, "changelist");
+		const events = checkList(eventlist, "eventlist");
+		return begin(thread, file, changes, events, ns);
+	});
 }
-
-/** The timeout of the form that never sleeps: the object itself is known, and not looked at. */
-const ZERO: Timespec = { sec: 0, nsec: 0 };
 
 /**
  * As {@link kevent} with a timeout of zero, without a promise: never sleeps, throws instead of
@@ -77,36 +78,55 @@ export function keventNow(
 ): number {
 	enter(thread, "kevent");
 	try {
-		const call = begin(thread, kq, changelist, eventlist, ZERO);
+		const file = kqueueFile(thread, kq);
+		const changes = checkList(changelist, "changelist");
+		const events = checkList(eventlist, "eventlist");
+		// With nothing to apply and no sleep to come back from, there is no call to remember.
+		if (changes.length === 0) return takeNow(thread, file.kq, events);
+		const call = begin(thread, file, changes, events, 0);
 		return typeof call === "number" ? call : callNow(call);
 	} finally {
 		leave(thread);
 	}
 }
 
+function kqueueFile(thread: Thread, fd: number): KqueueFile {
+	const file = thread.process.fdp.get(fd);
+	if (file instanceof KqueueFile) return file;
+	throw new SystemError(errno.EBADF, "kevent", `${show(fd)} is no kqueue`);
+}
+
+/** Takes the events that there are. */
+function takeNow(thread: Thread, kq: Kqueue, events: Kevent[]): number {
+	const call = spareCall(thread);
+	const { scan } = call;
+	let result = 0;
+	kqueueScanSetup(scan, kq);
+	try {
+		result = handOut(scan, events, 0, events.length, thread, null);
+	} finally {
+		call.recycle(thread);
+		kqueueScanFinish(scan);
+	}
+	return unwrap(result, "kevent");
+}
+
 /**
- * Checks the arguments and applies the changes. Gives the call that waits for events, or the
- * result when there is nothing to wait for.
+ * Applies the changes. Gives the call that waits for events, or the result when there is nothing
+ * to wait for.
  * @kern sys_kevent
  */
 function begin(
 	thread: Thread,
-	fd: number,
-	changelist: readonly KeventChange[] | null,
-	eventlist: Kevent[] | null,
-	timeout: Timespec | null,
+	file: KqueueFile,
+	changes: readonly KeventChange[],
+	events: Kevent[],
+	timeout: number,
 ): KeventCall | number {
-	const file = thread.process.fdp.get(fd);
-	if (!(file instanceof KqueueFile))
-		throw new SystemError(errno.EBADF, "kevent", `${show(fd)} is no kqueue`);
-	const ns = timeout === ZERO ? 0 : timespecToNs(timeout, "kevent");
-	const changes = checkList(changelist, "changelist");
-	const events = checkList(eventlist, "eventlist");
-
-	const call = thread.kernel.keventCalls.pop() ?? new KeventCall(thread);
+	const call = spareCall(thread);
 	if (changes.length === 0) {
 		// Nothing of the program's runs before the scan holds the kqueue.
-		call.prepare(thread, events, ns);
+		call.prepare(thread, events, timeout);
 		call.watch(file.kq);
 		return call;
 	}
@@ -114,13 +134,13 @@ function begin(
 	fileHold(file);
 	let watching = false;
 	try {
-		call.prepare(thread, events, ns);
+		call.prepare(thread, events, timeout);
 		const result = call.change(file.kq, changes);
 		if (result !== 0 || call.ended) return unwrap(result, "kevent", call.culprit);
 		call.watch(file.kq);
 		watching = true;
 	} finally {
-		if (!watching) call.recycle();
+		if (!watching) call.recycle(thread);
 		letGo(file, call, watching);
 	}
 	return call;
@@ -137,8 +157,15 @@ function letGo(file: KqueueFile, call: KeventCall, watching: boolean): void {
 }
 
 const NOTHING: never[] = [];
-/** So many calls that ended are kept to be used again: as many as are ever made inside each other. */
-const MAX_SPARE_CALLS = 16;
+
+/** A call to set up: one that ended, if there is one. */
+function spareCall(thread: Thread): KeventCall {
+	const { kernel } = thread;
+	const call = kernel.keventCall;
+	if (call === null) return new KeventCall(thread);
+	kernel.keventCall = call.nextSpare;
+	return call;
+}
 
 function checkList<T>(list: T[] | readonly T[] | null, name: string): T[] {
 	if (list === null || list === undefined) return NOTHING;
@@ -153,16 +180,16 @@ function describeChange(index: number, { filter, ident }: Kevent, invalid: boole
 
 /** A kevent under way. */
 export class KeventCall extends BlockingCall {
-	private readonly scan: ScanState = new ScanState();
-	/** Changes on their way in and events on their way out, eight at a time. */
-	private readonly batch: Kevent[] = eventList(KQ_NEVENTS);
+	/** Its scan; the scan's memory also serves changes on their way in, eight at a time. */
+	readonly scan: ScanState = new ScanState(KQ_NEVENTS);
 	private readonly invalid: number[] = new Array<number>(KQ_NEVENTS).fill(0);
 	private events: (Kevent | undefined)[] = NOTHING;
-	private kq: Kqueue | null = null;
 	/** How many entries the event list has, from the beginning of the call on. */
 	private nevents = 0;
 	/** Where the next entry goes in the event list. */
 	private slot = 0;
+	/** The next of those that can be used again, while it is one itself. */
+	nextSpare: KeventCall | null = null;
 	/** Whether the changes were all that there is to the call. */
 	ended = false;
 	/** Which change ended it, for the message. */
@@ -189,7 +216,8 @@ export class KeventCall extends BlockingCall {
 	 * receipts; `ended` says that a receipt had no room, which ends the call too.
 	 */
 	change(kq: Kqueue, changes: readonly KeventChange[]): number {
-		const { batch, invalid, thread } = this;
+		const { invalid, thread } = this;
+		const { batch } = this.scan;
 		for (let done = 0; done < changes.length; done += KQ_NEVENTS) {
 			const n = Math.min(changes.length - done, KQ_NEVENTS);
 			for (let i = 0; i < n; i++) {
@@ -213,7 +241,7 @@ export class KeventCall extends BlockingCall {
 				kev.flags = EV_ERROR;
 				kev.data = error;
 				// As in C, an entry that cannot be written counts all the same.
-				this.copyout(kev);
+				copyout(kev, this.events, this.slot++);
 			}
 		}
 		return this.slot;
@@ -221,61 +249,69 @@ export class KeventCall extends BlockingCall {
 
 	/** Goes on to the events. */
 	watch(kq: Kqueue): void {
-		this.kq = kq;
 		kqueueScanSetup(this.scan, kq);
 	}
 
 	/** What a kevent sleeps on. */
 	override get channel(): WaitChannel {
-		return (this.kq as Kqueue).channel;
+		return (this.scan.kq as Kqueue).channel;
 	}
 
-	/** Collects events, eight at a time; only before the first of them does it sleep. */
+	/** Collects events; only before the first of them does it sleep. */
 	override step(woken: number): number {
 		if (woken === errno.EINTR) return -woken;
-		const { scan, batch, nevents } = this;
-		for (;;) {
-			const want = Math.min(nevents - this.slot, KQ_NEVENTS);
-			const ready = kqueueScan(scan, want, batch, this);
-			if (ready < 0) return ready;
-			for (let i = 0; i < ready; i++) {
-				const fault = this.copyout(batch[i] as Kevent);
-				if (fault !== 0) return -fault;
-			}
-			if (ready < want || ready === 0) return this.slot;
-		}
+		return handOut(this.scan, this.events, this.slot, this.nevents, this.thread, this);
 	}
 
 	/** Ends the scan. */
 	override end(): void {
 		kqueueScanFinish(this.scan);
-		this.recycle();
+		this.recycle(this.thread);
 	}
 
 	/** Lets the next kevent use this object. */
-	recycle(): void {
-		const { keventCalls } = this.thread.kernel;
-		this.kq = null;
+	recycle({ kernel }: Thread): void {
 		this.events = NOTHING;
-		if (keventCalls.length < MAX_SPARE_CALLS) keventCalls.push(this);
+		this.nextSpare = kernel.keventCall;
+		kernel.keventCall = this;
 	}
+}
 
-	/** Writes an entry of the event list: 0, or EFAULT for one that cannot be written. */
-	private copyout(kev: Kevent): number {
-		try {
-			this.write(kev);
-			return 0;
-		} catch (error) {
-			return faultOf(error);
+/**
+ * Collects events, eight at a time, and writes them into the program's list from entry `slot` on.
+ * Gives how many entries there are then, a negative errno, or WOULD_SLEEP if `call` may.
+ */
+function handOut(
+	scan: ScanState,
+	events: (Kevent | undefined)[],
+	slot: number,
+	nevents: number,
+	thread: Thread,
+	call: BlockingCall | null,
+): number {
+	const { batch } = scan;
+	let next = slot;
+	for (;;) {
+		const want = Math.min(nevents - next, KQ_NEVENTS);
+		const ready = kqueueScan(scan, want, thread, call);
+		if (ready < 0) return ready;
+		for (let i = 0; i < ready; i++) {
+			const fault = copyout(batch[i] as Kevent, events, next++);
+			if (fault !== 0) return -fault;
 		}
+		if (ready < want || ready === 0) return next;
 	}
+}
 
-	private write(kev: Kevent): void {
-		const { events, slot } = this;
-		this.slot = slot + 1;
+/** Writes an entry of the event list: 0, or EFAULT for one that cannot be written. */
+function copyout(kev: Kevent, events: (Kevent | undefined)[], slot: number): number {
+	try {
 		const to = events[slot];
 		if (typeof to === "object" && to !== null) copyKevent(kev, to);
 		else
 			events[slot] = new Kevent(kev.ident, kev.filter, kev.flags, kev.fflags, kev.data, kev.udata);
+		return 0;
+	} catch (error) {
+		return faultOf(error);
 	}
 }

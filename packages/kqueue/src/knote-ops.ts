@@ -3,7 +3,6 @@ import { kassert } from "./assert.ts";
 import {
 	__EV_POLL,
 	__EV_SELECT,
-	EVFILT_MARKER,
 	KN_ACTIVE,
 	KN_ATTACHING,
 	KN_DISABLED,
@@ -16,10 +15,25 @@ import { fileRelease } from "./file.ts";
 import { badfdFiltops } from "./filters/badfd.ts";
 import { deadFiltops } from "./filters/dead.ts";
 import type { Kevent } from "./kevent.ts";
-import { type Knote, tailqInsertAfter, tailqRemove } from "./knote.ts";
-import { type Kqueue, knoteHash, kqueueCheck, kqueueUnbusy, kqueueWakeup } from "./kqueue.ts";
+import type { Knote } from "./knote.ts";
+import {
+	type Kqueue,
+	knoteHash,
+	kqueueCheck,
+	kqueueUnbusy,
+	kqueueWakeup,
+	tailqInsertHead,
+	tailqInsertTail,
+	tailqRemove,
+} from "./kqueue.ts";
 import type { Thread } from "./thread.ts";
-import { traceKnote } from "./trace.ts";
+import { type KnoteTransition, traceKnote } from "./trace.ts";
+
+/** Proves the ready list and tells the sink, as far as the kernel is observed. */
+export function observe(kn: Knote, transition: KnoteTransition): void {
+	kqueueCheck(kn.kq);
+	if (kn.kq.kernel.sink !== null) traceKnote(kn, transition);
+}
 
 /**
  * Acquires a knote, so that nobody else works on it. Gives false where the kernel would sleep
@@ -27,7 +41,6 @@ import { traceKnote } from "./trace.ts";
  * @kern knote_acquire
  */
 export function knoteAcquire(kn: Knote): boolean {
-	kassert(kn.filter !== EVFILT_MARKER, "markers are not acquired");
 	if ((kn.status & (KN_PROCESSING | KN_NOTIFYING)) !== 0) return false;
 	kn.status |= KN_PROCESSING;
 	kn.kq.busy++;
@@ -39,7 +52,6 @@ export function knoteAcquire(kn: Knote): boolean {
  * @kern knote_release
  */
 export function knoteRelease(kn: Knote): void {
-	kassert(kn.filter !== EVFILT_MARKER, "markers are not released");
 	kassert((kn.status & KN_PROCESSING) !== 0, "only an acquired knote is released");
 	kn.status &= ~KN_PROCESSING;
 	kqueueUnbusy(kn.kq);
@@ -51,7 +63,7 @@ export function knoteRelease(kn: Knote): void {
  */
 export function knoteActivate(kn: Knote): void {
 	kn.status |= KN_ACTIVE;
-	if (kn.kq.kernel.sink !== null) traceKnote(kn, "activate");
+	if (kn.kq.kernel.observed) observe(kn, "activate");
 	if ((kn.status & (KN_QUEUED | KN_DISABLED)) === 0) knoteEnqueue(kn);
 }
 
@@ -60,20 +72,19 @@ export function knoteActivate(kn: Knote): void {
  * @kern knote_enqueue
  */
 function knoteEnqueue(kn: Knote): void {
-	knoteInsert(kn, kn.kq.head.tqprev);
+	knoteInsert(kn, false);
 	kqueueWakeup(kn.kq);
 }
 
-/** Puts a knote into the ready list, behind another or the head, without waking anybody. */
-export function knoteInsert(kn: Knote, behind: Knote): void {
+/** Puts a knote into the ready list, last or `first`, without waking anybody. */
+export function knoteInsert(kn: Knote, first: boolean): void {
 	const { kq } = kn;
-	kassert(kn.filter !== EVFILT_MARKER, "markers are not counted");
 	kassert((kn.status & KN_QUEUED) === 0, "a knote is queued once");
-	tailqInsertAfter(behind, kn);
+	if (first) tailqInsertHead(kq, kn);
+	else tailqInsertTail(kq, kn);
 	kn.status |= KN_QUEUED;
 	kq.count++;
-	kqueueCheck(kq);
-	if (kq.kernel.sink !== null) traceKnote(kn, "enqueue");
+	if (kq.kernel.observed) observe(kn, "enqueue");
 }
 
 /**
@@ -82,14 +93,11 @@ export function knoteInsert(kn: Knote, behind: Knote): void {
  */
 export function knoteDequeue(kn: Knote): void {
 	const { kq } = kn;
-	kassert(kn.filter !== EVFILT_MARKER, "markers are not counted");
 	kassert((kn.status & KN_QUEUED) !== 0, "only a queued knote is dequeued");
-	kqueueCheck(kq);
-	tailqRemove(kn);
+	tailqRemove(kq, kn);
 	kn.status &= ~KN_QUEUED;
 	kq.count--;
-	kqueueCheck(kq);
-	if (kq.kernel.sink !== null) traceKnote(kn, "dequeue");
+	if (kq.kernel.observed) observe(kn, "dequeue");
 }
 
 /**
@@ -106,7 +114,7 @@ export function knoteAttach(kn: Knote): void {
 	lists[index] = kn;
 	kq.nknotes++;
 	if (!kn.fop.isfd) kq.nhashed++;
-	if (kq.kernel.sink !== null) traceKnote(kn, "attach");
+	if (kq.kernel.observed) observe(kn, "attach");
 }
 
 /**
@@ -153,14 +161,13 @@ export function filterProcess(kn: Knote, out: Kevent | null): boolean {
  * @kern knote_drop
  */
 export function knoteDrop(kn: Knote, thread: Thread | null, joined: boolean): void {
-	kassert(kn.filter !== EVFILT_MARKER, "markers are not dropped");
 	try {
 		if (joined) filterDetach(kn);
 	} finally {
 		kn.klist?.remove(kn);
 		knoteDetach(kn);
 		if ((kn.status & KN_QUEUED) !== 0) knoteDequeue(kn);
-		if (kn.kq.kernel.sink !== null) traceKnote(kn, "drop");
+		if (kn.kq.kernel.observed) observe(kn, "drop");
 		knoteRelease(kn);
 		const { fp } = kn;
 		kn.fp = null;
@@ -175,7 +182,7 @@ export function knoteDie(kn: Knote): void {
 	} finally {
 		kn.klist?.remove(kn);
 		kn.fop = deadFiltops;
-		if (kn.kq.kernel.sink !== null) traceKnote(kn, "dead");
+		if (kn.kq.kernel.observed) observe(kn, "dead");
 	}
 }
 
@@ -242,7 +249,7 @@ function turnBad(kn: Knote, thread: Thread | null): void {
 		kn.fop.event(kn, 0);
 		// A watcher hears of it even if it did not ask for the next event yet.
 		if (kn.kq.pump !== null) kn.status &= ~KN_DISABLED;
-		if (kn.kq.kernel.sink !== null) traceKnote(kn, "badfd");
+		if (kn.kq.kernel.observed) observe(kn, "badfd");
 		knoteActivate(kn);
 		knoteRelease(kn);
 		if (fp !== null) fileRelease(fp, thread);

@@ -1,5 +1,4 @@
 // struct knote: joins an object to a kqueue.
-import { EVFILT_MARKER, KN_PROCESSING } from "./constants.ts";
 import type { File } from "./file.ts";
 import type { Filterops } from "./filterops.ts";
 import type { Klist } from "./klist.ts";
@@ -53,12 +52,14 @@ export class Knote {
 	selnext: Knote | null = null;
 	/** Klist: neighbours on that list. */
 	selprev: Knote | null = null;
-	/** E: neighbours in the kqueue's circular list of ready knotes; itself when in none. */
-	tqnext: Knote = this;
-	/** E: neighbours in the kqueue's circular list of ready knotes; itself when in none. */
-	tqprev: Knote = this;
+	/** E: neighbours in the kqueue's list of ready knotes, while it is in there. */
+	tqnext: Knote | null = null;
+	/** E: neighbours in the kqueue's list of ready knotes, while it is in there. */
+	tqprev: Knote | null = null;
+	/** E: when it came there: what the kqueue counted then. */
+	tqseq = 0;
 
-	/** Made by register, and by scans for their markers. */
+	/** Made by register. */
 	constructor(
 		kq: Kqueue,
 		fop: Filterops,
@@ -76,28 +77,4 @@ export class Knote {
 		this.udata = udata;
 		this.pollid = pollid;
 	}
-}
-
-/** A knote that only marks a place in a ready list: it has no kqueue, and nobody can acquire it. */
-export function newMarker(fop: Filterops): Knote {
-	const marker = new Knote(null as unknown as Kqueue, fop, 0, EVFILT_MARKER, 0, null, 0);
-	marker.status = KN_PROCESSING;
-	return marker;
-}
-
-/** TAILQ_REMOVE. */
-export function tailqRemove(kn: Knote): void {
-	kn.tqprev.tqnext = kn.tqnext;
-	kn.tqnext.tqprev = kn.tqprev;
-	kn.tqnext = kn;
-	kn.tqprev = kn;
-}
-
-/** TAILQ_INSERT_AFTER; after the head it is TAILQ_INSERT_HEAD. */
-export function tailqInsertAfter(place: Knote, kn: Knote): void {
-	const next = place.tqnext;
-	kn.tqprev = place;
-	kn.tqnext = next;
-	next.tqprev = kn;
-	place.tqnext = kn;
 }

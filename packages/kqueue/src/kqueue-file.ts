@@ -1,12 +1,11 @@
 // The kqueue as an open file: how it is made, watched and closed.
 import { kassert } from "./assert.ts";
-import { EV_ONESHOT, EVFILT_MARKER, EVFILT_READ, KQ_DYING, KQ_TASK, S_IFIFO } from "./constants.ts";
+import { EV_ONESHOT, EVFILT_READ, KQ_DYING, KQ_TASK, S_IFIFO } from "./constants.ts";
 import { errno } from "./errno.ts";
 import { type Failure, rethrow } from "./failure.ts";
 import { File, type Stat } from "./file.ts";
 import type { FileTable } from "./filedesc.ts";
 import { type Filterops, filterops, knoteAssign, knoteSubmit } from "./filterops.ts";
-import { deadFiltops } from "./filters/dead.ts";
 import type { Kevent } from "./kevent.ts";
 import { Klist } from "./klist.ts";
 import type { Knote } from "./knote.ts";
@@ -114,7 +113,7 @@ const kqreadFiltops: Filterops = filterops({
  * @kern kqueue_alloc
  */
 export function kqueueAlloc(kernel: Kernel, fdp: FileTable): Kqueue {
-	const kq = new Kqueue(kernel, fdp, new Klist(), deadFiltops);
+	const kq = new Kqueue(kernel, fdp, new Klist());
 	if (kernel.sink !== null) trace(kernel, { event: "kqueue", kq: kq.id });
 	return kq;
 }
@@ -128,7 +127,7 @@ export function kqueueHold(kq: Kqueue): void {
 export function kqueueRelease(kq: Kqueue): void {
 	if (--kq.refs > 0) return;
 	kq.fdp.removeKqueue(kq);
-	kassert(kq.head.tqnext === kq.head, "a kqueue that goes has no ready knotes");
+	kassert(kq.first === null, "a kqueue that goes has no ready knotes");
 	kassert(kq.nknotes === 0, "a kqueue that goes has no knotes");
 }
 
@@ -156,9 +155,6 @@ export function kqueuePurge(kq: Kqueue, thread: Thread | null): void {
  */
 export function kqueueTerminate(kq: Kqueue): void {
 	kassert(kq.count === 0, "a purged kqueue has no ready knotes");
-	for (let kn = kq.head.tqnext; kn !== kq.head; kn = kn.tqnext) {
-		kassert(kn.filter === EVFILT_MARKER, "only scans under way are left");
-	}
 	kq.state |= KQ_DYING;
 	kqueueWakeup(kq);
 	kassert(kq.klist.empty, "watchers went with the descriptor");

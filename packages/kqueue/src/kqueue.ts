@@ -1,7 +1,6 @@
 // struct kqueue: the knotes of one queue, those of them that are ready, and who waits for them.
 import { kassert, unreachable } from "./assert.ts";
 import {
-	EVFILT_MARKER,
 	KN_ACTIVE,
 	KN_HASHSIZE,
 	KN_QUEUED,
@@ -11,10 +10,9 @@ import {
 	KQEXTENT,
 } from "./constants.ts";
 import type { FileTable } from "./filedesc.ts";
-import type { Filterops } from "./filterops.ts";
 import { formatKnote } from "./format.ts";
 import type { Klist } from "./klist.ts";
-import { type Knote, newMarker } from "./knote.ts";
+import type { Knote } from "./knote.ts";
 import type { Kernel } from "./machine.ts";
 import type { Runnable } from "./run-queue.ts";
 import { WaitChannel, wakeup } from "./sleep.ts";
@@ -29,10 +27,14 @@ export class Kqueue implements Runnable {
 	readonly fdp: FileTable;
 	/** How many users it has: its descriptor or thread, and the scans under way. */
 	refs = 1;
-	/** The circular list of ready knotes and scan markers begins and ends here. */
-	readonly head: Knote;
-	/** How many knotes are on that list; markers do not count, disabled knotes do. */
+	/** The list of ready knotes: the one that is scanned next. */
+	first: Knote | null = null;
+	/** The list of ready knotes: the one that came last. */
+	last: Knote | null = null;
+	/** How many knotes are on that list, disabled ones too. */
 	count = 0;
+	/** Counts the knotes that ever came to that list, modulo TQSEQ_MAX + 1. */
+	tqseq = 0;
 	/** The knotes, of other kqueues or its own, that watch this one. */
 	readonly klist: Klist;
 	/** Neighbours on the list of the descriptor table, newest first. */
@@ -63,12 +65,11 @@ export class Kqueue implements Runnable {
 	runprev: Runnable | null = null;
 
 	/** Made by kqueueAlloc. */
-	constructor(kernel: Kernel, fdp: FileTable, klist: Klist, markerFilter: Filterops) {
+	constructor(kernel: Kernel, fdp: FileTable, klist: Klist) {
 		this.id = kernel.nkqueues++;
 		this.kernel = kernel;
 		this.fdp = fdp;
 		this.klist = klist;
-		this.head = newMarker(markerFilter);
 	}
 
 	/**
@@ -151,6 +152,48 @@ export function kqueueWakeup(kq: Kqueue): void {
 	if (kq.pump !== null) kq.kernel.runqueue.add(kq.pump);
 }
 
+/** What `tqseq` counts to before it begins again: small integers of every JavaScript engine. */
+export const TQSEQ_MAX = 0x3fffffff;
+
+/** Whether a knote came to the ready list before the count stood at `seq`. */
+export function queuedBefore(kn: Knote, seq: number): boolean {
+	// The count wraps: what matters is the sign of the difference, in its 30 bits.
+	return (kn.tqseq - seq) << 2 < 0;
+}
+
+/** TAILQ_INSERT_TAIL */
+export function tailqInsertTail(kq: Kqueue, kn: Knote): void {
+	const { last } = kq;
+	kn.tqseq = kq.tqseq;
+	kq.tqseq = (kq.tqseq + 1) & TQSEQ_MAX;
+	kn.tqprev = last;
+	if (last === null) kq.first = kn;
+	else last.tqnext = kn;
+	kq.last = kn;
+}
+
+/** TAILQ_INSERT_HEAD */
+export function tailqInsertHead(kq: Kqueue, kn: Knote): void {
+	const { first } = kq;
+	kn.tqseq = kq.tqseq;
+	kq.tqseq = (kq.tqseq + 1) & TQSEQ_MAX;
+	kn.tqnext = first;
+	if (first === null) kq.last = kn;
+	else first.tqprev = kn;
+	kq.first = kn;
+}
+
+/** TAILQ_REMOVE */
+export function tailqRemove(kq: Kqueue, kn: Knote): void {
+	const { tqnext, tqprev } = kn;
+	if (tqprev === null) kq.first = tqnext;
+	else tqprev.tqnext = tqnext;
+	if (tqnext === null) kq.last = tqprev;
+	else tqnext.tqprev = tqprev;
+	kn.tqnext = null;
+	kn.tqprev = null;
+}
+
 /** Checks the queue when the kernel's diagnostics are on. */
 export function kqueueCheck(kq: Kqueue): void {
 	if (kq.kernel.diagnostics) kqueueDoCheck(kq);
@@ -162,19 +205,16 @@ export function kqueueCheck(kq: Kqueue): void {
  */
 export function kqueueDoCheck(kq: Kqueue): void {
 	let count = 0;
-	for (let kn = kq.head.tqnext; kn !== kq.head; kn = kn.tqnext) {
-		const linked = kn.tqnext.tqprev === kn && kn.tqprev.tqnext === kn;
-		if (!linked) broken(kn, "is not linked both ways");
-		const queued = (kn.status & KN_QUEUED) !== 0;
-		if (kn.filter === EVFILT_MARKER) {
-			if (queued) broken(kn, "is QUEUED");
-			continue;
-		}
+	let last: Knote | null = null;
+	for (let kn = kq.first; kn !== null; kn = kn.tqnext) {
+		if (kn.tqprev !== last) broken(kn, "is not linked both ways");
 		if ((kn.status & KN_ACTIVE) === 0) broken(kn, "is not ACTIVE");
-		if (!queued) broken(kn, "is not QUEUED");
+		if ((kn.status & KN_QUEUED) === 0) broken(kn, "is not QUEUED");
 		if (kn.kq !== kq) broken(kn, "is on another kqueue");
+		last = kn;
 		count++;
 	}
+	kassert(last === kq.last, "a kqueue knows its last ready knote");
 	kassert(count === kq.count, "a kqueue counts its ready knotes");
 	kassert((kq.state & KQ_DYING) === 0 || count === 0, "a closed kqueue has no ready knotes");
 }

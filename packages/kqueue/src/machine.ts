@@ -68,10 +68,10 @@ export class Kernel {
 	curthread: Thread | null = null;
 	/** Engine: whether the trace sink is running. */
 	tracing = false;
-	/** The trace sink, null for none. */
-	sink: TraceSink | null;
-	/** Whether every step proves the ready list. */
-	diagnostics: boolean;
+	/** Engine: whether there is a sink or diagnostics are on: one question where it matters. */
+	observed = false;
+	private currentSink: TraceSink | null = null;
+	private provesLists = false;
 	/** Engine: the filters by the complement of their number. */
 	readonly sysfilters: readonly (Filterops | null)[] = [
 		fileFiltops, // READ
@@ -84,8 +84,8 @@ export class Kernel {
 		fileFiltops, // DEVICE
 		fileFiltops, // EXCEPT
 	];
-	/** Engine: kevent calls that ended, to be used again. */
-	readonly keventCalls: KeventCall[] = [];
+	/** Engine: the first of the kevent calls that ended and can be used again. */
+	keventCall: KeventCall | null = null;
 	private readonly firstPid: number;
 	private nextPid: number;
 
@@ -102,6 +102,26 @@ export class Kernel {
 		this.maxprocesses = Math.min(limit(options.maxprocesses ?? 1310, "maxprocesses"), pids);
 		this.sink = options.sink ?? null;
 		this.diagnostics = options.diagnostics ?? false;
+	}
+
+	/** The trace sink, null for none. */
+	get sink(): TraceSink | null {
+		return this.currentSink;
+	}
+
+	set sink(sink: TraceSink | null) {
+		this.currentSink = sink;
+		this.observed = sink !== null || this.provesLists;
+	}
+
+	/** Whether every step proves the ready list. */
+	get diagnostics(): boolean {
+		return this.provesLists;
+	}
+
+	set diagnostics(on: boolean) {
+		this.provesLists = on;
+		this.observed = on || this.currentSink !== null;
 	}
 
 	/** Makes a process with one thread and no descriptors. EAGAIN when there are too many. */

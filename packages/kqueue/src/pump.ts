@@ -1,6 +1,6 @@
 // What hands out the events of watches: a kqueue that no descriptor refers to, and a task.
 import { kassert } from "./assert.ts";
-import { BlockingCall, enter, leave } from "./call.ts";
+import { enter, leave } from "./call.ts";
 import {
 	EV_ADD,
 	EV_CLEAR,
@@ -24,7 +24,7 @@ import { kqueueAlloc, kqueuePurge, kqueueRelease, kqueueTerminate } from "./kque
 import { kqueueRegister } from "./register.ts";
 import type { Runnable } from "./run-queue.ts";
 import { kqueueScan, kqueueScanFinish, kqueueScanSetup, ScanState } from "./scan.ts";
-import { keepAlive, letGo, WaitChannel } from "./sleep.ts";
+import { keepAlive, letGo } from "./sleep.ts";
 import type { Thread } from "./thread.ts";
 import { show } from "./values.ts";
 import type { KeventWatch } from "./watch.ts";
@@ -61,17 +61,6 @@ export class Source {
 	}
 }
 
-/** A scan that takes what there is. */
-class Look extends BlockingCall {
-	override readonly channel: WaitChannel = new WaitChannel();
-
-	override step(): number {
-		return 0;
-	}
-
-	override end(): void {}
-}
-
 /**
  * Hands out the events of a thread's watches, in the turn of the run queue after they came: a watch
  * never hears of anything while it is made. It is there while the thread has watches.
@@ -86,10 +75,7 @@ export class Pump implements Runnable {
 
 	private readonly thread: Thread;
 	private readonly kq: Kqueue;
-	private readonly call: Look;
-	private readonly scan: ScanState = new ScanState();
-	private readonly event: Kevent = new Kevent();
-	private readonly events: readonly Kevent[] = [this.event];
+	private readonly scan: ScanState = new ScanState(1);
 	private readonly sources: Set<Source> = new Set();
 	/** Those that follow the children of a process. */
 	private readonly following: Set<Source> = new Set();
@@ -112,7 +98,6 @@ export class Pump implements Runnable {
 	constructor(thread: Thread) {
 		const { kernel, process } = thread;
 		this.thread = thread;
-		this.call = new Look(thread, "kevent");
 		this.kq = kqueueAlloc(kernel, process.fdp);
 		this.kq.pump = this;
 		process.fdp.insertKqueue(this.kq);
@@ -315,7 +300,7 @@ export class Pump implements Runnable {
 			this.blame(this.culprit, error);
 			return true;
 		}
-		if (n > 0) this.deliver(this.event);
+		if (n > 0) this.deliver(this.scan.batch[0] as Kevent);
 		return n > 0;
 	}
 
@@ -334,16 +319,16 @@ export class Pump implements Runnable {
 
 	/** Scans without sleeping. */
 	private collect(): number {
-		const { thread, scan, events, call } = this;
+		const { thread, scan } = this;
 		this.culprit = null;
 		enter(thread, "kevent");
 		try {
 			kqueueScanSetup(scan, this.kq);
 			try {
-				return kqueueScan(scan, 1, events, call);
+				return kqueueScan(scan, 1, thread, null);
 			} catch (error) {
 				// The scan has put its knote last.
-				this.culprit = this.kq.head.tqprev.udata as Source | null;
+				this.culprit = (this.kq.last?.udata ?? null) as Source | null;
 				throw error;
 			} finally {
 				kqueueScanFinish(scan);

@@ -5,7 +5,6 @@ import {
 	EV_CLEAR,
 	EV_DISPATCH,
 	EV_ONESHOT,
-	EVFILT_MARKER,
 	KN_ACTIVE,
 	KN_DISABLED,
 	KN_PROCESSING,
@@ -15,9 +14,10 @@ import {
 } from "./constants.ts";
 import { errno } from "./errno.ts";
 import { report } from "./failure.ts";
+import { knoteProcess } from "./filterops.ts";
 import { deadFiltops } from "./filters/dead.ts";
-import { clearKevent, type Kevent } from "./kevent.ts";
-import { type Knote, newMarker, tailqInsertAfter, tailqRemove } from "./knote.ts";
+import { clearKevent, eventList, type Kevent } from "./kevent.ts";
+import type { Knote } from "./knote.ts";
 import {
 	filterProcess,
 	knoteAcquire,
@@ -26,24 +26,33 @@ import {
 	knoteDrop,
 	knoteInsert,
 	knoteRelease,
+	observe,
 } from "./knote-ops.ts";
-import { type Kqueue, kqueueCheck, kqueueWakeup } from "./kqueue.ts";
+import { type Kqueue, kqueueCheck, kqueueWakeup, queuedBefore } from "./kqueue.ts";
 import { kqueueHold, kqueueRelease } from "./kqueue-file.ts";
 import type { Thread } from "./thread.ts";
-import { traceKnote } from "./trace.ts";
 
-/** What one call's scan of one kqueue remembers from pass to pass. Can be set up again. */
+/**
+ * What one call's scan of one kqueue remembers from pass to pass. Can be set up again.
+ *
+ * The original marks its place in the ready list with two knotes that are none. Here nobody else
+ * runs between two of its steps but callbacks, and what a scan takes leaves the list: it always
+ * goes on at the front. How far it goes is told by when the knotes came to the list.
+ */
 export class ScanState {
 	/** The kqueue, while a scan is set up. */
 	kq: Kqueue | null = null;
-	/** How far this pass has come. Other threads' scans step over it. */
-	readonly start: Knote = newMarker(deadFiltops);
-	/** Where the scan ends: what is queued behind it belongs to the next call. */
-	readonly end: Knote = newMarker(deadFiltops);
+	/** What came to the ready list since it counted so many belongs to the next call. */
+	end = 0;
 	/** How many events all passes have collected. */
 	nevent = 0;
-	/** Whether the end marker stands in the ready list. */
-	queued = false;
+	/** Where the events of a pass are put. */
+	readonly batch: Kevent[];
+
+	/** Makes a scan that is not set up, with room for so many events a pass. */
+	constructor(room: number) {
+		this.batch = eventList(room);
+	}
 }
 
 /**
@@ -51,7 +60,7 @@ export class ScanState {
  * @kern kqueue_scan_setup
  */
 export function kqueueScanSetup(scan: ScanState, kq: Kqueue): void {
-	kassert(scan.kq === null && !scan.queued, "a scan is finished before it is set up again");
+	kassert(scan.kq === null, "a scan is finished before it is set up again");
 	kqueueHold(kq);
 	scan.kq = kq;
 	scan.nevent = 0;
@@ -64,84 +73,53 @@ export function kqueueScanSetup(scan: ScanState, kq: Kqueue): void {
 export function kqueueScanFinish(scan: ScanState): void {
 	const { kq } = scan;
 	kassert(kq !== null, "only a scan that is set up is finished");
-	kassert(scan.start.status === KN_PROCESSING, "nobody touched the start marker");
-	kassert(scan.end.status === KN_PROCESSING, "nobody touched the end marker");
-	if (scan.queued) {
-		scan.queued = false;
-		tailqRemove(scan.end);
-	}
 	scan.kq = null;
 	kqueueRelease(kq);
 }
 
 /**
- * Collects up to `max` events into `events`, from its first element on. Gives their number, a
- * negative errno, or WOULD_SLEEP when there is nothing and the call has time left.
+ * Collects up to `max` events into the scan's batch. Gives their number, a negative errno, or
+ * WOULD_SLEEP when there is nothing and the call, if there is one, has time left.
  * @kern kqueue_scan
  */
 export function kqueueScan(
 	scan: ScanState,
 	max: number,
-	events: readonly Kevent[],
-	call: BlockingCall,
+	thread: Thread,
+	call: BlockingCall | null,
 ): number {
 	const kq = scan.kq as Kqueue;
 	if (max === 0) return 0;
 	for (;;) {
 		if ((kq.state & KQ_DYING) !== 0) return -errno.EBADF;
 		if (kq.count === 0) {
-			if (scan.nevent !== 0 || !call.mayBlock()) return 0;
+			if (scan.nevent !== 0 || call === null || !call.mayBlock()) return 0;
 			kq.state |= KQ_SLEEP;
 			return WOULD_SLEEP;
 		}
-		placeEndMarker(scan, kq);
-		const collected = collect(scan, kq, max, events, call.thread);
+		// Only what is active now, so that no event is collected twice. While a scan has found
+		// nothing, what came meanwhile is let in.
+		if (scan.nevent === 0) scan.end = kq.tqseq;
+		const collected = collect(scan, kq, max, thread);
 		// Nothing but knotes whose condition has gone: look again, and perhaps sleep.
 		if (collected !== 0 || scan.nevent !== 0) return collected;
 	}
 }
 
-/**
- * Limits the scan to what is active now, so that no event is collected twice. While a scan has
- * found nothing, what came meanwhile is let in.
- */
-function placeEndMarker(scan: ScanState, kq: Kqueue): void {
-	if (scan.queued) {
-		if (scan.nevent !== 0) return;
-		tailqRemove(scan.end);
-	}
-	tailqInsertAfter(kq.head.tqprev, scan.end);
-	scan.queued = true;
-}
-
-/** Takes knotes from behind the start marker until there are enough or the end is reached. */
-function collect(
-	scan: ScanState,
-	kq: Kqueue,
-	max: number,
-	events: readonly Kevent[],
-	thread: Thread,
-): number {
-	const { start, end } = scan;
+/** Takes knotes from the front of the ready list until there are enough or the end is reached. */
+function collect(scan: ScanState, kq: Kqueue, max: number, thread: Thread): number {
+	const { batch, end } = scan;
+	let kn = kq.first;
 	let collected = 0;
 	let reinserted = false;
-	let kn = start;
-	tailqInsertAfter(kq.head, start);
 	try {
-		while (collected < max) {
-			kn = start.tqnext;
-			if (kn.filter === EVFILT_MARKER) {
-				if (kn === end) break;
-				tailqRemove(start);
-				tailqInsertAfter(kn, start);
-				continue;
-			}
+		for (; kn !== null && queuedBefore(kn, end) && collected < max; kn = kq.first) {
 			if (!knoteAcquire(kn)) {
 				// The kernel would wait for it; here a callback would wait for itself.
 				if (scan.nevent === 0) return -errno.EDEADLK;
 				break;
 			}
-			const out = events[collected] as Kevent;
+			const out = batch[collected] as Kevent;
 			if (!take(kn, kq, out, thread)) continue;
 			collected++;
 			scan.nevent++;
@@ -149,9 +127,8 @@ function collect(
 		}
 	} catch (value) {
 		reinserted = true;
-		keepAfterThrow(kn, scan, value);
+		keepAfterThrow(kn as Knote, scan, value);
 	} finally {
-		tailqRemove(start);
 		kqueueCheck(kq);
 		if (reinserted && kq.count !== 0) kqueueWakeup(kq);
 	}
@@ -164,10 +141,10 @@ function collect(
  * error is the caller's, and the filter is asked last, so that it does not keep others waiting.
  */
 function keepAfterThrow(kn: Knote, scan: ScanState, value: unknown): void {
-	const { kernel, head } = scan.kq as Kqueue;
+	const { kernel } = scan.kq as Kqueue;
 	const dropped = (kn.status & KN_PROCESSING) === 0;
 	if (!dropped) {
-		if ((kn.status & KN_QUEUED) === 0) knoteInsert(kn, scan.nevent > 0 ? head : head.tqprev);
+		if ((kn.status & KN_QUEUED) === 0) knoteInsert(kn, scan.nevent > 0);
 		knoteRelease(kn);
 	}
 	if (scan.nevent === 0) throw value;
@@ -195,14 +172,14 @@ function take(kn: Knote, kq: Kqueue, out: Kevent, thread: Thread): boolean {
 			return false;
 		}
 	}
-	// A filter that does not fill it must not give away an earlier event.
-	clearKevent(out);
+	// A process of somebody else's that does not fill it must not give away an earlier event.
+	if (kn.fop.process !== knoteProcess) clearKevent(out);
 	if (!filterProcess(kn, out)) {
 		if ((kn.status & KN_QUEUED) === 0) kn.status &= ~KN_ACTIVE;
 		knoteRelease(kn);
 		return false;
 	}
-	if (kq.kernel.sink !== null) traceKnote(kn, "deliver");
+	if (kq.kernel.observed) observe(kn, "deliver");
 	return true;
 }
 
@@ -219,8 +196,8 @@ function settle(kn: Knote, flags: number, thread: Thread): boolean {
 		knoteRelease(kn);
 		return false;
 	}
-	// Level-triggered: behind the end marker, for the next call to look again.
-	if (!queued) knoteInsert(kn, kn.kq.head.tqprev);
+	// Level-triggered: behind the end of this scan, for the next call to look again.
+	if (!queued) knoteInsert(kn, false);
 	knoteRelease(kn);
 	return !queued;
 }

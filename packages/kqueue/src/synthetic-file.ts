@@ -52,6 +52,9 @@ export interface SyntheticFileOptions {
 	readonly close?: (file: SyntheticFile) => void;
 }
 
+/** Most files are never pushed to, and share this. */
+const NOTHING_PUSHED: Uint8Array[] = [];
+
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 function unready(): Mutable<Readiness> {
@@ -71,20 +74,14 @@ export class SyntheticFile extends File {
 	/** Engine: who watches it. */
 	readonly klist: Klist = new Klist();
 	private readonly options: SyntheticFileOptions;
-	private readonly sides: Readonly<Record<Side, Mutable<Readiness>>> = {
-		read: unready(),
-		write: unready(),
-		except: unready(),
-	};
-	private readonly denied: Record<Side | "vnode", number> = {
-		read: 0,
-		write: 0,
-		except: 0,
-		vnode: 0,
-	};
-	private readonly chunks: Uint8Array[] = [];
-	private readonly readers: WaitChannel = new WaitChannel();
-	private readonly writers: WaitChannel = new WaitChannel();
+	/** What each side says: the read side from the beginning, the others once they say something. */
+	private readonly readSide: Mutable<Readiness> = unready();
+	private writeSide: Mutable<Readiness> | null = null;
+	private exceptSide: Mutable<Readiness> | null = null;
+	private denied: Record<Side | "vnode", number> | null = null;
+	private chunks: Uint8Array[] = NOTHING_PUSHED;
+	private readers: WaitChannel | null = null;
+	private writers: WaitChannel | null = null;
 
 	/** Makes a file that is not ready for anything. */
 	constructor(options: SyntheticFileOptions = {}) {
@@ -94,20 +91,30 @@ export class SyntheticFile extends File {
 
 	/** What a side says, now and later: the same object is kept. */
 	readiness(side: Side): Readiness {
-		return this.sides[side];
+		return this.side(side);
+	}
+
+	private side(side: Side): Mutable<Readiness> {
+		if (side === "read") return this.readSide;
+		if (side === "write") {
+			this.writeSide ??= unready();
+			return this.writeSide;
+		}
+		this.exceptSide ??= unready();
+		return this.exceptSide;
 	}
 
 	/** Changes what a side says, as far as given, and tells who watches. */
 	set(side: Side, readiness: Partial<Readiness>): void {
 		this.setQuietly(side, readiness);
-		if (side === "read") wakeup(this.readers);
-		else if (side === "write") wakeup(this.writers);
+		const sleepers = side === "read" ? this.readers : side === "write" ? this.writers : null;
+		if (sleepers !== null) wakeup(sleepers);
 		this.klist.notify(0);
 	}
 
 	/** Changes what a side says without telling anybody: noticed when somebody looks. */
 	setQuietly(side: Side, readiness: Partial<Readiness>): void {
-		const to = this.sides[side];
+		const to = this.side(side);
 		const { data = to.data, eof = to.eof, hup = to.hup, fflags = to.fflags } = readiness;
 		if (!Number.isSafeInteger(data) || !Number.isSafeInteger(fflags))
 			throw new SystemError(errno.EINVAL, "set", `data ${show(data)}, fflags ${show(fflags)}`);
@@ -129,6 +136,7 @@ export class SyntheticFile extends File {
 	deny(side: Side | "vnode", error: number): void {
 		if (!Number.isSafeInteger(error) || error < 0)
 			throw new SystemError(errno.EINVAL, "deny", `errno ${show(error)}`);
+		this.denied ??= { read: 0, write: 0, except: 0, vnode: 0 };
 		this.denied[side] = error;
 	}
 
@@ -147,8 +155,9 @@ export class SyntheticFile extends File {
 	push(bytes: Uint8Array): void {
 		if (!(bytes instanceof Uint8Array))
 			throw new SystemError(errno.EFAULT, "push", "the bytes are no Uint8Array");
+		if (this.chunks === NOTHING_PUSHED) this.chunks = [];
 		if (bytes.length > 0) this.chunks.push(bytes);
-		this.set("read", { data: this.sides.read.data + bytes.length });
+		this.set("read", { data: this.readSide.data + bytes.length });
 	}
 
 	/** After what was pushed there will be no more: the reader gets end of file. */
@@ -170,7 +179,7 @@ export class SyntheticFile extends File {
 			}
 			this.chunks.shift();
 		}
-		const { data, eof } = this.sides.read;
+		const { data, eof } = this.readSide;
 		this.setQuietly("read", { data: data - done });
 		return done > 0 || eof || buffer.length === 0 ? done : -errno.EAGAIN;
 	}
@@ -182,7 +191,12 @@ export class SyntheticFile extends File {
 
 	/** Reads and writes that found the file not ready wait until it is told otherwise. */
 	override channel(mode: number): WaitChannel {
-		return mode === FREAD ? this.readers : this.writers;
+		if (mode === FREAD) {
+			this.readers ??= new WaitChannel();
+			return this.readers;
+		}
+		this.writers ??= new WaitChannel();
+		return this.writers;
 	}
 
 	/** As the options say. */
@@ -212,15 +226,16 @@ export class SyntheticFile extends File {
 	}
 
 	private refusal(filter: number): number {
+		const { denied } = this;
 		switch (filter) {
 			case EVFILT_READ:
-				return this.denied.read;
+				return denied?.read ?? 0;
 			case EVFILT_WRITE:
-				return this.denied.write;
+				return denied?.write ?? 0;
 			case EVFILT_EXCEPT:
-				return this.denied.except;
+				return denied?.except ?? 0;
 			case EVFILT_VNODE:
-				return this.denied.vnode || (this.type === "vnode" ? 0 : errno.EINVAL);
+				return denied?.vnode || (this.type === "vnode" ? 0 : errno.EINVAL);
 			default:
 				return errno.EINVAL;
 		}
@@ -229,10 +244,6 @@ export class SyntheticFile extends File {
 
 function fileOf(kn: Knote): SyntheticFile {
 	return kn.fp as SyntheticFile;
-}
-
-function detach(kn: Knote): void {
-	fileOf(kn).klist.remove(kn);
 }
 
 function transferEvent(kn: Knote, side: Readiness): boolean {
@@ -267,13 +278,11 @@ function exceptEvent(kn: Knote): boolean {
 
 const readFiltops: Filterops = filterops({
 	name: "read",
-	detach,
 	event: (kn) => transferEvent(kn, fileOf(kn).readiness("read")),
 });
 const writeFiltops: Filterops = filterops({
 	name: "write",
-	detach,
 	event: (kn) => transferEvent(kn, fileOf(kn).readiness("write")),
 });
-const exceptFiltops: Filterops = filterops({ name: "except", detach, event: exceptEvent });
-const vnodeFiltops: Filterops = filterops({ name: "vnode", detach, event: vnodeEvent });
+const exceptFiltops: Filterops = filterops({ name: "except", event: exceptEvent });
+const vnodeFiltops: Filterops = filterops({ name: "vnode", event: vnodeEvent });
