@@ -1,5 +1,5 @@
 // What poll and select have in common: a scan of the thread's own kqueue, or a sleep without one.
-import { EV_ADD, EV_ENABLE, errno, Kevent, type Thread } from "@kqpoll/kqueue";
+import { errno, Kevent, type Thread } from "@kqpoll/kqueue";
 import {
 	BlockingCall,
 	faultOf,
@@ -51,7 +51,7 @@ export abstract class KqpollCall extends BlockingCall {
 		const { change, thread } = this;
 		change.ident = fd;
 		change.filter = filter;
-		change.flags = EV_ADD | EV_ENABLE | flags;
+		change.flags = flags;
 		change.fflags = fflags;
 		change.data = 0;
 		change.udata = serial;

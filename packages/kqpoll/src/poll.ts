@@ -1,7 +1,6 @@
 // poll(2) and ppoll(2).
 import {
 	__EV_HUP,
-	__EV_POLL,
 	EV_ERROR,
 	EVFILT_EXCEPT,
 	EVFILT_READ,
@@ -23,11 +22,16 @@ import {
 	isInt16,
 	isInt32,
 	isUint16,
+	type Knote,
+	type Kqueue,
 	kassert,
+	knoteOfPoll,
 	kqpollDone,
 	kqpollInit,
+	kqueueRefresh,
 	leave,
 	msToNs,
+	POLL_CHANGE,
 	show,
 	sigsuspendMask,
 	timespecToNs,
@@ -145,19 +149,29 @@ function begin(
 /** A poll under way. */
 class PollCall extends KqpollCall {
 	private fds: readonly Pollfd[] = [];
-	/** The call's own copy of the entries: the program may change its array meanwhile. */
+	/**
+	 * The call's own copy of the entries: the program may change its array meanwhile. What is left
+	 * of the last call's tells what changed since.
+	 */
 	private fd: Int32Array = new Int32Array(16);
 	private events: Int16Array = new Int16Array(16);
 	private revents: Int16Array = new Int16Array(16);
+	/** The knote of each entry that needed one and got it, as long as the entry asks for the same. */
+	private readonly knotes: (Knote | null)[] = [];
+	/** How many changes the entry at hand took. */
+	private attempts = 0;
 
 	/** Copies the entries in and registers them. */
 	begin(name: string, fds: readonly Pollfd[], nfds: number, timeout: number): void {
 		this.prepare(name, nfds, timeout);
 		this.makeRoom(nfds);
 		this.copyin(fds, nfds);
+		const kq = this.thread.kq as Kqueue;
 		for (let i = 0; i < nfds; i++) {
-			if ((this.fd[i] as number) >= 0) this.watchEntry(i);
-			if (this.revents[i] !== 0) this.collected++;
+			const stop = kqueueRefresh(kq, this.knotes, i, nfds, this.thread.kqserial);
+			this.registered += stop - i;
+			i = stop;
+			if (i < nfds && (this.fd[i] as number) >= 0) this.watchEntry(kq, i);
 		}
 	}
 
@@ -167,26 +181,33 @@ class PollCall extends KqpollCall {
 		this.fd = new Int32Array(room);
 		this.events = new Int16Array(room);
 		this.revents = new Int16Array(room);
+		this.knotes.length = 0;
+		while (this.knotes.length < room) this.knotes.push(null);
 	}
 
 	private copyin(fds: readonly Pollfd[], nfds: number): void {
+		const { fd: own, events: asked, knotes } = this;
 		for (let i = 0; i < nfds; i++) {
 			const entry = fds[i];
 			if (typeof entry !== "object" || entry === null)
 				throw new SystemError(errno.EFAULT, this.syscall, `entry ${i} is no pollfd`);
 			const { fd, events } = entry;
+			if (fd === own[i] && events === asked[i]) continue;
+			knotes[i] = null;
 			if (!isInt16(events) && !isUint16(events))
 				throw new SystemError(errno.EINVAL, this.syscall, `events of entry ${i}: ${show(events)}`);
 			// What is no C int can be no open descriptor either.
-			this.fd[i] = isInt32(fd) ? fd : INT_MAX;
-			this.events[i] = events & ~POLL_NOHUP;
-			this.revents[i] = 0;
+			own[i] = isInt32(fd) ? fd : INT_MAX;
+			asked[i] = events & ~POLL_NOHUP;
 		}
+		this.revents.fill(0, 0, nfds);
 		this.fds = fds;
 	}
 
 	/** Registers what entry `i` asks for: READ, WRITE, EXCEPT, in this order. */
-	private watchEntry(i: number): void {
+	private watchEntry(kq: Kqueue, i: number): void {
+		const before = this.registered;
+		this.attempts = 0;
 		const events = this.events[i] as number;
 		const read = (events & (POLLIN | POLLRDNORM)) !== 0;
 		const write = (events & POLLOUT) !== 0;
@@ -198,16 +219,24 @@ class PollCall extends KqpollCall {
 		if (forcehup) this.watchFilter(i, EVFILT_EXCEPT, 0, false);
 		else if ((events & (POLLPRI | POLLRDBAND)) !== 0)
 			this.watchFilter(i, EVFILT_EXCEPT, NOTE_OOB, false);
+		if (this.revents[i] !== 0) this.collected++;
+		const single = this.attempts === 1 && this.registered === before + 1;
+		this.knotes[i] = single
+			? knoteOfPoll(kq, this.fd[i] as number, this.thread.kqserial + i)
+			: null;
 	}
 
 	/** `alone` says that the entry asks for WRITE and nothing else. */
 	private watchFilter(i: number, filter: number, fflags: number, alone: boolean): void {
 		const fd = this.fd[i] as number;
 		const serial = this.thread.kqserial + i;
-		let error = this.register(fd, filter, __EV_POLL, fflags, serial, i + 1);
+		this.attempts++;
+		let error = this.register(fd, filter, POLL_CHANGE, fflags, serial, i + 1);
 		// The read end of a fifo takes no WRITE: its hang-up must show all the same.
-		if (error === errno.EPERM && alone)
-			error = this.register(fd, EVFILT_EXCEPT, __EV_POLL, 0, serial, i + 1);
+		if (error === errno.EPERM && alone) {
+			this.attempts++;
+			error = this.register(fd, EVFILT_EXCEPT, POLL_CHANGE, 0, serial, i + 1);
+		}
 		if (error === errno.EDEADLK)
 			throw new SystemError(error, this.syscall, `called by a filter of descriptor ${fd}`);
 		if (error === 0) this.registered++;

@@ -1,6 +1,8 @@
 // select(2) and pselect(2).
 import {
 	__EV_SELECT,
+	EV_ADD,
+	EV_ENABLE,
 	EV_ERROR,
 	EVFILT_EXCEPT,
 	EVFILT_READ,
@@ -158,6 +160,7 @@ function checkSet(set: FdSet | null, nd: number, name: string): void {
 		throw new SystemError(errno.EFAULT, name, `a set has room for ${set.size} of ${nd}`);
 }
 
+const SELECT_CHANGE = EV_ADD | EV_ENABLE | __EV_SELECT;
 const FILTERS: readonly number[] = [EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT];
 const FFLAGS = [0, 0, NOTE_OOB] as const;
 
@@ -205,7 +208,7 @@ class SelectCall extends KqpollCall {
 	private watchFd(fd: number, which: number): void {
 		const filter = FILTERS[which] as number;
 		const fflags = FFLAGS[which] as number;
-		const error = this.register(fd, filter, __EV_SELECT, fflags, this.thread.kqserial, 0);
+		const error = this.register(fd, filter, SELECT_CHANGE, fflags, this.thread.kqserial, 0);
 		switch (error) {
 			case 0:
 				this.registered++;

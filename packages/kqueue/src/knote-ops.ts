@@ -63,7 +63,7 @@ export function knoteRelease(kn: Knote): void {
  */
 export function knoteActivate(kn: Knote): void {
 	kn.status |= KN_ACTIVE;
-	if (kn.kq.kernel.observed) observe(kn, "activate");
+	if (kn.kq.kernel.observer !== null) observe(kn, "activate");
 	if ((kn.status & (KN_QUEUED | KN_DISABLED)) === 0) knoteEnqueue(kn);
 }
 
@@ -84,7 +84,7 @@ export function knoteInsert(kn: Knote, first: boolean): void {
 	else tailqInsertTail(kq, kn);
 	kn.status |= KN_QUEUED;
 	kq.count++;
-	if (kq.kernel.observed) observe(kn, "enqueue");
+	if (kq.kernel.observer !== null) observe(kn, "enqueue");
 }
 
 /**
@@ -97,7 +97,7 @@ export function knoteDequeue(kn: Knote): void {
 	tailqRemove(kq, kn);
 	kn.status &= ~KN_QUEUED;
 	kq.count--;
-	if (kq.kernel.observed) observe(kn, "dequeue");
+	if (kq.kernel.observer !== null) observe(kn, "dequeue");
 }
 
 /**
@@ -114,7 +114,7 @@ export function knoteAttach(kn: Knote): void {
 	lists[index] = kn;
 	kq.nknotes++;
 	if (!kn.fop.isfd) kq.nhashed++;
-	if (kq.kernel.observed) observe(kn, "attach");
+	if (kq.kernel.observer !== null) observe(kn, "attach");
 }
 
 /**
@@ -167,7 +167,7 @@ export function knoteDrop(kn: Knote, thread: Thread | null, joined: boolean): vo
 		kn.klist?.remove(kn);
 		knoteDetach(kn);
 		if ((kn.status & KN_QUEUED) !== 0) knoteDequeue(kn);
-		if (kn.kq.kernel.observed) observe(kn, "drop");
+		if (kn.kq.kernel.observer !== null) observe(kn, "drop");
 		knoteRelease(kn);
 		const { fp } = kn;
 		kn.fp = null;
@@ -182,7 +182,7 @@ export function knoteDie(kn: Knote): void {
 	} finally {
 		kn.klist?.remove(kn);
 		kn.fop = deadFiltops;
-		if (kn.kq.kernel.observed) observe(kn, "dead");
+		if (kn.kq.kernel.observer !== null) observe(kn, "dead");
 	}
 }
 
@@ -249,7 +249,7 @@ function turnBad(kn: Knote, thread: Thread | null): void {
 		kn.fop.event(kn, 0);
 		// A watcher hears of it even if it did not ask for the next event yet.
 		if (kn.kq.pump !== null) kn.status &= ~KN_DISABLED;
-		if (kn.kq.kernel.observed) observe(kn, "badfd");
+		if (kn.kq.kernel.observer !== null) observe(kn, "badfd");
 		knoteActivate(kn);
 		knoteRelease(kn);
 		if (fp !== null) fileRelease(fp, thread);

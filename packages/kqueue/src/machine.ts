@@ -68,8 +68,8 @@ export class Kernel {
 	curthread: Thread | null = null;
 	/** Engine: whether the trace sink is running. */
 	tracing = false;
-	/** Engine: whether there is a sink or diagnostics are on: one question where it matters. */
-	observed = false;
+	/** Engine: itself while there is a sink or diagnostics are on: one comparison where it matters. */
+	observer: Kernel | null = null;
 	private currentSink: TraceSink | null = null;
 	private provesLists = false;
 	/** Engine: the filters by the complement of their number. */
@@ -111,7 +111,7 @@ export class Kernel {
 
 	set sink(sink: TraceSink | null) {
 		this.currentSink = sink;
-		this.observed = sink !== null || this.provesLists;
+		this.observer = sink !== null || this.provesLists ? this : null;
 	}
 
 	/** Whether every step proves the ready list. */
@@ -121,7 +121,7 @@ export class Kernel {
 
 	set diagnostics(on: boolean) {
 		this.provesLists = on;
-		this.observed = on || this.currentSink !== null;
+		this.observer = on || this.currentSink !== null ? this : null;
 	}
 
 	/** Makes a process with one thread and no descriptors. EAGAIN when there are too many. */

@@ -1,6 +1,7 @@
 // Changes to a kqueue: add, modify, delete, enable, disable.
 import { kassert } from "./assert.ts";
 import {
+	__EV_POLL,
 	EV_ADD,
 	EV_DELETE,
 	EV_DISABLE,
@@ -10,11 +11,12 @@ import {
 	INT_MAX,
 	KN_ATTACHING,
 	KN_DISABLED,
+	KN_NOTIFYING,
 	KN_PROCESSING,
 } from "./constants.ts";
 import { errno } from "./errno.ts";
 import { type File, fileHold } from "./file.ts";
-import type { Filterops } from "./filterops.ts";
+import { type Filterops, knoteModify } from "./filterops.ts";
 import { badfdFiltops } from "./filters/badfd.ts";
 import type { Kevent } from "./kevent.ts";
 import { Knote } from "./knote.ts";
@@ -26,7 +28,13 @@ import {
 	knoteDrop,
 	knoteRelease,
 } from "./knote-ops.ts";
-import { type Kqueue, knoteHash, kqueueExpandHash, kqueueExpandList } from "./kqueue.ts";
+import {
+	type Kqueue,
+	knoteHash,
+	kqueueExpandHash,
+	kqueueExpandList,
+	kqueueUnbusy,
+} from "./kqueue.ts";
 import type { Thread } from "./thread.ts";
 import { trace } from "./trace.ts";
 
@@ -50,8 +58,7 @@ export function kqueueRegister(
 	);
 	const { filter, flags } = kev;
 	const error = resolve(kq, kev, pollid, thread);
-	if (kq.kernel.sink !== null)
-		trace(kq.kernel, { event: "register", kq: kq.id, ident: kev.ident, filter, flags, error });
+	if (kq.kernel.observer !== null) traceRegister(kq, kev.ident, filter, flags, error);
 	return error;
 }
 
@@ -96,6 +103,67 @@ function resolve(kq: Kqueue, kev: Kevent, pollid: number, thread: Thread | null)
 	} finally {
 		knoteRelease(kn);
 	}
+}
+
+/**
+ * What {@link kqueueRegister} would do to the knotes that the entries from `from` to `to` of a
+ * poll found the last time: entry i asks for the same again under serial `first + i`. A knote that
+ * is still there need not be looked for, and nothing about it changes but its serial. Its filter is
+ * asked all the same: an object may change without telling.
+ *
+ * Gives the number of the first entry that register must look at: its knote is gone, or somebody
+ * works on it, or its filter has its own idea of a change.
+ */
+export function kqueueRefresh(
+	kq: Kqueue,
+	knotes: readonly (Knote | null)[],
+	from: number,
+	to: number,
+	first: number,
+): number {
+	let asked: Knote | null = null;
+	let i = from;
+	kq.busy++;
+	try {
+		for (; i < to; i++) {
+			const kn = knotes[i] ?? null;
+			// A knote without a file was dropped, or its descriptor closed.
+			if (kn === null || kn.fp === null) break;
+			if ((kn.status & (KN_PROCESSING | KN_NOTIFYING | KN_DISABLED)) !== 0) break;
+			if (kn.fop.modify !== knoteModify) break;
+			asked = kn;
+			kn.status |= KN_PROCESSING;
+			kn.udata = first + i;
+			if (kn.fop.event(kn, 0)) knoteActivate(kn);
+			kn.status &= ~KN_PROCESSING;
+			if (kq.kernel.observer !== null) traceRegister(kn.kq, kn.ident, kn.filter, POLL_CHANGE, 0);
+		}
+	} finally {
+		if (asked !== null) asked.status &= ~KN_PROCESSING;
+		kqueueUnbusy(kq);
+	}
+	return i;
+}
+
+/** The flags of what poll registers. */
+export const POLL_CHANGE: number = EV_ADD | EV_ENABLE | __EV_POLL;
+
+function traceRegister(
+	kq: Kqueue,
+	ident: number,
+	filter: number,
+	flags: number,
+	error: number,
+): void {
+	if (kq.kernel.sink !== null)
+		trace(kq.kernel, { event: "register", kq: kq.id, ident, filter, flags, error });
+}
+
+/** The newest knote of a descriptor that a poll registered under this serial, if it is still there. */
+export function knoteOfPoll(kq: Kqueue, fd: number, serial: number): Knote | null {
+	let kn = kq.knlist[fd] ?? null;
+	while (kn !== null && (kn.pollid === 0 || kn.udata !== serial)) kn = kn.link;
+	return kn;
 }
 
 function systemFilter(kq: Kqueue, filter: number): Filterops | null {

@@ -129,7 +129,7 @@ function collect(scan: ScanState, kq: Kqueue, max: number, thread: Thread): numb
 		reinserted = true;
 		keepAfterThrow(kn as Knote, scan, value);
 	} finally {
-		kqueueCheck(kq);
+		if (kq.kernel.observer !== null) kqueueCheck(kq);
 		if (reinserted && kq.count !== 0) kqueueWakeup(kq);
 	}
 	return collected;
@@ -179,7 +179,7 @@ function take(kn: Knote, kq: Kqueue, out: Kevent, thread: Thread): boolean {
 		knoteRelease(kn);
 		return false;
 	}
-	if (kq.kernel.observed) observe(kn, "deliver");
+	if (kq.kernel.observer !== null) observe(kn, "deliver");
 	return true;
 }
 
