@@ -1,0 +1,21 @@
+// npm run bench: bundles the benchmarks with the packages, as programs are, and runs them.
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { build } from "esbuild";
+
+const outfile = join(import.meta.dirname, "node_modules/.cache/bench.mjs");
+await build({
+	entryPoints: [join(import.meta.dirname, "bench.ts")],
+	outfile,
+	bundle: true,
+	// What is measured is bundled; what measures comes from node_modules.
+	external: ["cli-table3", "esbuild", "rxjs", "simple-statistics"],
+	format: "esm",
+	platform: "node",
+	minifySyntax: true,
+	logLevel: "warning",
+});
+const { status } = spawnSync(process.execPath, ["--expose-gc", outfile, ...process.argv.slice(2)], {
+	stdio: "inherit",
+});
+process.exitCode = status ?? 1;
