@@ -14,9 +14,6 @@ import { cursig } from "./signal.ts";
 import { sleep, unsleep, wake } from "./sleep.ts";
 import type { Thread } from "./thread.ts";
 
-/** How a sleeping call's promise is settled. */
-export type Settle = (result: number, thrown: { readonly value: unknown } | null) => void;
-
 /**
  * The form that gives a promise. `begin` checks the arguments, does what comes before the sleep,
  * and gives the call, or the result when there is nothing to wait for; what it throws rejects the
@@ -36,13 +33,13 @@ export function callAsync(
 		enter(thread, syscall);
 		try {
 			const call = begin();
-			if (typeof call === "number") return unslept(thread.kernel, (resolve) => resolve(call));
+			if (typeof call === "number") return unslept(thread.kernel, call);
 			return run(call, signal);
 		} finally {
 			leave(thread);
 		}
 	} catch (error) {
-		return unslept(thread?.kernel, (_resolve, reject) => reject(error));
+		return refused(thread?.kernel, error);
 	}
 }
 
@@ -85,38 +82,36 @@ function run(call: BlockingCall, signal: AbortSignalLike | null): Promise<number
 	}
 	if (!slept) {
 		if (result === -errno.EINTR && signal?.aborted) throw signal.reason;
-		const n = unwrap(result, syscall);
-		return unslept(thread.kernel, (resolve) => resolve(n));
+		return unslept(thread.kernel, unwrap(result, syscall));
 	}
-	return new Promise((resolve, reject) => {
-		const abort = (): void => {
-			wake(thread, errno.EINTR);
-		};
-		thread.call = call;
-		thread.signal = signal;
-		thread.settle = (result, thrown) => {
-			stopListening(thread.kernel, signal, abort);
-			if (thrown !== null) reject(thrown.value);
-			else if (result === -errno.EINTR && signal?.aborted) reject(signal.reason);
-			else if (result < 0) reject(new SystemError(-result, syscall));
-			else resolve(result);
-		};
-		sleep(thread, call);
-		try {
-			signal?.addEventListener("abort", abort);
-		} catch (value) {
-			unsleep(thread);
-			thread.kernel.runqueue.remove(thread);
-			thread.depth++;
-			complete(thread, 0, { value });
-		}
-	});
+	const promise = new Promise<number>(thread.keepSettlers);
+	thread.call = call;
+	sleep(thread, call);
+	if (signal !== null) listen(thread, signal);
+	return promise;
+}
+
+/** Lets a signal interrupt the call that the thread sleeps in. */
+function listen(thread: Thread, signal: AbortSignalLike): void {
+	const abort = (): void => {
+		wake(thread, errno.EINTR);
+	};
+	thread.signal = signal;
+	thread.abort = abort;
+	try {
+		signal.addEventListener("abort", abort);
+	} catch (value) {
+		unsleep(thread);
+		thread.kernel.runqueue.remove(thread);
+		thread.depth++;
+		complete(thread, 0, { value });
+	}
 }
 
 /** The promise is to be settled, even if a signal of the program's own making objects. */
-function stopListening(kernel: Kernel, signal: AbortSignalLike | null, listener: () => void): void {
+function stopListening(kernel: Kernel, signal: AbortSignalLike, listener: () => void): void {
 	try {
-		signal?.removeEventListener("abort", listener);
+		signal.removeEventListener("abort", listener);
 	} catch (error) {
 		report(kernel.host, error);
 	}
@@ -140,13 +135,21 @@ const UNSLEPT_MAX = 1000;
  * The promise of a call that is done already. A program that only makes such calls would never let
  * the platform's timers and input run: now and then its promise waits for them.
  */
-function unslept(
-	kernel: Kernel | undefined,
-	settle: (resolve: (result: number) => void, reject: (error: unknown) => void) => void,
-): Promise<number> {
-	if (kernel === undefined || ++kernel.unslept < UNSLEPT_MAX) return new Promise(settle);
+function unslept(kernel: Kernel, result: number): Promise<number> {
+	if (!makesWay(kernel)) return Promise.resolve(result);
+	return new Promise((resolve) => kernel.host.yield(() => resolve(result)));
+}
+
+/** As {@link unslept}, for a call that failed. */
+function refused(kernel: Kernel | undefined, error: unknown): Promise<never> {
+	if (kernel === undefined || !makesWay(kernel)) return Promise.reject(error);
+	return new Promise((_resolve, reject) => kernel.host.yield(() => reject(error)));
+}
+
+function makesWay(kernel: Kernel): boolean {
+	if (++kernel.unslept < UNSLEPT_MAX) return false;
 	kernel.unslept = 0;
-	return new Promise((resolve, reject) => kernel.host.yield(() => settle(resolve, reject)));
+	return true;
 }
 
 /**
@@ -192,11 +195,14 @@ export function abandon(thread: Thread): void {
 
 /** Ends a call that slept and settles its promise. */
 function complete(thread: Thread, result: number, thrown: { value: unknown } | null): void {
-	const { call, settle } = thread;
+	const { abort, call, reject, resolve, signal } = thread;
+	const syscall = call?.syscall ?? "";
 	let failure = thrown;
 	thread.call = null;
-	thread.settle = null;
+	thread.resolve = null;
+	thread.reject = null;
 	thread.signal = null;
+	thread.abort = null;
 	if (thread.state !== "exited") thread.state = "running";
 	try {
 		call?.end();
@@ -207,6 +213,10 @@ function complete(thread: Thread, result: number, thrown: { value: unknown } | n
 	try {
 		leave(thread);
 	} finally {
-		settle?.(result, failure);
+		if (signal !== null && abort !== null) stopListening(thread.kernel, signal, abort);
+		if (failure !== null) reject?.(failure.value);
+		else if (result === -errno.EINTR && signal?.aborted) reject?.(signal.reason);
+		else if (result < 0) reject?.(new SystemError(-result, syscall));
+		else resolve?.(result);
 	}
 }

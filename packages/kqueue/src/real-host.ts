@@ -19,6 +19,8 @@ declare const MessageChannel:
 	  })
 	| undefined;
 
+/** A promise that is kept: what is done then is done in a microtask. */
+const settled: Promise<void> = Promise.resolve();
 const NS_PER_MS = 1e6;
 /** The longest delay that setTimeout takes, in milliseconds. */
 const MAX_DELAY = 2 ** 31 - 1;
@@ -60,7 +62,9 @@ export class RealHost implements Host {
 	private readonly timers: RealTimer[] = [];
 	private armed: { readonly at: number; readonly handle: PlatformTimer | number } | null = null;
 	private refs = 0;
-	private work: (() => void)[] = [];
+	private readonly work: ((() => void) | null)[] = [];
+	/** How many pieces of work are due. */
+	private due = 0;
 	private scheduled = false;
 	private microtasks = 0;
 
@@ -102,11 +106,12 @@ export class RealHost implements Host {
 
 	/** See {@link Host.defer}. */
 	defer(fn: () => void): void {
-		this.work.push(fn);
+		this.work[this.due++] = fn;
 		if (this.scheduled) return;
 		this.scheduled = true;
 		if (++this.microtasks < MAX_MICROTASKS) {
-			queueMicrotask(this.runDeferred);
+			// As queueMicrotask, without the bookkeeping that Node adds to that.
+			settled.then(this.runDeferred);
 		} else {
 			this.microtasks = 0;
 			this.yield(this.runDeferred);
@@ -121,9 +126,11 @@ export class RealHost implements Host {
 	private readonly runDeferred = (): void => {
 		const { work } = this;
 		// What is deferred meanwhile runs in the same round.
-		for (let done = 0; done < work.length; done++) {
+		for (let done = 0; done < this.due; done++) {
+			const fn = work[done] as () => void;
+			work[done] = null;
 			try {
-				(work[done] as () => void)();
+				fn();
 			} catch (error) {
 				// For the platform to report; the rest must run all the same.
 				queueMicrotask(() => {
@@ -131,7 +138,7 @@ export class RealHost implements Host {
 				});
 			}
 		}
-		this.work = [];
+		this.due = 0;
 		this.scheduled = false;
 	};
 

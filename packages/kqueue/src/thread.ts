@@ -1,7 +1,7 @@
 // A thread of a process: who makes calls, and who sleeps in them.
 
 import type { AbortSignalLike, BlockingCall } from "./call.ts";
-import { resume, type Settle } from "./call-async.ts";
+import { resume } from "./call-async.ts";
 import { userret } from "./deliver.ts";
 import { errno } from "./errno.ts";
 import type { Kqueue } from "./kqueue.ts";
@@ -42,10 +42,23 @@ export class Thread implements Runnable {
 	depth = 0;
 	/** Engine: the call it sleeps in. */
 	call: BlockingCall | null = null;
-	/** Engine: settles that call's promise. */
-	settle: Settle | null = null;
+	/** Engine: keeps that call's promise. */
+	resolve: ((result: number) => void) | null = null;
+	/** Engine: breaks that call's promise. */
+	reject: ((error: unknown) => void) | null = null;
+	/** Engine: makes the promise of a call of this thread. */
+	readonly keepSettlers = (
+		resolve: (result: number) => void,
+		reject: (error: unknown) => void,
+	): void => {
+		this.resolve = resolve;
+		this.reject = reject;
+	};
+
 	/** Engine: what may abort that call. */
 	signal: AbortSignalLike | null = null;
+	/** Engine: what that signal was told to call. */
+	abort: (() => void) | null = null;
 	/** Engine: why it was woken: 0, EAGAIN or EINTR. */
 	woken = 0;
 	/** Engine: ends its sleep in time. */
