@@ -18,25 +18,24 @@ import {
 } from "@kqpoll/kqueue";
 import { type Contest, type Contestant, timedAsync } from "../contest.ts";
 
-/** One who waits for a byte. */
-type Wait = (thread: Thread, fd: number) => () => Promise<void>;
+/** One who waits for a byte, and then takes it. */
+interface Player {
+	readonly wait: () => Promise<number>;
+	readonly take: () => void;
+}
+type Wait = (thread: Thread, fd: number) => Player;
 
 const BYTE = new Uint8Array(1);
 
 const byRead: Wait = (thread, fd) => {
 	const buffer = new Uint8Array(1);
-	return async () => {
-		await read(thread, fd, buffer);
-	};
+	return { wait: () => read(thread, fd, buffer), take: () => {} };
 };
 
 const byPoll: Wait = (thread, fd) => {
 	const buffer = new Uint8Array(1);
 	const fds = [{ fd, events: POLLIN, revents: 0 }];
-	return async () => {
-		await poll(thread, fds, -1);
-		readNow(thread, fd, buffer);
-	};
+	return { wait: () => poll(thread, fds, -1), take: () => readNow(thread, fd, buffer) };
 };
 
 const byKevent: Wait = (thread, fd) => {
@@ -44,9 +43,9 @@ const byKevent: Wait = (thread, fd) => {
 	const kq = kqueue(thread);
 	keventNow(thread, kq, [{ ident: fd, filter: EVFILT_READ, flags: EV_ADD }], null);
 	const events = eventList(1);
-	return async () => {
-		await kevent(thread, kq, null, events, null);
-		readNow(thread, fd, buffer);
+	return {
+		wait: () => kevent(thread, kq, null, events, null),
+		take: () => readNow(thread, fd, buffer),
 	};
 };
 
@@ -64,13 +63,15 @@ function pipes(name: string, wait: Wait, count: number): Contestant {
 			timedAsync(async () => {
 				const answering = (async () => {
 					for (let i = 0; i < count; i++) {
-						await pong();
+						await pong.wait();
+						pong.take();
 						writeNow(other, pongWrite, BYTE);
 					}
 				})();
 				for (let i = 0; i < count; i++) {
 					writeNow(process.main, pingWrite, BYTE);
-					await ping();
+					await ping.wait();
+					ping.take();
 				}
 				await answering;
 			}),

@@ -31,8 +31,8 @@ export class Ring {
 		const { bytes } = this;
 		const at = (this.start + this.count) % bytes.length;
 		const first = Math.min(n, bytes.length - at);
-		bytes.set(from.subarray(0, first), at);
-		bytes.set(from.subarray(first, n));
+		copy(from, 0, bytes, at, first);
+		copy(from, first, bytes, 0, n - first);
 		this.count += n;
 		return n;
 	}
@@ -43,8 +43,8 @@ export class Ring {
 		if (n === 0) return 0;
 		const { bytes, start } = this;
 		const first = Math.min(n, bytes.length - start);
-		to.set(bytes.subarray(start, start + first));
-		to.set(bytes.subarray(0, n - first), first);
+		copy(bytes, start, to, 0, first);
+		copy(bytes, 0, to, first, n - first);
 		this.count -= n;
 		this.start = this.count === 0 ? 0 : (start + n) % bytes.length;
 		return n;
@@ -64,9 +64,18 @@ export class Ring {
 		const grown = new Uint8Array(Math.min(room, this.limit));
 		const { bytes, start, count } = this;
 		const first = Math.min(count, bytes.length - start);
-		grown.set(bytes.subarray(start, start + first));
-		grown.set(bytes.subarray(0, count - first), first);
+		copy(bytes, start, grown, 0, first);
+		copy(bytes, 0, grown, first, count - first);
 		this.bytes = grown;
 		this.start = 0;
 	}
+}
+
+/** Up to so many bytes are copied one by one: a view of them would cost more. */
+const FEW = 64;
+
+/** Copies `n` bytes. */
+function copy(from: Uint8Array, start: number, to: Uint8Array, at: number, n: number): void {
+	if (n > FEW) to.set(from.subarray(start, start + n), at);
+	else for (let i = 0; i < n; i++) to[at + i] = from[start + i] as number;
 }

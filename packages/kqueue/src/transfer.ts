@@ -1,8 +1,8 @@
 // System calls that move bytes: read, write, and their vectored forms.
-import { BlockingCall, type SleepOptions, WOULD_SLEEP } from "./call.ts";
+import { BlockingCall, enter, leave, type SleepOptions, WOULD_SLEEP } from "./call.ts";
 import { callAsync } from "./call-async.ts";
 import { FREAD, FWRITE } from "./constants.ts";
-import { getFile, onFile } from "./descriptors.ts";
+import { getFile } from "./descriptors.ts";
 import { errno, SystemError, unwrap } from "./errno.ts";
 import { type File, fileHold, fileRelease } from "./file.ts";
 import { psignal } from "./psignal.ts";
@@ -84,11 +84,13 @@ export function writev(
  * file. Throws what {@link read} rejects with; EAGAIN when there is nothing yet.
  */
 export function readNow(thread: Thread, fd: number, buffer: Uint8Array): number {
-	return onFile(thread, fd, "read", (file) => {
-		checkMode(file, fd, FREAD, "read");
-		checkBuffer(buffer, "read");
-		return unwrap(file.read(thread, buffer), "read", `descriptor ${fd}`);
-	});
+	enter(thread, "read");
+	try {
+		const n = transferNow(thread, openFor(thread, fd, FREAD, "read"), buffer, FREAD);
+		return n >= 0 ? n : unwrap(n, "read", `descriptor ${fd}`);
+	} finally {
+		leave(thread);
+	}
 }
 
 /**
@@ -96,13 +98,27 @@ export function readNow(thread: Thread, fd: number, buffer: Uint8Array): number 
  * what {@link write} rejects with; EAGAIN when there is no room.
  */
 export function writeNow(thread: Thread, fd: number, buffer: Uint8Array): number {
-	return onFile(thread, fd, "write", (file) => {
-		checkMode(file, fd, FWRITE, "write");
-		checkBuffer(buffer, "write");
+	enter(thread, "write");
+	try {
+		const n = transferNow(thread, openFor(thread, fd, FWRITE, "write"), buffer, FWRITE);
+		return n >= 0 ? n : unwrap(n, "write", `descriptor ${fd}`);
+	} finally {
+		leave(thread);
+	}
+}
+
+/** Reads or writes once, on a file that stays until it is done. */
+function transferNow(thread: Thread, file: File, buffer: Uint8Array, mode: number): number {
+	checkBuffer(buffer, mode === FREAD ? "read" : "write");
+	fileHold(file);
+	try {
+		if (mode === FREAD) return file.read(thread, buffer);
 		const n = file.write(thread, buffer, buffer.length);
 		if (n === -errno.EPIPE) brokenPipe(thread, file);
-		return unwrap(n, "write", `descriptor ${fd}`);
-	});
+		return n;
+	} finally {
+		fileRelease(file, thread);
+	}
 }
 
 /** As {@link readNow}, into several buffers. */
