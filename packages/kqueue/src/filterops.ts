@@ -55,7 +55,11 @@ export function filterops(definition: FilterDefinition): Filterops {
 	};
 }
 
-/** The list is not always that of the knote's own file, and there may be none any more. */
+/**
+ * The list is not always that of the knote's own file, and there may be none any more, as after the
+ * exit of a process.
+ * @kern filt_procdetach
+ */
 function leaveKlist(kn: Knote): void {
 	kn.klist?.remove(kn);
 }

@@ -3,7 +3,11 @@ import type { File } from "./file.ts";
 import type { Filterops } from "./filterops.ts";
 import type { Klist } from "./klist.ts";
 import type { Kqueue } from "./kqueue.ts";
-import type { Process } from "./process.ts";
+
+/** What a knote is looked for by, beside its ident: there are fewer than 16 filters. */
+export function knoteKey(filter: number, pollid: number): number {
+	return 16 * pollid + ~filter;
+}
 
 /**
  * One registration: the triple (filter, ident, pollid) in one kqueue.
@@ -14,8 +18,8 @@ import type { Process } from "./process.ts";
 export class Knote {
 	/** I: what is watched. */
 	readonly ident: number;
-	/** I: an EVFILT_ number. */
-	readonly filter: number;
+	/** I: filter and pollid as one number, see {@link knoteKey}. */
+	readonly key: number;
 	/** F, E: EV_ flags: those of the change that created the knote, and what the filter adds. */
 	flags: number;
 	/** F: what is reported, as 32 bits of either sign; without sign once delivered. */
@@ -33,14 +37,10 @@ export class Knote {
 	sdata = 0;
 	/** E: the open file of a descriptor's filter, on which the knote holds a reference. */
 	fp: File | null = null;
-	/** F: the process of a PROC or SIGNAL filter. */
-	process: Process | null = null;
 	/** E, and `kqfilter` of a file: the filter's operations now in force. */
 	fop: Filterops;
 	/** F: whatever the filter needs to remember. */
 	hook: unknown = null;
-	/** I: 0, or for poll the entry's number plus one. */
-	readonly pollid: number;
 	/** I: the kqueue it belongs to. */
 	readonly kq: Kqueue;
 
@@ -72,9 +72,18 @@ export class Knote {
 		this.kq = kq;
 		this.fop = fop;
 		this.ident = ident;
-		this.filter = filter;
+		this.key = knoteKey(filter, pollid);
 		this.flags = flags;
 		this.udata = udata;
-		this.pollid = pollid;
+	}
+
+	/** An EVFILT_ number. */
+	get filter(): number {
+		return ~(this.key & 15);
+	}
+
+	/** 0, or for poll the entry's number plus one, for a pump the number of the watch. */
+	get pollid(): number {
+		return Math.floor(this.key / 16);
 	}
 }

@@ -105,9 +105,6 @@ export function kqueueExpandList(kq: Kqueue, fd: number): void {
 	}
 }
 
-/** A hash grows when its lists have more knotes than this on average. */
-const KN_HASHLOAD = 4;
-
 /**
  * Makes the hash of the knotes that have no descriptor, and lets it grow with them: unlike the
  * original's it may hold a million timers. Not while a callback is at work, as it may stand in the
@@ -117,22 +114,29 @@ const KN_HASHLOAD = 4;
 export function kqueueExpandHash(kq: Kqueue): void {
 	const { knhash } = kq;
 	while (knhash.length < KN_HASHSIZE) knhash.push(null);
-	if (kq.nhashed > KN_HASHLOAD * knhash.length && kq.busy === 0) growHash(kq);
+	if (kq.nhashed > knhash.length && kq.busy === 0) growHash(kq);
 }
 
-/** Twice as many lists; within each the newest knotes stay first. */
+/** Twice as many lists: each is split in two, without changing the order within. */
 function growHash(kq: Kqueue): void {
 	const { knhash } = kq;
-	const before = knhash.splice(0);
-	for (let i = 0; i < 2 * before.length; i++) knhash.push(null);
-	for (const head of before) {
-		const knotes: Knote[] = [];
-		for (let kn = head; kn !== null; kn = kn.link) knotes.push(kn);
-		for (const kn of knotes.reverse()) {
+	const half = knhash.length;
+	for (let i = 0; i < half; i++) knhash.push(null);
+	for (let i = 0; i < half; i++) {
+		let kn = knhash[i] ?? null;
+		let low: Knote | null = null;
+		let high: Knote | null = null;
+		knhash[i] = null;
+		for (; kn !== null; kn = kn.link) {
 			const index = knoteHash(kq, kn.ident);
-			kn.link = knhash[index] ?? null;
-			knhash[index] = kn;
+			const last: Knote | null = index === i ? low : high;
+			if (last === null) knhash[index] = kn;
+			else last.link = kn;
+			if (index === i) low = kn;
+			else high = kn;
 		}
+		if (low !== null) low.link = null;
+		if (high !== null) high.link = null;
 	}
 }
 

@@ -19,7 +19,7 @@ import { type File, fileHold } from "./file.ts";
 import { type Filterops, knoteModify } from "./filterops.ts";
 import { badfdFiltops } from "./filters/badfd.ts";
 import type { Kevent } from "./kevent.ts";
-import { Knote } from "./knote.ts";
+import { Knote, knoteKey } from "./knote.ts";
 import {
 	filterProcess,
 	knoteAcquire,
@@ -180,7 +180,8 @@ function find(
 	pollid: number,
 ): Knote | null {
 	let kn = (fops.isfd ? kq.knlist[ident] : kq.knhash[knoteHash(kq, ident)]) ?? null;
-	while (kn !== null && (kn.filter !== filter || kn.ident !== ident || kn.pollid !== pollid)) {
+	const key = knoteKey(filter, pollid);
+	while (kn !== null && (kn.key !== key || kn.ident !== ident)) {
 		kn = kn.link;
 	}
 	return kn;

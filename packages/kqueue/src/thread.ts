@@ -16,6 +16,10 @@ import { Timeout } from "./timeout.ts";
 /** Running its own code, asleep in a call, woken but not yet running, or gone. */
 export type ThreadState = "running" | "asleep" | "ready" | "exited";
 
+function timeIsOver(thread: unknown): void {
+	wake(thread as Thread, errno.EAGAIN);
+}
+
 /** A thread. One call at a time: for waits that overlap make more threads. */
 export class Thread implements Runnable {
 	/** Its number, from 0 in order of creation over the whole kernel. */
@@ -62,7 +66,7 @@ export class Thread implements Runnable {
 	/** Engine: why it was woken: 0, EAGAIN or EINTR. */
 	woken = 0;
 	/** Engine: ends its sleep in time. */
-	readonly sleepTimeout: Timeout = new Timeout(() => wake(this, errno.EAGAIN));
+	readonly sleepTimeout: Timeout = new Timeout(timeIsOver, this);
 	/** Engine: what it sleeps on. */
 	channel: WaitChannel | null = null;
 	/** Engine: neighbours on that channel. */

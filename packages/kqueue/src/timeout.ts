@@ -9,12 +9,15 @@ export class Timeout {
 	seq = 0;
 	/** TimeoutQueue: its place in the heap, -1 when it is not pending. */
 	index = -1;
-	/** What is called, once for each time it is added. */
-	readonly fn: () => void;
+	/** What is called with the owner, once for each time it is added. */
+	readonly fn: (owner: unknown) => void;
+	/** Whose timeout it is. */
+	readonly owner: unknown;
 
 	/** Makes a timeout that is not pending. */
-	constructor(fn: () => void) {
+	constructor(fn: (owner: unknown) => void, owner: unknown = null) {
 		this.fn = fn;
+		this.owner = owner;
 	}
 }
 
@@ -70,7 +73,7 @@ export class TimeoutQueue {
 		if (due) this.delete(first);
 		this.arm();
 		// One at a time: the host lets what it wakes go on before the next.
-		if (due) first.fn();
+		if (due) first.fn(first.owner);
 	};
 
 	private arm(): void {

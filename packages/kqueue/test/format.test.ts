@@ -36,6 +36,7 @@ import {
 	type TraceEvent,
 } from "../src/index.ts";
 import { formatKnote } from "../src/kernel.ts";
+import { knoteKey } from "../src/knote.ts";
 import { machine } from "./machine.ts";
 
 test("a kevent shows filter, ident and flags by name, and the rest if there is any", () => {
@@ -159,7 +160,7 @@ test("a knote shows its status, its filter, and the entry of poll it belongs to"
 	const kn = process.fdp.firstKqueue?.knlist[fd];
 	if (kn === null || kn === undefined) throw new Error("there is a knote");
 	assert.is(formatKnote(kn), "READ 1 ADD [0x0 read]");
-	Object.assign(kn, { pollid: 4 });
+	Object.assign(kn, { key: knoteKey(EVFILT_READ, 4) });
 	assert.is(formatKnote(kn), "READ 1 ADD pollid=4 [0x0 read]");
 });
 

@@ -20,6 +20,7 @@ check("goes on after a step that fails, shows its output, and names it at the en
 		'{ "files": ["a.ts"], "compilerOptions": { "noEmit": true } }',
 	]);
 	project.write("tsconfig.json", ['{ "files": ["b.ts"] }']);
+	project.write("packages/tools/bundle.ts", ["export {};"]);
 	const { status, stdout } = project.run("check", ["types", "build"]);
 	assert.equal(
 		{

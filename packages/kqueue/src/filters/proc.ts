@@ -32,7 +32,7 @@ function procAttach(kn: Knote): number {
 	const process = kernel.processes.get(kn.ident);
 	if (process === undefined || process.exiting) return errno.ESRCH;
 
-	kn.process = process;
+	kn.hook = process;
 	kn.flags |= EV_CLEAR;
 	if ((kn.flags & EV_FLAG1) !== 0) {
 		// The kernel itself followed a fork: the data asked for is the parent's id.
@@ -44,16 +44,9 @@ function procAttach(kn: Knote): number {
 	return 0;
 }
 
-/** @kern filt_procdetach */
-function procDetach(kn: Knote): void {
-	// After the exit there is nothing to part from.
-	if ((kn.status & KN_DETACHED) !== 0) return;
-	(kn.process as Process).klist.remove(kn);
-}
-
 /** @kern filt_proc */
 function procEvent(kn: Knote, hint: number): boolean {
-	const process = kn.process as Process;
+	const process = kn.hook as Process;
 	const event = (hint & NOTE_PCTRLMASK) >>> 0;
 	if ((kn.sfflags & event) !== 0) kn.fflags |= event;
 
@@ -84,6 +77,5 @@ export const procFiltops: Filterops = filterops({
 	name: "proc",
 	isfd: false,
 	attach: procAttach,
-	detach: procDetach,
 	event: procEvent,
 });

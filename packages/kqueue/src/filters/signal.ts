@@ -3,19 +3,13 @@ import { EV_CLEAR, NOTE_SIGNAL, NSIG } from "../constants.ts";
 import { errno } from "../errno.ts";
 import { type Filterops, filterops } from "../filterops.ts";
 import type { Knote } from "../knote.ts";
-import type { Process } from "../process.ts";
 
 function signalAttach(kn: Knote): number {
 	const { curthread } = kn.kq.kernel;
 	if (kn.ident < 0 || kn.ident >= NSIG || curthread === null) return errno.EINVAL;
-	kn.process = curthread.process;
 	kn.flags |= EV_CLEAR;
-	kn.process.klist.insert(kn);
+	curthread.process.klist.insert(kn);
 	return 0;
-}
-
-function signalDetach(kn: Knote): void {
-	(kn.process as Process).klist.remove(kn);
 }
 
 function signalEvent(kn: Knote, hint: number): boolean {
@@ -29,6 +23,5 @@ export const sigFiltops: Filterops = filterops({
 	name: "signal",
 	isfd: false,
 	attach: signalAttach,
-	detach: signalDetach,
 	event: signalEvent,
 });

@@ -21,7 +21,8 @@ function timerStart(kn: Knote): void {
 }
 
 /** @kern filt_timerexpire */
-function timerExpire(kn: Knote): void {
+function timerExpire(owner: unknown): void {
+	const kn = owner as Knote;
 	const { timeouts, host } = kn.kq.kernel;
 	const to = kn.hook as Timeout;
 	const period = periodOf(kn);
@@ -40,7 +41,7 @@ function timerAttach(kn: Knote): number {
 	if (!(kernel.ntimers <= kernel.timermax)) return errno.ENOMEM;
 	kernel.ntimers++;
 	kn.flags |= EV_CLEAR;
-	kn.hook = new Timeout(() => timerExpire(kn));
+	kn.hook = new Timeout(timerExpire, kn);
 	timerStart(kn);
 	return 0;
 }
