@@ -6,6 +6,7 @@ import { type Contest, measure, type Result } from "./contest.ts";
 import { engine } from "./engine.ts";
 import { type Figure, idle, load } from "./footprint.ts";
 import { c10k } from "./rows/c10k.ts";
+import { linux } from "./rows/linux.ts";
 import { millionTimers } from "./rows/million-timers.ts";
 import { pingPongs } from "./rows/ping-pongs.ts";
 import { pump } from "./rows/pump.ts";
@@ -18,6 +19,7 @@ const ROWS: Readonly<Record<string, (quick: boolean) => Contest[]>> = {
 	c10k,
 	pump,
 	rx,
+	linux,
 };
 
 /** Rows that are no contests. */

@@ -10,6 +10,8 @@ await build({
 	bundle: true,
 	// What is measured is bundled; what measures comes from node_modules.
 	external: ["cli-table3", "esbuild", "rxjs", "simple-statistics"],
+	// Only the rows ask for their folder, and that is not where the bundle is.
+	define: { "import.meta.dirname": JSON.stringify(join(import.meta.dirname, "rows")) },
 	format: "esm",
 	platform: "node",
 	minifySyntax: true,

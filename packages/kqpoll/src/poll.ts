@@ -1,6 +1,9 @@
 // poll(2) and ppoll(2).
 import {
 	__EV_HUP,
+	__EV_POLL,
+	EV_ADD,
+	EV_ENABLE,
 	EV_ERROR,
 	EVFILT_EXCEPT,
 	EVFILT_READ,
@@ -25,13 +28,12 @@ import {
 	type Knote,
 	type Kqueue,
 	kassert,
-	knoteOfPoll,
+	knoteFind,
 	kqpollDone,
 	kqpollInit,
 	kqueueRefresh,
 	leave,
 	msToNs,
-	POLL_CHANGE,
 	show,
 	sigsuspendMask,
 	timespecToNs,
@@ -146,6 +148,8 @@ function begin(
 	}
 }
 
+const POLL_CHANGE = EV_ADD | EV_ENABLE | __EV_POLL;
+
 /** A poll under way. */
 class PollCall extends KqpollCall {
 	private fds: readonly Pollfd[] = [];
@@ -168,10 +172,10 @@ class PollCall extends KqpollCall {
 		this.copyin(fds, nfds);
 		const kq = this.thread.kq as Kqueue;
 		for (let i = 0; i < nfds; i++) {
-			const stop = kqueueRefresh(kq, this.knotes, i, nfds, this.thread.kqserial);
+			const stop = kqueueRefresh(kq, this.knotes, i, nfds, this.thread.kqserial, 1);
 			this.registered += stop - i;
 			i = stop;
-			if (i < nfds && (this.fd[i] as number) >= 0) this.watchEntry(kq, i);
+			if (i < nfds && (this.fd[i] as number) >= 0) this.watchEntry(i);
 		}
 	}
 
@@ -205,8 +209,7 @@ class PollCall extends KqpollCall {
 	}
 
 	/** Registers what entry `i` asks for: READ, WRITE, EXCEPT, in this order. */
-	private watchEntry(kq: Kqueue, i: number): void {
-		const before = this.registered;
+	private watchEntry(i: number): void {
 		this.attempts = 0;
 		const events = this.events[i] as number;
 		const read = (events & (POLLIN | POLLRDNORM)) !== 0;
@@ -220,10 +223,6 @@ class PollCall extends KqpollCall {
 		else if ((events & (POLLPRI | POLLRDBAND)) !== 0)
 			this.watchFilter(i, EVFILT_EXCEPT, NOTE_OOB, false);
 		if (this.revents[i] !== 0) this.collected++;
-		const single = this.attempts === 1 && this.registered === before + 1;
-		this.knotes[i] = single
-			? knoteOfPoll(kq, this.fd[i] as number, this.thread.kqserial + i)
-			: null;
 	}
 
 	/** `alone` says that the entry asks for WRITE and nothing else. */
@@ -239,6 +238,8 @@ class PollCall extends KqpollCall {
 		}
 		if (error === errno.EDEADLK)
 			throw new SystemError(error, this.syscall, `called by a filter of descriptor ${fd}`);
+		const single = error === 0 && this.attempts === 1;
+		this.knotes[i] = single ? knoteFind(this.thread.kq as Kqueue, fd, filter, i + 1) : null;
 		if (error === 0) this.registered++;
 		else this.revents[i] = (this.revents[i] as number) | refusal(error);
 	}

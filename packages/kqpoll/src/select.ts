@@ -21,9 +21,13 @@ import {
 	callAsync,
 	callNow,
 	enter,
+	type Knote,
+	type Kqueue,
 	kassert,
+	knoteFind,
 	kqpollDone,
 	kqpollInit,
+	kqueueRefresh,
 	leave,
 	show,
 	sigsuspendMask,
@@ -172,6 +176,12 @@ class SelectCall extends KqpollCall {
 	private words = 0;
 	/** The answer, word by word: the read set's, the write set's, the except set's. */
 	private answer: Int32Array = new Int32Array(3);
+	/** The bits that were asked for the last time, in the same order. */
+	private asked: Int32Array = new Int32Array(3);
+	/** What those bits stand for: three times the descriptor, plus the number of the set. */
+	private readonly entries: number[] = [];
+	/** The knote of each of them that needed one and got it. */
+	private readonly knotes: (Knote | null)[] = [];
 
 	/** Registers the descriptors of the sets. */
 	begin(
@@ -182,35 +192,80 @@ class SelectCall extends KqpollCall {
 		exceptfds: FdSet | null,
 		timeout: number,
 	): void {
-		const { sets } = this;
+		const { entries, knotes, sets } = this;
 		this.prepare(name, nd, timeout);
 		sets[0] = readfds;
 		sets[1] = writefds;
 		sets[2] = exceptfds;
-		this.words = (nd + 31) >> 5;
-		if (this.answer.length < 3 * this.words) this.answer = new Int32Array(3 * this.words);
-		else this.answer.fill(0);
+		this.makeRoom((nd + 31) >> 5);
+		if (this.copyin(nd)) this.list();
+		const kq = this.thread.kq as Kqueue;
+		for (let i = 0; i < entries.length; i++) {
+			const stop = kqueueRefresh(kq, knotes, i, entries.length, this.thread.kqserial, 0);
+			this.registered += stop - i;
+			i = stop;
+			if (i < entries.length) this.watchEntry(i);
+		}
+	}
+
+	private makeRoom(words: number): void {
+		if (this.answer.length < 3 * words) {
+			this.answer = new Int32Array(3 * words);
+			this.asked = new Int32Array(3 * words);
+		}
+		this.answer.fill(0);
+		if (words === this.words) return;
+		// With another number of words, places mean something else.
+		this.words = words;
+		this.asked.fill(0);
+		this.entries.length = 0;
+		this.knotes.length = 0;
+	}
+
+	/** Copies the bits below `nd` in, and says whether they differ from those of the last call. */
+	private copyin(nd: number): boolean {
+		const { asked, sets, words } = this;
+		// Bits from nd on are not looked at.
+		const lastMask = (nd & 31) === 0 ? -1 : (1 << (nd & 31)) - 1;
+		let differ = false;
 		for (let which = 0; which < 3; which++) {
-			const set = sets[which];
-			if (set instanceof FdSet) this.watchSet(set.words, nd, which);
+			const from = sets[which]?.words;
+			for (let word = 0; word < words; word++) {
+				const mask = word === words - 1 ? lastMask : -1;
+				const bits = from === undefined ? 0 : (from[word] as number) & mask;
+				if (bits === asked[which * words + word]) continue;
+				asked[which * words + word] = bits;
+				differ = true;
+			}
+		}
+		return differ;
+	}
+
+	/** Makes the list of what the bits stand for. */
+	private list(): void {
+		const { asked, entries, knotes, words } = this;
+		entries.length = 0;
+		knotes.length = 0;
+		for (let at = 0; at < 3 * words; at++) {
+			const which = Math.floor(at / words);
+			for (let bits = asked[at] as number; bits !== 0; bits &= bits - 1) {
+				entries.push(3 * ((at - which * words) * 32 + lowestBit(bits)) + which);
+				knotes.push(null);
+			}
 		}
 	}
 
-	private watchSet(words: Int32Array, nd: number, which: number): void {
-		for (let word = 0; word < this.words; word++) {
-			let bits = words[word] as number;
-			// Bits from nd on are not looked at.
-			if (nd - word * 32 < 32) bits &= (1 << (nd - word * 32)) - 1;
-			for (; bits !== 0; bits &= bits - 1) this.watchFd(word * 32 + lowestBit(bits), which);
-		}
-	}
-
-	private watchFd(fd: number, which: number): void {
+	private watchEntry(i: number): void {
+		const entry = this.entries[i] as number;
+		const which = entry % 3;
+		const fd = (entry - which) / 3;
 		const filter = FILTERS[which] as number;
 		const fflags = FFLAGS[which] as number;
+		this.knotes[i] = null;
 		const error = this.register(fd, filter, SELECT_CHANGE, fflags, this.thread.kqserial, 0);
 		switch (error) {
 			case 0:
+				this.knotes[i] = knoteFind(this.thread.kq as Kqueue, fd, filter, 0);
 				this.registered++;
 				return;
 			case errno.EPIPE:

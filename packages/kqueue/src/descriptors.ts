@@ -138,7 +138,7 @@ function duplicate(thread: Thread, fd: number, from: number, name: string): numb
 }
 
 /** Does something with the file of a descriptor, which stays until it is done. */
-export function onFile<T>(thread: Thread, fd: number, name: string, act: (file: File) => T): T {
+function onFile<T>(thread: Thread, fd: number, name: string, act: (file: File) => T): T {
 	return syscall(thread, name, () => {
 		const file = getFile(thread, fd, name);
 		fileHold(file);

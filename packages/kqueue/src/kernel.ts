@@ -52,7 +52,7 @@ export { kqpollDone, kqpollInit, SERIAL_MAX } from "./kqpoll.ts";
 export { type Kqueue, kqueueDoCheck } from "./kqueue.ts";
 export { KqueueFile } from "./kqueue-file.ts";
 export { psignal } from "./psignal.ts";
-export { knoteOfPoll, kqueueRefresh, kqueueRegister, POLL_CHANGE } from "./register.ts";
+export { knoteFind, kqueueRefresh, kqueueRegister } from "./register.ts";
 export { kqueueScan, kqueueScanFinish, kqueueScanSetup, ScanState } from "./scan.ts";
 export {
 	type ControllingTerminal,

@@ -9,6 +9,7 @@ import { filterName } from "./format.ts";
 import { copyinKevent, copyKevent, Kevent, type KeventChange } from "./kevent.ts";
 import type { Kqueue } from "./kqueue.ts";
 import { KqueueFile, kqueueAlloc } from "./kqueue-file.ts";
+import type { Kernel } from "./machine.ts";
 import { kqueueRegister } from "./register.ts";
 import { kqueueScan, kqueueScanFinish, kqueueScanSetup, ScanState } from "./scan.ts";
 import type { WaitChannel } from "./sleep.ts";
@@ -98,17 +99,23 @@ function kqueueFile(thread: Thread, fd: number): KqueueFile {
 
 /** Takes the events that there are. */
 function takeNow(thread: Thread, kq: Kqueue, events: Kevent[]): number {
-	const call = spareCall(thread);
-	const { scan } = call;
+	const scan = idleScan(thread.kernel);
 	let result = 0;
 	kqueueScanSetup(scan, kq);
 	try {
 		result = handOut(scan, events, 0, events.length, thread, null);
 	} finally {
-		call.recycle(thread);
 		kqueueScanFinish(scan);
 	}
-	return unwrap(result, "kevent");
+	return result >= 0 ? result : unwrap(result, "kevent");
+}
+
+/** The scan of calls that do not sleep, or a new one inside of such a call. */
+function idleScan(kernel: Kernel): ScanState {
+	const { scan } = kernel;
+	if (scan !== null && scan.kq === null) return scan;
+	kernel.scan = new ScanState(KQ_NEVENTS);
+	return kernel.scan;
 }
 
 /**
@@ -241,7 +248,11 @@ export class KeventCall extends BlockingCall {
 				kev.flags = EV_ERROR;
 				kev.data = error;
 				// As in C, an entry that cannot be written counts all the same.
-				copyout(kev, this.events, this.slot++);
+				try {
+					copyout(kev, this.events, this.slot++);
+				} catch (thrown) {
+					faultOf(thrown);
+				}
 			}
 		}
 		return this.slot;
@@ -295,23 +306,18 @@ function handOut(
 		const want = Math.min(nevents - next, KQ_NEVENTS);
 		const ready = kqueueScan(scan, want, thread, call);
 		if (ready < 0) return ready;
-		for (let i = 0; i < ready; i++) {
-			const fault = copyout(batch[i] as Kevent, events, next++);
-			if (fault !== 0) return -fault;
+		try {
+			for (let i = 0; i < ready; i++) copyout(batch[i] as Kevent, events, next++);
+		} catch (error) {
+			return -faultOf(error);
 		}
 		if (ready < want || ready === 0) return next;
 	}
 }
 
-/** Writes an entry of the event list: 0, or EFAULT for one that cannot be written. */
-function copyout(kev: Kevent, events: (Kevent | undefined)[], slot: number): number {
-	try {
-		const to = events[slot];
-		if (typeof to === "object" && to !== null) copyKevent(kev, to);
-		else
-			events[slot] = new Kevent(kev.ident, kev.filter, kev.flags, kev.fflags, kev.data, kev.udata);
-		return 0;
-	} catch (error) {
-		return faultOf(error);
-	}
+/** Writes an entry of the event list, over the object that is there. */
+function copyout(kev: Kevent, events: (Kevent | undefined)[], slot: number): void {
+	const to = events[slot];
+	if (typeof to === "object" && to !== null) copyKevent(kev, to);
+	else events[slot] = new Kevent(kev.ident, kev.filter, kev.flags, kev.fflags, kev.data, kev.udata);
 }

@@ -79,7 +79,7 @@ export class Klist {
 			}
 		}
 		this.walking = false;
-		rethrow(failure);
+		if (failure !== null) rethrow(failure);
 	}
 
 	/**

@@ -187,6 +187,15 @@ export function tailqInsertHead(kq: Kqueue, kn: Knote): void {
 	kq.first = kn;
 }
 
+/** Takes the first knote, `kn`, out of the ready list: TAILQ_REMOVE where less is to be asked. */
+export function tailqShift(kq: Kqueue, kn: Knote): void {
+	const { tqnext } = kn;
+	kq.first = tqnext;
+	if (tqnext === null) kq.last = null;
+	else tqnext.tqprev = null;
+	kn.tqnext = null;
+}
+
 /** TAILQ_REMOVE */
 export function tailqRemove(kq: Kqueue, kn: Knote): void {
 	const { tqnext, tqprev } = kn;

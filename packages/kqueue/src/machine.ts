@@ -13,6 +13,7 @@ import type { KeventCall } from "./kevent-call.ts";
 import { Process } from "./process.ts";
 import { RealHost } from "./real-host.ts";
 import { RunQueue } from "./run-queue.ts";
+import type { ScanState } from "./scan.ts";
 import type { ProcessGroup } from "./session.ts";
 import type { Thread } from "./thread.ts";
 import { TimeoutQueue } from "./timeout.ts";
@@ -84,6 +85,8 @@ export class Kernel {
 		fileFiltops, // DEVICE
 		fileFiltops, // EXCEPT
 	];
+	/** Engine: the scan of the kevent calls that do not sleep, once there was one. */
+	scan: ScanState | null = null;
 	/** Engine: the first of the kevent calls that ended and can be used again. */
 	keventCall: KeventCall | null = null;
 	private readonly firstPid: number;

@@ -2,6 +2,7 @@
 import { kassert } from "./assert.ts";
 import {
 	__EV_POLL,
+	__EV_SELECT,
 	EV_ADD,
 	EV_DELETE,
 	EV_DISABLE,
@@ -107,9 +108,9 @@ function resolve(kq: Kqueue, kev: Kevent, pollid: number, thread: Thread | null)
 
 /**
  * What {@link kqueueRegister} would do to the knotes that the entries from `from` to `to` of a
- * poll found the last time: entry i asks for the same again under serial `first + i`. A knote that
- * is still there need not be looked for, and nothing about it changes but its serial. Its filter is
- * asked all the same: an object may change without telling.
+ * poll or select found the last time: entry i asks for the same again under serial
+ * `first + i * step`. A knote that is still there need not be looked for, and nothing about it
+ * changes but its serial. Its filter is asked all the same: an object may change without telling.
  *
  * Gives the number of the first entry that register must look at: its knote is gone, or somebody
  * works on it, or its filter has its own idea of a change.
@@ -120,6 +121,7 @@ export function kqueueRefresh(
 	from: number,
 	to: number,
 	first: number,
+	step: number,
 ): number {
 	let asked: Knote | null = null;
 	let i = from;
@@ -133,10 +135,10 @@ export function kqueueRefresh(
 			if (kn.fop.modify !== knoteModify) break;
 			asked = kn;
 			kn.status |= KN_PROCESSING;
-			kn.udata = first + i;
+			kn.udata = first + i * step;
 			if (kn.fop.event(kn, 0)) knoteActivate(kn);
 			kn.status &= ~KN_PROCESSING;
-			if (kq.kernel.observer !== null) traceRegister(kn.kq, kn.ident, kn.filter, POLL_CHANGE, 0);
+			if (kq.kernel.observer !== null) traceRefresh(kn);
 		}
 	} finally {
 		if (asked !== null) asked.status &= ~KN_PROCESSING;
@@ -145,8 +147,10 @@ export function kqueueRefresh(
 	return i;
 }
 
-/** The flags of what poll registers. */
-export const POLL_CHANGE: number = EV_ADD | EV_ENABLE | __EV_POLL;
+function traceRefresh({ kq, ident, filter, flags }: Knote): void {
+	const kind = flags & (__EV_POLL | __EV_SELECT);
+	traceRegister(kq, ident, filter, EV_ADD | EV_ENABLE | kind, 0);
+}
 
 function traceRegister(
 	kq: Kqueue,
@@ -157,13 +161,6 @@ function traceRegister(
 ): void {
 	if (kq.kernel.sink !== null)
 		trace(kq.kernel, { event: "register", kq: kq.id, ident, filter, flags, error });
-}
-
-/** The newest knote of a descriptor that a poll registered under this serial, if it is still there. */
-export function knoteOfPoll(kq: Kqueue, fd: number, serial: number): Knote | null {
-	let kn = kq.knlist[fd] ?? null;
-	while (kn !== null && (kn.pollid === 0 || kn.udata !== serial)) kn = kn.link;
-	return kn;
 }
 
 function systemFilter(kq: Kqueue, filter: number): Filterops | null {
@@ -179,11 +176,18 @@ function find(
 	filter: number,
 	pollid: number,
 ): Knote | null {
-	let kn = (fops.isfd ? kq.knlist[ident] : kq.knhash[knoteHash(kq, ident)]) ?? null;
-	const key = knoteKey(filter, pollid);
-	while (kn !== null && (kn.key !== key || kn.ident !== ident)) {
-		kn = kn.link;
-	}
+	const first = fops.isfd ? kq.knlist[ident] : kq.knhash[knoteHash(kq, ident)];
+	return search(first ?? null, ident, knoteKey(filter, pollid));
+}
+
+/** The knote of a descriptor with this identity, if there is one. */
+export function knoteFind(kq: Kqueue, fd: number, filter: number, pollid: number): Knote | null {
+	return search(kq.knlist[fd] ?? null, fd, knoteKey(filter, pollid));
+}
+
+function search(first: Knote | null, ident: number, key: number): Knote | null {
+	let kn = first;
+	while (kn !== null && (kn.key !== key || kn.ident !== ident)) kn = kn.link;
 	return kn;
 }
 
