@@ -148,11 +148,12 @@ function begin(
 	}
 }
 
+const NONE: readonly Pollfd[] = [];
 const POLL_CHANGE = EV_ADD | EV_ENABLE | __EV_POLL;
 
 /** A poll under way. */
 class PollCall extends KqpollCall {
-	private fds: readonly Pollfd[] = [];
+	private fds: readonly Pollfd[] = NONE;
 	/**
 	 * The call's own copy of the entries: the program may change its array meanwhile. What is left
 	 * of the last call's tells what changed since.
@@ -193,10 +194,12 @@ class PollCall extends KqpollCall {
 		const { fd: own, events: asked, knotes } = this;
 		for (let i = 0; i < nfds; i++) {
 			const entry = fds[i];
+			const fd = entry?.fd;
+			const events = entry?.events;
+			// What has these two numbers is an object.
+			if (fd === own[i] && events === asked[i]) continue;
 			if (typeof entry !== "object" || entry === null)
 				throw new SystemError(errno.EFAULT, this.syscall, `entry ${i} is no pollfd`);
-			const { fd, events } = entry;
-			if (fd === own[i] && events === asked[i]) continue;
 			knotes[i] = null;
 			if (!isInt16(events) && !isUint16(events))
 				throw new SystemError(errno.EINVAL, this.syscall, `events of entry ${i}: ${show(events)}`);
@@ -259,7 +262,8 @@ class PollCall extends KqpollCall {
 	/** Writes every entry's revents. */
 	protected override copyout(): number {
 		const { fds, revents } = this;
-		for (let i = 0; i < this.serials; i++) {
+		const nfds = this.serials;
+		for (let i = 0; i < nfds; i++) {
 			const entry = fds[i];
 			if (typeof entry === "object" && entry !== null) entry.revents = revents[i] as number;
 		}
@@ -271,7 +275,7 @@ class PollCall extends KqpollCall {
 
 	/** Ends the poll. */
 	override end(): void {
-		this.fds = [];
+		this.fds = NONE;
 		super.end();
 	}
 }

@@ -124,21 +124,25 @@ export function kqueueRefresh(
 	step: number,
 ): number {
 	let asked: Knote | null = null;
+	const observed = kq.kernel.observer !== null;
+	let serial = first + from * step;
 	let i = from;
 	kq.busy++;
 	try {
 		for (; i < to; i++) {
-			const kn = knotes[i] ?? null;
+			const kn = knotes[i] as Knote | null;
 			// A knote without a file was dropped, or its descriptor closed.
 			if (kn === null || kn.fp === null) break;
-			if ((kn.status & (KN_PROCESSING | KN_NOTIFYING | KN_DISABLED)) !== 0) break;
-			if (kn.fop.modify !== knoteModify) break;
+			const { fop, status } = kn;
+			if ((status & (KN_PROCESSING | KN_NOTIFYING | KN_DISABLED)) !== 0) break;
+			if (fop.modify !== knoteModify) break;
 			asked = kn;
-			kn.status |= KN_PROCESSING;
-			kn.udata = first + i * step;
-			if (kn.fop.event(kn, 0)) knoteActivate(kn);
+			kn.status = status | KN_PROCESSING;
+			kn.udata = serial;
+			serial += step;
+			if (fop.event(kn, 0)) knoteActivate(kn);
 			kn.status &= ~KN_PROCESSING;
-			if (kq.kernel.observer !== null) traceRefresh(kn);
+			if (observed) traceRefresh(kn);
 		}
 	} finally {
 		if (asked !== null) asked.status &= ~KN_PROCESSING;
