@@ -158,9 +158,9 @@ class PollCall extends KqpollCall {
 	 * The call's own copy of the entries: the program may change its array meanwhile. What is left
 	 * of the last call's tells what changed since.
 	 */
-	private fd: Int32Array = new Int32Array(16);
-	private events: Int16Array = new Int16Array(16);
-	private revents: Int16Array = new Int16Array(16);
+	private fd: Int32Array = new Int32Array(0);
+	private events: Int16Array = new Int16Array(0);
+	private revents: Int16Array = new Int16Array(0);
 	/** The knote of each entry that needed one and got it, as long as the entry asks for the same. */
 	private readonly knotes: (Knote | null)[] = [];
 	/** How many changes the entry at hand took. */
@@ -182,7 +182,7 @@ class PollCall extends KqpollCall {
 
 	private makeRoom(nfds: number): void {
 		if (this.fd.length >= nfds) return;
-		const room = 2 ** Math.ceil(Math.log2(nfds));
+		const room = Math.max(16, 2 ** Math.ceil(Math.log2(nfds)));
 		this.fd = new Int32Array(room);
 		this.events = new Int16Array(room);
 		this.revents = new Int16Array(room);
@@ -194,12 +194,10 @@ class PollCall extends KqpollCall {
 		const { fd: own, events: asked, knotes } = this;
 		for (let i = 0; i < nfds; i++) {
 			const entry = fds[i];
-			const fd = entry?.fd;
-			const events = entry?.events;
-			// What has these two numbers is an object.
-			if (fd === own[i] && events === asked[i]) continue;
 			if (typeof entry !== "object" || entry === null)
 				throw new SystemError(errno.EFAULT, this.syscall, `entry ${i} is no pollfd`);
+			const { fd, events } = entry;
+			if (fd === own[i] && events === asked[i]) continue;
 			knotes[i] = null;
 			if (!isInt16(events) && !isUint16(events))
 				throw new SystemError(errno.EINVAL, this.syscall, `events of entry ${i}: ${show(events)}`);

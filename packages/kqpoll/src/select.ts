@@ -244,15 +244,16 @@ class SelectCall extends KqpollCall {
 	/** Makes the list of what the bits stand for. */
 	private list(): void {
 		const { asked, entries, knotes, words } = this;
-		entries.length = 0;
-		knotes.length = 0;
+		let n = 0;
 		for (let at = 0; at < 3 * words; at++) {
 			const which = Math.floor(at / words);
 			for (let bits = asked[at] as number; bits !== 0; bits &= bits - 1) {
-				entries.push(3 * ((at - which * words) * 32 + lowestBit(bits)) + which);
-				knotes.push(null);
+				entries[n] = 3 * ((at - which * words) * 32 + lowestBit(bits)) + which;
+				knotes[n++] = null;
 			}
 		}
+		entries.length = n;
+		knotes.length = n;
 	}
 
 	private watchEntry(i: number): void {

@@ -70,15 +70,26 @@ export class Klist {
 		if (this.walking) throw deadlock("notify");
 		this.walking = true;
 		let failure: Failure = null;
-		for (let kn: Knote | null = this.first; kn !== null; kn = this.cursor) {
-			this.cursor = kn.selnext;
-			try {
-				if (askFilter(kn, hint)) knoteActivate(kn);
-			} catch (value) {
-				failure ??= { value };
+		try {
+			for (let kn: Knote | null = this.first; kn !== null; kn = this.cursor) {
+				this.cursor = kn.selnext;
+				// The filter may call back into the engine: nobody may take this knote away meanwhile.
+				const { kq, status } = kn;
+				kn.status = status | KN_NOTIFYING;
+				kq.busy++;
+				let active = false;
+				try {
+					active = askFilter(kn, hint);
+				} catch (value) {
+					failure ??= { value };
+				}
+				if ((status & KN_NOTIFYING) === 0) kn.status &= ~KN_NOTIFYING;
+				kqueueUnbusy(kq);
+				if (active) knoteActivate(kn);
 			}
+		} finally {
+			this.walking = false;
 		}
-		this.walking = false;
 		if (failure !== null) rethrow(failure);
 	}
 
@@ -120,16 +131,7 @@ export class Klist {
 
 /** @kern filter_event */
 function askFilter(kn: Knote, hint: number): boolean {
-	// The filter may call back into the engine: nobody may take this knote away meanwhile.
-	const asked = kn.status & KN_NOTIFYING;
-	kn.status |= KN_NOTIFYING;
-	kn.kq.busy++;
-	try {
-		return kn.fop.event(kn, hint);
-	} finally {
-		if (asked === 0) kn.status &= ~KN_NOTIFYING;
-		kqueueUnbusy(kn.kq);
-	}
+	return kn.fop.event(kn, hint);
 }
 
 function deadlock(what: string): SystemError {

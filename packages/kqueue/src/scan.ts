@@ -165,7 +165,8 @@ function take(kn: Knote, kq: Kqueue, out: Kevent, thread: Thread): boolean {
 		knoteDrop(kn, thread, true);
 		return false;
 	}
-	if (kn.fp?.revoked && kn.fp.type === "vnode" && kn.fop !== deadFiltops) {
+	const { fp } = kn;
+	if (fp !== null && fp.revoked !== false && fp.type === "vnode" && kn.fop !== deadFiltops) {
 		knoteDie(kn);
 		if (!kn.fop.event(kn, 0)) {
 			knoteDrop(kn, thread, true);
