@@ -1,5 +1,8 @@
 // npm run bench: measures rows of work, ours beside what a user would pick instead.
-import { writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { type Contest, measure, type Result } from "./contest.ts";
@@ -111,20 +114,50 @@ function printFigures(figures: readonly Figure[]): void {
 	console.log(table.toString());
 }
 
+/** What `--json` writes. */
+interface Report {
+	readonly node: string;
+	readonly times: Result[];
+	readonly figures: Figure[];
+}
+
+async function measureRow(row: string, quick: boolean, rounds: number): Promise<Report> {
+	const times: Result[] = [];
+	for (const contest of ROWS[row]?.(quick) ?? []) times.push(...(await measure(contest, rounds)));
+	return { node: process.version, times, figures: (await FIGURES[row]?.(quick)) ?? [] };
+}
+
+/** A row in a process of its own: what the compiler has learned from one is no help to another. */
+function measureApart(row: string, quick: boolean, rounds: number): Report {
+	const folder = mkdtempSync(join(tmpdir(), "kqpoll-bench-"));
+	try {
+		const file = join(folder, "report.json");
+		const self = [...process.execArgv, process.argv[1] as string];
+		const args = [...self, row, "--rounds", String(rounds), "--json", file];
+		const { status } = spawnSync(process.execPath, quick ? [...args, "--quick"] : args, {
+			stdio: ["ignore", "ignore", "inherit"],
+		});
+		if (status !== 0) throw new Error(`row ${row} ended with status ${status}`);
+		return JSON.parse(readFileSync(file, "utf8")) as Report;
+	} finally {
+		rmSync(folder, { recursive: true });
+	}
+}
+
 const { rows, quick, rounds, json, reference } = wish();
 if (rows[0] === "engine") {
 	engine(reference, rounds, quick);
 	process.exit();
 }
-const all: Result[] = [];
-const figures: Figure[] = [];
+const report: Report = { node: process.version, times: [], figures: [] };
 for (const row of rows) {
-	for (const contest of ROWS[row]?.(quick) ?? []) all.push(...(await measure(contest, rounds)));
-	figures.push(...((await FIGURES[row]?.(quick)) ?? []));
+	const apart = rows.length > 1;
+	const { times, figures } = apart
+		? measureApart(row, quick, rounds)
+		: await measureRow(row, quick, rounds);
+	report.times.push(...times);
+	report.figures.push(...figures);
 }
-if (all.length > 0) print(all);
-if (figures.length > 0) printFigures(figures);
-if (json !== undefined) {
-	const file = { node: process.version, times: all, figures };
-	writeFileSync(json, `${JSON.stringify(file, null, "\t")}\n`);
-}
+if (report.times.length > 0) print(report.times);
+if (report.figures.length > 0) printFigures(report.figures);
+if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, "\t")}\n`);

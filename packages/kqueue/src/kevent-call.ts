@@ -144,6 +144,8 @@ function begin(
 		call.prepare(thread, events, timeout);
 		const result = call.change(file.kq, changes);
 		if (result !== 0 || call.ended) return unwrap(result, "kevent", call.culprit);
+		// Without an event list nothing is waited for.
+		if (events.length === 0) return 0;
 		call.watch(file.kq);
 		watching = true;
 	} finally {
