@@ -14,7 +14,9 @@ await build({
 	define: { "import.meta.dirname": JSON.stringify(join(import.meta.dirname, "rows")) },
 	format: "esm",
 	platform: "node",
+	// As the packages are published, see packages/tools/bundle.ts.
 	minifySyntax: true,
+	tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
 	logLevel: "warning",
 });
 const { status } = spawnSync(process.execPath, ["--expose-gc", outfile, ...process.argv.slice(2)], {

@@ -18,7 +18,7 @@ export function knoteKey(filter: number, pollid: number): number {
 export class Knote {
 	/** I: what is watched. */
 	readonly ident: number;
-	/** I: filter and pollid as one number, see {@link knoteKey}. */
+	/** I: filter and pollid as one number: 16 times the one, plus the complement of the other. */
 	readonly key: number;
 	/** F, E: EV_ flags: those of the change that created the knote, and what the filter adds. */
 	flags: number;

@@ -112,6 +112,7 @@ export class Kernel {
 		return this.currentSink;
 	}
 
+	/** Whether it is null decides what tracing costs. */
 	set sink(sink: TraceSink | null) {
 		this.currentSink = sink;
 		this.observer = sink !== null || this.provesLists ? this : null;
@@ -122,6 +123,7 @@ export class Kernel {
 		return this.provesLists;
 	}
 
+	/** Slow, for tests. */
 	set diagnostics(on: boolean) {
 		this.provesLists = on;
 		this.observer = on || this.currentSink !== null ? this : null;

@@ -119,11 +119,15 @@ function collect(scan: ScanState, kq: Kqueue, max: number, thread: Thread): numb
 				if (scan.nevent === 0) return -errno.EDEADLK;
 				break;
 			}
+			knoteDequeue(kn);
 			const out = batch[collected] as Kevent;
-			if (!take(kn, kq, out, thread)) continue;
-			collected++;
-			scan.nevent++;
-			if (settle(kn, out.flags, thread)) reinserted = true;
+			if (take(kn, kq, out, thread)) {
+				collected++;
+				scan.nevent++;
+				if (settle(kn, out.flags, thread)) reinserted = true;
+			}
+			// Unless it was dropped, which releases it.
+			if ((kn.status & KN_PROCESSING) !== 0) knoteRelease(kn);
 		}
 	} catch (value) {
 		reinserted = true;
@@ -152,36 +156,35 @@ function keepAfterThrow(kn: Knote, scan: ScanState, value: unknown): void {
 	if (dropped) report(kernel.host, value);
 }
 
-/** Takes an acquired knote off the ready list, and its event if it still has one. */
+/** Takes the event of an acquired knote that has left the ready list, if it still has one. */
 function take(kn: Knote, kq: Kqueue, out: Kevent, thread: Thread): boolean {
-	knoteDequeue(kn);
-	if ((kn.status & KN_DISABLED) !== 0) {
-		// It stays ACTIVE: enabling looks again.
-		knoteRelease(kn);
-		return false;
-	}
+	// It stays ACTIVE: enabling looks again.
+	if ((kn.status & KN_DISABLED) !== 0) return false;
 	if (thread.kq === kq && thread.kqserial > (kn.udata as number)) {
 		// A knote of an earlier poll or select that this one did not ask for.
 		knoteDrop(kn, thread, true);
 		return false;
 	}
 	const { fp } = kn;
-	if (fp !== null && fp.revoked !== false && fp.type === "vnode" && kn.fop !== deadFiltops) {
-		knoteDie(kn);
-		if (!kn.fop.event(kn, 0)) {
-			knoteDrop(kn, thread, true);
-			return false;
-		}
-	}
+	if (fp !== null && fp.revoked !== false && fp.type === "vnode" && !outlives(kn, thread))
+		return false;
 	// A process of somebody else's that does not fill it must not give away an earlier event.
 	if (kn.fop.process !== knoteProcess) clearKevent(out);
 	if (!filterProcess(kn, out)) {
 		if ((kn.status & KN_QUEUED) === 0) kn.status &= ~KN_ACTIVE;
-		knoteRelease(kn);
 		return false;
 	}
 	if (kq.kernel.observer !== null) observe(kn, "deliver");
 	return true;
+}
+
+/** A knote on a file whose file system let go of it becomes a dead one, or goes. */
+function outlives(kn: Knote, thread: Thread): boolean {
+	if (kn.fop === deadFiltops) return true;
+	knoteDie(kn);
+	if (kn.fop.event(kn, 0)) return true;
+	knoteDrop(kn, thread, true);
+	return false;
 }
 
 /** What becomes of a knote after its event: says whether it went back on the ready list. */
@@ -194,11 +197,9 @@ function settle(kn: Knote, flags: number, thread: Thread): boolean {
 	if ((flags & (EV_CLEAR | EV_DISPATCH)) !== 0) {
 		if ((flags & EV_DISPATCH) !== 0) kn.status |= KN_DISABLED;
 		if (!queued) kn.status &= ~KN_ACTIVE;
-		knoteRelease(kn);
 		return false;
 	}
 	// Level-triggered: behind the end of this scan, for the next call to look again.
 	if (!queued) knoteInsert(kn, false);
-	knoteRelease(kn);
 	return !queued;
 }
