@@ -7,6 +7,7 @@ import {
 	EV_ONESHOT,
 	KN_ACTIVE,
 	KN_DISABLED,
+	KN_NOTIFYING,
 	KN_PROCESSING,
 	KN_QUEUED,
 	KQ_DYING,
@@ -14,21 +15,19 @@ import {
 } from "./constants.ts";
 import { errno } from "./errno.ts";
 import { report } from "./failure.ts";
-import { knoteProcess } from "./filterops.ts";
+import { knoteProcess, knoteSubmit } from "./filterops.ts";
 import { deadFiltops } from "./filters/dead.ts";
 import { clearKevent, eventList, type Kevent } from "./kevent.ts";
 import type { Knote } from "./knote.ts";
+import { filterProcess, knoteDie, knoteDrop, knoteInsert, observe } from "./knote-ops.ts";
 import {
-	filterProcess,
-	knoteAcquire,
-	knoteDequeue,
-	knoteDie,
-	knoteDrop,
-	knoteInsert,
-	knoteRelease,
-	observe,
-} from "./knote-ops.ts";
-import { type Kqueue, kqueueCheck, kqueueWakeup, queuedBefore } from "./kqueue.ts";
+	type Kqueue,
+	kqueueCheck,
+	kqueueUnbusy,
+	kqueueWakeup,
+	queuedBefore,
+	tailqShift,
+} from "./kqueue.ts";
 import { kqueueHold, kqueueRelease } from "./kqueue-file.ts";
 import type { Thread } from "./thread.ts";
 
@@ -112,27 +111,29 @@ function collect(scan: ScanState, kq: Kqueue, max: number, thread: Thread): numb
 	let kn = kq.first;
 	let collected = 0;
 	let reinserted = false;
+	// For all of them together: nothing but their callbacks runs here.
+	kq.busy++;
 	try {
 		for (; kn !== null && queuedBefore(kn, end) && collected < max; kn = kq.first) {
-			if (!knoteAcquire(kn)) {
+			if ((kn.status & (KN_PROCESSING | KN_NOTIFYING)) !== 0) {
 				// The kernel would wait for it; here a callback would wait for itself.
 				if (scan.nevent === 0) return -errno.EDEADLK;
 				break;
 			}
-			knoteDequeue(kn);
+			pick(kn, kq);
 			const out = batch[collected] as Kevent;
 			if (take(kn, kq, out, thread)) {
 				collected++;
 				scan.nevent++;
 				if (settle(kn, out.flags, thread)) reinserted = true;
 			}
-			// Unless it was dropped, which releases it.
-			if ((kn.status & KN_PROCESSING) !== 0) knoteRelease(kn);
+			kn.status &= ~KN_PROCESSING;
 		}
 	} catch (value) {
 		reinserted = true;
 		keepAfterThrow(kn as Knote, scan, value);
 	} finally {
+		kqueueUnbusy(kq);
 		if (kq.kernel.observer !== null) kqueueCheck(kq);
 		if (reinserted && kq.count !== 0) kqueueWakeup(kq);
 	}
@@ -149,11 +150,28 @@ function keepAfterThrow(kn: Knote, scan: ScanState, value: unknown): void {
 	const dropped = (kn.status & KN_PROCESSING) === 0;
 	if (!dropped) {
 		if ((kn.status & KN_QUEUED) === 0) knoteInsert(kn, scan.nevent > 0);
-		knoteRelease(kn);
+		kn.status &= ~KN_PROCESSING;
 	}
 	if (scan.nevent === 0) throw value;
 	// Nobody will ask a knote that is gone: its error is the platform's to report.
 	if (dropped) report(kernel.host, value);
+}
+
+/** Acquires the first knote of the ready list, and takes it out: both at once, as each has one. */
+function pick(kn: Knote, kq: Kqueue): void {
+	tailqShift(kq, kn);
+	kn.status = (kn.status | KN_PROCESSING) & ~KN_QUEUED;
+	kq.count--;
+	if (kq.kernel.observer !== null) observe(kn, "dequeue");
+}
+
+/** Drops a picked knote. That releases it, and its kqueue with it, which goes on being busy. */
+function drop(kn: Knote, thread: Thread): void {
+	try {
+		knoteDrop(kn, thread, true);
+	} finally {
+		kn.kq.busy++;
+	}
 }
 
 /** Takes the event of an acquired knote that has left the ready list, if it still has one. */
@@ -162,15 +180,24 @@ function take(kn: Knote, kq: Kqueue, out: Kevent, thread: Thread): boolean {
 	if ((kn.status & KN_DISABLED) !== 0) return false;
 	if (thread.kq === kq && thread.kqserial > (kn.udata as number)) {
 		// A knote of an earlier poll or select that this one did not ask for.
-		knoteDrop(kn, thread, true);
+		drop(kn, thread);
 		return false;
 	}
 	const { fp } = kn;
 	if (fp !== null && fp.revoked !== false && fp.type === "vnode" && !outlives(kn, thread))
 		return false;
-	// A process of somebody else's that does not fill it must not give away an earlier event.
-	if (kn.fop.process !== knoteProcess) clearKevent(out);
-	if (!filterProcess(kn, out)) {
+	const { fop } = kn;
+	let active = false;
+	if (fop.process === knoteProcess) {
+		// What that does, without the calls in between: it is what nearly all filters have.
+		active = (kn.flags & EV_ONESHOT) !== 0 || fop.event(kn, 0);
+		if (active) knoteSubmit(kn, out);
+	} else {
+		// Somebody else's that does not fill it must not give away an earlier event.
+		clearKevent(out);
+		active = filterProcess(kn, out);
+	}
+	if (!active) {
 		if ((kn.status & KN_QUEUED) === 0) kn.status &= ~KN_ACTIVE;
 		return false;
 	}
@@ -183,14 +210,14 @@ function outlives(kn: Knote, thread: Thread): boolean {
 	if (kn.fop === deadFiltops) return true;
 	knoteDie(kn);
 	if (kn.fop.event(kn, 0)) return true;
-	knoteDrop(kn, thread, true);
+	drop(kn, thread);
 	return false;
 }
 
 /** What becomes of a knote after its event: says whether it went back on the ready list. */
 function settle(kn: Knote, flags: number, thread: Thread): boolean {
 	if ((flags & EV_ONESHOT) !== 0) {
-		knoteDrop(kn, thread, true);
+		drop(kn, thread);
 		return false;
 	}
 	const queued = (kn.status & KN_QUEUED) !== 0;
