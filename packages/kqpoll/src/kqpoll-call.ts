@@ -3,9 +3,11 @@ import { errno, Kevent, type Thread } from "@kqpoll/kqueue";
 import {
 	BlockingCall,
 	faultOf,
+	type Knote,
 	KQ_NEVENTS,
 	type Kqueue,
 	kqpollDone,
+	kqueueRefresh,
 	kqueueRegister,
 	kqueueScan,
 	kqueueScanFinish,
@@ -38,6 +40,24 @@ export abstract class KqpollCall extends BlockingCall {
 		this.timeout = timeout;
 		this.deadline = -1;
 	}
+
+	/**
+	 * Registers entries 0 to `n`: asks again about those whose knotes are known, and has the others
+	 * watched. The serial grows by `step` from entry to entry.
+	 */
+	protected registerEntries(knotes: readonly (Knote | null)[], n: number, step: number): void {
+		const { kqserial } = this.thread;
+		const kq = this.thread.kq as Kqueue;
+		for (let i = 0; i < n; i++) {
+			const stop = kqueueRefresh(kq, knotes, i, n, kqserial, step);
+			this.registered += stop - i;
+			i = stop;
+			if (i < n) this.watchEntry(i);
+		}
+	}
+
+	/** Registers what an entry asks for, and remembers its knote if it can be asked again. */
+	protected abstract watchEntry(i: number): void;
 
 	/** Adds or refreshes a knote and gives register's errno. */
 	protected register(

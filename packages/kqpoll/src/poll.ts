@@ -31,7 +31,6 @@ import {
 	knoteFind,
 	kqpollDone,
 	kqpollInit,
-	kqueueRefresh,
 	leave,
 	msToNs,
 	show,
@@ -171,13 +170,7 @@ class PollCall extends KqpollCall {
 		this.prepare(name, nfds, timeout);
 		this.makeRoom(nfds);
 		this.copyin(fds, nfds);
-		const kq = this.thread.kq as Kqueue;
-		for (let i = 0; i < nfds; i++) {
-			const stop = kqueueRefresh(kq, this.knotes, i, nfds, this.thread.kqserial, 1);
-			this.registered += stop - i;
-			i = stop;
-			if (i < nfds && (this.fd[i] as number) >= 0) this.watchEntry(i);
-		}
+		this.registerEntries(this.knotes, nfds, 1);
 	}
 
 	private makeRoom(nfds: number): void {
@@ -210,7 +203,8 @@ class PollCall extends KqpollCall {
 	}
 
 	/** Registers what entry `i` asks for: READ, WRITE, EXCEPT, in this order. */
-	private watchEntry(i: number): void {
+	protected override watchEntry(i: number): void {
+		if ((this.fd[i] as number) < 0) return;
 		this.attempts = 0;
 		const events = this.events[i] as number;
 		const read = (events & (POLLIN | POLLRDNORM)) !== 0;

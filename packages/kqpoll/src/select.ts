@@ -27,7 +27,6 @@ import {
 	knoteFind,
 	kqpollDone,
 	kqpollInit,
-	kqueueRefresh,
 	leave,
 	show,
 	sigsuspendMask,
@@ -192,20 +191,14 @@ class SelectCall extends KqpollCall {
 		exceptfds: FdSet | null,
 		timeout: number,
 	): void {
-		const { entries, knotes, sets } = this;
+		const { sets } = this;
 		this.prepare(name, nd, timeout);
 		sets[0] = readfds;
 		sets[1] = writefds;
 		sets[2] = exceptfds;
 		this.makeRoom((nd + 31) >> 5);
 		if (this.copyin(nd)) this.list();
-		const kq = this.thread.kq as Kqueue;
-		for (let i = 0; i < entries.length; i++) {
-			const stop = kqueueRefresh(kq, knotes, i, entries.length, this.thread.kqserial, 0);
-			this.registered += stop - i;
-			i = stop;
-			if (i < entries.length) this.watchEntry(i);
-		}
+		this.registerEntries(this.knotes, this.entries.length, 0);
 	}
 
 	private makeRoom(words: number): void {
@@ -256,7 +249,7 @@ class SelectCall extends KqpollCall {
 		knotes.length = n;
 	}
 
-	private watchEntry(i: number): void {
+	protected override watchEntry(i: number): void {
 		const entry = this.entries[i] as number;
 		const which = entry % 3;
 		const fd = (entry - which) / 3;

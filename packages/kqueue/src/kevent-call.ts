@@ -107,7 +107,7 @@ function takeNow(thread: Thread, kq: Kqueue, events: Kevent[]): number {
 	} finally {
 		kqueueScanFinish(scan);
 	}
-	return result >= 0 ? result : unwrap(result, "kevent");
+	return unwrap(result, "kevent");
 }
 
 /** The scan of calls that do not sleep, or a new one inside of such a call. */

@@ -25,7 +25,6 @@ import {
 	tailqInsertHead,
 	tailqInsertTail,
 	tailqRemove,
-	tailqShift,
 } from "./kqueue.ts";
 import type { Thread } from "./thread.ts";
 import { type KnoteTransition, traceKnote } from "./trace.ts";
@@ -95,8 +94,7 @@ export function knoteInsert(kn: Knote, first: boolean): void {
 export function knoteDequeue(kn: Knote): void {
 	const { kq } = kn;
 	kassert((kn.status & KN_QUEUED) !== 0, "only a queued knote is dequeued");
-	if (kn === kq.first) tailqShift(kq, kn);
-	else tailqRemove(kq, kn);
+	tailqRemove(kq, kn);
 	kn.status &= ~KN_QUEUED;
 	kq.count--;
 	if (kq.kernel.observer !== null) observe(kn, "dequeue");
