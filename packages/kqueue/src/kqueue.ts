@@ -165,11 +165,16 @@ export function queuedBefore(kn: Knote, seq: number): boolean {
 	return (kn.tqseq - seq) << 2 < 0;
 }
 
+/** Notes when the knote comes to the ready list. */
+function stamp(kq: Kqueue, kn: Knote): void {
+	kn.tqseq = kq.tqseq;
+	kq.tqseq = (kq.tqseq + 1) & TQSEQ_MAX;
+}
+
 /** TAILQ_INSERT_TAIL */
 export function tailqInsertTail(kq: Kqueue, kn: Knote): void {
 	const { last } = kq;
-	kn.tqseq = kq.tqseq;
-	kq.tqseq = (kq.tqseq + 1) & TQSEQ_MAX;
+	stamp(kq, kn);
 	kn.tqprev = last;
 	if (last === null) kq.first = kn;
 	else last.tqnext = kn;
@@ -179,8 +184,7 @@ export function tailqInsertTail(kq: Kqueue, kn: Knote): void {
 /** TAILQ_INSERT_HEAD */
 export function tailqInsertHead(kq: Kqueue, kn: Knote): void {
 	const { first } = kq;
-	kn.tqseq = kq.tqseq;
-	kq.tqseq = (kq.tqseq + 1) & TQSEQ_MAX;
+	stamp(kq, kn);
 	kn.tqnext = first;
 	if (first === null) kq.last = kn;
 	else first.tqprev = kn;

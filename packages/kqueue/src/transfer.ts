@@ -84,13 +84,7 @@ export function writev(
  * file. Throws what {@link read} rejects with; EAGAIN when there is nothing yet.
  */
 export function readNow(thread: Thread, fd: number, buffer: Uint8Array): number {
-	enter(thread, "read");
-	try {
-		const n = transferNow(thread, openFor(thread, fd, FREAD, "read"), buffer, FREAD);
-		return n >= 0 ? n : unwrap(n, "read", `descriptor ${fd}`);
-	} finally {
-		leave(thread);
-	}
+	return transferNow(thread, fd, buffer, FREAD);
 }
 
 /**
@@ -98,18 +92,25 @@ export function readNow(thread: Thread, fd: number, buffer: Uint8Array): number 
  * what {@link write} rejects with; EAGAIN when there is no room.
  */
 export function writeNow(thread: Thread, fd: number, buffer: Uint8Array): number {
-	enter(thread, "write");
+	return transferNow(thread, fd, buffer, FWRITE);
+}
+
+/** Reads or writes once, without sleeping. */
+function transferNow(thread: Thread, fd: number, buffer: Uint8Array, mode: number): number {
+	const name = mode === FREAD ? "read" : "write";
+	enter(thread, name);
 	try {
-		const n = transferNow(thread, openFor(thread, fd, FWRITE, "write"), buffer, FWRITE);
-		return n >= 0 ? n : unwrap(n, "write", `descriptor ${fd}`);
+		const file = openFor(thread, fd, mode, name);
+		checkBuffer(buffer, name);
+		const n = transferOnce(thread, file, buffer, mode);
+		return n >= 0 ? n : unwrap(n, name, `descriptor ${fd}`);
 	} finally {
 		leave(thread);
 	}
 }
 
-/** Reads or writes once, on a file that stays until it is done. */
-function transferNow(thread: Thread, file: File, buffer: Uint8Array, mode: number): number {
-	checkBuffer(buffer, mode === FREAD ? "read" : "write");
+/** Moves what can be moved, on a file that stays until it is done. */
+function transferOnce(thread: Thread, file: File, buffer: Uint8Array, mode: number): number {
 	fileHold(file);
 	try {
 		if (mode === FREAD) return file.read(thread, buffer);
