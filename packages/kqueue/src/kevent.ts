@@ -71,6 +71,13 @@ export function copyKevent(from: Kevent, to: Kevent): void {
 	to.udata = from.udata;
 }
 
+/** Writes an entry of an event list, over the object that is there. */
+export function copyoutKevent(kev: Kevent, events: (Kevent | undefined)[], slot: number): void {
+	const to = events[slot];
+	if (typeof to === "object" && to !== null) copyKevent(kev, to);
+	else events[slot] = new Kevent(kev.ident, kev.filter, kev.flags, kev.fflags, kev.data, kev.udata);
+}
+
 /** Empties all six fields. */
 export function clearKevent(kev: Kevent): void {
 	kev.ident = 0;

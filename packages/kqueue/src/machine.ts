@@ -1,5 +1,6 @@
 // One emulated machine: its clock, its processes, its limits.
 
+import type { ChangeBuffer } from "./changelist.ts";
 import { PID_MAX } from "./constants.ts";
 import { errno, SystemError } from "./errno.ts";
 import { FileTable } from "./filedesc.ts";
@@ -85,6 +86,8 @@ export class Kernel {
 		fileFiltops, // DEVICE
 		fileFiltops, // EXCEPT
 	];
+	/** Engine: where the kevent calls copy their changes to; null while one does, and at first. */
+	changeBuffer: ChangeBuffer | null = null;
 	/** Engine: the scan of the kevent calls that do not sleep, once there was one. */
 	scan: ScanState | null = null;
 	/** Engine: the first of the kevent calls that ended and can be used again. */
