@@ -1,8 +1,12 @@
-// npm run bench: bundles the benchmarks with the packages, as programs are, and runs them.
-import { spawnSync } from "node:child_process";
+// npm run bench: bundles the benchmarks with the packages as Node gets them, and runs them.
+import { execFileSync, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { build } from "esbuild";
 
+execFileSync(process.execPath, ["--import", "tsx", "packages/tools/bundle.ts"], {
+	cwd: join(import.meta.dirname, "../.."),
+	stdio: "inherit",
+});
 const outfile = join(import.meta.dirname, "node_modules/.cache/bench.mjs");
 await build({
 	entryPoints: [join(import.meta.dirname, "bench.ts")],
@@ -14,9 +18,12 @@ await build({
 	define: { "import.meta.dirname": JSON.stringify(join(import.meta.dirname, "rows")) },
 	format: "esm",
 	platform: "node",
-	// As the packages are published, see packages/tools/bundle.ts.
-	minifySyntax: true,
-	tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
+	alias: Object.fromEntries(
+		["files", "kqpoll", "kqueue", "rxjs"].map((name) => [
+			`@kqpoll/${name}`,
+			join(import.meta.dirname, "..", name, "dist/node"),
+		]),
+	),
 	logLevel: "warning",
 });
 const { status } = spawnSync(process.execPath, ["--expose-gc", outfile, ...process.argv.slice(2)], {

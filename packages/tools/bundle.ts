@@ -1,12 +1,65 @@
-// Builds the JavaScript of the published packages: a file for each entry point, and what they share.
-import { readdirSync, rmSync } from "node:fs";
+// Builds the JavaScript of the published packages: a file for each entry point, and what they share,
+// once for bundlers, which leave out what a program does not use, and once for Node.
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { packages } from "./workspace.ts";
+import { type Package, packages } from "./workspace.ts";
 
-for (const { folder, manifest } of packages(".")) {
-	if (manifest.private) continue;
+const IMPORT = /^import (?:\{([^}]*)\} from )?"[^"]+";$/gm;
+const EXPORT = /^export \{([^}]*)\};$/gm;
+
+/**
+ * Puts the body of a module that esbuild made into a function, and keeps every line where it was.
+ *
+ * V8 trusts a function's declarations to stay what they are, and calls them without looking; those
+ * of a module it looks up and compares at every call, and imports even more so. Bundlers however
+ * take such a module as a whole or not at all.
+ */
+export function inFunction(code: string): string {
+	const statements = [...code.matchAll(IMPORT)];
+	const imported = new Set(statements.flatMap(([, list]) => names(list).map(([, local]) => local)));
+	const exported = [...code.matchAll(EXPORT)].flatMap(([, list]) => names(list));
+	const own = exported.map(([local]) => local).filter((local) => !imported.has(local));
+	const body = code.replace(IMPORT, emptied).replace(EXPORT, emptied);
+	if (/^(import|export)\b/m.test(body)) throw new Error("a module in a form that is not expected");
+	if (own.length === 0) return code;
+
+	const used = [...imported].filter((name) => body.includes(name)).join(", ");
+	const head = statements.map(([statement]) => statement.replace(/\n\s*/g, " ")).join(" ");
+	const end = body.lastIndexOf("\n//# sourceMappingURL=");
+	const tail = end < 0 ? "" : body.slice(end);
+	const inner = end < 0 ? body : body.slice(0, end);
+	return [
+		`${head}const { ${own.join(", ")} } = /* @__PURE__ */ ((${used}) => {${inner.trimEnd()}`,
+		`return { ${own.join(", ")} };`,
+		`})(${used});`,
+		`export { ${exported.map(([local, name]) => (local === name ? name : `${local} as ${name}`)).join(", ")} };${tail}`,
+	].join("\n");
+}
+
+/** The entries of an import's or export's list: what stands before "as", and after it. */
+function names(list = ""): [before: string, after: string][] {
+	return list
+		.split(",")
+		.map((entry) => entry.trim())
+		.filter((entry) => entry !== "")
+		.map((entry) => {
+			const [before = "", after = before] = entry.split(" as ");
+			return [before, after];
+		});
+}
+
+/** As many lines without anything in them. */
+function emptied(statement: string): string {
+	return statement.replace(/[^\n]/g, "");
+}
+
+async function bundle({ folder, manifest }: Package): Promise<void> {
 	const dist = join(folder, "dist");
+	const forNode = join(dist, "node");
+	rmSync(forNode, { recursive: true, force: true });
+	mkdirSync(forNode, { recursive: true });
 	for (const file of readdirSync(dist)) {
 		if (/\.js(\.map)?$/.test(file)) rmSync(join(dist, file));
 	}
@@ -15,7 +68,7 @@ for (const { folder, manifest } of packages(".")) {
 		entryPoints: entries.map((entry) => join(folder, "src", entryFile(entry))),
 		outdir: dist,
 		bundle: true,
-		// Entry points share one engine, and V8 calls within a file for less than between files.
+		// Entry points share one engine.
 		splitting: true,
 		packages: "external",
 		format: "esm",
@@ -29,8 +82,28 @@ for (const { folder, manifest } of packages(".")) {
 		sourcesContent: false,
 		logLevel: "warning",
 	});
+	for (const file of readdirSync(dist)) {
+		const path = join(dist, file);
+		if (file.endsWith(".js"))
+			writeFileSync(join(forNode, file), inFunction(readFileSync(path, "utf8")));
+		else if (file.endsWith(".js.map"))
+			writeFileSync(join(forNode, file), deeper(readFileSync(path, "utf8")));
+	}
+}
+
+/** A source map that is one folder further away from its sources. */
+function deeper(json: string): string {
+	const map = JSON.parse(json) as { sources: string[] };
+	return JSON.stringify({ ...map, sources: map.sources.map((source) => `../${source}`) });
 }
 
 function entryFile(entry: string): string {
 	return entry === "." ? "index.ts" : `${entry.slice(2)}.ts`;
 }
+
+/** Bundles every published package of the workspace, whose root is the working directory. */
+export async function bundlePackages(): Promise<void> {
+	for (const each of packages(".")) if (!each.manifest.private) await bundle(each);
+}
+
+if (pathToFileURL(process.argv[1] ?? "").href === import.meta.url) await bundlePackages();

@@ -107,6 +107,8 @@ export const KQ_NEVENTS = 8;
 export const KQEXTENT = 256;
 /** How many buckets hold the knotes that have no descriptor. */
 export const KN_HASHSIZE = 64;
+/** What `tqseq` counts to before it begins again: small integers of every JavaScript engine. */
+export const TQSEQ_MAX = 0x3fffffff;
 
 /** Status of a knote: its event has triggered. */
 export const KN_ACTIVE = 0x01;

@@ -62,7 +62,7 @@ export function eventList(n: number): Kevent[] {
 }
 
 /** Copies all six fields. */
-export function copyKevent(from: Kevent, to: Kevent): void {
+function copyKevent(from: Kevent, to: Kevent): void {
 	to.ident = from.ident;
 	to.filter = from.filter;
 	to.flags = from.flags;

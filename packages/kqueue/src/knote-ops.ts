@@ -72,16 +72,23 @@ export function knoteActivate(kn: Knote): void {
  * @kern knote_enqueue
  */
 function knoteEnqueue(kn: Knote): void {
-	knoteInsert(kn, false);
+	knoteInsertTail(kn);
 	kqueueWakeup(kn.kq);
 }
 
-/** Puts a knote into the ready list, last or `first`, without waking anybody. */
-export function knoteInsert(kn: Knote, first: boolean): void {
+/** Puts a knote that is not QUEUED at the tail of the ready list, without waking anybody. */
+export function knoteInsertTail(kn: Knote): void {
 	const { kq } = kn;
-	kassert((kn.status & KN_QUEUED) === 0, "a knote is queued once");
-	if (first) tailqInsertHead(kq, kn);
-	else tailqInsertTail(kq, kn);
+	tailqInsertTail(kq, kn);
+	kn.status |= KN_QUEUED;
+	kq.count++;
+	if (kq.kernel.observer !== null) observe(kn, "enqueue");
+}
+
+/** Puts a knote that is not QUEUED at the head of the ready list, without waking anybody. */
+export function knoteInsertHead(kn: Knote): void {
+	const { kq } = kn;
+	tailqInsertHead(kq, kn);
 	kn.status |= KN_QUEUED;
 	kq.count++;
 	if (kq.kernel.observer !== null) observe(kn, "enqueue");

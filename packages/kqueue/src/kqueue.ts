@@ -8,6 +8,7 @@ import {
 	KQ_SLEEP,
 	KQ_TASK,
 	KQEXTENT,
+	TQSEQ_MAX,
 } from "./constants.ts";
 import type { FileTable } from "./filedesc.ts";
 import { formatKnote } from "./format.ts";
@@ -16,6 +17,7 @@ import type { Knote } from "./knote.ts";
 import type { Kernel } from "./machine.ts";
 import type { Runnable } from "./run-queue.ts";
 import { WaitChannel, wakeup } from "./sleep.ts";
+import type { Thread } from "./thread.ts";
 
 /** A kernel event queue. The engine alone changes it. */
 export class Kqueue implements Runnable {
@@ -83,9 +85,12 @@ export class Kqueue implements Runnable {
 
 /** A callback for a knote of the kqueue is through. What it kept from ending may end now. */
 export function kqueueUnbusy(kq: Kqueue): void {
-	const { fdp } = kq;
-	if (--kq.busy > 0 || fdp.doomed === null) return;
-	kq.kernel.runqueue.add(fdp.doomed);
+	if (--kq.busy === 0 && kq.fdp.doomed !== null) endDoomed(kq);
+}
+
+/** Goes on with the end of the process whose kqueue it is. */
+function endDoomed({ fdp, kernel }: Kqueue): void {
+	kernel.runqueue.add(fdp.doomed as Thread);
 	fdp.doomed = null;
 }
 
@@ -145,10 +150,16 @@ function growHash(kq: Kqueue): void {
  * @kern kqueue_wakeup
  */
 export function kqueueWakeup(kq: Kqueue): void {
-	if ((kq.state & KQ_SLEEP) !== 0) {
-		kq.state &= ~KQ_SLEEP;
-		wakeup(kq.channel);
-	}
+	if ((kq.state & KQ_SLEEP) !== 0) wakeScans(kq);
+	if (kq.klist.first !== null || kq.pump !== null) tellWatchers(kq);
+}
+
+function wakeScans(kq: Kqueue): void {
+	kq.state &= ~KQ_SLEEP;
+	wakeup(kq.channel);
+}
+
+function tellWatchers(kq: Kqueue): void {
 	if (kq.klist.first !== null) {
 		kq.state |= KQ_TASK;
 		kq.kernel.runqueue.add(kq);
@@ -156,25 +167,17 @@ export function kqueueWakeup(kq: Kqueue): void {
 	if (kq.pump !== null) kq.kernel.runqueue.add(kq.pump);
 }
 
-/** What `tqseq` counts to before it begins again: small integers of every JavaScript engine. */
-export const TQSEQ_MAX = 0x3fffffff;
-
 /** Whether a knote came to the ready list before the count stood at `seq`. */
 export function queuedBefore(kn: Knote, seq: number): boolean {
 	// The count wraps: what matters is the sign of the difference, in its 30 bits.
 	return (kn.tqseq - seq) << 2 < 0;
 }
 
-/** Notes when the knote comes to the ready list. */
-function stamp(kq: Kqueue, kn: Knote): void {
-	kn.tqseq = kq.tqseq;
-	kq.tqseq = (kq.tqseq + 1) & TQSEQ_MAX;
-}
-
 /** TAILQ_INSERT_TAIL */
 export function tailqInsertTail(kq: Kqueue, kn: Knote): void {
-	const { last } = kq;
-	stamp(kq, kn);
+	const { last, tqseq } = kq;
+	kn.tqseq = tqseq;
+	kq.tqseq = (tqseq + 1) & TQSEQ_MAX;
 	kn.tqprev = last;
 	if (last === null) kq.first = kn;
 	else last.tqnext = kn;
@@ -183,8 +186,9 @@ export function tailqInsertTail(kq: Kqueue, kn: Knote): void {
 
 /** TAILQ_INSERT_HEAD */
 export function tailqInsertHead(kq: Kqueue, kn: Knote): void {
-	const { first } = kq;
-	stamp(kq, kn);
+	const { first, tqseq } = kq;
+	kn.tqseq = tqseq;
+	kq.tqseq = (tqseq + 1) & TQSEQ_MAX;
 	kn.tqnext = first;
 	if (first === null) kq.last = kn;
 	else first.tqprev = kn;

@@ -15,11 +15,19 @@ import {
 } from "./constants.ts";
 import { errno } from "./errno.ts";
 import { report } from "./failure.ts";
+import type { File } from "./file.ts";
 import { knoteProcess, knoteSubmit } from "./filterops.ts";
 import { deadFiltops } from "./filters/dead.ts";
 import { clearKevent, eventList, type Kevent } from "./kevent.ts";
 import type { Knote } from "./knote.ts";
-import { filterProcess, knoteDie, knoteDrop, knoteInsert, observe } from "./knote-ops.ts";
+import {
+	filterProcess,
+	knoteDie,
+	knoteDrop,
+	knoteInsertHead,
+	knoteInsertTail,
+	observe,
+} from "./knote-ops.ts";
 import {
 	type Kqueue,
 	kqueueCheck,
@@ -149,7 +157,10 @@ function keepAfterThrow(kn: Knote, scan: ScanState, value: unknown): void {
 	const { kernel } = scan.kq as Kqueue;
 	const dropped = (kn.status & KN_PROCESSING) === 0;
 	if (!dropped) {
-		if ((kn.status & KN_QUEUED) === 0) knoteInsert(kn, scan.nevent > 0);
+		if ((kn.status & KN_QUEUED) === 0) {
+			if (scan.nevent > 0) knoteInsertHead(kn);
+			else knoteInsertTail(kn);
+		}
 		kn.status &= ~KN_PROCESSING;
 	}
 	if (scan.nevent === 0) throw value;
@@ -184,20 +195,8 @@ function take(kn: Knote, kq: Kqueue, out: Kevent, thread: Thread): boolean {
 		return false;
 	}
 	const { fp } = kn;
-	if (fp !== null && fp.revoked !== false && fp.type === "vnode" && !outlives(kn, thread))
-		return false;
-	const { fop } = kn;
-	let active = false;
-	if (fop.process === knoteProcess) {
-		// What that does, without the calls in between: it is what nearly all filters have.
-		active = (kn.flags & EV_ONESHOT) !== 0 || fop.event(kn, 0);
-		if (active) knoteSubmit(kn, out);
-	} else {
-		// Somebody else's that does not fill it must not give away an earlier event.
-		clearKevent(out);
-		active = filterProcess(kn, out);
-	}
-	if (!active) {
+	if (fp !== null && fp.revoked !== false && !outlives(kn, fp, thread)) return false;
+	if (!process(kn, out)) {
 		if ((kn.status & KN_QUEUED) === 0) kn.status &= ~KN_ACTIVE;
 		return false;
 	}
@@ -205,9 +204,23 @@ function take(kn: Knote, kq: Kqueue, out: Kevent, thread: Thread): boolean {
 	return true;
 }
 
+/** Asks the filter, and takes the event. */
+function process(kn: Knote, out: Kevent): boolean {
+	const { fop } = kn;
+	if (fop.process === knoteProcess) {
+		// What that does, without the calls in between: it is what nearly all filters have.
+		const active = (kn.flags & EV_ONESHOT) !== 0 || fop.event(kn, 0);
+		if (active) knoteSubmit(kn, out);
+		return active;
+	}
+	// Somebody else's that does not fill it must not give away an earlier event.
+	clearKevent(out);
+	return filterProcess(kn, out);
+}
+
 /** A knote on a file whose file system let go of it becomes a dead one, or goes. */
-function outlives(kn: Knote, thread: Thread): boolean {
-	if (kn.fop === deadFiltops) return true;
+function outlives(kn: Knote, fp: File, thread: Thread): boolean {
+	if (fp.type !== "vnode" || kn.fop === deadFiltops) return true;
 	knoteDie(kn);
 	if (kn.fop.event(kn, 0)) return true;
 	drop(kn, thread);
@@ -227,6 +240,6 @@ function settle(kn: Knote, flags: number, thread: Thread): boolean {
 		return false;
 	}
 	// Level-triggered: behind the end of this scan, for the next call to look again.
-	if (!queued) knoteInsert(kn, false);
+	if (!queued) knoteInsertTail(kn);
 	return !queued;
 }

@@ -95,7 +95,10 @@ export class SyntheticFile extends File {
 	}
 
 	private side(side: Side): Mutable<Readiness> {
-		if (side === "read") return this.readSide;
+		return side === "read" ? this.readSide : this.otherSide(side);
+	}
+
+	private otherSide(side: "write" | "except"): Mutable<Readiness> {
 		if (side === "write") {
 			this.writeSide ??= unready();
 			return this.writeSide;
@@ -247,18 +250,21 @@ function fileOf(kn: Knote): SyntheticFile {
 }
 
 function transferEvent(kn: Knote, side: Readiness): boolean {
-	kn.data = side.data;
-	if (side.eof) {
-		kn.flags |= EV_EOF;
-		if ((kn.flags & __EV_POLL) !== 0) {
-			if (side.hup) kn.flags |= __EV_HUP;
-			else kn.flags &= ~__EV_HUP;
-		}
-		kn.fflags = side.fflags;
-		return true;
-	}
+	const { data } = side;
+	kn.data = data;
+	if (side.eof !== false) return endOfFile(kn, side);
 	kn.flags &= ~EV_EOF;
-	return (kn.sfflags & NOTE_LOWAT) !== 0 ? kn.data >= kn.sdata : kn.data > 0;
+	return data >= ((kn.sfflags & NOTE_LOWAT) !== 0 ? kn.sdata : 1);
+}
+
+function endOfFile(kn: Knote, side: Readiness): boolean {
+	kn.flags |= EV_EOF;
+	if ((kn.flags & __EV_POLL) !== 0) {
+		if (side.hup) kn.flags |= __EV_HUP;
+		else kn.flags &= ~__EV_HUP;
+	}
+	kn.fflags = side.fflags;
+	return true;
 }
 
 function exceptEvent(kn: Knote): boolean {

@@ -1,6 +1,7 @@
 // The list of ready knotes: how far one call looks, told by when the knotes came to it.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { TQSEQ_MAX } from "../src/constants.ts";
 import {
 	EV_ADD,
 	EVFILT_READ,
@@ -11,7 +12,6 @@ import {
 	SyntheticFile,
 } from "../src/index.ts";
 import type { Kqueue } from "../src/kqueue.ts";
-import { TQSEQ_MAX } from "../src/kqueue.ts";
 import { fields, machine } from "./machine.ts";
 
 test("the count of the ready list begins again, and a call still takes each knote once and no later one", () => {
