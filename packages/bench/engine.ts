@@ -146,8 +146,12 @@ function selects(world: World, n: number, iterations: number, times: Times): voi
 	world.idle(n >> 1);
 }
 
-/** Runs the rows up to `largest` once; `iterations` is how much of everything. */
-function ours(world: World, iterations: number, largest = Number.POSITIVE_INFINITY): Times {
+/**
+ * Runs the rows up to `largest` once; `iterations` is how much of everything. As in bench.c the
+ * process is a new one: the polls of another round would still have their knotes on the files.
+ */
+function ours(iterations: number, largest = Number.POSITIVE_INFINITY): Times {
+	const world = new World();
 	const times: Times = new Map();
 	for (const n of SIZES.filter((size) => size <= largest)) {
 		world.grow(n);
@@ -176,18 +180,17 @@ function medians(rounds: readonly Times[]): Times {
 
 /** Prints a line for each row: our nanoseconds, and with a reference theirs and the ratio. */
 export function engine(reference: string | undefined, rounds: number, quick: boolean): void {
-	const world = new World();
 	const iterations = quick ? 20_000 : 200_000;
 	// Once for the compiler.
-	ours(world, iterations);
+	ours(iterations);
 	const mine: Times[] = [];
 	const its: Times[] = [];
 	for (let round = 0; round < rounds; round++) {
 		// What the last round left is not to be collected in the middle of this one, and the
 		// reference has left the caches cold.
 		(globalThis as { gc?: () => void }).gc?.();
-		ours(world, iterations / 10, 10_000);
-		mine.push(ours(world, iterations));
+		ours(iterations / 10, 10_000);
+		mine.push(ours(iterations));
 		if (reference !== undefined) its.push(theirs(reference));
 	}
 	const other = medians(its);

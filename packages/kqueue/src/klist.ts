@@ -70,26 +70,23 @@ export class Klist {
 		if (this.walking) throw deadlock("notify");
 		this.walking = true;
 		let failure: Failure = null;
-		try {
-			for (let kn: Knote | null = this.first; kn !== null; kn = this.cursor) {
-				this.cursor = kn.selnext;
-				// The filter may call back into the engine: nobody may take this knote away meanwhile.
-				const { kq, status } = kn;
-				kn.status = status | KN_NOTIFYING;
-				kq.busy++;
-				let active = false;
-				try {
-					active = askFilter(kn, hint);
-				} catch (value) {
-					failure ??= { value };
-				}
-				if ((status & KN_NOTIFYING) === 0) kn.status &= ~KN_NOTIFYING;
-				kqueueUnbusy(kq);
-				if (active) knoteActivate(kn);
+		for (let kn: Knote | null = this.first; kn !== null; kn = this.cursor) {
+			this.cursor = kn.selnext;
+			// The filter may call back into the engine: nobody may take this knote away meanwhile.
+			const { kq, status } = kn;
+			kn.status = status | KN_NOTIFYING;
+			kq.busy++;
+			let active = false;
+			try {
+				active = askFilter(kn, hint);
+			} catch (value) {
+				failure ??= { value };
 			}
-		} finally {
-			this.walking = false;
+			if ((status & KN_NOTIFYING) === 0) kn.status &= ~KN_NOTIFYING;
+			kqueueUnbusy(kq);
+			if (active) knoteActivate(kn);
 		}
+		this.walking = false;
 		if (failure !== null) rethrow(failure);
 	}
 

@@ -55,6 +55,10 @@ export interface SyntheticFileOptions {
 /** Most files are never pushed to, and share this. */
 const NOTHING_PUSHED: Uint8Array[] = [];
 
+function invalid(data: unknown, fflags: unknown): SystemError {
+	return new SystemError(errno.EINVAL, "set", `data ${show(data)}, fflags ${show(fflags)}`);
+}
+
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 function unready(): Mutable<Readiness> {
@@ -120,7 +124,7 @@ export class SyntheticFile extends File {
 		const to = this.side(side);
 		const { data = to.data, eof = to.eof, hup = to.hup, fflags = to.fflags } = readiness;
 		if (!Number.isSafeInteger(data) || !Number.isSafeInteger(fflags))
-			throw new SystemError(errno.EINVAL, "set", `data ${show(data)}, fflags ${show(fflags)}`);
+			throw invalid(data, fflags);
 		to.data = data;
 		to.eof = eof;
 		to.hup = hup;
