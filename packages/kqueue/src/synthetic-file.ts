@@ -123,8 +123,7 @@ export class SyntheticFile extends File {
 	setQuietly(side: Side, readiness: Partial<Readiness>): void {
 		const to = this.side(side);
 		const { data = to.data, eof = to.eof, hup = to.hup, fflags = to.fflags } = readiness;
-		if (!Number.isSafeInteger(data) || !Number.isSafeInteger(fflags))
-			throw invalid(data, fflags);
+		if (!Number.isSafeInteger(data) || !Number.isSafeInteger(fflags)) throw invalid(data, fflags);
 		to.data = data;
 		to.eof = eof;
 		to.hup = hup;

@@ -12,6 +12,7 @@ import type { Runnable } from "./run-queue.ts";
 import type { Sigset } from "./signal.ts";
 import { type WaitChannel, wake } from "./sleep.ts";
 import { Timeout } from "./timeout.ts";
+import type { ReadCall, WriteCall } from "./transfer.ts";
 
 /** Running its own code, asleep in a call, woken but not yet running, or gone. */
 export type ThreadState = "running" | "asleep" | "ready" | "exited";
@@ -39,6 +40,10 @@ export class Thread implements Runnable {
 	polling = false;
 	/** Engine: hands out the events of its watches, while it has any. */
 	pump: Pump | null = null;
+	/** Engine: its read, from the first that it made on. */
+	readCall: ReadCall | null = null;
+	/** Engine: its write, likewise. */
+	writeCall: WriteCall | null = null;
 	/** Kqpoll: what poll and select keep from call to call. */
 	pollstate: unknown = null;
 

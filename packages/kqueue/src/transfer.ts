@@ -26,7 +26,7 @@ export function read(
 	return callAsync(thread, "read", options, () => {
 		const file = openFor(thread, fd, FREAD, "read");
 		checkBuffer(buffer, "read");
-		return new ReadCall(thread, file, buffer);
+		return readCall(thread, file, buffer);
 	});
 }
 
@@ -47,7 +47,7 @@ export function write(
 	return callAsync(thread, "write", options, () => {
 		const file = openFor(thread, fd, FWRITE, "write");
 		checkBuffer(buffer, "write");
-		return new WriteCall(thread, file, buffer);
+		return writeCall(thread, file, buffer);
 	});
 }
 
@@ -62,7 +62,7 @@ export function readv(
 	return callAsync(thread, "readv", options, () => {
 		const file = openFor(thread, fd, FREAD, "readv");
 		all = new Uint8Array(lengthOf(buffers, "readv"));
-		return new ReadCall(thread, file, all);
+		return readCall(thread, file, all);
 	}).then((n) => scatter(all, n, buffers));
 }
 
@@ -75,7 +75,7 @@ export function writev(
 ): Promise<number> {
 	return callAsync(thread, "writev", options, () => {
 		const file = openFor(thread, fd, FWRITE, "writev");
-		return new WriteCall(thread, file, gather(buffers, "writev"));
+		return writeCall(thread, file, gather(buffers, "writev"));
 	});
 }
 
@@ -133,21 +133,48 @@ export function writevNow(thread: Thread, fd: number, buffers: readonly Uint8Arr
 	return writeNow(thread, fd, gather(buffers, "writev"));
 }
 
+/** The thread's read, begun: it makes one at a time, and always with the same object. */
+function readCall(thread: Thread, file: File, buffer: Uint8Array): ReadCall {
+	thread.readCall ??= new ReadCall(thread);
+	thread.readCall.begin(file, buffer);
+	return thread.readCall;
+}
+
+/** The thread's write, begun. */
+function writeCall(thread: Thread, file: File, buffer: Uint8Array): WriteCall {
+	thread.writeCall ??= new WriteCall(thread);
+	thread.writeCall.begin(file, buffer);
+	return thread.writeCall;
+}
+
+const NOTHING = new Uint8Array(0);
+
 /** A transfer that may sleep, on a file that stays until it is done. */
 abstract class TransferCall extends BlockingCall {
-	protected readonly file: File;
-	protected readonly buffer: Uint8Array;
+	private held: File | null = null;
+	protected buffer: Uint8Array = NOTHING;
 	private readonly mode: number;
 	/** When it was first told that it may not sleep for ever, -1 until then. */
 	private since = -1;
 
-	constructor(thread: Thread, name: string, file: File, buffer: Uint8Array, mode: number) {
+	constructor(thread: Thread, name: string, mode: number) {
 		super(thread, name);
-		this.file = file;
-		this.buffer = buffer;
 		this.mode = mode;
 		this.timeout = Number.POSITIVE_INFINITY;
+	}
+
+	/** Begins the transfer, perhaps not for the first time. */
+	begin(file: File, buffer: Uint8Array): void {
 		fileHold(file);
+		this.held = file;
+		this.buffer = buffer;
+		this.deadline = -1;
+		this.since = -1;
+	}
+
+	/** What it reads or writes. */
+	protected get file(): File {
+		return this.held as File;
 	}
 
 	override get channel(): WaitChannel {
@@ -178,13 +205,18 @@ abstract class TransferCall extends BlockingCall {
 	}
 
 	override end(): void {
-		fileRelease(this.file, this.thread);
+		const { file } = this;
+		this.held = null;
+		this.buffer = NOTHING;
+		fileRelease(file, this.thread);
 	}
 }
 
-class ReadCall extends TransferCall {
-	constructor(thread: Thread, file: File, buffer: Uint8Array) {
-		super(thread, "read", file, buffer, FREAD);
+/** A thread's read. */
+export class ReadCall extends TransferCall {
+	/** Made for the thread's first read. */
+	constructor(thread: Thread) {
+		super(thread, "read", FREAD);
 	}
 
 	override step(woken: number): number {
@@ -197,11 +229,18 @@ class ReadCall extends TransferCall {
 	}
 }
 
-class WriteCall extends TransferCall {
+/** A thread's write. */
+export class WriteCall extends TransferCall {
 	private done = 0;
 
-	constructor(thread: Thread, file: File, buffer: Uint8Array) {
-		super(thread, "write", file, buffer, FWRITE);
+	/** Made for the thread's first write. */
+	constructor(thread: Thread) {
+		super(thread, "write", FWRITE);
+	}
+
+	override begin(file: File, buffer: Uint8Array): void {
+		super.begin(file, buffer);
+		this.done = 0;
 	}
 
 	override step(woken: number): number {

@@ -58,7 +58,8 @@ class Timeouts {
 
 	constructor(deeds: readonly Arming[][]) {
 		this.deeds = [...deeds];
-		for (let who = 0; who < COUNT; who++) this.timeouts.push(new Timeout(() => this.called(who)));
+		for (let who = 0; who < COUNT; who++)
+			this.timeouts.push(new Timeout((_owner, at) => this.called(who, at)));
 	}
 
 	arm(step: Arming): void {
@@ -90,12 +91,12 @@ class Timeouts {
 		return due.sort((a, b) => a.at - b.at)[0];
 	}
 
-	private called(who: number): void {
+	private called(who: number, at: number): void {
 		const next = this.next();
 		assert.is(who, next?.who, "whose turn it is");
 		this.time = Math.max(this.time, next?.at ?? 0);
 		assert.is(this.host.now(), this.time, "neither before its time nor after it");
-		assert.is((this.timeouts[who] as Timeout).at, next?.at, "when it was due");
+		assert.is(at, next?.at, "when it was due");
 		this.pending = this.pending.filter((it) => it !== next);
 		this.check();
 		for (const deed of this.deeds.shift() ?? []) this.arm(deed);

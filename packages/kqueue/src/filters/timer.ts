@@ -21,17 +21,16 @@ function timerStart(kn: Knote): void {
 }
 
 /** @kern filt_timerexpire */
-function timerExpire(owner: unknown): void {
+function timerExpire(owner: unknown, at: number): void {
 	const kn = owner as Knote;
 	const { timeouts, host } = kn.kq.kernel;
-	const to = kn.hook as Timeout;
 	const period = periodOf(kn);
 	// Periods count from when this one was due, so that a late host neither drifts nor loses any.
-	const missed = Math.floor((host.now() - to.at) / period);
+	const missed = Math.floor((host.now() - at) / period);
 	const oneshot = (kn.flags & EV_ONESHOT) !== 0;
 	kn.data += oneshot ? 1 : 1 + missed;
 	knoteActivate(kn);
-	if (!oneshot) timeouts.add(to, to.at + (1 + missed) * period);
+	if (!oneshot) timeouts.add(kn.hook as Timeout, at + (1 + missed) * period);
 }
 
 /** @kern filt_timerattach */
