@@ -9,6 +9,7 @@ import { type Contest, measure, type Result } from "./contest.ts";
 import { engine } from "./engine.ts";
 import { type Figure, idle, load } from "./footprint.ts";
 import { c10k } from "./rows/c10k.ts";
+import { crowds } from "./rows/crowd.ts";
 import { linux } from "./rows/linux.ts";
 import { millionTimers } from "./rows/million-timers.ts";
 import { pingPongs } from "./rows/ping-pongs.ts";
@@ -20,6 +21,7 @@ const ROWS: Readonly<Record<string, (quick: boolean) => Contest[]>> = {
 	"ping-pongs": pingPongs,
 	"million-timers": millionTimers,
 	c10k,
+	crowd: crowds,
 	pump,
 	rx,
 	linux,

@@ -1,5 +1,5 @@
 // ping-pongs: a byte that goes to and fro between two who sleep until it comes.
-import { EventEmitter } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { PassThrough } from "node:stream";
 import { pipe } from "@kqpoll/files";
 import { POLLIN, poll } from "@kqpoll/kqpoll";
@@ -78,13 +78,19 @@ function pipes(name: string, wait: Wait, count: number): Contestant {
 	};
 }
 
+/** The next event as a promise. */
+type Next = (emitter: EventEmitter, name: string) => Promise<unknown>;
+
+/** By hand, and without an end for an emitter that fails. */
+const promised: Next = (emitter, name) =>
+	new Promise<void>((resolve) => emitter.once(name, () => resolve()));
+
 /** Two async functions that wait for an event. */
-function emitters(count: number): Contestant {
+function emitters(name: string, nextOf: Next, count: number): Contestant {
 	const emitter = new EventEmitter();
-	const next = (name: string): Promise<void> =>
-		new Promise((resolve) => emitter.once(name, () => resolve()));
+	const next = (event: string): Promise<unknown> => nextOf(emitter, event);
 	return {
-		name: "EventEmitter",
+		name,
 		run: () =>
 			timedAsync(async () => {
 				const answering = (async () => {
@@ -139,7 +145,8 @@ export function pingPongs(quick: boolean): Contest[] {
 		pipes("kevent", byKevent, count),
 		pipes("poll", byPoll, count),
 		pipes("read", byRead, count),
-		emitters(count),
+		emitters("events.once", once, count),
+		emitters("EventEmitter", promised, count),
 		streams(count),
 	];
 	return [{ name: "ping-pongs", n: 2, unit: "round", count, contestants }];
