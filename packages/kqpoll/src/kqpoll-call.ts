@@ -25,7 +25,9 @@ export abstract class KqpollCall extends BlockingCall {
 	protected registered = 0;
 	/** What the call will give. */
 	protected collected = 0;
-	private readonly scan: ScanState = new ScanState(KQ_NEVENTS);
+	private readonly scan: ScanState = new ConvertingScan(this);
+	/** The errno that ends the call, of an event. */
+	private failure = 0;
 	private scanning = false;
 	private readonly change: Kevent = new Kevent();
 	/** Nobody wakes this: a call that watches nothing only waits for its time or a signal. */
@@ -37,6 +39,7 @@ export abstract class KqpollCall extends BlockingCall {
 		this.serials = serials;
 		this.registered = 0;
 		this.collected = 0;
+		this.failure = 0;
 		this.timeout = timeout;
 		this.deadline = -1;
 	}
@@ -79,7 +82,13 @@ export abstract class KqpollCall extends BlockingCall {
 	}
 
 	/** Turns an event into its part of the result: gives 0, or an errno that ends the call. */
-	protected abstract convert(kev: Kevent): number;
+	protected abstract convert(event: Knote | Kevent): number;
+
+	/** What the scan calls for each event. */
+	take(event: Knote | Kevent): void {
+		// What follows the first error of a pass is passed over.
+		if (this.failure === 0) this.failure = this.convert(event);
+	}
 
 	/** Hands the result to the program; gives 0, or the errno of a program that has no room left. */
 	protected abstract copyout(): number;
@@ -132,19 +141,29 @@ export abstract class KqpollCall extends BlockingCall {
 			kqueueScanSetup(this.scan, this.thread.kq as Kqueue);
 			this.scanning = true;
 		}
-		const { batch } = this.scan;
 		while (this.registered > 0) {
 			const want = Math.min(KQ_NEVENTS, this.registered);
 			const ready = kqueueScan(this.scan, want, this.thread, this);
 			if (ready < 0) return ready;
-			for (let i = 0; i < ready; i++) {
-				const error = this.convert(batch[i] as Kevent);
-				if (error !== 0) return -error;
-			}
+			if (this.failure !== 0) return -this.failure;
 			if (ready < want) break;
 			this.registered -= ready;
 		}
 		return 0;
+	}
+}
+
+/** A scan whose events become parts of the result as soon as they are there. */
+class ConvertingScan extends ScanState {
+	private readonly call: KqpollCall;
+
+	constructor(call: KqpollCall) {
+		super(KQ_NEVENTS);
+		this.call = call;
+	}
+
+	override submit(event: Knote | Kevent): void {
+		this.call.take(event);
 	}
 }
 

@@ -240,7 +240,7 @@ class PollCall extends KqpollCall {
 	}
 
 	/** Enters an event into its entry; the entry counts from when it says anything. */
-	protected override convert(kev: Kevent): number {
+	protected override convert(kev: Knote | Kevent): number {
 		const i = (kev.udata as number) - this.thread.kqserial;
 		kassert(i >= 0 && i < this.serials && this.fd[i] === kev.ident, "poll gets its own events");
 		const before = this.revents[i] as number;
@@ -289,7 +289,7 @@ function refusal(error: number): number {
 }
 
 /** What an event says in revents, as far as it was asked for. */
-function eventBits(kev: Kevent, events: number): number {
+function eventBits(kev: Knote | Kevent, events: number): number {
 	const hup = (kev.flags & __EV_HUP) !== 0;
 	switch (kev.filter) {
 		case EVFILT_READ:

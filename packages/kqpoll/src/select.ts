@@ -282,7 +282,7 @@ class SelectCall extends KqpollCall {
 	}
 
 	/** Sets the bit of an event; a descriptor that was closed ends the call. */
-	protected override convert(kev: Kevent): number {
+	protected override convert(kev: Knote | Kevent): number {
 		kassert(kev.udata === this.thread.kqserial, "select gets its own events");
 		if ((kev.flags & EV_ERROR) !== 0) return kev.data;
 		this.answerBit(kev.ident, FILTERS.indexOf(kev.filter));

@@ -97,10 +97,13 @@ export function knoteSubmit(kn: Knote, out: Kevent | null): void {
 	out.fflags = kn.fflags >>> 0;
 	out.data = kn.data;
 	out.udata = kn.udata;
-	if ((kn.flags & EV_CLEAR) !== 0) {
-		kn.fflags = 0;
-		kn.data = 0;
-	}
+	if ((kn.flags & EV_CLEAR) !== 0) knoteClear(kn);
+}
+
+/** EV_CLEAR: what has been reported is reported no more. */
+export function knoteClear(kn: Knote): void {
+	kn.fflags = 0;
+	kn.data = 0;
 }
 
 /** The default `modify`: assigns, then asks the filter. */

@@ -16,7 +16,7 @@ import {
 import { errno } from "./errno.ts";
 import { report } from "./failure.ts";
 import type { File } from "./file.ts";
-import { knoteProcess, knoteSubmit } from "./filterops.ts";
+import { knoteClear, knoteProcess } from "./filterops.ts";
 import { deadFiltops } from "./filters/dead.ts";
 import { clearKevent, eventList, type Kevent } from "./kevent.ts";
 import type { Knote } from "./knote.ts";
@@ -53,14 +53,32 @@ export class ScanState {
 	end = 0;
 	/** How many events all passes have collected. */
 	nevent = 0;
-	/** Where the events of a pass are put. */
+	/** Where filters put the events of a pass, and {@link ScanState.submit} those of knotes. */
 	readonly batch: Kevent[];
 
 	/** Makes a scan that is not set up, with room for so many events a pass. */
 	constructor(room: number) {
 		this.batch = eventList(room);
 	}
+
+	/**
+	 * Takes over event `i` of a pass: the knote itself, as it stands, or the entry of the batch if a
+	 * filter of its own kind has filled that.
+	 */
+	submit(event: Knote | Kevent, i: number): void {
+		const to = this.batch[i] as Kevent;
+		if (event === to) return;
+		to.ident = event.ident;
+		to.filter = event.filter;
+		to.flags = event.flags;
+		to.fflags = event.fflags >>> 0;
+		to.data = event.data;
+		to.udata = event.udata;
+	}
 }
+
+/** What a knote without an event gives instead of the event's flags. */
+const NO_EVENT = -1;
 
 /**
  * Begins a scan. The kqueue stays until the scan is finished.
@@ -115,7 +133,7 @@ export function kqueueScan(
 
 /** Takes knotes from the front of the ready list until there are enough or the end is reached. */
 function collect(scan: ScanState, kq: Kqueue, max: number, thread: Thread): number {
-	const { batch, end } = scan;
+	const { end } = scan;
 	let kn = kq.first;
 	let collected = 0;
 	let reinserted = false;
@@ -129,11 +147,11 @@ function collect(scan: ScanState, kq: Kqueue, max: number, thread: Thread): numb
 				break;
 			}
 			pick(kn, kq);
-			const out = batch[collected] as Kevent;
-			if (take(kn, kq, out, thread)) {
+			const flags = take(kn, scan, collected, thread);
+			if (flags !== NO_EVENT) {
 				collected++;
 				scan.nevent++;
-				if (settle(kn, out.flags, thread)) reinserted = true;
+				if (settle(kn, flags, thread)) reinserted = true;
 			}
 			kn.status &= ~KN_PROCESSING;
 		}
@@ -185,37 +203,50 @@ function drop(kn: Knote, thread: Thread): void {
 	}
 }
 
-/** Takes the event of an acquired knote that has left the ready list, if it still has one. */
-function take(kn: Knote, kq: Kqueue, out: Kevent, thread: Thread): boolean {
+/**
+ * Takes the event of an acquired knote that has left the ready list, if it still has one, as number
+ * `i` of the pass. Gives the event's flags, or NO_EVENT.
+ */
+function take(kn: Knote, scan: ScanState, i: number, thread: Thread): number {
+	const { kq } = kn;
 	// It stays ACTIVE: enabling looks again.
-	if ((kn.status & KN_DISABLED) !== 0) return false;
+	if ((kn.status & KN_DISABLED) !== 0) return NO_EVENT;
 	if (thread.kq === kq && thread.kqserial > (kn.udata as number)) {
 		// A knote of an earlier poll or select that this one did not ask for.
 		drop(kn, thread);
-		return false;
+		return NO_EVENT;
 	}
 	const { fp } = kn;
-	if (fp !== null && fp.revoked !== false && !outlives(kn, fp, thread)) return false;
-	if (!process(kn, out)) {
+	if (fp !== null && fp.revoked !== false && !outlives(kn, fp, thread)) return NO_EVENT;
+	const flags = process(kn, scan, i);
+	if (flags === NO_EVENT) {
 		if ((kn.status & KN_QUEUED) === 0) kn.status &= ~KN_ACTIVE;
-		return false;
+		return NO_EVENT;
 	}
 	if (kq.kernel.observer !== null) observe(kn, "deliver");
-	return true;
+	return flags;
 }
 
 /** Asks the filter, and takes the event. */
-function process(kn: Knote, out: Kevent): boolean {
+function process(kn: Knote, scan: ScanState, i: number): number {
 	const { fop } = kn;
-	if (fop.process === knoteProcess) {
-		// What that does, without the calls in between: it is what nearly all filters have.
-		const active = (kn.flags & EV_ONESHOT) !== 0 || fop.event(kn, 0);
-		if (active) knoteSubmit(kn, out);
-		return active;
-	}
-	// Somebody else's that does not fill it must not give away an earlier event.
+	if (fop.process !== knoteProcess) return processOwn(kn, scan, i);
+	// What that does, without the calls in between: it is what nearly all filters have.
+	if ((kn.flags & EV_ONESHOT) === 0 && !fop.event(kn, 0)) return NO_EVENT;
+	const { flags } = kn;
+	scan.submit(kn, i);
+	if ((flags & EV_CLEAR) !== 0) knoteClear(kn);
+	return flags;
+}
+
+/** Likewise, of a filter that fills in its event itself. */
+function processOwn(kn: Knote, scan: ScanState, i: number): number {
+	const out = scan.batch[i] as Kevent;
+	// One that does not fill it must not give away an earlier event.
 	clearKevent(out);
-	return filterProcess(kn, out);
+	if (!filterProcess(kn, out)) return NO_EVENT;
+	scan.submit(out, i);
+	return out.flags;
 }
 
 /** A knote on a file whose file system let go of it becomes a dead one, or goes. */
