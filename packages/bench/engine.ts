@@ -162,13 +162,29 @@ function ours(iterations: number, largest = Number.POSITIVE_INFINITY): Times {
 	return times;
 }
 
-/** Runs the reference's program once. */
-function theirs(path: string): Times {
+/** Runs a program that prints a line for each row, and gives what it measured. */
+function measured(path: string, args: readonly string[]): Times {
 	const times: Times = new Map();
-	const output = execFileSync(path, { encoding: "utf8" });
+	const output = execFileSync(path, args, {
+		encoding: "utf8",
+		stdio: ["ignore", "pipe", "inherit"],
+	});
 	for (const [, row, time] of output.matchAll(/^(\S+ n=\d+) ([\d.]+)/gm))
 		times.set(row as string, Number(time));
 	return times;
+}
+
+/** Measures once, in this process, which it warms up before. */
+function once(quick: boolean): Times {
+	const iterations = quick ? 20_000 : 200_000;
+	// For the compiler.
+	ours(iterations);
+	for (let i = 0; i < 2; i++) ours(iterations, 10_000);
+	// What that left is not to be collected in the middle of the rest, and collecting takes some
+	// compiled code along.
+	(globalThis as { gc?: () => void }).gc?.();
+	ours(iterations / 10, 10_000);
+	return ours(iterations);
 }
 
 function medians(rounds: readonly Times[]): Times {
@@ -178,20 +194,20 @@ function medians(rounds: readonly Times[]): Times {
 	return result;
 }
 
-/** Prints a line for each row: our nanoseconds, and with a reference theirs and the ratio. */
+/**
+ * Prints a line for each row: our nanoseconds, and with a reference theirs and the ratio. Each of
+ * several rounds is a process of its own: what the compiler makes of a program differs from one to
+ * the next.
+ */
 export function engine(reference: string | undefined, rounds: number, quick: boolean): void {
-	const iterations = quick ? 20_000 : 200_000;
-	// Once for the compiler.
-	ours(iterations);
+	const alone = rounds === 1;
+	const self = [...process.execArgv, process.argv[1] as string, "engine", "--rounds", "1"];
 	const mine: Times[] = [];
 	const its: Times[] = [];
 	for (let round = 0; round < rounds; round++) {
-		// What the last round left is not to be collected in the middle of this one, and the
-		// reference has left the caches cold.
-		(globalThis as { gc?: () => void }).gc?.();
-		ours(iterations / 10, 10_000);
-		mine.push(ours(iterations));
-		if (reference !== undefined) its.push(theirs(reference));
+		if (alone) mine.push(once(quick));
+		else mine.push(measured(process.execPath, quick ? [...self, "--quick"] : self));
+		if (reference !== undefined) its.push(measured(reference, []));
 	}
 	const other = medians(its);
 	for (const [row, time] of medians(mine)) {

@@ -86,8 +86,8 @@ export abstract class KqpollCall extends BlockingCall {
 
 	/** What the scan calls for each event. */
 	take(event: Knote | Kevent): void {
-		// What follows the first error of a pass is passed over.
-		if (this.failure === 0) this.failure = this.convert(event);
+		const error = this.convert(event);
+		if (error !== 0) this.failure ||= error;
 	}
 
 	/** Hands the result to the program; gives 0, or the errno of a program that has no room left. */

@@ -244,10 +244,12 @@ class PollCall extends KqpollCall {
 		const i = (kev.udata as number) - this.thread.kqserial;
 		kassert(i >= 0 && i < this.serials && this.fd[i] === kev.ident, "poll gets its own events");
 		const before = this.revents[i] as number;
-		if ((kev.flags & EV_ERROR) !== 0 && kev.data === errno.EBADF) this.revents[i] = POLLNVAL;
-		else if ((before & POLLNVAL) === 0)
-			this.revents[i] = before | eventBits(kev, this.events[i] as number);
-		if (before === 0 && this.revents[i] !== 0) this.collected++;
+		let after = before;
+		if ((kev.flags & EV_ERROR) !== 0 && kev.data === errno.EBADF) after = POLLNVAL;
+		else if ((before & POLLNVAL) === 0) after |= eventBits(kev, this.events[i] as number);
+		if (after === before) return 0;
+		if (before === 0) this.collected++;
+		this.revents[i] = after;
 		return 0;
 	}
 

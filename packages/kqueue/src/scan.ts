@@ -143,22 +143,22 @@ function collect(scan: ScanState, kq: Kqueue, max: number, thread: Thread): numb
 		for (; kn !== null && queuedBefore(kn, end) && collected < max; kn = kq.first) {
 			if ((kn.status & (KN_PROCESSING | KN_NOTIFYING)) !== 0) {
 				// The kernel would wait for it; here a callback would wait for itself.
-				if (scan.nevent === 0) return -errno.EDEADLK;
+				if (scan.nevent + collected === 0) return -errno.EDEADLK;
 				break;
 			}
 			pick(kn, kq);
 			const flags = take(kn, scan, collected, thread);
 			if (flags !== NO_EVENT) {
 				collected++;
-				scan.nevent++;
 				if (settle(kn, flags, thread)) reinserted = true;
 			}
 			kn.status &= ~KN_PROCESSING;
 		}
 	} catch (value) {
 		reinserted = true;
-		keepAfterThrow(kn as Knote, scan, value);
+		keepAfterThrow(kn as Knote, scan.nevent + collected, value);
 	} finally {
+		scan.nevent += collected;
 		kqueueUnbusy(kq);
 		if (kq.kernel.observer !== null) kqueueCheck(kq);
 		if (reinserted && kq.count !== 0) kqueueWakeup(kq);
@@ -171,19 +171,18 @@ function collect(scan: ScanState, kq: Kqueue, max: number, thread: Thread): numb
  * the filter is asked first by the next scan, which gets the error. With nothing collected the
  * error is the caller's, and the filter is asked last, so that it does not keep others waiting.
  */
-function keepAfterThrow(kn: Knote, scan: ScanState, value: unknown): void {
-	const { kernel } = scan.kq as Kqueue;
+function keepAfterThrow(kn: Knote, nevent: number, value: unknown): void {
 	const dropped = (kn.status & KN_PROCESSING) === 0;
 	if (!dropped) {
 		if ((kn.status & KN_QUEUED) === 0) {
-			if (scan.nevent > 0) knoteInsertHead(kn);
+			if (nevent > 0) knoteInsertHead(kn);
 			else knoteInsertTail(kn);
 		}
 		kn.status &= ~KN_PROCESSING;
 	}
-	if (scan.nevent === 0) throw value;
+	if (nevent === 0) throw value;
 	// Nobody will ask a knote that is gone: its error is the platform's to report.
-	if (dropped) report(kernel.host, value);
+	if (dropped) report(kn.kq.kernel.host, value);
 }
 
 /** Acquires the first knote of the ready list, and takes it out: both at once, as each has one. */
