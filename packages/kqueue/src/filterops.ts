@@ -91,13 +91,18 @@ export function knoteAssign(kev: Kevent, kn: Knote): void {
  */
 export function knoteSubmit(kn: Knote, out: Kevent | null): void {
 	if (out === null) return;
+	knoteReport(kn, out);
+	if ((kn.flags & EV_CLEAR) !== 0) knoteClear(kn);
+}
+
+/** Fills an event with what the knote says. */
+export function knoteReport(kn: Knote, out: Kevent): void {
 	out.ident = kn.ident;
 	out.filter = kn.filter;
 	out.flags = kn.flags;
 	out.fflags = kn.fflags >>> 0;
 	out.data = kn.data;
 	out.udata = kn.udata;
-	if ((kn.flags & EV_CLEAR) !== 0) knoteClear(kn);
 }
 
 /** EV_CLEAR: what has been reported is reported no more. */

@@ -16,7 +16,7 @@ import {
 import { errno } from "./errno.ts";
 import { report } from "./failure.ts";
 import type { File } from "./file.ts";
-import { knoteClear, knoteProcess } from "./filterops.ts";
+import { knoteClear, knoteProcess, knoteReport } from "./filterops.ts";
 import { deadFiltops } from "./filters/dead.ts";
 import { clearKevent, eventList, type Kevent } from "./kevent.ts";
 import type { Knote } from "./knote.ts";
@@ -67,13 +67,7 @@ export class ScanState {
 	 */
 	submit(event: Knote | Kevent, i: number): void {
 		const to = this.batch[i] as Kevent;
-		if (event === to) return;
-		to.ident = event.ident;
-		to.filter = event.filter;
-		to.flags = event.flags;
-		to.fflags = event.fflags >>> 0;
-		to.data = event.data;
-		to.udata = event.udata;
+		if (event !== to) knoteReport(event as Knote, to);
 	}
 }
 
@@ -245,7 +239,7 @@ function processOwn(kn: Knote, scan: ScanState, i: number): number {
 	clearKevent(out);
 	if (!filterProcess(kn, out)) return NO_EVENT;
 	scan.submit(out, i);
-	return out.flags;
+	return out.flags & 0xffff;
 }
 
 /** A knote on a file whose file system let go of it becomes a dead one, or goes. */
