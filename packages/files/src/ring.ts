@@ -27,12 +27,12 @@ export class Ring {
 	write(from: Uint8Array): number {
 		const n = Math.min(from.length, this.room);
 		if (n === 0) return 0;
-		this.grow(this.count + n);
+		if (this.count + n > this.bytes.length) this.grow(this.count + n);
 		const { bytes } = this;
-		const at = (this.start + this.count) % bytes.length;
+		const at = this.wrapped(this.start + this.count);
 		const first = Math.min(n, bytes.length - at);
 		copy(from, 0, bytes, at, first);
-		copy(from, first, bytes, 0, n - first);
+		if (n > first) copy(from, first, bytes, 0, n - first);
 		this.count += n;
 		return n;
 	}
@@ -44,9 +44,9 @@ export class Ring {
 		const { bytes, start } = this;
 		const first = Math.min(n, bytes.length - start);
 		copy(bytes, start, to, 0, first);
-		copy(bytes, 0, to, first, n - first);
+		if (n > first) copy(bytes, 0, to, first, n - first);
 		this.count -= n;
-		this.start = this.count === 0 ? 0 : (start + n) % bytes.length;
+		this.start = this.count === 0 ? 0 : this.wrapped(start + n);
 		return n;
 	}
 
@@ -57,8 +57,12 @@ export class Ring {
 		this.count = 0;
 	}
 
+	/** A place up to one round too far, as it is counted in the memory. */
+	private wrapped(at: number): number {
+		return at >= this.bytes.length ? at - this.bytes.length : at;
+	}
+
 	private grow(needed: number): void {
-		if (this.bytes.length >= needed) return;
 		let room = Math.max(this.bytes.length, FIRST_ROOM);
 		while (room < needed) room *= 2;
 		const grown = new Uint8Array(Math.min(room, this.limit));
