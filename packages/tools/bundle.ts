@@ -101,9 +101,6 @@ function entryFile(entry: string): string {
 	return entry === "." ? "index.ts" : `${entry.slice(2)}.ts`;
 }
 
-/** Bundles every published package of the workspace, whose root is the working directory. */
-export async function bundlePackages(): Promise<void> {
+if (pathToFileURL(process.argv[1] ?? "").href === import.meta.url) {
 	for (const each of packages(".")) if (!each.manifest.private) await bundle(each);
 }
-
-if (pathToFileURL(process.argv[1] ?? "").href === import.meta.url) await bundlePackages();

@@ -76,22 +76,27 @@ function knoteEnqueue(kn: Knote): void {
 	kqueueWakeup(kn.kq);
 }
 
-/** Puts a knote that is not QUEUED at the tail of the ready list, without waking anybody. */
+/** Puts a knote at the tail of the ready list, without waking anybody. */
 export function knoteInsertTail(kn: Knote): void {
-	const { kq } = kn;
-	tailqInsertTail(kq, kn);
-	kn.status |= KN_QUEUED;
-	kq.count++;
-	if (kq.kernel.observer !== null) observe(kn, "enqueue");
+	count(kn);
+	tailqInsertTail(kn.kq, kn);
+	if (kn.kq.kernel.observer !== null) observe(kn, "enqueue");
 }
 
-/** Puts a knote that is not QUEUED at the head of the ready list, without waking anybody. */
+/** Puts a knote at the head of the ready list, without waking anybody. */
 export function knoteInsertHead(kn: Knote): void {
-	const { kq } = kn;
-	tailqInsertHead(kq, kn);
-	kn.status |= KN_QUEUED;
+	count(kn);
+	tailqInsertHead(kn.kq, kn);
+	if (kn.kq.kernel.observer !== null) observe(kn, "enqueue");
+}
+
+/** Counts a knote that is about to be put into the ready list. */
+function count(kn: Knote): void {
+	const { kq, status } = kn;
+	// Asked before the call: an assertion in the scan's loop takes room that V8 has for its filters.
+	if ((status & KN_QUEUED) !== 0) kassert(false, "a knote is queued once");
+	kn.status = status | KN_QUEUED;
 	kq.count++;
-	if (kq.kernel.observer !== null) observe(kn, "enqueue");
 }
 
 /**
