@@ -79,6 +79,10 @@ function exceptEvent(kn: Knote): boolean {
 	return eof;
 }
 
-const readFiltops: Filterops = filterops({ name: "fifo read", event: readEvent });
-const writeFiltops: Filterops = filterops({ name: "fifo write", event: writeEvent });
-const exceptFiltops: Filterops = filterops({ name: "fifo except", event: exceptEvent });
+const readFiltops: Filterops = filterops({ name: "fifo read", mpsafe: true, event: readEvent });
+const writeFiltops: Filterops = filterops({ name: "fifo write", mpsafe: true, event: writeEvent });
+const exceptFiltops: Filterops = filterops({
+	name: "fifo except",
+	mpsafe: true,
+	event: exceptEvent,
+});

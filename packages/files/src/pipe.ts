@@ -203,6 +203,7 @@ function setEof(kn: Knote): boolean {
 
 const readFiltops: Filterops = filterops({
 	name: "pipe read",
+	mpsafe: true,
 	event: (kn) => {
 		const end = endOf(kn);
 		kn.data = end.buffer.count;
@@ -212,6 +213,7 @@ const readFiltops: Filterops = filterops({
 
 const writeFiltops: Filterops = filterops({
 	name: "pipe write",
+	mpsafe: true,
 	event: (kn) => {
 		const { peer } = endOf(kn);
 		kn.data = peer === null ? 0 : peer.buffer.room;
@@ -221,6 +223,7 @@ const writeFiltops: Filterops = filterops({
 
 const exceptFiltops: Filterops = filterops({
 	name: "pipe except",
+	mpsafe: true,
 	event: (kn) => {
 		if ((kn.flags & __EV_POLL) === 0 || !endOf(kn).hungUp) return false;
 		kn.flags |= __EV_HUP;

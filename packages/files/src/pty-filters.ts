@@ -54,11 +54,20 @@ function exceptEvent(kn: Knote): boolean {
 }
 
 /** The slave has written, was closed, or has something to tell in packet or user-control mode. */
-export const readFiltops: Filterops = filterops({ name: "pty read", event: readEvent });
+export const readFiltops: Filterops = filterops({
+	name: "pty read",
+	mpsafe: true,
+	event: readEvent,
+});
 /** The slave has room for what is typed. */
-export const writeFiltops: Filterops = filterops({ name: "pty write", event: writeEvent });
+export const writeFiltops: Filterops = filterops({
+	name: "pty write",
+	mpsafe: true,
+	event: writeEvent,
+});
 /** The slave has something to tell; for poll also that it was closed. */
 export const exceptFiltops: Filterops = filterops({
 	name: "pty except",
+	mpsafe: true,
 	event: exceptEvent,
 });

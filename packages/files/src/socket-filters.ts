@@ -74,19 +74,26 @@ function listenEvent(kn: Knote): boolean {
 }
 
 /** There is something to receive, or never will be. */
-export const readFiltops: Filterops = filterops({ name: "socket read", event: readEvent });
+export const readFiltops: Filterops = filterops({
+	name: "socket read",
+	mpsafe: true,
+	event: readEvent,
+});
 /** There is room to send, or nothing can be sent any more. */
 export const writeFiltops: Filterops = filterops({
 	name: "socket write",
+	mpsafe: true,
 	event: writeEvent,
 });
 /** Out-of-band data is near; for poll also that the connection is over. */
 export const exceptFiltops: Filterops = filterops({
 	name: "socket except",
+	mpsafe: true,
 	event: exceptEvent,
 });
 /** A connection can be accepted. */
 export const listenFiltops: Filterops = filterops({
 	name: "socket listen",
+	mpsafe: true,
 	event: listenEvent,
 });

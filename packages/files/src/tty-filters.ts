@@ -52,11 +52,20 @@ function exceptEvent(kn: Knote): boolean {
 }
 
 /** There is input, or never will be. */
-export const readFiltops: Filterops = filterops({ name: "tty read", event: readEvent });
+export const readFiltops: Filterops = filterops({
+	name: "tty read",
+	mpsafe: true,
+	event: readEvent,
+});
 /** There is room for output. */
-export const writeFiltops: Filterops = filterops({ name: "tty write", event: writeEvent });
+export const writeFiltops: Filterops = filterops({
+	name: "tty write",
+	mpsafe: true,
+	event: writeEvent,
+});
 /** For poll: it is hung up. */
 export const exceptFiltops: Filterops = filterops({
 	name: "tty except",
+	mpsafe: true,
 	event: exceptEvent,
 });

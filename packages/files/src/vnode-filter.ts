@@ -58,6 +58,6 @@ function writeEvent(kn: Knote, hint: number): boolean {
 	return true;
 }
 
-const readFiltops: Filterops = filterops({ name: "vnode read", event: readEvent });
-const writeFiltops: Filterops = filterops({ name: "vnode write", event: writeEvent });
-const vnodeFiltops: Filterops = filterops({ name: "vnode", event: vnodeEvent });
+const readFiltops: Filterops = filterops({ name: "vnode read", mpsafe: true, event: readEvent });
+const writeFiltops: Filterops = filterops({ name: "vnode write", mpsafe: true, event: writeEvent });
+const vnodeFiltops: Filterops = filterops({ name: "vnode", mpsafe: true, event: vnodeEvent });

@@ -2,6 +2,7 @@
 import { errno, Kevent, type Thread } from "@kqpoll/kqueue";
 import {
 	BlockingCall,
+	type EventSink,
 	faultOf,
 	type Knote,
 	KQ_NEVENTS,
@@ -18,14 +19,14 @@ import {
 } from "@kqpoll/kqueue/kernel";
 
 /** A poll or select under way; an object serves one thread again and again. */
-export abstract class KqpollCall extends BlockingCall {
+export abstract class KqpollCall extends BlockingCall implements EventSink {
 	/** How many serials it uses: what it gave to kqpollInit. */
 	protected serials = 0;
 	/** How many knotes it registered, less the events that came of them. */
 	protected registered = 0;
 	/** What the call will give. */
 	protected collected = 0;
-	private readonly scan: ScanState = new ConvertingScan(this);
+	private readonly scan: ScanState = new ScanState(this);
 	/** The errno that ends the call, of an event. */
 	private failure = 0;
 	private scanning = false;
@@ -84,8 +85,8 @@ export abstract class KqpollCall extends BlockingCall {
 	/** Turns an event into its part of the result: gives 0, or an errno that ends the call. */
 	protected abstract convert(event: Knote | Kevent): number;
 
-	/** What the scan calls for each event. */
-	take(event: Knote | Kevent): void {
+	/** Makes an event part of the result as soon as it is there. */
+	submit(event: Knote | Kevent): void {
 		const error = this.convert(event);
 		if (error !== 0) this.failure ||= error;
 	}
@@ -150,20 +151,6 @@ export abstract class KqpollCall extends BlockingCall {
 			this.registered -= ready;
 		}
 		return 0;
-	}
-}
-
-/** A scan whose events become parts of the result as soon as they are there. */
-class ConvertingScan extends ScanState {
-	private readonly call: KqpollCall;
-
-	constructor(call: KqpollCall) {
-		super(KQ_NEVENTS);
-		this.call = call;
-	}
-
-	override submit(event: Knote | Kevent): void {
-		this.call.take(event);
 	}
 }
 

@@ -1,5 +1,6 @@
 // What a system call is: who may make it, what it does when it has to wait, and its way back.
 import { errno, SystemError, unwrap } from "./errno.ts";
+import { endDoomed } from "./kqueue.ts";
 import type { Sleeper, WaitChannel } from "./sleep.ts";
 import type { Thread } from "./thread.ts";
 
@@ -65,9 +66,13 @@ export abstract class BlockingCall implements Sleeper {
 
 /** Refuses a call on a thread that is gone, and any call of the trace sink. */
 export function checkCaller(thread: Thread, name: string): void {
-	if (thread.state === "exited")
-		throw new SystemError(errno.ESRCH, name, `thread ${thread.tid} has exited`);
-	if (thread.kernel.tracing) throw new SystemError(errno.EDEADLK, name, "called by the trace sink");
+	if (thread.state === "exited" || thread.kernel.tracing !== false) throw refusal(thread, name);
+}
+
+function refusal(thread: Thread, name: string): SystemError {
+	return thread.state === "exited"
+		? new SystemError(errno.ESRCH, name, `thread ${thread.tid} has exited`)
+		: new SystemError(errno.EDEADLK, name, "called by the trace sink");
 }
 
 /**
@@ -83,10 +88,7 @@ export function enter(thread: Thread, name: string): void {
 export function leave(thread: Thread): void {
 	if (--thread.depth > 0) return;
 	const { fdp } = thread.process;
-	if (fdp.doomed !== null) {
-		thread.kernel.runqueue.add(fdp.doomed);
-		fdp.doomed = null;
-	}
+	if (fdp.doomed !== null) endDoomed(fdp, thread.kernel);
 	if (thread.state === "running") thread.userret();
 }
 

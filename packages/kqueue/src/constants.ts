@@ -124,6 +124,8 @@ export const KN_PROCESSING = 0x10;
 export const KN_NOTIFYING = 0x20;
 /** Status of a knote: its filter's attach is running. */
 export const KN_ATTACHING = 0x40;
+/** Status of a knote: its file is a vnode, which a file system may let go of. */
+export const KN_VNODE = 0x80;
 
 /** State of a kqueue: a scan sleeps on it. */
 export const KQ_SLEEP = 0x02;

@@ -2,7 +2,7 @@
 // modify and process gets.
 import { EV_CLEAR, EV_ONESHOT } from "./constants.ts";
 import { errno } from "./errno.ts";
-import type { Kevent } from "./kevent.ts";
+import { copyKevent, type Kevent } from "./kevent.ts";
 import type { Klist } from "./klist.ts";
 import type { Knote } from "./knote.ts";
 
@@ -12,6 +12,8 @@ export interface Filterops {
 	readonly name: string;
 	/** Whether the ident is a descriptor. */
 	readonly isfd: boolean;
+	/** See {@link FilterDefinition.mpsafe}. */
+	readonly mpsafe: boolean;
 	/** Joins a new knote to its object. Gives 0 or an errno; after an errno it must not be joined. */
 	readonly attach: (kn: Knote) => number;
 	/** Parts the knote from its object. */
@@ -34,6 +36,12 @@ export interface FilterDefinition {
 	readonly detach?: (kn: Knote) => void;
 	/** Whether the ident is a descriptor: true unless given. */
 	readonly isfd?: boolean;
+	/**
+	 * Promises that `event` runs none of the program's code, calls nothing of the engine, and throws
+	 * nothing: notifications then ask it without guarding themselves. False unless given. The
+	 * original's FILTEROP_MPSAFE promises that it needs no kernel lock.
+	 */
+	readonly mpsafe?: boolean;
 	/** Filters of a file type have none: their file's `kqfilter` does that work. */
 	readonly attach?: (kn: Knote) => number;
 	/** Unless given: {@link knoteModify}. */
@@ -47,6 +55,7 @@ export function filterops(definition: FilterDefinition): Filterops {
 	return {
 		name: definition.name,
 		isfd: definition.isfd ?? true,
+		mpsafe: definition.mpsafe ?? false,
 		attach: definition.attach ?? attachNothing,
 		detach: definition.detach ?? leaveKlist,
 		event: definition.event,
@@ -91,18 +100,8 @@ export function knoteAssign(kev: Kevent, kn: Knote): void {
  */
 export function knoteSubmit(kn: Knote, out: Kevent | null): void {
 	if (out === null) return;
-	knoteReport(kn, out);
+	copyKevent(kn, out);
 	if ((kn.flags & EV_CLEAR) !== 0) knoteClear(kn);
-}
-
-/** Fills an event with what the knote says. */
-export function knoteReport(kn: Knote, out: Kevent): void {
-	out.ident = kn.ident;
-	out.filter = kn.filter;
-	out.flags = kn.flags;
-	out.fflags = kn.fflags >>> 0;
-	out.data = kn.data;
-	out.udata = kn.udata;
 }
 
 /** EV_CLEAR: what has been reported is reported no more. */

@@ -53,7 +53,13 @@ export { type Kqueue, kqueueDoCheck } from "./kqueue.ts";
 export { KqueueFile } from "./kqueue-file.ts";
 export { psignal } from "./psignal.ts";
 export { knoteFind, kqueueRefresh, kqueueRegister } from "./register.ts";
-export { kqueueScan, kqueueScanFinish, kqueueScanSetup, ScanState } from "./scan.ts";
+export {
+	type EventSink,
+	kqueueScan,
+	kqueueScanFinish,
+	kqueueScanSetup,
+	ScanState,
+} from "./scan.ts";
 export {
 	type ControllingTerminal,
 	type ProcessGroup,

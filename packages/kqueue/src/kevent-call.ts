@@ -5,12 +5,20 @@ import { callAsync } from "./call-async.ts";
 import { applyChanges, GO_ON } from "./changelist.ts";
 import { KQ_DYING, KQ_NEVENTS } from "./constants.ts";
 import { errno, SystemError, unwrap } from "./errno.ts";
+import type { Failure } from "./failure.ts";
 import { fileHold, fileRelease } from "./file.ts";
 import { copyoutKevent, type Kevent, type KeventChange } from "./kevent.ts";
+import type { Knote } from "./knote.ts";
 import type { Kqueue } from "./kqueue.ts";
-import { KqueueFile, kqueueAlloc } from "./kqueue-file.ts";
+import { KqueueFile, kqueueAlloc, kqueueHold, kqueueRelease } from "./kqueue-file.ts";
 import type { Kernel } from "./machine.ts";
-import { kqueueScan, kqueueScanFinish, kqueueScanSetup, ScanState } from "./scan.ts";
+import {
+	type EventSink,
+	kqueueScan,
+	kqueueScanFinish,
+	kqueueScanSetup,
+	ScanState,
+} from "./scan.ts";
 import type { WaitChannel } from "./sleep.ts";
 import type { Thread } from "./thread.ts";
 import { type Timespec, timespecToNs } from "./time.ts";
@@ -61,11 +69,11 @@ export function kevent(
 	return callAsync(thread, "kevent", options, () => {
 		const file = kqueueFile(thread, kq);
 		const ns = timespecToNs(timeout, "kevent");
-		const changes = checkList(changelist, "changelist");
-		const events = checkList(eventlist, "eventlist");
-		const nevents = events.length;
-		if (changes.length > 0) {
-			const result = change(thread, file, changes, events, nevents);
+		const nchanges = lengthOf(changelist, "changelist");
+		const nevents = lengthOf(eventlist, "eventlist");
+		const events = eventlist ?? NOTHING;
+		if (nchanges > 0) {
+			const result = change(thread, file, changelist ?? NOTHING, events, nevents);
 			if (result !== GO_ON) return result;
 		}
 		const call = spareCall(thread);
@@ -87,14 +95,14 @@ export function keventNow(
 	enter(thread, "kevent");
 	try {
 		const file = kqueueFile(thread, kq);
-		const changes = checkList(changelist, "changelist");
-		const events = checkList(eventlist, "eventlist");
-		const nevents = events.length;
-		if (changes.length > 0) {
-			const result = change(thread, file, changes, events, nevents);
+		const nchanges = lengthOf(changelist, "changelist");
+		const nevents = lengthOf(eventlist, "eventlist");
+		const events = eventlist ?? NOTHING;
+		if (nchanges > 0) {
+			const result = change(thread, file, changelist ?? NOTHING, events, nevents);
 			if (result !== GO_ON) return result;
 		}
-		return take(thread, file.kq, events, nevents);
+		return nevents === 0 ? 0 : take(thread, file.kq, events, nevents);
 	} finally {
 		leave(thread);
 	}
@@ -103,7 +111,11 @@ export function keventNow(
 function kqueueFile(thread: Thread, fd: number): KqueueFile {
 	const file = thread.process.fdp.get(fd);
 	if (file instanceof KqueueFile) return file;
-	throw new SystemError(errno.EBADF, "kevent", `${show(fd)} is no kqueue`);
+	throw badDescriptor(`${show(fd)} is no kqueue`);
+}
+
+function badDescriptor(why: string): SystemError {
+	return new SystemError(errno.EBADF, "kevent", why);
 }
 
 /**
@@ -128,30 +140,25 @@ function change(
 	if (result !== GO_ON) return result;
 	// Without an event list nothing is waited for.
 	if (nevents === 0) return 0;
-	if ((file.kq.state & KQ_DYING) !== 0)
-		throw new SystemError(errno.EBADF, "kevent", "the kqueue was closed by a change");
+	if ((file.kq.state & KQ_DYING) !== 0) throw badDescriptor("the kqueue was closed by a change");
 	return GO_ON;
 }
 
 /** Takes the events that there are. */
 function take(thread: Thread, kq: Kqueue, events: Kevent[], nevents: number): number {
-	const scan = idleScan(thread.kernel);
-	let result = 0;
-	kqueueScanSetup(scan, kq);
-	try {
-		result = handOut(scan, events, nevents, thread, null);
-	} finally {
-		kqueueScanFinish(scan);
-	}
+	const collector = idleCollector(thread.kernel);
+	collector.begin(kq, events, nevents);
+	const result = collector.collect(thread, null);
+	collector.end();
 	return unwrap(result, "kevent");
 }
 
-/** The scan of calls that do not sleep, or a new one inside of such a call. */
-function idleScan(kernel: Kernel): ScanState {
-	const { scan } = kernel;
-	if (scan !== null && scan.kq === null) return scan;
-	kernel.scan = new ScanState(KQ_NEVENTS);
-	return kernel.scan;
+/** The collector of calls that do not sleep; a new one inside of such a call, or after one that threw. */
+function idleCollector(kernel: Kernel): Collector {
+	const { collector } = kernel;
+	if (collector !== null && collector.scan.kq === null) return collector;
+	kernel.collector = new Collector();
+	return kernel.collector;
 }
 
 const NOTHING: never[] = [];
@@ -165,18 +172,75 @@ function spareCall(thread: Thread): KeventCall {
 	return call;
 }
 
-function checkList<T>(list: T[] | readonly T[] | null, name: string): T[] {
-	if (list === null || list === undefined) return NOTHING;
-	if (Array.isArray(list)) return list;
-	throw new SystemError(errno.EFAULT, "kevent", `the ${name} is no array`);
+/** How many entries a list has; null has none. */
+function lengthOf(list: readonly unknown[] | null, name: string): number {
+	if (list === null || list === undefined) return 0;
+	if (Array.isArray(list)) return list.length;
+	throw noArray(name);
+}
+
+function noArray(name: string): SystemError {
+	return new SystemError(errno.EFAULT, "kevent", `the ${name} is no array`);
+}
+
+/** The events of one kevent on their way to the program. Can be used again. */
+export class Collector implements EventSink {
+	/** Not set up between two calls. */
+	readonly scan: ScanState = new ScanState(this);
+	private events: (Kevent | undefined)[] = NOTHING;
+	/** How many entries the event list has, from the beginning of the call on. */
+	private nevents = 0;
+	/** The next of them. */
+	private next = 0;
+	/** What a write into the list threw. */
+	private failure: Failure = null;
+
+	/** Begins a call. */
+	begin(kq: Kqueue, events: Kevent[], nevents: number): void {
+		this.events = events;
+		this.nevents = nevents;
+		this.next = 0;
+		this.failure = null;
+		kqueueScanSetup(this.scan, kq);
+	}
+
+	/**
+	 * Collects events, eight at a time. Gives how many there are then, a negative errno, or
+	 * WOULD_SLEEP if `call` may.
+	 */
+	collect(thread: Thread, call: BlockingCall | null): number {
+		for (;;) {
+			const want = Math.min(this.nevents - this.next, KQ_NEVENTS);
+			const ready = kqueueScan(this.scan, want, thread, call);
+			if (ready < 0) return ready;
+			if (this.failure !== null) return -faultOf(this.failure.value);
+			if (ready < want || ready === 0) return this.next;
+		}
+	}
+
+	/**
+	 * Writes an event into the program's list. An accessor that the program has put there runs as the
+	 * callback of a filter would. After one that throws, the rest of the eight is lost, as in C.
+	 */
+	submit(event: Knote | Kevent): void {
+		if (this.failure !== null) return;
+		try {
+			copyoutKevent(event, this.events, this.next++);
+		} catch (value) {
+			this.failure = { value };
+		}
+	}
+
+	/** Ends the call. */
+	end(): void {
+		kqueueScanFinish(this.scan);
+		this.events = NOTHING;
+	}
 }
 
 /** The sleeping half of a kevent: what waits for events. */
 export class KeventCall extends BlockingCall {
-	private readonly scan: ScanState = new ScanState(KQ_NEVENTS);
-	private events: (Kevent | undefined)[] = NOTHING;
-	/** How many entries the event list has, from the beginning of the call on. */
-	private nevents = 0;
+	private readonly collector: Collector = new Collector();
 	/** The next of those that can be used again, while it is one itself. */
 	nextSpare: KeventCall | null = null;
 
@@ -188,56 +252,30 @@ export class KeventCall extends BlockingCall {
 	/** Begins the call, perhaps not for the first time. */
 	begin(thread: Thread, kq: Kqueue, events: Kevent[], nevents: number, timeout: number): void {
 		this.thread = thread;
-		this.events = events;
-		this.nevents = nevents;
 		this.timeout = timeout;
 		this.deadline = -1;
-		kqueueScanSetup(this.scan, kq);
+		kqueueHold(kq);
+		this.collector.begin(kq, events, nevents);
 	}
 
 	/** What a kevent sleeps on. */
 	override get channel(): WaitChannel {
-		return (this.scan.kq as Kqueue).channel;
+		return (this.collector.scan.kq as Kqueue).channel;
 	}
 
 	/** Collects events; only before the first of them does it sleep. */
 	override step(woken: number): number {
 		if (woken === errno.EINTR) return -woken;
-		return handOut(this.scan, this.events, this.nevents, this.thread, this);
+		return this.collector.collect(this.thread, this);
 	}
 
 	/** Ends the scan, and lets the next kevent use this object. */
 	override end(): void {
 		const { kernel } = this.thread;
-		kqueueScanFinish(this.scan);
-		this.events = NOTHING;
+		const { kq } = this.collector.scan;
+		this.collector.end();
+		if (kq !== null) kqueueRelease(kq);
 		this.nextSpare = kernel.keventCall;
 		kernel.keventCall = this;
-	}
-}
-
-/**
- * Collects events, eight at a time, and writes them into the program's list. Gives how many there
- * are then, a negative errno, or WOULD_SLEEP if `call` may.
- */
-function handOut(
-	scan: ScanState,
-	events: (Kevent | undefined)[],
-	nevents: number,
-	thread: Thread,
-	call: BlockingCall | null,
-): number {
-	const { batch } = scan;
-	let next = 0;
-	for (;;) {
-		const want = Math.min(nevents - next, KQ_NEVENTS);
-		const ready = kqueueScan(scan, want, thread, call);
-		if (ready < 0) return ready;
-		try {
-			for (let i = 0; i < ready; i++) copyoutKevent(batch[i] as Kevent, events, next++);
-		} catch (error) {
-			return -faultOf(error);
-		}
-		if (ready < want || ready === 0) return next;
 	}
 }

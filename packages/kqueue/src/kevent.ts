@@ -61,21 +61,28 @@ export function eventList(n: number): Kevent[] {
 	return Array.from({ length: n }, () => new Kevent());
 }
 
-/** Copies all six fields. */
-function copyKevent(from: Kevent, to: Kevent): void {
+/** Copies all six fields of an event, or of a knote, whose fflags may have a sign. */
+export function copyKevent(from: Readonly<Kevent>, to: Kevent): void {
 	to.ident = from.ident;
 	to.filter = from.filter;
 	to.flags = from.flags;
-	to.fflags = from.fflags;
+	to.fflags = from.fflags >>> 0;
 	to.data = from.data;
 	to.udata = from.udata;
 }
 
 /** Writes an entry of an event list, over the object that is there. */
-export function copyoutKevent(kev: Kevent, events: (Kevent | undefined)[], slot: number): void {
-	const to = events[slot];
-	if (typeof to === "object" && to !== null) copyKevent(kev, to);
-	else events[slot] = new Kevent(kev.ident, kev.filter, kev.flags, kev.fflags, kev.data, kev.udata);
+export function copyoutKevent(
+	kev: Readonly<Kevent>,
+	events: (Kevent | undefined)[],
+	slot: number,
+): void {
+	let to = events[slot];
+	if (typeof to !== "object" || to === null) {
+		to = new Kevent();
+		events[slot] = to;
+	}
+	copyKevent(kev, to);
 }
 
 /** Empties all six fields. */

@@ -66,11 +66,22 @@ export class Klist {
 	 * @kern knote
 	 */
 	notify(hint = 0): void {
-		if (this.first === null) return;
-		if (this.walking) throw deadlock("notify");
+		if (this.walking !== false && this.first !== null) throw deadlock("notify");
+		for (let kn = this.first; kn !== null; kn = kn.selnext) {
+			if (kn.fop.mpsafe !== true) {
+				this.notifyGuarded(kn, hint);
+				return;
+			}
+			// Nothing else can happen to the list meanwhile.
+			if (askFilter(kn, hint)) knoteActivate(kn);
+		}
+	}
+
+	/** Likewise, from one knote on, where a filter may run code of the program. */
+	private notifyGuarded(from: Knote, hint: number): void {
 		this.walking = true;
 		let failure: Failure = null;
-		for (let kn: Knote | null = this.first; kn !== null; kn = this.cursor) {
+		for (let kn: Knote | null = from; kn !== null; kn = this.cursor) {
 			this.cursor = kn.selnext;
 			// The filter may call back into the engine: nobody may take this knote away meanwhile.
 			const { kq, status } = kn;

@@ -102,6 +102,7 @@ function kqreadProcess(kn: Knote, out: Kevent | null): boolean {
 /** A kqueue is readable while knotes are queued on it. */
 const kqreadFiltops: Filterops = filterops({
 	name: "kqread",
+	mpsafe: true,
 	detach: kqreadDetach,
 	event: kqreadEvent,
 	modify: kqreadModify,
@@ -125,7 +126,10 @@ export function kqueueHold(kq: Kqueue): void {
 
 /** @kern KQRELE */
 export function kqueueRelease(kq: Kqueue): void {
-	if (--kq.refs > 0) return;
+	if (--kq.refs === 0) kqueueFree(kq);
+}
+
+function kqueueFree(kq: Kqueue): void {
 	kq.fdp.removeKqueue(kq);
 	kassert(kq.first === null, "a kqueue that goes has no ready knotes");
 	kassert(kq.nknotes === 0, "a kqueue that goes has no knotes");

@@ -85,11 +85,11 @@ export class Kqueue implements Runnable {
 
 /** A callback for a knote of the kqueue is through. What it kept from ending may end now. */
 export function kqueueUnbusy(kq: Kqueue): void {
-	if (--kq.busy === 0 && kq.fdp.doomed !== null) endDoomed(kq);
+	if (--kq.busy === 0 && kq.fdp.doomed !== null) endDoomed(kq.fdp, kq.kernel);
 }
 
-/** Goes on with the end of the process whose kqueue it is. */
-function endDoomed({ fdp, kernel }: Kqueue): void {
+/** Goes on with the end of the process whose table it is. */
+export function endDoomed(fdp: FileTable, kernel: Kernel): void {
 	kernel.runqueue.add(fdp.doomed as Thread);
 	fdp.doomed = null;
 }

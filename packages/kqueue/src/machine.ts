@@ -10,11 +10,10 @@ import { procFiltops } from "./filters/proc.ts";
 import { sigFiltops } from "./filters/signal.ts";
 import { timerFiltops } from "./filters/timer.ts";
 import type { Host } from "./host.ts";
-import type { KeventCall } from "./kevent-call.ts";
+import type { Collector, KeventCall } from "./kevent-call.ts";
 import { Process } from "./process.ts";
 import { RealHost } from "./real-host.ts";
 import { RunQueue } from "./run-queue.ts";
-import type { ScanState } from "./scan.ts";
 import type { ProcessGroup } from "./session.ts";
 import type { Thread } from "./thread.ts";
 import { TimeoutQueue } from "./timeout.ts";
@@ -88,8 +87,8 @@ export class Kernel {
 	];
 	/** Engine: where the kevent calls copy their changes to; null while one does, and at first. */
 	changeBuffer: ChangeBuffer | null = null;
-	/** Engine: the scan of the kevent calls that do not sleep, once there was one. */
-	scan: ScanState | null = null;
+	/** Engine: where the kevent calls that do not sleep collect their events, once there was one. */
+	collector: Collector | null = null;
 	/** Engine: the first of the kevent calls that ended and can be used again. */
 	keventCall: KeventCall | null = null;
 	private readonly firstPid: number;

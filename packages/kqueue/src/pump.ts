@@ -18,12 +18,19 @@ import { errno, SystemError } from "./errno.ts";
 import { report } from "./failure.ts";
 import type { File } from "./file.ts";
 import { filterName } from "./format.ts";
-import { copyinKevent, Kevent, type KeventChange } from "./kevent.ts";
+import { copyinKevent, copyKevent, Kevent, type KeventChange } from "./kevent.ts";
+import type { Knote } from "./knote.ts";
 import type { Kqueue } from "./kqueue.ts";
 import { kqueueAlloc, kqueuePurge, kqueueRelease, kqueueTerminate } from "./kqueue-file.ts";
 import { kqueueRegister } from "./register.ts";
 import type { Runnable } from "./run-queue.ts";
-import { kqueueScan, kqueueScanFinish, kqueueScanSetup, ScanState } from "./scan.ts";
+import {
+	type EventSink,
+	kqueueScan,
+	kqueueScanFinish,
+	kqueueScanSetup,
+	ScanState,
+} from "./scan.ts";
 import { keepAlive, letGo } from "./sleep.ts";
 import type { Thread } from "./thread.ts";
 import { show } from "./values.ts";
@@ -65,7 +72,7 @@ export class Source {
  * Hands out the events of a thread's watches, in the turn of the run queue after they came: a watch
  * never hears of anything while it is made. It is there while the thread has watches.
  */
-export class Pump implements Runnable {
+export class Pump implements EventSink, Runnable {
 	/** RunQueue: whether it stands in the queue. */
 	queued = false;
 	/** RunQueue: who comes next. */
@@ -75,7 +82,9 @@ export class Pump implements Runnable {
 
 	private readonly thread: Thread;
 	private readonly kq: Kqueue;
-	private readonly scan: ScanState = new ScanState(1);
+	private readonly scan: ScanState = new ScanState(this);
+	/** The event that the scan found. */
+	private readonly event: Kevent = new Kevent();
 	private readonly sources: Set<Source> = new Set();
 	/** Those that follow the children of a process. */
 	private readonly following: Set<Source> = new Set();
@@ -300,7 +309,7 @@ export class Pump implements Runnable {
 			this.blame(this.culprit, error);
 			return true;
 		}
-		if (n > 0) this.deliver(this.scan.batch[0] as Kevent);
+		if (n > 0) this.deliver(this.event);
 		return n > 0;
 	}
 
@@ -315,6 +324,11 @@ export class Pump implements Runnable {
 			this.guard(() => this.remove(source, watch));
 			this.guard(() => watch.fail(error));
 		}
+	}
+
+	/** Keeps the event until the scan is through: who hears of it may do anything. */
+	submit(event: Knote | Kevent): void {
+		copyKevent(event, this.event);
 	}
 
 	/** Scans without sleeping. */

@@ -14,6 +14,7 @@ import {
 	KN_DISABLED,
 	KN_NOTIFYING,
 	KN_PROCESSING,
+	KN_VNODE,
 } from "./constants.ts";
 import { errno } from "./errno.ts";
 import { type File, fileHold } from "./file.ts";
@@ -208,6 +209,7 @@ function create(
 	kn.status = KN_PROCESSING | KN_ATTACHING;
 	kq.busy++;
 	if (fp !== null) {
+		if (fp.type === "vnode") kn.status |= KN_VNODE;
 		kn.fp = fp;
 		fileHold(fp);
 	}

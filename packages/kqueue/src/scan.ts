@@ -10,15 +10,15 @@ import {
 	KN_NOTIFYING,
 	KN_PROCESSING,
 	KN_QUEUED,
+	KN_VNODE,
 	KQ_DYING,
 	KQ_SLEEP,
 } from "./constants.ts";
 import { errno } from "./errno.ts";
 import { report } from "./failure.ts";
-import type { File } from "./file.ts";
-import { knoteClear, knoteProcess, knoteReport } from "./filterops.ts";
+import { knoteClear, knoteProcess } from "./filterops.ts";
 import { deadFiltops } from "./filters/dead.ts";
-import { clearKevent, eventList, type Kevent } from "./kevent.ts";
+import { clearKevent, Kevent } from "./kevent.ts";
 import type { Knote } from "./knote.ts";
 import {
 	filterProcess,
@@ -36,8 +36,16 @@ import {
 	queuedBefore,
 	tailqShift,
 } from "./kqueue.ts";
-import { kqueueHold, kqueueRelease } from "./kqueue-file.ts";
 import type { Thread } from "./thread.ts";
+
+/** Who gets the events of a scan. */
+export interface EventSink {
+	/**
+	 * Takes an event at once: the knote as it stands, or what a filter of its own kind has filled in.
+	 * Both are somebody else's afterwards. Must not throw.
+	 */
+	submit(event: Knote | Kevent): void;
+}
 
 /**
  * What one call's scan of one kqueue remembers from pass to pass. Can be set up again.
@@ -53,21 +61,14 @@ export class ScanState {
 	end = 0;
 	/** How many events all passes have collected. */
 	nevent = 0;
-	/** Where filters put the events of a pass, and {@link ScanState.submit} those of knotes. */
-	readonly batch: Kevent[];
+	/** Who gets them. */
+	readonly sink: EventSink;
+	/** What filters with a `process` of their own fill in. */
+	readonly event: Kevent = new Kevent();
 
-	/** Makes a scan that is not set up, with room for so many events a pass. */
-	constructor(room: number) {
-		this.batch = eventList(room);
-	}
-
-	/**
-	 * Takes over event `i` of a pass: the knote itself, as it stands, or the entry of the batch if a
-	 * filter of its own kind has filled that.
-	 */
-	submit(event: Knote | Kevent, i: number): void {
-		const to = this.batch[i] as Kevent;
-		if (event !== to) knoteReport(event as Knote, to);
+	/** Makes a scan that is not set up. */
+	constructor(sink: EventSink) {
+		this.sink = sink;
 	}
 }
 
@@ -75,12 +76,11 @@ export class ScanState {
 const NO_EVENT = -1;
 
 /**
- * Begins a scan. The kqueue stays until the scan is finished.
+ * Begins a scan. A call that sleeps must hold the kqueue until the scan is finished.
  * @kern kqueue_scan_setup
  */
 export function kqueueScanSetup(scan: ScanState, kq: Kqueue): void {
 	kassert(scan.kq === null, "a scan is finished before it is set up again");
-	kqueueHold(kq);
 	scan.kq = kq;
 	scan.nevent = 0;
 }
@@ -90,14 +90,12 @@ export function kqueueScanSetup(scan: ScanState, kq: Kqueue): void {
  * @kern kqueue_scan_finish
  */
 export function kqueueScanFinish(scan: ScanState): void {
-	const { kq } = scan;
-	kassert(kq !== null, "only a scan that is set up is finished");
+	kassert(scan.kq !== null, "only a scan that is set up is finished");
 	scan.kq = null;
-	kqueueRelease(kq);
 }
 
 /**
- * Collects up to `max` events into the scan's batch. Gives their number, a negative errno, or
+ * Hands up to `max` events to the scan's sink. Gives their number, a negative errno, or
  * WOULD_SLEEP when there is nothing and the call, if there is one, has time left.
  * @kern kqueue_scan
  */
@@ -111,11 +109,7 @@ export function kqueueScan(
 	if (max === 0) return 0;
 	for (;;) {
 		if ((kq.state & KQ_DYING) !== 0) return -errno.EBADF;
-		if (kq.count === 0) {
-			if (scan.nevent !== 0 || call === null || !call.mayBlock()) return 0;
-			kq.state |= KQ_SLEEP;
-			return WOULD_SLEEP;
-		}
+		if (kq.count === 0) return scan.nevent === 0 && call !== null ? sleep(kq, call) : 0;
 		// Only what is active now, so that no event is collected twice. While a scan has found
 		// nothing, what came meanwhile is let in.
 		if (scan.nevent === 0) scan.end = kq.tqseq;
@@ -123,6 +117,13 @@ export function kqueueScan(
 		// Nothing but knotes whose condition has gone: look again, and perhaps sleep.
 		if (collected !== 0 || scan.nevent !== 0) return collected;
 	}
+}
+
+/** Nothing is ready: WOULD_SLEEP if the call has time left, 0 if not. */
+function sleep(kq: Kqueue, call: BlockingCall): number {
+	if (!call.mayBlock()) return 0;
+	kq.state |= KQ_SLEEP;
+	return WOULD_SLEEP;
 }
 
 /** Takes knotes from the front of the ready list until there are enough or the end is reached. */
@@ -140,13 +141,29 @@ function collect(scan: ScanState, kq: Kqueue, max: number, thread: Thread): numb
 				if (scan.nevent + collected === 0) return -errno.EDEADLK;
 				break;
 			}
-			pick(kn, kq);
-			const flags = take(kn, scan, collected, thread);
-			if (flags !== NO_EVENT) {
-				collected++;
-				if (settle(kn, flags, thread)) reinserted = true;
+			// Acquired and taken out at once, as each has one.
+			tailqShift(kq, kn);
+			kn.status = (kn.status | KN_PROCESSING) & ~KN_QUEUED;
+			kq.count--;
+			if (kq.kernel.observer !== null) observe(kn, "dequeue");
+			if (isSpecial(kn, kq, thread) && !mayReport(kn, thread)) continue;
+			const { fop } = kn;
+			let flags = NO_EVENT;
+			if (fop.process !== knoteProcess) {
+				flags = takeOwn(kn, scan);
+			} else if ((kn.flags & EV_ONESHOT) !== 0 || fop.event(kn, 0)) {
+				// What it does, without the calls in between: it is what nearly all filters have.
+				flags = kn.flags;
+				scan.sink.submit(kn);
+				if ((flags & EV_CLEAR) !== 0) knoteClear(kn);
 			}
-			kn.status &= ~KN_PROCESSING;
+			if (flags === NO_EVENT) {
+				rest(kn);
+				continue;
+			}
+			collected++;
+			if (kq.kernel.observer !== null) observe(kn, "deliver");
+			if (settle(kn, flags, thread)) reinserted = true;
 		}
 	} catch (value) {
 		reinserted = true;
@@ -179,14 +196,6 @@ function keepAfterThrow(kn: Knote, nevent: number, value: unknown): void {
 	if (dropped) report(kn.kq.kernel.host, value);
 }
 
-/** Acquires the first knote of the ready list, and takes it out: both at once, as each has one. */
-function pick(kn: Knote, kq: Kqueue): void {
-	tailqShift(kq, kn);
-	kn.status = (kn.status | KN_PROCESSING) & ~KN_QUEUED;
-	kq.count--;
-	if (kq.kernel.observer !== null) observe(kn, "dequeue");
-}
-
 /** Drops a picked knote. That releases it, and its kqueue with it, which goes on being busy. */
 function drop(kn: Knote, thread: Thread): void {
 	try {
@@ -196,74 +205,65 @@ function drop(kn: Knote, thread: Thread): void {
 	}
 }
 
-/**
- * Takes the event of an acquired knote that has left the ready list, if it still has one, as number
- * `i` of the pass. Gives the event's flags, or NO_EVENT.
- */
-function take(kn: Knote, scan: ScanState, i: number, thread: Thread): number {
-	const { kq } = kn;
-	// It stays ACTIVE: enabling looks again.
-	if ((kn.status & KN_DISABLED) !== 0) return NO_EVENT;
-	if (thread.kq === kq && thread.kqserial > (kn.udata as number)) {
-		// A knote of an earlier poll or select that this one did not ask for.
-		drop(kn, thread);
-		return NO_EVENT;
+/** Whether there is more to ask about an acquired knote than its filter. */
+function isSpecial(kn: Knote, kq: Kqueue, thread: Thread): boolean {
+	if ((kn.status & (KN_DISABLED | KN_VNODE)) !== 0) return true;
+	// A knote of an earlier poll or select that this one did not ask for.
+	return thread.kq === kq && thread.kqserial > (kn.udata as number);
+}
+
+/** Whether such a knote may report. If not it is released, or goes. */
+function mayReport(kn: Knote, thread: Thread): boolean {
+	if ((kn.status & KN_DISABLED) !== 0) {
+		// It stays ACTIVE: enabling looks again.
+		kn.status &= ~KN_PROCESSING;
+		return false;
 	}
-	const { fp } = kn;
-	if (fp !== null && fp.revoked !== false && !outlives(kn, fp, thread)) return NO_EVENT;
-	const flags = process(kn, scan, i);
-	if (flags === NO_EVENT) {
-		if ((kn.status & KN_QUEUED) === 0) kn.status &= ~KN_ACTIVE;
-		return NO_EVENT;
-	}
-	if (kq.kernel.observer !== null) observe(kn, "deliver");
-	return flags;
-}
-
-/** Asks the filter, and takes the event. */
-function process(kn: Knote, scan: ScanState, i: number): number {
-	const { fop } = kn;
-	if (fop.process !== knoteProcess) return processOwn(kn, scan, i);
-	// What that does, without the calls in between: it is what nearly all filters have.
-	if ((kn.flags & EV_ONESHOT) === 0 && !fop.event(kn, 0)) return NO_EVENT;
-	const { flags } = kn;
-	scan.submit(kn, i);
-	if ((flags & EV_CLEAR) !== 0) knoteClear(kn);
-	return flags;
-}
-
-/** Likewise, of a filter that fills in its event itself. */
-function processOwn(kn: Knote, scan: ScanState, i: number): number {
-	const out = scan.batch[i] as Kevent;
-	// One that does not fill it must not give away an earlier event.
-	clearKevent(out);
-	if (!filterProcess(kn, out)) return NO_EVENT;
-	scan.submit(out, i);
-	return out.flags & 0xffff;
-}
-
-/** A knote on a file whose file system let go of it becomes a dead one, or goes. */
-function outlives(kn: Knote, fp: File, thread: Thread): boolean {
-	if (fp.type !== "vnode" || kn.fop === deadFiltops) return true;
-	knoteDie(kn);
-	if (kn.fop.event(kn, 0)) return true;
+	const expired = thread.kq === kn.kq && thread.kqserial > (kn.udata as number);
+	if (!expired && outlives(kn)) return true;
 	drop(kn, thread);
 	return false;
 }
 
-/** What becomes of a knote after its event: says whether it went back on the ready list. */
+/** A knote on a vnode that its file system let go of becomes a dead one: false if it has no event. */
+function outlives(kn: Knote): boolean {
+	if (kn.fp?.revoked !== true || kn.fop === deadFiltops) return true;
+	knoteDie(kn);
+	return kn.fop.event(kn, 0);
+}
+
+/** Likewise, of a filter that fills in its event itself. */
+function takeOwn(kn: Knote, scan: ScanState): number {
+	const out = scan.event;
+	// One that does not fill it must not give away an earlier event.
+	clearKevent(out);
+	if (!filterProcess(kn, out)) return NO_EVENT;
+	const flags = out.flags & 0xffff;
+	scan.sink.submit(out);
+	return flags;
+}
+
+/** Releases a knote that has nothing to report for now, unless it came to the ready list meanwhile. */
+function rest(kn: Knote): void {
+	const { status } = kn;
+	const queued = (status & KN_QUEUED) !== 0;
+	kn.status = status & (queued ? ~KN_PROCESSING : ~(KN_PROCESSING | KN_ACTIVE));
+}
+
+/** Releases a knote after its event: says whether it went back on the ready list. */
 function settle(kn: Knote, flags: number, thread: Thread): boolean {
+	if ((flags & (EV_CLEAR | EV_DISPATCH | EV_ONESHOT)) === 0) {
+		const again = (kn.status & KN_QUEUED) === 0;
+		// Level-triggered: behind the end of this scan, for the next call to look again.
+		if (again) knoteInsertTail(kn);
+		kn.status &= ~KN_PROCESSING;
+		return again;
+	}
 	if ((flags & EV_ONESHOT) !== 0) {
 		drop(kn, thread);
 		return false;
 	}
-	const queued = (kn.status & KN_QUEUED) !== 0;
-	if ((flags & (EV_CLEAR | EV_DISPATCH)) !== 0) {
-		if ((flags & EV_DISPATCH) !== 0) kn.status |= KN_DISABLED;
-		if (!queued) kn.status &= ~KN_ACTIVE;
-		return false;
-	}
-	// Level-triggered: behind the end of this scan, for the next call to look again.
-	if (!queued) knoteInsertTail(kn);
-	return !queued;
+	if ((flags & EV_DISPATCH) !== 0) kn.status |= KN_DISABLED;
+	rest(kn);
+	return false;
 }

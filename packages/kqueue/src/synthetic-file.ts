@@ -79,7 +79,8 @@ export class SyntheticFile extends File {
 	readonly klist: Klist = new Klist();
 	private readonly options: SyntheticFileOptions;
 	/** What each side says: the read side from the beginning, the others once they say something. */
-	private readonly readSide: Mutable<Readiness> = unready();
+	/** Engine: the read side. */
+	readonly readSide: Mutable<Readiness> = unready();
 	private writeSide: Mutable<Readiness> | null = null;
 	private exceptSide: Mutable<Readiness> | null = null;
 	private denied: Record<Side | "vnode", number> | null = null;
@@ -111,17 +112,25 @@ export class SyntheticFile extends File {
 		return this.exceptSide;
 	}
 
-	/** Changes what a side says, as far as given, and tells who watches. */
-	set(side: Side, readiness: Partial<Readiness>): void {
+	/**
+	 * Changes what a side says, as far as given, and tells who watches. A number is its `data`.
+	 * EINVAL for what is no whole number.
+	 */
+	set(side: Side, readiness: number | Partial<Readiness>): void {
 		this.setQuietly(side, readiness);
 		const sleepers = side === "read" ? this.readers : side === "write" ? this.writers : null;
 		if (sleepers !== null) wakeup(sleepers);
 		this.klist.notify(0);
 	}
 
-	/** Changes what a side says without telling anybody: noticed when somebody looks. */
-	setQuietly(side: Side, readiness: Partial<Readiness>): void {
+	/** As {@link SyntheticFile.set} without telling anybody: noticed when somebody looks. */
+	setQuietly(side: Side, readiness: number | Partial<Readiness>): void {
 		const to = this.side(side);
+		if (typeof readiness === "number") {
+			if (!Number.isSafeInteger(readiness)) throw invalid(readiness, to.fflags);
+			to.data = readiness;
+			return;
+		}
 		const { data = to.data, eof = to.eof, hup = to.hup, fflags = to.fflags } = readiness;
 		if (!Number.isSafeInteger(data) || !Number.isSafeInteger(fflags)) throw invalid(data, fflags);
 		to.data = data;
@@ -163,7 +172,7 @@ export class SyntheticFile extends File {
 			throw new SystemError(errno.EFAULT, "push", "the bytes are no Uint8Array");
 		if (this.chunks === NOTHING_PUSHED) this.chunks = [];
 		if (bytes.length > 0) this.chunks.push(bytes);
-		this.set("read", { data: this.readSide.data + bytes.length });
+		this.set("read", this.readSide.data + bytes.length);
 	}
 
 	/** After what was pushed there will be no more: the reader gets end of file. */
@@ -186,7 +195,7 @@ export class SyntheticFile extends File {
 			this.chunks.shift();
 		}
 		const { data, eof } = this.readSide;
-		this.setQuietly("read", { data: data - done });
+		this.setQuietly("read", data - done);
 		return done > 0 || eof || buffer.length === 0 ? done : -errno.EAGAIN;
 	}
 
@@ -287,11 +296,13 @@ function exceptEvent(kn: Knote): boolean {
 
 const readFiltops: Filterops = filterops({
 	name: "read",
-	event: (kn) => transferEvent(kn, fileOf(kn).readiness("read")),
+	mpsafe: true,
+	event: (kn) => transferEvent(kn, fileOf(kn).readSide),
 });
 const writeFiltops: Filterops = filterops({
 	name: "write",
+	mpsafe: true,
 	event: (kn) => transferEvent(kn, fileOf(kn).readiness("write")),
 });
-const exceptFiltops: Filterops = filterops({ name: "except", event: exceptEvent });
-const vnodeFiltops: Filterops = filterops({ name: "vnode", event: vnodeEvent });
+const exceptFiltops: Filterops = filterops({ name: "except", mpsafe: true, event: exceptEvent });
+const vnodeFiltops: Filterops = filterops({ name: "vnode", mpsafe: true, event: vnodeEvent });

@@ -489,29 +489,65 @@ test("a list with less room than there are events takes turns among them", () =>
 	]);
 });
 
-test("a call whose kqueue is closed between two batches fails, and has consumed the first", () => {
-	const made = world();
-	const { thread, kq, process } = made;
-	const fds = manyReady(thread, kq, 9, EV_ADD | EV_ONESHOT);
-	const events: Kevent[] = eventList(16);
-	let seen = 0;
-	Object.defineProperty(events[7], "udata", {
-		set() {
-			seen = (events[7] as Kevent).ident;
-			close(thread, kq);
-		},
+/** An event list in which writing the `udata` of entry `at` calls a function of the program. */
+function trapped(n: number, at: number, act: (event: Kevent) => void): Kevent[] {
+	const events = eventList(n);
+	const event = events[at] as Kevent;
+	Object.defineProperty(event, "udata", { set: () => act(event) });
+	return events;
+}
+
+test("an accessor in the event list runs as the callback of a filter: it cannot take away its knote", () => {
+	const { thread, kq } = world();
+	const fds = manyReady(thread, kq, 10);
+	const codes: unknown[] = [];
+	const events = trapped(16, 2, ({ ident }) => {
+		const change = { ident, filter: EVFILT_READ, flags: EV_DELETE };
+		codes.push(
+			codeOf(() => close(thread, kq)),
+			codeOf(() => close(thread, ident)),
+			codeOf(() => keventNow(thread, kq, [change], null)),
+		);
+	});
+	assert.is(keventNow(thread, kq, null, events), 10);
+	assert.equal(codes, ["EDEADLK", "EDEADLK", "EDEADLK"]);
+	assert.equal(events.map(({ ident }) => ident).slice(0, 11), [...fds, 0]);
+	assert.is(keventNow(thread, kq, null, eventList(16)), 10);
+});
+
+test("an accessor in the event list may ask for events: nobody gets those that it took", () => {
+	const { thread, kq } = world();
+	const fds = manyReady(thread, kq, 10, EV_ADD | EV_ONESHOT);
+	const inner = eventList(4);
+	const outer = trapped(16, 2, () => {
+		assert.is(keventNow(thread, kq, null, inner), 4);
+	});
+	assert.is(keventNow(thread, kq, null, outer), 6);
+	assert.equal(
+		[outer.slice(0, 6), inner].map((events) => events.map(({ ident }) => ident)),
+		[[...fds.slice(0, 3), ...fds.slice(7)], fds.slice(3, 7)],
+	);
+	assert.is(keventNow(thread, kq, null, inner), 0);
+});
+
+test("what an accessor in the event list throws is thrown, and the rest of its eight is lost", () => {
+	const { thread, kq } = world();
+	const fds = manyReady(thread, kq, 10, EV_ADD | EV_ONESHOT);
+	const mine = new Error("mine");
+	const events = trapped(16, 2, () => {
+		throw mine;
 	});
 	assert.is(
 		codeOf(() => keventNow(thread, kq, null, events)),
-		"EBADF",
+		mine,
 	);
-	assert.is(seen, fds[7]);
+	assert.equal(events.map(({ ident }) => ident).slice(0, 4), [...fds.slice(0, 3), 0]);
+	const rest = eventList(4);
+	assert.is(keventNow(thread, kq, null, rest), 2);
 	assert.equal(
-		events.map(({ ident }) => ident).slice(0, 9),
-		[...fds.slice(0, 8), 0],
-		"what was copied out stays",
+		rest.map(({ ident }) => ident),
+		[...fds.slice(8), 0, 0],
 	);
-	assert.is(process.fdp.firstKqueue, null);
 });
 
 test("a list that is emptied while the call sleeps gets its event all the same", async () => {

@@ -27,14 +27,13 @@ import {
 	openFile,
 	SIG_IGN,
 	SIGUSR1,
-	SyntheticFile,
 	sigaction,
 	threadExit,
 } from "../src/index.ts";
-import { checkMachine, codeOf, type Machine, machine, rejection } from "./machine.ts";
+import { checkMachine, codeOf, HookedFile, type Machine, machine, rejection } from "./machine.ts";
 
 interface World extends Machine {
-	readonly file: SyntheticFile;
+	readonly file: HookedFile;
 	readonly fd: number;
 	/** Iterates over READ events of the file, unless something else is asked for. */
 	iterate(change?: Partial<KeventChange>, options?: KeventsOptions): KeventIterator;
@@ -44,7 +43,7 @@ interface World extends Machine {
 
 function world(): World {
 	const m = machine({ timermax: 20_000 });
-	const file = new SyntheticFile();
+	const file = new HookedFile();
 	const fd = openFile(m.thread, file);
 	sigaction(m.thread, SIGUSR1, SIG_IGN);
 	return {
@@ -130,12 +129,11 @@ test("pull: a knote that was asked for with EV_ENABLE waits too", async () => {
 test("pull: who asks a filter that throws is rejected, and takes nothing from the next", async () => {
 	const w = world();
 	const it = w.iterate();
-	const { readiness } = w.file;
-	w.file.readiness = () => {
+	w.file.asked = () => {
 		throw Object.assign(new Error("mine"), { code: "mine" });
 	};
 	assert.is(await told(it.next()), "mine");
-	w.file.readiness = readiness;
+	w.file.asked = null;
 	w.file.set("read", { data: 1 });
 	const next = it.next();
 	w.host.settle();

@@ -1,6 +1,13 @@
 // A small machine in virtual time for tests, which proves its invariants at every step.
 import type { Kevent } from "../src/index.ts";
-import { Kernel, type KernelOptions, type Process, type Thread } from "../src/index.ts";
+import {
+	Kernel,
+	type KernelOptions,
+	type Process,
+	SyntheticFile,
+	type Thread,
+} from "../src/index.ts";
+import type { Knote } from "../src/kernel.ts";
 import { kqueueDoCheck } from "../src/kqueue.ts";
 import { VirtualHost } from "../src/testing.ts";
 
@@ -18,6 +25,24 @@ export function machine(options: KernelOptions = {}): Machine {
 	const kernel = new Kernel({ host, diagnostics: true, ...options });
 	const process = kernel.spawn();
 	return { host, kernel, process, thread: process.main };
+}
+
+/** A synthetic file whose filters do what a test says before they answer. */
+export class HookedFile extends SyntheticFile {
+	/** Called whenever a filter is asked. */
+	asked: (() => void) | null = null;
+
+	/** Joins a knote, as a file does whose filters are not safe. */
+	override kqfilter(kn: Knote): number {
+		const error = super.kqfilter(kn);
+		const { event } = kn.fop;
+		const ask = (each: Knote, hint: number): boolean => {
+			this.asked?.();
+			return event(each, hint);
+		};
+		if (error === 0) kn.fop = { ...kn.fop, mpsafe: false, event: ask };
+		return error;
+	}
 }
 
 /** An event as a list of its six fields, to compare whole results. */

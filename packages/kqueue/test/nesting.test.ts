@@ -447,6 +447,7 @@ test("a notification goes on when a filter throws, and throws in the end", () =>
 	const thrown = new Error("event");
 	middle.fop = {
 		...fop,
+		mpsafe: false,
 		event: () => {
 			throw thrown;
 		},
@@ -459,6 +460,33 @@ test("a notification goes on when a filter throws, and throws in the end", () =>
 	assert.equal(
 		kqs.map((kq) => keventNow(thread, kq, null, eventList(1))),
 		[1, 0, 1],
+	);
+});
+
+test("a filter that is not safe is guarded among those that are", () => {
+	const { thread } = machine();
+	const file = new SyntheticFile();
+	const fd = openFile(thread, file);
+	const kqs = Array.from({ length: 3 }, () => kqueue(thread));
+	for (const kq of kqs) add(thread, kq, fd);
+	const middle = file.klist.first?.selnext as Knote;
+	const { fop } = middle;
+	const codes: unknown[] = [];
+	const event = (kn: Knote, hint: number): boolean => {
+		codes.push(
+			codeOf(() => file.notify(0)),
+			codeOf(() => file.invalidate()),
+			codeOf(() => close(thread, fd)),
+		);
+		return fop.event(kn, hint);
+	};
+	middle.fop = { ...fop, mpsafe: false, event };
+	file.set("read", 1);
+	assert.equal(codes, ["EDEADLK", "EDEADLK", "EDEADLK"]);
+	middle.fop = fop;
+	assert.equal(
+		kqs.map((kq) => keventNow(thread, kq, null, eventList(1))),
+		[1, 1, 1],
 	);
 });
 

@@ -244,7 +244,7 @@ test("what a synthetic file is told must make sense", () => {
 			"EINVAL",
 		);
 	}
-	for (const readiness of [{ data: Number.NaN }, { data: "1" }, { fflags: 0.5 }]) {
+	for (const readiness of [{ data: Number.NaN }, { data: "1" }, { fflags: 0.5 }, 0.5, 2 ** 53]) {
 		assert.is(
 			codeOf(() => file.set("read", readiness as never)),
 			"EINVAL",
@@ -255,6 +255,21 @@ test("what a synthetic file is told must make sense", () => {
 		"EFAULT",
 	);
 	assert.equal(file.readiness("read"), { data: 0, eof: false, hup: false, fflags: 0 });
+});
+
+test("a number is short for so many bytes, and leaves the rest of what a side says alone", () => {
+	const { thread, file, fd } = world();
+	const kq = kqueue(thread);
+	const events = eventList(1);
+	keventNow(thread, kq, [{ ident: fd, filter: EVFILT_WRITE, flags: EV_ADD | EV_CLEAR }], null);
+	file.set("write", { eof: true, hup: true, fflags: errno.EPIPE });
+	assert.is(keventNow(thread, kq, null, events), 1);
+	file.setQuietly("write", 3);
+	assert.is(keventNow(thread, kq, null, events), 0);
+	file.set("write", 7);
+	assert.is(keventNow(thread, kq, null, events), 1);
+	assert.is(events[0]?.data, 7);
+	assert.equal(file.readiness("write"), { data: 7, eof: true, hup: true, fflags: errno.EPIPE });
 });
 
 test("a read sleeps until bytes are pushed, a write until the file says there is room", async () => {

@@ -41,10 +41,10 @@ import {
 	threadExit,
 	watchKevent,
 } from "../src/index.ts";
-import { checkMachine, codeOf, type Machine, machine } from "./machine.ts";
+import { checkMachine, codeOf, HookedFile, type Machine, machine } from "./machine.ts";
 
 interface World extends Machine {
-	readonly file: SyntheticFile;
+	readonly file: HookedFile;
 	readonly fd: number;
 	/** What was heard: a name and then data, the code of an error, or "done". */
 	readonly log: string[];
@@ -54,7 +54,7 @@ interface World extends Machine {
 
 function world(): World {
 	const m = machine({ timermax: 10_000 });
-	const file = new SyntheticFile();
+	const file = new HookedFile();
 	const fd = openFile(m.thread, file);
 	const log: string[] = [];
 	return {
@@ -436,14 +436,10 @@ test("a handler that closes those who share a knote leaves it to who joins them 
 	const w = world();
 	const first = w.watch("first", {});
 	sigaction(w.thread, SIGUSR1, () => first.close());
-	const { readiness } = w.file;
 	// The filter sends the signal when it is asked, which is taken on the way back from the change.
-	w.file.readiness = (side) => {
-		kill(w.thread, w.process.pid, SIGUSR1);
-		return readiness.call(w.file, side);
-	};
+	w.file.asked = () => kill(w.thread, w.process.pid, SIGUSR1);
 	const second = w.watch("second", {});
-	w.file.readiness = readiness;
+	w.file.asked = null;
 	assert.equal([first.closed, w.process.fdp.firstKqueue?.nknotes], [true, 1]);
 	w.file.set("read", { data: 1 });
 	assert.equal(heard(w), ["second 1"]);
@@ -531,7 +527,7 @@ test("what a filter throws when it is asked again ends its watches, and the othe
 	const c = w.watch("c", { ident: other, filter: EVFILT_TIMER, data: 1 });
 	heard(w);
 	w.file.set("read", { data: 1 });
-	w.file.readiness = () => {
+	w.file.asked = () => {
 		throw Object.assign(new Error("mine"), { code: "mine" });
 	};
 	w.host.advance(2);
@@ -545,13 +541,12 @@ test("a filter that throws when it is to go on may be asked again", () => {
 	const watch = w.watch("a", { flags: EV_DISPATCH });
 	w.file.set("read", { data: 1 });
 	assert.equal(heard(w), ["a 1"]);
-	const { readiness } = w.file;
-	w.file.readiness = () => {
+	w.file.asked = () => {
 		throw new Error("mine");
 	};
 	assert.throws(() => watch.enable(), /mine/);
 	assert.is(w.kernel.sleepers, 0);
-	w.file.readiness = readiness;
+	w.file.asked = null;
 	watch.enable();
 	assert.equal(heard(w), ["a 1"]);
 	watch.close();
@@ -579,18 +574,13 @@ test("a watch that a filter or the trace sink closes goes soon", () => {
 		const w = world();
 		const a = w.watch("a", {});
 		const b = w.watch("b", { ident: 1, filter: EVFILT_TIMER, data: 5 });
-		const { readiness } = w.file;
 		const closeOnce = (): void => {
 			w.kernel.sink = null;
-			w.file.readiness = readiness;
+			w.file.asked = null;
 			a.close();
 		};
 		if (by === "sink") w.kernel.sink = closeOnce;
-		else
-			w.file.readiness = (side) => {
-				closeOnce();
-				return readiness.call(w.file, side);
-			};
+		else w.file.asked = closeOnce;
 		w.file.set("read", { data: 1 });
 		assert.equal([a.closed, w.process.fdp.firstKqueue?.nknotes], [true, 2]);
 		assert.equal([heard(w), w.process.fdp.firstKqueue?.nknotes], [[], 1]);

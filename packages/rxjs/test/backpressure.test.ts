@@ -364,17 +364,25 @@ test("who closes a connection inside the last value does not hear of the end", (
 
 test("what a filter throws when it is asked is an error, soon", () => {
 	const w = world();
-	const { readiness } = w.file;
+	let broken = false;
+	const { kqfilter } = w.file;
+	w.file.kqfilter = (kn) => {
+		const error = kqfilter.call(w.file, kn);
+		const { event } = kn.fop;
+		const ask: typeof event = (each, hint) => {
+			if (broken) throw new Error("mine");
+			return event(each, hint);
+		};
+		kn.fop = { ...kn.fop, mpsafe: false, event: ask };
+		return error;
+	};
 	const demand = readable(w.thread, w.fd).connect({
 		next: () => assert.unreachable(),
 		error: (error) => w.log.push(`${(error as Error).message}`),
 		complete: () => assert.unreachable(),
 	});
-	w.file.readiness = () => {
-		throw new Error("mine");
-	};
+	broken = true;
 	demand.request();
-	w.file.readiness = readiness;
 	assert.equal(w.log, []);
 	assert.equal(w.heard(), ["mine"]);
 	w.checkClean();
