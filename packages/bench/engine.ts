@@ -26,8 +26,8 @@ type Times = Map<string, number>;
 const SIZES = [10, 100, 1000, 10_000, 100_000];
 /** POLLIN */
 const POLLIN = 1;
-const READY = { data: 1 };
-const IDLE = { data: 0 };
+const READY = 1;
+const IDLE = 0;
 /** A prime, so that descriptors are not visited in order. */
 const STRIDE = 7919;
 
