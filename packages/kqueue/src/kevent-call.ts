@@ -272,9 +272,9 @@ export class KeventCall extends BlockingCall {
 	/** Ends the scan, and lets the next kevent use this object. */
 	override end(): void {
 		const { kernel } = this.thread;
-		const { kq } = this.collector.scan;
+		const kq = this.collector.scan.kq as Kqueue;
 		this.collector.end();
-		if (kq !== null) kqueueRelease(kq);
+		kqueueRelease(kq);
 		this.nextSpare = kernel.keventCall;
 		kernel.keventCall = this;
 	}

@@ -244,8 +244,12 @@ function nextRemovable(kn: Knote | null, purge: boolean): Knote | null {
 /** Whether a poll or select may still be waiting for the knote: not one that expired. */
 function isExpectedByPoll(kn: Knote, thread: Thread | null): boolean {
 	if ((kn.flags & (__EV_POLL | __EV_SELECT)) === 0) return false;
-	const own = thread !== null && thread.kq === kn.kq;
-	return !(own && thread.kqserial > (kn.udata as number));
+	return thread === null || !isExpired(kn, thread);
+}
+
+/** Whether a knote is of an earlier poll or select of the thread, whose last one did not ask for it. */
+export function isExpired(kn: Knote, thread: Thread): boolean {
+	return thread.kq === kn.kq && thread.kqserial > (kn.udata as number);
 }
 
 /** Reuses the knote to tell poll, select or a watcher that its descriptor was closed. */

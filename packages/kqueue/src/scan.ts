@@ -22,6 +22,7 @@ import { clearKevent, Kevent } from "./kevent.ts";
 import type { Knote } from "./knote.ts";
 import {
 	filterProcess,
+	isExpired,
 	knoteDie,
 	knoteDrop,
 	knoteInsertHead,
@@ -126,7 +127,12 @@ function sleep(kq: Kqueue, call: BlockingCall): number {
 	return WOULD_SLEEP;
 }
 
-/** Takes knotes from the front of the ready list until there are enough or the end is reached. */
+/**
+ * Takes knotes from the front of the ready list until there are enough or the end is reached.
+ *
+ * What happens to most of them is written out: so V8 compiles this on its own, with the filters in
+ * it, and does not spread it over its callers.
+ */
 function collect(scan: ScanState, kq: Kqueue, max: number, thread: Thread): number {
 	const { end } = scan;
 	let kn = kq.first;
@@ -146,7 +152,7 @@ function collect(scan: ScanState, kq: Kqueue, max: number, thread: Thread): numb
 			kn.status = (kn.status | KN_PROCESSING) & ~KN_QUEUED;
 			kq.count--;
 			if (kq.kernel.observer !== null) observe(kn, "dequeue");
-			if (isSpecial(kn, kq, thread) && !mayReport(kn, thread)) continue;
+			if (isSpecial(kn, thread) && !mayReport(kn, thread)) continue;
 			const { fop } = kn;
 			let flags = NO_EVENT;
 			if (fop.process !== knoteProcess) {
@@ -206,10 +212,8 @@ function drop(kn: Knote, thread: Thread): void {
 }
 
 /** Whether there is more to ask about an acquired knote than its filter. */
-function isSpecial(kn: Knote, kq: Kqueue, thread: Thread): boolean {
-	if ((kn.status & (KN_DISABLED | KN_VNODE)) !== 0) return true;
-	// A knote of an earlier poll or select that this one did not ask for.
-	return thread.kq === kq && thread.kqserial > (kn.udata as number);
+function isSpecial(kn: Knote, thread: Thread): boolean {
+	return (kn.status & (KN_DISABLED | KN_VNODE)) !== 0 || isExpired(kn, thread);
 }
 
 /** Whether such a knote may report. If not it is released, or goes. */
@@ -219,8 +223,7 @@ function mayReport(kn: Knote, thread: Thread): boolean {
 		kn.status &= ~KN_PROCESSING;
 		return false;
 	}
-	const expired = thread.kq === kn.kq && thread.kqserial > (kn.udata as number);
-	if (!expired && outlives(kn)) return true;
+	if (!isExpired(kn, thread) && outlives(kn)) return true;
 	drop(kn, thread);
 	return false;
 }
@@ -232,7 +235,7 @@ function outlives(kn: Knote): boolean {
 	return kn.fop.event(kn, 0);
 }
 
-/** Likewise, of a filter that fills in its event itself. */
+/** Takes the event of a filter that fills it in itself: gives its flags, or NO_EVENT. */
 function takeOwn(kn: Knote, scan: ScanState): number {
 	const out = scan.event;
 	// One that does not fill it must not give away an earlier event.

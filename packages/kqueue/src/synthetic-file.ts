@@ -78,9 +78,9 @@ export class SyntheticFile extends File {
 	/** Engine: who watches it. */
 	readonly klist: Klist = new Klist();
 	private readonly options: SyntheticFileOptions;
-	/** What each side says: the read side from the beginning, the others once they say something. */
-	/** Engine: the read side. */
+	/** Engine: what the read side says, from the beginning on. */
 	readonly readSide: Mutable<Readiness> = unready();
+	/** What the others say, once they say something. */
 	private writeSide: Mutable<Readiness> | null = null;
 	private exceptSide: Mutable<Readiness> | null = null;
 	private denied: Record<Side | "vnode", number> | null = null;
@@ -99,7 +99,8 @@ export class SyntheticFile extends File {
 		return this.side(side);
 	}
 
-	private side(side: Side): Mutable<Readiness> {
+	/** Engine: the same, for filters, and to be written. */
+	side(side: Side): Mutable<Readiness> {
 		return side === "read" ? this.readSide : this.otherSide(side);
 	}
 
@@ -280,7 +281,7 @@ function endOfFile(kn: Knote, side: Readiness): boolean {
 }
 
 function exceptEvent(kn: Knote): boolean {
-	const side = fileOf(kn).readiness("except");
+	const side = fileOf(kn).side("except");
 	let active = false;
 	if ((kn.sfflags & NOTE_OOB) !== 0 && side.data > 0) {
 		kn.fflags |= NOTE_OOB;
@@ -302,7 +303,7 @@ const readFiltops: Filterops = filterops({
 const writeFiltops: Filterops = filterops({
 	name: "write",
 	mpsafe: true,
-	event: (kn) => transferEvent(kn, fileOf(kn).readiness("write")),
+	event: (kn) => transferEvent(kn, fileOf(kn).side("write")),
 });
 const exceptFiltops: Filterops = filterops({ name: "except", mpsafe: true, event: exceptEvent });
 const vnodeFiltops: Filterops = filterops({ name: "vnode", mpsafe: true, event: vnodeEvent });

@@ -436,14 +436,19 @@ test("all knotes of a number go although one of their filters throws", () => {
 	for (const kq of kqs) assert.is(keventNow(thread, kq, null, eventList(1)), 0);
 });
 
-test("a notification goes on when a filter throws, and throws in the end", () => {
+/** A file that three kqueues watch, the middle one's knote, and its filter. */
+function watched() {
 	const { thread } = machine();
 	const file = new SyntheticFile();
 	const fd = openFile(thread, file);
 	const kqs = Array.from({ length: 3 }, () => kqueue(thread));
 	for (const kq of kqs) add(thread, kq, fd);
 	const middle = file.klist.first?.selnext as Knote;
-	const { fop } = middle;
+	return { thread, file, fd, kqs, middle, fop: middle.fop };
+}
+
+test("a notification goes on when a filter throws, and throws in the end", () => {
+	const { thread, file, kqs, middle, fop } = watched();
 	const thrown = new Error("event");
 	middle.fop = {
 		...fop,
@@ -464,13 +469,7 @@ test("a notification goes on when a filter throws, and throws in the end", () =>
 });
 
 test("a filter that is not safe is guarded among those that are", () => {
-	const { thread } = machine();
-	const file = new SyntheticFile();
-	const fd = openFile(thread, file);
-	const kqs = Array.from({ length: 3 }, () => kqueue(thread));
-	for (const kq of kqs) add(thread, kq, fd);
-	const middle = file.klist.first?.selnext as Knote;
-	const { fop } = middle;
+	const { thread, file, fd, kqs, middle, fop } = watched();
 	const codes: unknown[] = [];
 	const event = (kn: Knote, hint: number): boolean => {
 		codes.push(
