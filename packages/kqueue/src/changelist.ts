@@ -10,6 +10,7 @@ import {
 	type KeventChange,
 } from "./kevent.ts";
 import type { Kqueue } from "./kqueue.ts";
+import type { Kernel } from "./machine.ts";
 import { kqueueRegister } from "./register.ts";
 import type { Thread } from "./thread.ts";
 import { faultOf, show } from "./values.ts";
@@ -18,62 +19,70 @@ import { faultOf, show } from "./values.ts";
 export class ChangeBuffer {
 	/** The changes. */
 	readonly batch: Kevent[] = eventList(KQ_NEVENTS);
-	/** For each of them, what is wrong with its fields: 0 or an errno. */
-	readonly invalid: number[] = new Array<number>(KQ_NEVENTS).fill(0);
+	/** Whether a call uses it, or threw while it did. */
+	busy = false;
 }
 
 /** What {@link applyChanges} gives when the changes are not all that there is to the call. */
 export const GO_ON = -1;
 
 /**
- * Applies the changes of a kevent. Gives the call's result if they end it: how many of the
- * `nevents` entries of the event list tell of errors and receipts, or 0 when there was no entry
- * for a receipt. Throws EFAULT for a change that is no object, and the errno of a change that
- * there was no entry for.
+ * Applies the first `nchanges` changes of a kevent. Gives the call's result if they end it: how
+ * many of the `nevents` entries of the event list tell of errors and receipts, or 0 when there was
+ * no entry for a receipt. Throws EFAULT for a change that is no object, and the errno of a change
+ * that there was no entry for.
  */
 export function applyChanges(
 	thread: Thread,
 	kq: Kqueue,
 	changes: readonly KeventChange[],
+	nchanges: number,
 	events: (Kevent | undefined)[],
 	nevents: number,
 ): number {
-	const { kernel } = thread;
-	// While it is in use a getter or filter that makes changes of its own finds none.
-	const buffer = kernel.changeBuffer ?? new ChangeBuffer();
-	kernel.changeBuffer = null;
-	const { batch, invalid } = buffer;
+	const buffer = idleBuffer(thread.kernel);
+	const { batch } = buffer;
+	buffer.busy = true;
 	let slot = 0;
-	try {
-		for (let done = 0; done < changes.length; done += KQ_NEVENTS) {
-			const n = Math.min(changes.length - done, KQ_NEVENTS);
-			for (let i = 0; i < n; i++) {
-				const error = copyinKevent(changes[done + i] as KeventChange, batch[i] as Kevent);
-				if (error === errno.EFAULT)
-					throw new SystemError(error, "kevent", `change ${done + i} is no object`);
-				invalid[i] = error;
-			}
-			for (let i = 0; i < n; i++) {
-				const kev = batch[i] as Kevent;
-				kev.flags &= ~EV_SYSFLAGS;
-				const error = invalid[i] || kqueueRegister(kq, kev, 0, thread);
-				if (error === 0 && (kev.flags & EV_RECEIPT) === 0) continue;
-				if (slot === nevents) {
-					if (error === 0) return 0;
-					const what = invalid[i] === 0 ? describe(kev) : "a field is out of range";
-					throw new SystemError(error, "kevent", `change ${done + i}: ${what}`);
-				}
-				answer(kev, error, events, slot++);
-			}
+	for (let done = 0; done < nchanges; done += KQ_NEVENTS) {
+		const n = Math.min(nchanges - done, KQ_NEVENTS);
+		// A bit for each change with a field that is out of range.
+		let invalid = 0;
+		for (let i = 0; i < n; i++) {
+			const error = copyinKevent(changes[done + i] as KeventChange, batch[i] as Kevent);
+			if (error === errno.EFAULT) throw failed(error, done + i, " is no object");
+			if (error !== 0) invalid |= 1 << i;
 		}
-	} finally {
-		kernel.changeBuffer = buffer;
+		for (let i = 0; i < n; i++) {
+			const kev = batch[i] as Kevent;
+			kev.flags &= ~EV_SYSFLAGS;
+			const valid = (invalid & (1 << i)) === 0;
+			const error = valid ? kqueueRegister(kq, kev, 0, thread) : errno.EINVAL;
+			if (error === 0 && (kev.flags & EV_RECEIPT) === 0) continue;
+			if (slot === nevents) {
+				buffer.busy = false;
+				if (error === 0) return 0;
+				throw failed(error, done + i, valid ? describe(kev) : ": a field is out of range");
+			}
+			answer(kev, error, events, slot++);
+		}
 	}
+	buffer.busy = false;
 	return slot > 0 ? slot : GO_ON;
 }
 
+/** A buffer that no call is in the midst of: a getter or filter may make changes of its own. */
+function idleBuffer(kernel: Kernel): ChangeBuffer {
+	if (kernel.changeBuffer?.busy !== false) kernel.changeBuffer = new ChangeBuffer();
+	return kernel.changeBuffer;
+}
+
+function failed(error: number, index: number, why: string): SystemError {
+	return new SystemError(error, "kevent", `change ${index}${why}`);
+}
+
 function describe({ filter, ident }: Kevent): string {
-	return `${filterName(filter)} ${show(ident)}`;
+	return `: ${filterName(filter)} ${show(ident)}`;
 }
 
 /** Writes what became of a change. As in C, an entry that cannot be written counts all the same. */

@@ -73,7 +73,7 @@ export function kevent(
 		const nevents = lengthOf(eventlist, "eventlist");
 		const events = eventlist ?? NOTHING;
 		if (nchanges > 0) {
-			const result = change(thread, file, changelist ?? NOTHING, events, nevents);
+			const result = change(thread, file, changelist ?? NOTHING, nchanges, events, nevents);
 			if (result !== GO_ON) return result;
 		}
 		const call = spareCall(thread);
@@ -99,7 +99,7 @@ export function keventNow(
 		const nevents = lengthOf(eventlist, "eventlist");
 		const events = eventlist ?? NOTHING;
 		if (nchanges > 0) {
-			const result = change(thread, file, changelist ?? NOTHING, events, nevents);
+			const result = change(thread, file, changelist ?? NOTHING, nchanges, events, nevents);
 			if (result !== GO_ON) return result;
 		}
 		return nevents === 0 ? 0 : take(thread, file.kq, events, nevents);
@@ -127,13 +127,14 @@ function change(
 	thread: Thread,
 	file: KqueueFile,
 	changes: readonly KeventChange[],
+	nchanges: number,
 	events: Kevent[],
 	nevents: number,
 ): number {
 	let result = GO_ON;
 	fileHold(file);
 	try {
-		result = applyChanges(thread, file.kq, changes, events, nevents);
+		result = applyChanges(thread, file.kq, changes, nchanges, events, nevents);
 	} finally {
 		fileRelease(file, thread);
 	}

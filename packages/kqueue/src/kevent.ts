@@ -108,12 +108,12 @@ export function copyinKevent(from: KeventChange, to: Kevent): number {
 		typeof ident === "number" &&
 		isInt16(filter) &&
 		isUint16(flags) &&
-		(isUint32(fflags) || isInt32(fflags)) &&
+		(isInt32(fflags) || isUint32(fflags)) &&
 		Number.isSafeInteger(data);
 	to.ident = ident;
 	to.filter = filter;
-	to.flags = isUint16(flags) ? flags : 0;
-	to.fflags = typeof fflags === "number" ? fflags >>> 0 : 0;
+	to.flags = fits || isUint16(flags) ? flags : 0;
+	to.fflags = fits || typeof fflags === "number" ? fflags >>> 0 : 0;
 	to.data = data;
 	to.udata = udata;
 	return fits ? 0 : errno.EINVAL;

@@ -119,13 +119,14 @@ export function knoteDequeue(kn: Knote): void {
 export function knoteAttach(kn: Knote): void {
 	const { kq } = kn;
 	kassert((kn.status & KN_PROCESSING) !== 0, "a knote is acquired when it is attached");
-	const lists = kn.fop.isfd ? kq.knlist : kq.knhash;
-	const index = kn.fop.isfd ? kn.ident : knoteHash(kq, kn.ident);
+	const isfd = kn.fop.isfd !== false;
+	const lists = isfd ? kq.knlist : kq.knhash;
+	const index = isfd ? kn.ident : knoteHash(kq, kn.ident);
 	kassert(index < lists.length, "there is a list for the knote");
 	kn.link = lists[index] ?? null;
 	lists[index] = kn;
 	kq.nknotes++;
-	if (!kn.fop.isfd) kq.nhashed++;
+	if (!isfd) kq.nhashed++;
 	if (kq.kernel.observer !== null) observe(kn, "attach");
 }
 
@@ -136,8 +137,9 @@ export function knoteAttach(kn: Knote): void {
 function knoteDetach(kn: Knote): void {
 	const { kq } = kn;
 	kassert((kn.status & KN_PROCESSING) !== 0, "a knote is acquired when it is detached");
-	const lists = kn.fop.isfd ? kq.knlist : kq.knhash;
-	const index = kn.fop.isfd ? kn.ident : knoteHash(kq, kn.ident);
+	const isfd = kn.fop.isfd !== false;
+	const lists = isfd ? kq.knlist : kq.knhash;
+	const index = isfd ? kn.ident : knoteHash(kq, kn.ident);
 	let at = lists[index] ?? null;
 	if (at === kn) {
 		lists[index] = kn.link;
@@ -148,7 +150,7 @@ function knoteDetach(kn: Knote): void {
 	}
 	kn.link = null;
 	kq.nknotes--;
-	if (!kn.fop.isfd) kq.nhashed--;
+	if (!isfd) kq.nhashed--;
 }
 
 /**

@@ -85,7 +85,7 @@ export class Kernel {
 		fileFiltops, // DEVICE
 		fileFiltops, // EXCEPT
 	];
-	/** Engine: where the kevent calls copy their changes to; null while one does, and at first. */
+	/** Engine: where the kevent calls copy their changes to, once there was one. */
 	changeBuffer: ChangeBuffer | null = null;
 	/** Engine: where the kevent calls that do not sleep collect their events, once there was one. */
 	collector: Collector | null = null;

@@ -71,7 +71,7 @@ function resolve(kq: Kqueue, kev: Kevent, pollid: number, thread: Thread | null)
 	const fops = systemFilter(kq, filter);
 	if (fops === null) return errno.EINVAL;
 	let fp: File | null = null;
-	if (fops.isfd) {
+	if (fops.isfd !== false) {
 		if (!(ident >= 0 && ident <= INT_MAX && Number.isInteger(ident))) return errno.EBADF;
 		fp = kq.fdp.get(ident);
 		if (fp === null) return errno.EBADF;
@@ -169,8 +169,8 @@ function traceRegister(
 }
 
 function systemFilter(kq: Kqueue, filter: number): Filterops | null {
-	if (filter >= 0 || filter + EVFILT_SYSCOUNT < 0) return null;
-	return kq.kernel.sysfilters[~filter] ?? null;
+	if (filter >= 0 || filter < -EVFILT_SYSCOUNT) return null;
+	return kq.kernel.sysfilters[~filter] as Filterops | null;
 }
 
 /** The knote with this identity, if there is one. */
@@ -181,7 +181,7 @@ function find(
 	filter: number,
 	pollid: number,
 ): Knote | null {
-	const first = fops.isfd ? kq.knlist[ident] : kq.knhash[knoteHash(kq, ident)];
+	const first = fops.isfd !== false ? kq.knlist[ident] : kq.knhash[knoteHash(kq, ident)];
 	return search(first ?? null, ident, knoteKey(filter, pollid));
 }
 
