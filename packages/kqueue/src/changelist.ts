@@ -50,8 +50,9 @@ export function applyChanges(
 		let invalid = 0;
 		for (let i = 0; i < n; i++) {
 			const error = copyinKevent(changes[done + i] as KeventChange, batch[i] as Kevent);
+			if (error === 0) continue;
 			if (error === errno.EFAULT) throw failed(error, done + i, " is no object");
-			if (error !== 0) invalid |= 1 << i;
+			invalid |= 1 << i;
 		}
 		for (let i = 0; i < n; i++) {
 			const kev = batch[i] as Kevent;

@@ -140,7 +140,7 @@ function knoteDetach(kn: Knote): void {
 	const isfd = kn.fop.isfd !== false;
 	const lists = isfd ? kq.knlist : kq.knhash;
 	const index = isfd ? kn.ident : knoteHash(kq, kn.ident);
-	let at = lists[index] ?? null;
+	let at = lists[index] as Knote | null;
 	if (at === kn) {
 		lists[index] = kn.link;
 	} else {

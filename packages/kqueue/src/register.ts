@@ -9,7 +9,6 @@ import {
 	EV_ENABLE,
 	EV_ERROR,
 	EVFILT_SYSCOUNT,
-	INT_MAX,
 	KN_ATTACHING,
 	KN_DISABLED,
 	KN_NOTIFYING,
@@ -71,17 +70,18 @@ function resolve(kq: Kqueue, kev: Kevent, pollid: number, thread: Thread | null)
 	const fops = systemFilter(kq, filter);
 	if (fops === null) return errno.EINVAL;
 	let fp: File | null = null;
+	let kn: Knote | null;
 	if (fops.isfd !== false) {
-		if (!(ident >= 0 && ident <= INT_MAX && Number.isInteger(ident))) return errno.EBADF;
 		fp = kq.fdp.get(ident);
 		if (fp === null) return errno.EBADF;
 		if (add) kqueueExpandList(kq, ident);
+		kn = knoteFind(kq, ident, filter, pollid);
 	} else {
 		if (!Number.isSafeInteger(ident)) return errno.EINVAL;
 		if (add) kqueueExpandHash(kq);
+		const first = kq.knhash[knoteHash(kq, ident)] ?? null;
+		kn = search(first, ident, knoteKey(filter, pollid));
 	}
-
-	let kn = find(kq, fops, ident, filter, pollid);
 	if (kn !== null) {
 		// The kernel would wait until the knote is released, here a callback would wait for itself.
 		if (!knoteAcquire(kn)) return errno.EDEADLK;
@@ -171,18 +171,6 @@ function traceRegister(
 function systemFilter(kq: Kqueue, filter: number): Filterops | null {
 	if (filter >= 0 || filter < -EVFILT_SYSCOUNT) return null;
 	return kq.kernel.sysfilters[~filter] as Filterops | null;
-}
-
-/** The knote with this identity, if there is one. */
-function find(
-	kq: Kqueue,
-	fops: Filterops,
-	ident: number,
-	filter: number,
-	pollid: number,
-): Knote | null {
-	const first = fops.isfd !== false ? kq.knlist[ident] : kq.knhash[knoteHash(kq, ident)];
-	return search(first ?? null, ident, knoteKey(filter, pollid));
 }
 
 /** The knote of a descriptor with this identity, if there is one. */
