@@ -19,7 +19,7 @@ import { faultOf, show } from "./values.ts";
 export class ChangeBuffer {
 	/** The changes. */
 	readonly batch: Kevent[] = eventList(KQ_NEVENTS);
-	/** Whether a call uses it, or threw while it did. */
+	/** Whether a call uses it. */
 	busy = false;
 }
 
@@ -42,33 +42,35 @@ export function applyChanges(
 ): number {
 	const buffer = idleBuffer(thread.kernel);
 	const { batch } = buffer;
-	buffer.busy = true;
 	let slot = 0;
-	for (let done = 0; done < nchanges; done += KQ_NEVENTS) {
-		const n = Math.min(nchanges - done, KQ_NEVENTS);
-		// A bit for each change with a field that is out of range.
-		let invalid = 0;
-		for (let i = 0; i < n; i++) {
-			const error = copyinKevent(changes[done + i] as KeventChange, batch[i] as Kevent);
-			if (error === 0) continue;
-			if (error === errno.EFAULT) throw failed(error, done + i, " is no object");
-			invalid |= 1 << i;
-		}
-		for (let i = 0; i < n; i++) {
-			const kev = batch[i] as Kevent;
-			kev.flags &= ~EV_SYSFLAGS;
-			const valid = (invalid & (1 << i)) === 0;
-			const error = valid ? kqueueRegister(kq, kev, 0, thread) : errno.EINVAL;
-			if (error === 0 && (kev.flags & EV_RECEIPT) === 0) continue;
-			if (slot === nevents) {
-				buffer.busy = false;
-				if (error === 0) return 0;
-				throw failed(error, done + i, valid ? describe(kev) : ": a field is out of range");
+	buffer.busy = true;
+	try {
+		for (let done = 0; done < nchanges; done += KQ_NEVENTS) {
+			const n = Math.min(nchanges - done, KQ_NEVENTS);
+			// A bit for each change with a field that is out of range.
+			let invalid = 0;
+			for (let i = 0; i < n; i++) {
+				const error = copyinKevent(changes[done + i] as KeventChange, batch[i] as Kevent);
+				if (error === 0) continue;
+				if (error === errno.EFAULT) throw noObject(done + i);
+				invalid |= 1 << i;
 			}
-			answer(kev, error, events, slot++);
+			for (let i = 0; i < n; i++) {
+				const kev = batch[i] as Kevent;
+				kev.flags &= ~EV_SYSFLAGS;
+				const valid = (invalid & (1 << i)) === 0;
+				const error = valid ? kqueueRegister(kq, kev, 0, thread) : errno.EINVAL;
+				if (error === 0 && (kev.flags & EV_RECEIPT) === 0) continue;
+				if (slot === nevents) {
+					if (error === 0) return 0;
+					throw failed(error, done + i, valid ? describe(kev) : "a field is out of range");
+				}
+				answer(kev, error, events, slot++);
+			}
 		}
+	} finally {
+		buffer.busy = false;
 	}
-	buffer.busy = false;
 	return slot > 0 ? slot : GO_ON;
 }
 
@@ -79,11 +81,15 @@ function idleBuffer(kernel: Kernel): ChangeBuffer {
 }
 
 function failed(error: number, index: number, why: string): SystemError {
-	return new SystemError(error, "kevent", `change ${index}${why}`);
+	return new SystemError(error, "kevent", `change ${index}: ${why}`);
+}
+
+function noObject(index: number): SystemError {
+	return new SystemError(errno.EFAULT, "kevent", `change ${index} is no object`);
 }
 
 function describe({ filter, ident }: Kevent): string {
-	return `: ${filterName(filter)} ${show(ident)}`;
+	return `${filterName(filter)} ${show(ident)}`;
 }
 
 /** Writes what became of a change. As in C, an entry that cannot be written counts all the same. */

@@ -112,6 +112,7 @@ export function copyinKevent(from: KeventChange, to: Kevent): number {
 		Number.isSafeInteger(data);
 	to.ident = ident;
 	to.filter = filter;
+	// What fits as a whole is not looked at again.
 	to.flags = fits || isUint16(flags) ? flags : 0;
 	to.fflags = fits || typeof fflags === "number" ? fflags >>> 0 : 0;
 	to.data = data;
