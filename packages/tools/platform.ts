@@ -11,7 +11,7 @@ const PORTABLE = [
 	"packages/files/src",
 	"packages/rxjs/src",
 ];
-const REAL_HOST = "packages/kqueue/src/real-host.ts";
+const REAL_HOST = "packages/kqueue/src/base/real-host.ts";
 
 /**
  * What the language itself offers and the compiler therefore lets through: the way to the globals,

@@ -1,12 +1,40 @@
 // @kqpoll/files: emulated descriptors.
-export { type DeviceName, openDevice } from "./device.ts";
-export { ChangingDevice } from "./device-changing.ts";
-export { DetachableDevice, type DeviceDriver } from "./device-detachable.ts";
-export { O_CLOEXEC } from "./open-file.ts";
-export { openpty, posix_openpt, ptsname } from "./openpty.ts";
-export { PIPE_BUF, pipe, pipe2 } from "./pipe.ts";
-export { getpeername, getsockname, shutdown, socket, socketpair } from "./socket.ts";
-export { accept, accept4, acceptNow, bind, connect, connectNow, listen } from "./socket-connect.ts";
+
+export { ChangingDevice } from "./device/changing-device.ts";
+export { DetachableDevice, type DeviceDriver } from "./device/detachable-device.ts";
+export { type DeviceName, openDevice } from "./device/device-calls.ts";
+export { PIPE_BUF, pipe, pipe2 } from "./pipe/pipe.ts";
+export { O_CLOEXEC } from "./shared/open-file.ts";
+export {
+	O_CREAT,
+	O_DIRECTORY,
+	O_EXCL,
+	O_RDONLY,
+	O_RDWR,
+	O_TRUNC,
+	O_WRONLY,
+} from "./shared/vnode-flags.ts";
+export {
+	accept,
+	accept4,
+	acceptNow,
+	bind,
+	connect,
+	connectNow,
+	listen,
+} from "./socket/connect-calls.ts";
+export { getsockopt, setsockopt } from "./socket/option-calls.ts";
+export { type IncomingMessage, recv, recvmsg, recvmsgNow, recvNow } from "./socket/recv-calls.ts";
+export {
+	type OutgoingMessage,
+	send,
+	sendmsg,
+	sendmsgNow,
+	sendNow,
+	sendto,
+	sendtoNow,
+} from "./socket/send-calls.ts";
+export { getpeername, getsockname, shutdown, socket, socketpair } from "./socket/socket-calls.ts";
 export {
 	type Address,
 	MSG_CMSG_CLOEXEC,
@@ -34,19 +62,24 @@ export {
 	SOMAXCONN,
 	type SocketDomain,
 	type SocketType,
-} from "./socket-constants.ts";
-export type { Received } from "./socket-io.ts";
-export { getsockopt, setsockopt } from "./socket-options.ts";
-export { type IncomingMessage, recv, recvmsg, recvmsgNow, recvNow } from "./socket-recv.ts";
+} from "./socket/socket-constants.ts";
+export type { Received } from "./socket/socket-io.ts";
+export { chmod, stat, truncate, utimes } from "./tree/attribute-calls.ts";
 export {
-	type OutgoingMessage,
-	send,
-	sendmsg,
-	sendmsgNow,
-	sendNow,
-	sendto,
-	sendtoNow,
-} from "./socket-send.ts";
+	type Dirent,
+	link,
+	mkdir,
+	mkfifo,
+	readdir,
+	rename,
+	rmdir,
+	unlink,
+} from "./tree/name-calls.ts";
+export { ftruncate, open, openNow } from "./tree/open-calls.ts";
+export { revoke, unmount } from "./tree/revoke-calls.ts";
+export { Tree, type TreeOptions } from "./tree/tree.ts";
+export type { VnodeStat } from "./tree/vnode.ts";
+export { openpty, posix_openpt, ptsname } from "./tty/pty-calls.ts";
 export {
 	_POSIX_VDISABLE,
 	ALTWERASE,
@@ -111,12 +144,7 @@ export {
 	VTIME,
 	VWERASE,
 	type Winsize,
-} from "./termios.ts";
-export { Tree, type TreeOptions } from "./tree.ts";
-export { chmod, stat, truncate, utimes } from "./tree-attributes.ts";
-export { type Dirent, link, mkdir, mkfifo, readdir, rename, rmdir, unlink } from "./tree-names.ts";
-export { ftruncate, open, openNow } from "./tree-open.ts";
-export { revoke, unmount } from "./tree-revoke.ts";
+} from "./tty/termios.ts";
 export {
 	isatty,
 	login_tty,
@@ -129,7 +157,7 @@ export {
 	tcsetattrNow,
 	tcsetpgrp,
 	tcsetwinsize,
-} from "./tty-calls.ts";
+} from "./tty/tty-calls.ts";
 export {
 	TCIFLUSH,
 	TCIOFLUSH,
@@ -167,14 +195,4 @@ export {
 	TIOCSWINSZ,
 	TIOCUCNTL,
 	UIOCCMD,
-} from "./tty-constants.ts";
-export type { VnodeStat } from "./vnode.ts";
-export {
-	O_CREAT,
-	O_DIRECTORY,
-	O_EXCL,
-	O_RDONLY,
-	O_RDWR,
-	O_TRUNC,
-	O_WRONLY,
-} from "./vnode-flags.ts";
+} from "./tty/tty-constants.ts";

@@ -1,12 +1,12 @@
 // @kqpoll/files/kernel for those who write protocols and devices.
-export { Device } from "./device-file.ts";
-export { Ring } from "./ring.ts";
-export { type Packet, SockBuf } from "./socket-buffer.ts";
+export { Device } from "./device/device.ts";
+export { Ring } from "./shared/ring.ts";
+export { Socket } from "./socket/socket.ts";
+export { type Packet, SockBuf } from "./socket/socket-buffer.ts";
 export {
 	SS_CANTRCVMORE,
 	SS_CANTSENDMORE,
 	SS_ISCONNECTED,
 	SS_ISCONNECTING,
 	SS_ISDISCONNECTED,
-} from "./socket-constants.ts";
-export { Socket } from "./socket-file.ts";
+} from "./socket/socket-constants.ts";

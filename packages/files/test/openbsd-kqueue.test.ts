@@ -43,9 +43,9 @@ import {
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { openDevice } from "../src/device.ts";
-import { pipe } from "../src/pipe.ts";
-import { O_RDONLY } from "../src/vnode-flags.ts";
+import { openDevice } from "../src/device/device-calls.ts";
+import { pipe } from "../src/pipe/pipe.ts";
+import { O_RDONLY } from "../src/shared/vnode-flags.ts";
 import { checkMachine, codeOf, machine, outcome } from "./machine.ts";
 
 function watch(thread: Thread, kq: number, ident: number, filter: number): void {

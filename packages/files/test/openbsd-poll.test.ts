@@ -29,8 +29,8 @@ import {
 } from "@kqpoll/kqueue";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { openDevice } from "../src/device.ts";
-import { pipe } from "../src/pipe.ts";
+import { openDevice } from "../src/device/device-calls.ts";
+import { pipe } from "../src/pipe/pipe.ts";
 import { codeOf, machine, outcome } from "./machine.ts";
 
 /** All signals. */

@@ -40,22 +40,22 @@ import {
 } from "@kqpoll/kqueue";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { openDevice } from "../src/device.ts";
-import { DetachableDevice } from "../src/device-detachable.ts";
-import { openpty } from "../src/openpty.ts";
-import { pipe } from "../src/pipe.ts";
-import { shutdown, socket, socketpair } from "../src/socket.ts";
-import { acceptNow, bind, connectNow, listen } from "../src/socket-connect.ts";
-import { MSG_OOB, SHUT_WR, SO_OOBINLINE, SOL_SOCKET } from "../src/socket-constants.ts";
-import { setsockopt } from "../src/socket-options.ts";
-import { sendNow } from "../src/socket-send.ts";
-import { CLOCAL, cfmakeraw, ECHO, TTYDEF } from "../src/termios.ts";
-import { Tree } from "../src/tree.ts";
-import { mkdir, mkfifo } from "../src/tree-names.ts";
-import { openNow } from "../src/tree-open.ts";
-import { revoke } from "../src/tree-revoke.ts";
-import { TIOCUCNTL, UIOCCMD } from "../src/tty-constants.ts";
-import { O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from "../src/vnode-flags.ts";
+import { DetachableDevice } from "../src/device/detachable-device.ts";
+import { openDevice } from "../src/device/device-calls.ts";
+import { pipe } from "../src/pipe/pipe.ts";
+import { O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from "../src/shared/vnode-flags.ts";
+import { acceptNow, bind, connectNow, listen } from "../src/socket/connect-calls.ts";
+import { setsockopt } from "../src/socket/option-calls.ts";
+import { sendNow } from "../src/socket/send-calls.ts";
+import { shutdown, socket, socketpair } from "../src/socket/socket-calls.ts";
+import { MSG_OOB, SHUT_WR, SO_OOBINLINE, SOL_SOCKET } from "../src/socket/socket-constants.ts";
+import { mkdir, mkfifo } from "../src/tree/name-calls.ts";
+import { openNow } from "../src/tree/open-calls.ts";
+import { revoke } from "../src/tree/revoke-calls.ts";
+import { Tree } from "../src/tree/tree.ts";
+import { openpty } from "../src/tty/pty-calls.ts";
+import { CLOCAL, cfmakeraw, ECHO, TTYDEF } from "../src/tty/termios.ts";
+import { TIOCUCNTL, UIOCCMD } from "../src/tty/tty-constants.ts";
 import {
 	checkMachine,
 	codeOf,

@@ -14,7 +14,6 @@ import {
 import type { File, Klist } from "@kqpoll/kqueue/kernel";
 import type { VirtualHost } from "@kqpoll/kqueue/testing";
 import * as assert from "uvu/assert";
-import type { FifoFile } from "../src/fifo-file.ts";
 import {
 	acceptNow,
 	bind,
@@ -34,7 +33,8 @@ import {
 	socketpair,
 	Tree,
 } from "../src/index.ts";
-import type { SockBuf } from "../src/socket-buffer.ts";
+import type { SockBuf } from "../src/socket/socket-buffer.ts";
+import type { FifoFile } from "../src/tree/fifo-file.ts";
 import { codeOf } from "./machine.ts";
 
 /** A way to move bytes that sleeps: read and write, or recv and send. */

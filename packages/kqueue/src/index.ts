@@ -1,6 +1,5 @@
 // @kqpoll/kqueue for programs: kqueues, descriptors, processes, threads, signals.
 
-export type { AbortSignalLike, SleepOptions } from "./call.ts";
 export {
 	__EV_HUP,
 	__EV_POLL,
@@ -72,45 +71,25 @@ export {
 	SEEK_CUR,
 	SEEK_END,
 	SEEK_SET,
-} from "./constants.ts";
+} from "./abi/constants.ts";
+export { type ErrnoName, errno, errnoName, SystemError } from "./abi/errno.ts";
+export { EV_SET, eventList, Kevent, type KeventChange } from "./abi/kevent.ts";
+export type { Timespec, Timeval } from "./abi/time.ts";
+export { filterName, formatKevent } from "./base/format.ts";
+export type { Host, HostTimer } from "./base/host.ts";
+export { RealHost } from "./base/real-host.ts";
+export type { KnoteTransition, TraceEvent, TraceSink, Transition } from "./base/trace.ts";
 export {
-	close,
-	closefrom,
-	dup,
-	dup2,
-	fcntl,
-	fstat,
-	ioctl,
-	lseek,
-	openFile,
-} from "./descriptors.ts";
-export { type ErrnoName, errno, errnoName, SystemError } from "./errno.ts";
-export type { File, FileType, Stat } from "./file.ts";
-export { filterName, formatKevent } from "./format.ts";
-export type { Host, HostTimer } from "./host.ts";
-export { EV_SET, eventList, Kevent, type KeventChange } from "./kevent.ts";
-export { kevent, keventNow, kqueue } from "./kevent-call.ts";
-export {
-	type KeventIterator,
-	type KeventsOptions,
-	type KeventsPolicy,
-	kevents,
-	type Overflow,
-} from "./kevents.ts";
-export { kill, sigaction, sigpending, sigprocmask, threadKill } from "./kill.ts";
-export {
-	exec,
-	exit,
-	fork,
-	pledge,
-	threadExit,
-	type WaitResult,
-	waitpidNow,
-} from "./lifecycle.ts";
-export { Kernel, type KernelOptions } from "./machine.ts";
-export type { Process } from "./process.ts";
-export { RealHost } from "./real-host.ts";
-export { getpgid, getsid, setpgid, setsid } from "./session-calls.ts";
+	type Readiness,
+	type Side,
+	SyntheticFile,
+	type SyntheticFileOptions,
+} from "./event/synthetic-file.ts";
+export type { File, FileType, Stat } from "./file/file.ts";
+export { Kernel, type KernelOptions } from "./process/machine.ts";
+export type { Process } from "./process/process.ts";
+export type { Thread, ThreadState } from "./process/thread.ts";
+export type { AbortSignalLike, SleepOptions } from "./sched/call.ts";
 export {
 	SIG_BLOCK,
 	SIG_DFL,
@@ -153,17 +132,39 @@ export {
 	type SignalHandler,
 	type Sigset,
 	sigset,
-} from "./signal.ts";
-export { interrupt } from "./sleep.ts";
+} from "./sched/signal.ts";
+export { interrupt } from "./sched/sleep.ts";
 export {
-	type Readiness,
-	type Side,
-	SyntheticFile,
-	type SyntheticFileOptions,
-} from "./synthetic-file.ts";
-export type { Thread, ThreadState } from "./thread.ts";
-export type { Timespec, Timeval } from "./time.ts";
-export type { KnoteTransition, TraceEvent, TraceSink, Transition } from "./trace.ts";
+	type KeventIterator,
+	type KeventsOptions,
+	type KeventsPolicy,
+	kevents,
+	type Overflow,
+} from "./stream/kevents.ts";
+export { type KeventObserver, type KeventWatch, watchKevent } from "./stream/watch.ts";
+export {
+	close,
+	closefrom,
+	dup,
+	dup2,
+	fcntl,
+	fstat,
+	ioctl,
+	lseek,
+	openFile,
+} from "./syscall/descriptors.ts";
+export { kevent, keventNow, kqueue } from "./syscall/kevent-call.ts";
+export { kill, sigaction, sigpending, sigprocmask, threadKill } from "./syscall/kill.ts";
+export {
+	exec,
+	exit,
+	fork,
+	pledge,
+	threadExit,
+	type WaitResult,
+	waitpidNow,
+} from "./syscall/lifecycle.ts";
+export { getpgid, getsid, setpgid, setsid } from "./syscall/session-calls.ts";
 export {
 	read,
 	readNow,
@@ -173,5 +174,4 @@ export {
 	writeNow,
 	writev,
 	writevNow,
-} from "./transfer.ts";
-export { type KeventObserver, type KeventWatch, watchKevent } from "./watch.ts";
+} from "./syscall/transfer.ts";

@@ -1,14 +1,5 @@
 // @kqpoll/kqueue/kernel for those who write file types, filters and system calls.
-export { kassert, Panic, unreachable } from "./assert.ts";
-export {
-	BlockingCall,
-	callNow,
-	enter,
-	leave,
-	syscall,
-	WOULD_SLEEP,
-} from "./call.ts";
-export { callAsync } from "./call-async.ts";
+
 export {
 	FREAD,
 	FWRITE,
@@ -24,11 +15,13 @@ export {
 	KQ_TASK,
 	NOTE_SIGNAL,
 	NOTE_SUBMIT,
-} from "./constants.ts";
-export { getFile } from "./descriptors.ts";
-export { unwrap } from "./errno.ts";
-export { File, fileHold, fileRelease } from "./file.ts";
-export type { FileTable } from "./filedesc.ts";
+} from "./abi/constants.ts";
+export { unwrap } from "./abi/errno.ts";
+export { msToNs, timespecToNs, timevalToNs } from "./abi/time.ts";
+export { faultOf, isInt16, isInt32, isUint16, isUint32, show } from "./abi/values.ts";
+export { kassert, Panic, unreachable } from "./base/assert.ts";
+export { formatKnote } from "./base/format.ts";
+export { Timeout } from "./base/timeout.ts";
 export {
 	type FilterDefinition,
 	type Filterops,
@@ -38,35 +31,43 @@ export {
 	knoteModify,
 	knoteProcess,
 	knoteSubmit,
-} from "./filterops.ts";
-export { badfdFiltops } from "./filters/badfd.ts";
-export { deadFiltops } from "./filters/dead.ts";
-export { seltrueKqfilter } from "./filters/seltrue.ts";
-export { vnodeEvent } from "./filters/vnode.ts";
-export { formatKnote } from "./format.ts";
-export { sigsuspendMask } from "./kill.ts";
-export { Klist } from "./klist.ts";
-export type { Knote } from "./knote.ts";
-export { knoteActivate } from "./knote-ops.ts";
-export { kqpollDone, kqpollInit, SERIAL_MAX } from "./kqpoll.ts";
-export { type Kqueue, kqueueDoCheck } from "./kqueue.ts";
-export { KqueueFile } from "./kqueue-file.ts";
-export { psignal } from "./psignal.ts";
-export { knoteFind, kqueueRefresh, kqueueRegister } from "./register.ts";
+} from "./event/filterops.ts";
+export { badfdFiltops } from "./event/filters/badfd.ts";
+export { deadFiltops } from "./event/filters/dead.ts";
+export { seltrueKqfilter } from "./event/filters/seltrue.ts";
+export { vnodeEvent } from "./event/filters/vnode.ts";
+export { Klist } from "./event/klist.ts";
+export type { Knote } from "./event/knote.ts";
+export { knoteActivate } from "./event/knote-ops.ts";
+export { kqpollDone, kqpollInit, SERIAL_MAX } from "./event/kqpoll.ts";
+export { type Kqueue, kqueueDoCheck } from "./event/kqueue.ts";
+export { KqueueFile } from "./event/kqueue-file.ts";
+export { knoteFind, kqueueRefresh, kqueueRegister } from "./event/register.ts";
 export {
 	type EventSink,
 	kqueueScan,
 	kqueueScanFinish,
 	kqueueScanSetup,
 	ScanState,
-} from "./scan.ts";
+} from "./event/scan.ts";
+export { File, fileHold, fileRelease } from "./file/file.ts";
+export type { FileTable } from "./file/filedesc.ts";
+export { psignal } from "./process/psignal.ts";
 export {
 	type ControllingTerminal,
 	type ProcessGroup,
 	pgsignal,
 	type Session,
-} from "./session.ts";
-export { keepAlive, letGo, WaitChannel, wakeup } from "./sleep.ts";
-export { msToNs, timespecToNs, timevalToNs } from "./time.ts";
-export { Timeout } from "./timeout.ts";
-export { faultOf, isInt16, isInt32, isUint16, isUint32, show } from "./values.ts";
+} from "./process/session.ts";
+export {
+	BlockingCall,
+	callNow,
+	enter,
+	leave,
+	syscall,
+	WOULD_SLEEP,
+} from "./sched/call.ts";
+export { callAsync } from "./sched/call-async.ts";
+export { keepAlive, letGo, WaitChannel, wakeup } from "./sched/sleep.ts";
+export { getFile } from "./syscall/descriptors.ts";
+export { sigsuspendMask } from "./syscall/kill.ts";

@@ -1,10 +1,10 @@
 // @kqpoll/kqueue/testing for tests: virtual time and the filter contract.
 
+export { VirtualHost, type VirtualHostOptions } from "./base/virtual-host.ts";
 export {
 	type ContractCheck,
 	type ContractWorld,
 	type FilterFixture,
 	type FilterSubject,
 	filterContract,
-} from "./filter-contract.ts";
-export { VirtualHost, type VirtualHostOptions } from "./virtual-host.ts";
+} from "./testing/filter-contract.ts";

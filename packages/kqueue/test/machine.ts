@@ -1,4 +1,6 @@
 // A small machine in virtual time for tests, which proves its invariants at every step.
+
+import { kqueueDoCheck } from "../src/event/kqueue.ts";
 import type { Kevent } from "../src/index.ts";
 import {
 	Kernel,
@@ -8,7 +10,6 @@ import {
 	type Thread,
 } from "../src/index.ts";
 import type { Knote } from "../src/kernel.ts";
-import { kqueueDoCheck } from "../src/kqueue.ts";
 import { VirtualHost } from "../src/testing.ts";
 
 /** A kernel with diagnostics on, one process, and its thread. */

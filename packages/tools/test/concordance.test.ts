@@ -65,7 +65,7 @@ test("what runs in a scenario is seen to run, and what does not is not", () => {
 		JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8", env, maxBuffer: 2 ** 26 })),
 	);
 	assert.is(ran.size, 33);
-	const timer = ranKey("packages/kqueue/src/filters/timer.ts", "timerExpire");
+	const timer = ranKey("packages/kqueue/src/event/filters/timer.ts", "timerExpire");
 	assert.is(ran.get("timers")?.includes(timer), true);
 	assert.is(ran.get("poll-basics")?.includes(timer), false);
 });

@@ -14,7 +14,7 @@ platform.before.each(() => {
 platform.after.each(() => project.remove());
 
 platform("lets the real host declare the platform, and nobody mind comments and fields", () => {
-	project.write("packages/kqueue/src/real-host.ts", [
+	project.write("packages/kqueue/src/base/real-host.ts", [
 		"declare function setTimeout(f: () => void, ms: number): unknown;",
 		"export const now = (): number => Date.now() + globalThis.offset;",
 	]);
@@ -40,18 +40,18 @@ platform("refuses globals, time, randomness and declarations elsewhere", () => {
 	assert.equal(
 		[...platformProblems(project.root)],
 		[
-			"packages/kqueue/src/clock.ts:1: declares what only packages/kqueue/src/real-host.ts may",
-			"packages/kqueue/src/clock.ts:2: declares what only packages/kqueue/src/real-host.ts may",
+			"packages/kqueue/src/clock.ts:1: declares what only packages/kqueue/src/base/real-host.ts may",
+			"packages/kqueue/src/clock.ts:2: declares what only packages/kqueue/src/base/real-host.ts may",
 			"packages/kqueue/src/clock.ts:3: uses Date",
 			"packages/kqueue/src/clock.ts:4: uses Math.random",
 			"packages/kqueue/src/clock.ts:5: uses globalThis",
-			"packages/kqpoll/src/index.ts:1: declares what only packages/kqueue/src/real-host.ts may",
+			"packages/kqpoll/src/index.ts:1: declares what only packages/kqueue/src/base/real-host.ts may",
 		],
 	);
 });
 
 platform("refuses comments that get round the compiler, in the real host too", () => {
-	project.write("packages/kqueue/src/real-host.ts", [
+	project.write("packages/kqueue/src/base/real-host.ts", [
 		'/// <reference types="node" />',
 		"// @ts-expect-error",
 		"setTimeout(() => {}, 1);",
@@ -59,8 +59,8 @@ platform("refuses comments that get round the compiler, in the real host too", (
 	assert.equal(
 		[...platformProblems(project.root)],
 		[
-			'packages/kqueue/src/real-host.ts: /// <reference types="node" /> brings in a platform\'s types',
-			"packages/kqueue/src/real-host.ts: @ts-expect-error switches the compiler off",
+			'packages/kqueue/src/base/real-host.ts: /// <reference types="node" /> brings in a platform\'s types',
+			"packages/kqueue/src/base/real-host.ts: @ts-expect-error switches the compiler off",
 		],
 	);
 });

@@ -14,7 +14,7 @@ interface Row {
 }
 
 /** Ours, by its package, its file and the beginning of its name. */
-const REFERENCE = /^([\w-]+)\/([\w.-]+\.test\.ts): (.+)$/;
+const REFERENCE = /^([\w-]+)\/((?:[\w-]+\/)*[\w.-]+\.test\.ts): (.+)$/;
 const REASON = /^does not apply: (.+)$/;
 const SUITE = /\/openbsd-[^/]*\.test\.ts$/;
 

@@ -1,0 +1,72 @@
+// What all character devices have in common.
+import {
+	errno,
+	S_IFCHR,
+	SEEK_CUR,
+	SEEK_END,
+	SEEK_SET,
+	type Stat,
+	type Thread,
+} from "@kqpoll/kqueue";
+import { File, type Knote } from "@kqpoll/kqueue/kernel";
+import { deadKqfilter } from "../shared/vnode-dead.ts";
+
+/**
+ * An open character device. A driver extends it and says what is read, written and watched; once
+ * the vnode is revoked it is not asked any more.
+ */
+export abstract class Device extends File {
+	/** How far it was read and written, in bytes; most devices do not care. */
+	protected offset = 0;
+
+	/** Makes an open device that no descriptor refers to yet. */
+	constructor() {
+		super("vnode");
+	}
+
+	/** As {@link File.read}, for a device that is there. */
+	protected abstract get(thread: Thread, buffer: Uint8Array): number;
+
+	/** As {@link File.write}, for a device that is there. */
+	protected abstract put(thread: Thread, buffer: Uint8Array): number;
+
+	/** As {@link File.kqfilter}, for a device that is there. */
+	protected abstract watch(kn: Knote): number;
+
+	/** What the driver gives; EIO of a revoked device. */
+	override read(thread: Thread, buffer: Uint8Array): number {
+		return this.moved(this.revoked ? -errno.EIO : this.get(thread, buffer));
+	}
+
+	/** What the driver takes; EIO of a revoked device. */
+	override write(thread: Thread, buffer: Uint8Array, _whole: number): number {
+		return this.moved(this.revoked ? -errno.EIO : this.put(thread, buffer));
+	}
+
+	private moved(n: number): number {
+		if (n > 0) this.offset += n;
+		return n;
+	}
+
+	/** Moves the offset, also below 0; EINVAL for what is no whole number or another `whence`. */
+	override seek(_thread: Thread, offset: number, whence: number): number {
+		if (whence !== SEEK_SET && whence !== SEEK_CUR && whence !== SEEK_END) return -errno.EINVAL;
+		// A device has no end to count from: its size is 0.
+		const to = whence === SEEK_CUR ? this.offset + offset : offset;
+		if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(to)) return -errno.EINVAL;
+		// The kernel lets a device's offset be negative; here it could not be told from an errno.
+		if (to < 0) return -errno.EINVAL;
+		this.offset = to;
+		return to;
+	}
+
+	/** A character device that everybody may read and write. */
+	override stat(): Stat {
+		return { mode: S_IFCHR | 0o666, size: 0, blksize: 65536 };
+	}
+
+	/** Joins a knote to the device; a revoked one is at end of file. */
+	override kqfilter(kn: Knote): number {
+		return this.revoked ? deadKqfilter(kn) : this.watch(kn);
+	}
+}

@@ -1,0 +1,232 @@
+// pipe(2): two ends, each of which reads what is written into the other.
+import {
+	__EV_HUP,
+	__EV_POLL,
+	__EV_SELECT,
+	EV_EOF,
+	EVFILT_EXCEPT,
+	EVFILT_READ,
+	EVFILT_WRITE,
+	errno,
+	FIOASYNC,
+	FIONBIO,
+	FIONREAD,
+	type Kernel,
+	O_NONBLOCK,
+	S_IFIFO,
+	type Stat,
+	SystemError,
+	type Thread,
+} from "@kqpoll/kqueue";
+import {
+	File,
+	type Filterops,
+	FREAD,
+	filterops,
+	Klist,
+	type Knote,
+	knoteJoin,
+	WaitChannel,
+	wakeup,
+} from "@kqpoll/kqueue/kernel";
+import { O_CLOEXEC, openPair } from "../shared/open-file.ts";
+import { Ring } from "../shared/ring.ts";
+
+/** A write of up to so many bytes goes into a pipe as a whole or not at all. */
+export const PIPE_BUF = 512;
+
+/** How many bytes an end holds. */
+const PIPE_SIZE = 16384;
+/** How many it holds once a large write met it empty. */
+const BIG_PIPE_SIZE = 65536;
+/** How many ends of a kernel may be that large. */
+const LIMITBIGPIPES = 32;
+/** A writer that sleeps is woken when fewer bytes than these are left. */
+const MINPIPESIZE = Math.floor(PIPE_SIZE / 3);
+
+/** How many large ends each kernel has. */
+const bigPipes: WeakMap<Kernel, number> = new WeakMap();
+
+/**
+ * Makes a pipe and gives its descriptors: what is written into the second is read from the first.
+ * As in OpenBSD the other direction works too. Errors: EMFILE. Source: pipe(2).
+ */
+export function pipe(thread: Thread): [read: number, write: number] {
+	return pipe2(thread, 0);
+}
+
+/**
+ * As {@link pipe}, with O_NONBLOCK and O_CLOEXEC for both descriptors. Errors: EMFILE; EINVAL for
+ * other flags. Source: pipe2(2).
+ */
+export function pipe2(thread: Thread, flags: number): [read: number, write: number] {
+	if ((flags & ~(O_NONBLOCK | O_CLOEXEC)) !== 0 || !Number.isInteger(flags))
+		throw new SystemError(errno.EINVAL, "pipe2", "flags other than O_NONBLOCK and O_CLOEXEC");
+	const reader = new PipeEnd(thread.kernel);
+	const writer = new PipeEnd(thread.kernel);
+	reader.connect(writer);
+	return openPair(thread, reader, writer, flags);
+}
+
+/** One end of a pipe: it owns the bytes that are to be read from it. */
+class PipeEnd extends File {
+	/** READ and EXCEPT knotes of this end, and WRITE knotes of the other. */
+	readonly klist: Klist = new Klist();
+	/** What is to be read here. */
+	readonly buffer: Ring = new Ring(PIPE_SIZE);
+	/** Where those sleep who read from this end. */
+	readonly readers: WaitChannel = new WaitChannel();
+	/** Where those sleep who write into this end. */
+	readonly writers: WaitChannel = new WaitChannel();
+	/** The other end, null once either is closed. */
+	peer: PipeEnd | null = null;
+	private readonly kernel: Kernel;
+	private big = false;
+
+	constructor(kernel: Kernel) {
+		super("pipe");
+		this.kernel = kernel;
+	}
+
+	/** Makes two ends a pipe. */
+	connect(peer: PipeEnd): void {
+		this.peer = peer;
+		peer.peer = this;
+	}
+
+	override read(_thread: Thread, buffer: Uint8Array): number {
+		const ring = this.buffer;
+		const n = ring.read(buffer);
+		// Writers do not come back for every byte, but at the latest when there is none left.
+		if (n > 0 && ring.count < MINPIPESIZE) wakeup(this.writers);
+		if (ring.room >= PIPE_BUF) this.klist.notify(0);
+		return n > 0 || buffer.length === 0 || this.peer === null ? n : -errno.EAGAIN;
+	}
+
+	override write(_thread: Thread, buffer: Uint8Array, whole: number): number {
+		return this.peer === null ? -errno.EPIPE : this.peer.receive(buffer, whole);
+	}
+
+	/** Takes in bytes that the other end writes. */
+	private receive(bytes: Uint8Array, whole: number): number {
+		const ring = this.buffer;
+		if (bytes.length === 0) return 0;
+		if (whole > PIPE_SIZE && bytes.length === whole && ring.count === 0) this.enlarge(ring);
+		const atomic = whole <= PIPE_BUF;
+		const n = atomic && ring.room < bytes.length ? 0 : ring.write(bytes);
+		if (n > 0) wakeup(this.readers);
+		if (ring.count > 0) this.klist.notify(0);
+		return n === 0 ? -errno.EAGAIN : n;
+	}
+
+	/** A large write into an empty end gives it more room for good, while there are not too many. */
+	private enlarge(ring: Ring): void {
+		const count = bigPipes.get(this.kernel) ?? 0;
+		if (this.big || count >= LIMITBIGPIPES) return;
+		this.big = true;
+		ring.limit = BIG_PIPE_SIZE;
+		bigPipes.set(this.kernel, count + 1);
+	}
+
+	override channel(mode: number): WaitChannel | null {
+		if (mode === FREAD) return this.readers;
+		// Without the other end nobody waits: a write is answered at once.
+		return this.peer === null ? null : this.peer.writers;
+	}
+
+	override ioctl(_thread: Thread, command: number, _argument: unknown): number {
+		switch (command) {
+			case FIONREAD:
+				return this.buffer.count;
+			case FIONBIO:
+			case FIOASYNC:
+				return 0;
+			default:
+				return -errno.ENOTTY;
+		}
+	}
+
+	override stat(): Stat {
+		return { mode: S_IFIFO, size: this.buffer.count, blksize: this.buffer.limit };
+	}
+
+	override kqfilter(kn: Knote): number {
+		switch (kn.filter) {
+			case EVFILT_READ:
+				return knoteJoin(kn, readFiltops, this.klist);
+			case EVFILT_WRITE:
+				if (this.peer === null) return errno.EPIPE;
+				return knoteJoin(kn, writeFiltops, this.peer.klist);
+			case EVFILT_EXCEPT:
+				// Only poll asks this way, for hang-ups: there is no out-of-band data.
+				if ((kn.flags & __EV_SELECT) !== 0) return errno.EPERM;
+				if ((kn.flags & __EV_POLL) === 0) return errno.EINVAL;
+				return knoteJoin(kn, exceptFiltops, this.klist);
+			default:
+				return errno.EINVAL;
+		}
+	}
+
+	/** Whether there will be no more to read, and nobody to write to. */
+	get hungUp(): boolean {
+		return this.peer === null;
+	}
+
+	override close(): void {
+		const { peer } = this;
+		this.peer = null;
+		this.buffer.free();
+		if (this.big) bigPipes.set(this.kernel, (bigPipes.get(this.kernel) ?? 1) - 1);
+		if (peer === null) return;
+		peer.peer = null;
+		wakeup(peer.readers);
+		wakeup(this.writers);
+		try {
+			peer.klist.notify(0);
+		} finally {
+			// Those who wait to write into the end that is gone hang on its list.
+			this.klist.notify(0);
+		}
+	}
+}
+
+function endOf(kn: Knote): PipeEnd {
+	return kn.fp as PipeEnd;
+}
+
+/** Marks end of file, which is also a hang-up. */
+function setEof(kn: Knote): boolean {
+	kn.flags |= EV_EOF;
+	if ((kn.flags & __EV_POLL) !== 0) kn.flags |= __EV_HUP;
+	return true;
+}
+
+const readFiltops: Filterops = filterops({
+	name: "pipe read",
+	mpsafe: true,
+	event: (kn) => {
+		const end = endOf(kn);
+		kn.data = end.buffer.count;
+		return end.hungUp ? setEof(kn) : kn.data > 0;
+	},
+});
+
+const writeFiltops: Filterops = filterops({
+	name: "pipe write",
+	mpsafe: true,
+	event: (kn) => {
+		const { peer } = endOf(kn);
+		kn.data = peer === null ? 0 : peer.buffer.room;
+		return peer === null ? setEof(kn) : kn.data >= PIPE_BUF;
+	},
+});
+
+const exceptFiltops: Filterops = filterops({
+	name: "pipe except",
+	mpsafe: true,
+	event: (kn) => {
+		if ((kn.flags & __EV_POLL) === 0 || !endOf(kn).hungUp) return false;
+		kn.flags |= __EV_HUP;
+		return true;
+	},
+});

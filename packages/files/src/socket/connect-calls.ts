@@ -1,0 +1,168 @@
+// bind(2), listen(2), accept(2), connect(2): how sockets find each other.
+import {
+	errno,
+	F_SETFD,
+	FD_CLOEXEC,
+	fcntl,
+	O_NONBLOCK,
+	type SleepOptions,
+	SystemError,
+	type Thread,
+} from "@kqpoll/kqueue";
+import { show } from "@kqpoll/kqueue/kernel";
+import type { Socket } from "./socket.ts";
+import { checkFlags } from "./socket-calls.ts";
+import {
+	type Address,
+	SO_ACCEPTCONN,
+	SOCK_CLOEXEC,
+	SOCK_NONBLOCK,
+	SOMAXCONN,
+	SS_CANTRCVMORE,
+	SS_ISCONNECTED,
+	SS_ISCONNECTING,
+	SS_ISDISCONNECTED,
+} from "./socket-constants.ts";
+import { type Operation, onSocket, requireAddress, sleepOnSocket } from "./socket-wait.ts";
+
+/**
+ * Gives a socket an address; port 0 stands for any free one. The address is free again when the
+ * socket is closed. Errors: EBADF, ENOTSOCK; EINVAL if it has one; EADDRINUSE; EADDRNOTAVAIL when
+ * no port is free; EAFNOSUPPORT, ENAMETOOLONG, EINVAL for what is no address of its domain.
+ * Source: bind(2).
+ */
+export function bind(thread: Thread, fd: number, address: Address): void {
+	onSocket(thread, fd, "bind", (so) => {
+		requireAddress(so, address, "bind");
+		return -so.bind(address);
+	});
+}
+
+/**
+ * Lets a stream or seqpacket socket accept connections, of which `backlog` may wait: at least 1,
+ * at most SOMAXCONN, which a negative number stands for. A port is chosen if there is none.
+ * Errors: EBADF, ENOTSOCK; EINVAL when it is connected, or has no name; EOPNOTSUPP for datagrams.
+ * Source: listen(2).
+ */
+export function listen(thread: Thread, fd: number, backlog: number): void {
+	onSocket(thread, fd, "listen", (so) => {
+		if (!Number.isInteger(backlog))
+			throw new SystemError(errno.EINVAL, "listen", `backlog ${show(backlog)}`);
+		if (!so.connectionRequired) return -errno.EOPNOTSUPP;
+		const busy = SS_ISCONNECTED | SS_ISCONNECTING | SS_ISDISCONNECTED;
+		if ((so.state & busy) !== 0) return -errno.EINVAL;
+		const error = so.listenable();
+		if (error !== 0) return -error;
+		so.options |= SO_ACCEPTCONN;
+		so.qlimit = backlog < 0 ? SOMAXCONN : Math.min(Math.max(backlog, 1), SOMAXCONN);
+		return 0;
+	});
+}
+
+/**
+ * Takes the first connection that waits at a listener and gives its descriptor, which blocks if
+ * the listener's does; sleeps until there is one. Rejects with: EBADF, ENOTSOCK; EINVAL when it
+ * does not listen; EAGAIN when it does not block; ECONNABORTED when the listener was shut down, or
+ * the connection has ended already; EMFILE; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the
+ * reason of `options.signal`. Source: accept(2).
+ */
+export function accept(thread: Thread, fd: number, options: SleepOptions = {}): Promise<number> {
+	return sleepOnSocket(thread, fd, "accept", options, (so) => acceptOperation(thread, so, null));
+}
+
+/** As {@link accept}, with SOCK_NONBLOCK and SOCK_CLOEXEC for the connection. Source: accept4(2). */
+export function accept4(
+	thread: Thread,
+	fd: number,
+	flags: number,
+	options: SleepOptions = {},
+): Promise<number> {
+	return sleepOnSocket(thread, fd, "accept4", options, (so) => {
+		checkFlags(flags, "accept4");
+		return acceptOperation(thread, so, flags);
+	});
+}
+
+/** As {@link accept}, without sleeping: throws EAGAIN when no connection waits. */
+export function acceptNow(thread: Thread, fd: number): number {
+	return onSocket(thread, fd, "accept", (so) => soaccept(thread, so, null));
+}
+
+function acceptOperation(thread: Thread, so: Socket, flags: number | null): Operation {
+	return {
+		channel: so.timeo,
+		nonblocking: so.nonblocking,
+		waits: errno.EAGAIN,
+		attempt: () => soaccept(thread, so, flags),
+	};
+}
+
+/** @kern soaccept */
+function soaccept(thread: Thread, head: Socket, flags: number | null): number {
+	if ((head.options & SO_ACCEPTCONN) === 0) return -errno.EINVAL;
+	const { fdp } = thread.process;
+	const fd = fdp.findFree();
+	if (fd < 0) return fd;
+	if (head.error !== 0) return -head.takeError();
+	const so = head.queue.shift();
+	if (so === undefined)
+		return (head.state & SS_CANTRCVMORE) !== 0 ? -errno.ECONNABORTED : -errno.EAGAIN;
+	so.head = null;
+	const aborted = so.domain === "inet" && (so.state & SS_ISDISCONNECTED) !== 0;
+	if (!aborted) fdp.insert(fd, so);
+	head.rcv.klist.notify(0);
+	if (aborted) return -errno.ECONNABORTED;
+	const inherited = head.nonblocking ? SOCK_NONBLOCK : 0;
+	const wanted = flags ?? inherited;
+	if ((wanted & SOCK_NONBLOCK) !== 0) so.flags |= O_NONBLOCK;
+	if ((wanted & SOCK_CLOEXEC) !== 0) fcntl(thread, fd, F_SETFD, FD_CLOEXEC);
+	return fd;
+}
+
+/**
+ * Connects a socket. A local one is connected at once, a TCP one soon: until then the call sleeps,
+ * and when it is interrupted the connection is made all the same. Datagram sockets may change
+ * their mind. Rejects with: EBADF, ENOTSOCK; ENOENT when nobody has the name; EPROTOTYPE when a
+ * socket of another type has; ECONNREFUSED when nobody listens, or too many wait; EISCONN;
+ * EINPROGRESS when it does not block, and then EALREADY; EOPNOTSUPP for a listener; EINVAL for a
+ * TCP socket whose connection failed or ended; EADDRNOTAVAIL; EAFNOSUPPORT, ENAMETOOLONG, EINVAL
+ * for what is no address of its domain; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason
+ * of `options.signal`. Source: connect(2).
+ */
+export function connect(
+	thread: Thread,
+	fd: number,
+	address: Address,
+	options: SleepOptions = {},
+): Promise<number> {
+	return sleepOnSocket(thread, fd, "connect", options, (so) => {
+		const error = soconnect(so, address, so.nonblocking);
+		return {
+			channel: so.timeo,
+			nonblocking: so.nonblocking,
+			waits: errno.EINPROGRESS,
+			attempt: () => (error === 0 ? connected(so) : error),
+		};
+	});
+}
+
+/** As {@link connect}, without sleeping: throws EINPROGRESS when the connection is not there yet. */
+export function connectNow(thread: Thread, fd: number, address: Address): void {
+	onSocket(thread, fd, "connect", (so) => soconnect(so, address, true) || connected(so));
+}
+
+/** @kern soconnect */
+function soconnect(so: Socket, address: Address, nonblocking: boolean): number {
+	requireAddress(so, address, "connect");
+	if (nonblocking && (so.state & SS_ISCONNECTING) !== 0) return -errno.EALREADY;
+	if ((so.options & SO_ACCEPTCONN) !== 0) return -errno.EOPNOTSUPP;
+	const busy = (so.state & (SS_ISCONNECTED | SS_ISCONNECTING)) !== 0;
+	if (so.connectionRequired && busy) return -errno.EISCONN;
+	return -so.connect(address);
+}
+
+/** What came of it. */
+function connected(so: Socket): number {
+	if (so.error !== 0) return -so.takeError();
+	return (so.state & SS_ISCONNECTING) !== 0 ? -errno.EINPROGRESS : 0;
+}

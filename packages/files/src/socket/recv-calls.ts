@@ -1,0 +1,139 @@
+// recv(2), recvmsg(2): bytes, who sent them, and descriptors that came with them.
+import { errno, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
+import { faultOf } from "@kqpoll/kqueue/kernel";
+import type { Socket } from "./socket.ts";
+import { MSG_DONTWAIT, MSG_OOB, MSG_PEEK, MSG_WAITALL } from "./socket-constants.ts";
+import { type Received, soreceive } from "./socket-io.ts";
+import { type Operation, onSocket, requireBytes, sleepOnSocket } from "./socket-wait.ts";
+
+/** What recvmsg fills. */
+export interface IncomingMessage extends Partial<Received> {
+	/** Where the bytes go. */
+	readonly bytes: Uint8Array;
+}
+
+/**
+ * Receives into `buffer`, and sleeps until there is something; gives how many bytes, 0 at the end.
+ * `flags` are MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL and, for TCP, MSG_OOB. What a message has more
+ * than the buffer holds is lost; a stream stops at the out-of-band mark. Rejects with: EBADF,
+ * ENOTSOCK, EFAULT; ENOTCONN; EAGAIN when it does not block; EINVAL for MSG_OOB when there is no
+ * such data, or it was received already; EOPNOTSUPP for MSG_OOB elsewhere; the error that waits,
+ * SO_ERROR; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source:
+ * recv(2).
+ */
+export function recv(
+	thread: Thread,
+	fd: number,
+	buffer: Uint8Array,
+	flags = 0,
+	options: SleepOptions = {},
+): Promise<number> {
+	return receive(thread, fd, "recv", buffer, flags, null, options);
+}
+
+/**
+ * As {@link recv}, into `message.bytes`; fills in the sender's `address`, the `fds` of open files
+ * that came with it, which have the lowest free numbers, and MSG_TRUNC in `flags` if the message
+ * was longer. Rejects also with EMFILE when there are not enough numbers: then the files are lost.
+ * Source: recvmsg(2).
+ */
+export function recvmsg(
+	thread: Thread,
+	fd: number,
+	message: IncomingMessage,
+	flags = 0,
+	options: SleepOptions = {},
+): Promise<number> {
+	return receive(thread, fd, "recvmsg", message?.bytes, flags, message, options);
+}
+
+/** As {@link recv}, without sleeping: throws EAGAIN when there is nothing. */
+export function recvNow(thread: Thread, fd: number, buffer: Uint8Array, flags = 0): number {
+	return onSocket(thread, fd, "recv", (so) => {
+		requireBytes(buffer, "recv");
+		return soreceive(so, thread, buffer, flags, null);
+	});
+}
+
+/** As {@link recvmsg}, without sleeping. */
+export function recvmsgNow(
+	thread: Thread,
+	fd: number,
+	message: IncomingMessage,
+	flags = 0,
+): number {
+	return onSocket(thread, fd, "recvmsg", (so) => {
+		requireBytes(message?.bytes, "recvmsg");
+		return soreceive(so, thread, message.bytes, flags, prepare(message));
+	});
+}
+
+function prepare(message: IncomingMessage): Received {
+	try {
+		return Object.assign(message, { address: null, fds: [], flags: 0 });
+	} catch (error) {
+		throw new SystemError(faultOf(error), "recvmsg", "the message cannot be filled");
+	}
+}
+
+function receive(
+	thread: Thread,
+	fd: number,
+	name: string,
+	buffer: Uint8Array,
+	flags: number,
+	message: IncomingMessage | null,
+	options: SleepOptions,
+): Promise<number> {
+	return sleepOnSocket(thread, fd, name, options, (so): Operation => {
+		requireBytes(buffer, name);
+		const into = message === null ? null : prepare(message);
+		const receiving = new Receiving(thread, so, buffer, flags, into);
+		return {
+			channel: so.rcv.channel,
+			nonblocking: so.nonblocking || (flags & (MSG_DONTWAIT | MSG_OOB)) !== 0,
+			waits: errno.EAGAIN,
+			attempt: () => receiving.go(),
+			done: () => receiving.done,
+		};
+	});
+}
+
+/** A buffer that is being filled. */
+class Receiving {
+	/** How many bytes are in. */
+	done = 0;
+	private readonly thread: Thread;
+	private readonly so: Socket;
+	private readonly buffer: Uint8Array;
+	private readonly flags: number;
+	private readonly into: Received | null;
+
+	constructor(
+		thread: Thread,
+		so: Socket,
+		buffer: Uint8Array,
+		flags: number,
+		into: Received | null,
+	) {
+		this.thread = thread;
+		this.so = so;
+		this.buffer = buffer;
+		this.flags = flags;
+		this.into = into;
+	}
+
+	/** Receives; with MSG_WAITALL a stream goes on until the buffer is full. */
+	go(): number {
+		const { so, buffer, flags, done } = this;
+		if (done > 0 && so.error !== 0) return done;
+		const n = soreceive(so, this.thread, buffer.subarray(done), flags, this.into);
+		if (n === -errno.EAGAIN && done > 0 && so.nonblocking) return done;
+		if (n < 0) return n;
+		this.done += n;
+		const all = (flags & MSG_WAITALL) !== 0 && (flags & (MSG_PEEK | MSG_OOB)) === 0 && !so.atomic;
+		const more = n > 0 && this.done < buffer.length && so.rcv.first === null;
+		if (!all || !more) return this.done;
+		return so.nonblocking || (flags & MSG_DONTWAIT) !== 0 ? this.done : -errno.EAGAIN;
+	}
+}

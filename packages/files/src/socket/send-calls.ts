@@ -1,0 +1,214 @@
+// send(2), sendto(2), sendmsg(2): bytes, addresses, and descriptors that travel.
+import { errno, SIGPIPE, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
+import {
+	type File,
+	fileHold,
+	fileRelease,
+	getFile,
+	KqueueFile,
+	psignal,
+} from "@kqpoll/kqueue/kernel";
+import type { Socket } from "./socket.ts";
+import { type Address, MSG_DONTWAIT, MSG_NOSIGNAL } from "./socket-constants.ts";
+import { sosend } from "./socket-io.ts";
+import {
+	type Operation,
+	onSocket,
+	requireAddress,
+	requireBytes,
+	sleepOnSocket,
+} from "./socket-wait.ts";
+
+/** What sendmsg sends. */
+export interface OutgoingMessage {
+	/** The bytes. */
+	readonly bytes: Uint8Array;
+	/** Where to, for a datagram socket that is not connected. */
+	readonly address?: Address | null;
+	/** Descriptors whose open files go with the message: SCM_RIGHTS. */
+	readonly fds?: readonly number[];
+}
+
+/**
+ * Sends bytes, and sleeps until there was room for all of them; gives how many: fewer than all only
+ * when it does not block, or was interrupted after the first. `flags` are MSG_DONTWAIT,
+ * MSG_NOSIGNAL and, for TCP, MSG_OOB: the last byte is out-of-band. Rejects with: EBADF, ENOTSOCK,
+ * EFAULT; EPIPE, with SIGPIPE, when nothing can be sent any more; ENOTCONN, EDESTADDRREQ; EAGAIN
+ * when it does not block; EMSGSIZE for a message that will never fit; ENOBUFS for a datagram that
+ * the receiver has no room for; EOPNOTSUPP for MSG_OOB elsewhere; the error that waits, SO_ERROR;
+ * EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source: send(2).
+ */
+export function send(
+	thread: Thread,
+	fd: number,
+	bytes: Uint8Array,
+	flags = 0,
+	options: SleepOptions = {},
+): Promise<number> {
+	return sendAsync(thread, fd, "send", { bytes }, flags, options);
+}
+
+/**
+ * As {@link send}, to an address. Rejects also with EISCONN when the socket is connected, and for
+ * the address with what connect rejects with. Source: sendto(2).
+ */
+export function sendto(
+	thread: Thread,
+	fd: number,
+	bytes: Uint8Array,
+	flags: number,
+	address: Address,
+	options: SleepOptions = {},
+): Promise<number> {
+	return sendAsync(thread, fd, "sendto", { bytes, address }, flags, options);
+}
+
+/**
+ * As {@link sendto}, with open files: the receiver gets descriptors for them. Rejects also, before
+ * anything is sent, with EBADF when one of the descriptors is none, and EINVAL when one is a kqueue
+ * or the socket is not a local one. Source: sendmsg(2).
+ */
+export function sendmsg(
+	thread: Thread,
+	fd: number,
+	message: OutgoingMessage,
+	flags = 0,
+	options: SleepOptions = {},
+): Promise<number> {
+	return sendAsync(thread, fd, "sendmsg", message, flags, options);
+}
+
+/** As {@link send}, without sleeping: throws EAGAIN when there is no room. */
+export function sendNow(thread: Thread, fd: number, bytes: Uint8Array, flags = 0): number {
+	return sendSync(thread, fd, "send", { bytes }, flags);
+}
+
+/** As {@link sendto}, without sleeping. */
+export function sendtoNow(
+	thread: Thread,
+	fd: number,
+	bytes: Uint8Array,
+	flags: number,
+	address: Address,
+): number {
+	return sendSync(thread, fd, "sendto", { bytes, address }, flags);
+}
+
+/** As {@link sendmsg}, without sleeping. */
+export function sendmsgNow(
+	thread: Thread,
+	fd: number,
+	message: OutgoingMessage,
+	flags = 0,
+): number {
+	return sendSync(thread, fd, "sendmsg", message, flags);
+}
+
+function sendSync(
+	thread: Thread,
+	fd: number,
+	name: string,
+	message: OutgoingMessage,
+	flags: number,
+): number {
+	return onSocket(thread, fd, name, (so) => {
+		const sending = new Sending(thread, so, name, message, flags);
+		try {
+			return sending.send();
+		} finally {
+			sending.end();
+		}
+	});
+}
+
+function sendAsync(
+	thread: Thread,
+	fd: number,
+	name: string,
+	message: OutgoingMessage,
+	flags: number,
+	options: SleepOptions,
+): Promise<number> {
+	return sleepOnSocket(thread, fd, name, options, (so): Operation => {
+		const sending = new Sending(thread, so, name, message, flags);
+		return {
+			channel: so.snd.channel,
+			nonblocking: so.nonblocking || (flags & MSG_DONTWAIT) !== 0,
+			waits: errno.EAGAIN,
+			attempt: () => sending.go(),
+			done: () => sending.done,
+			end: () => sending.end(),
+		};
+	});
+}
+
+/** A message on its way into a socket. */
+class Sending {
+	/** How many bytes are in. */
+	done = 0;
+	private readonly thread: Thread;
+	private readonly so: Socket;
+	private readonly bytes: Uint8Array;
+	private readonly flags: number;
+	private readonly to: Address | null;
+	/** What still has to go with the bytes. */
+	private files: readonly File[] | null;
+	/** What it holds a reference to, so that it stays while the call sleeps. */
+	private readonly held: readonly File[];
+
+	constructor(thread: Thread, so: Socket, name: string, message: OutgoingMessage, flags: number) {
+		requireBytes(message?.bytes, name);
+		this.thread = thread;
+		this.so = so;
+		this.bytes = message.bytes;
+		this.flags = flags;
+		this.to = message.address ?? null;
+		if (this.to !== null) requireAddress(so, this.to, name);
+		this.files = filesOf(thread, so, message.fds ?? [], name);
+		this.held = this.files ?? [];
+		for (const file of this.held) fileHold(file);
+	}
+
+	/** Gives back what it holds. */
+	end(): void {
+		for (const file of this.held) fileRelease(file, this.thread);
+	}
+
+	/** Sends what there is room for. */
+	send(): number {
+		const { so, flags, to, files, thread } = this;
+		const n = sosend(so, { bytes: this.bytes.subarray(this.done), flags, to, files });
+		if (n === -errno.EPIPE && (flags & MSG_NOSIGNAL) === 0)
+			psignal(thread.process, SIGPIPE, thread);
+		if (n < 0) return n;
+		this.files = null;
+		this.done += n;
+		return this.done;
+	}
+
+	/** Goes on until all is in: -EAGAIN while it is not, unless the call must not sleep. */
+	go(): number {
+		const n = this.send();
+		if (n === -errno.EAGAIN || (n >= 0 && n < this.bytes.length)) {
+			const nonblocking = this.so.nonblocking || (this.flags & MSG_DONTWAIT) !== 0;
+			return nonblocking ? this.done || -errno.EAGAIN : -errno.EAGAIN;
+		}
+		return n;
+	}
+}
+
+/** The open files of descriptors that are to be passed on. */
+function filesOf(
+	thread: Thread,
+	so: Socket,
+	fds: readonly number[],
+	name: string,
+): readonly File[] | null {
+	if (!Array.isArray(fds)) throw new SystemError(errno.EFAULT, name, "no array of descriptors");
+	const files = fds.map((fd) => getFile(thread, fd, name));
+	if (files.length === 0) return null;
+	if (so.domain !== "local") throw new SystemError(errno.EINVAL, name, "descriptors stay here");
+	if (files.some((file) => file instanceof KqueueFile))
+		throw new SystemError(errno.EINVAL, name, "a kqueue cannot be passed on");
+	return files;
+}

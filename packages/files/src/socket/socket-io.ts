@@ -1,0 +1,222 @@
+// sosend and soreceive: what moves between a program and a socket's buffers, without sleeping.
+import { errno, type Thread } from "@kqpoll/kqueue";
+import { type File, fileHold, fileRelease } from "@kqpoll/kqueue/kernel";
+import type { Socket } from "./socket.ts";
+import { type Packet, releaseFiles } from "./socket-buffer.ts";
+import {
+	type Address,
+	MSG_CMSG_CLOEXEC,
+	MSG_DONTWAIT,
+	MSG_OOB,
+	MSG_PEEK,
+	MSG_TRUNC,
+	MSG_WAITALL,
+	SS_CANTRCVMORE,
+	SS_CANTSENDMORE,
+	SS_ISCONNECTED,
+	SS_ISCONNECTING,
+	SS_RCVATMARK,
+} from "./socket-constants.ts";
+
+/** How much more than there is room for out-of-band data may take. */
+const OOB_EXTRA = 1024;
+/** How many bytes of a buffer an address takes. */
+const ADDRESS_SIZE = 16;
+/** How many bytes of a buffer a message's files take: once, and for each. */
+const RIGHTS_SIZE = 16;
+
+/** What is to be sent. */
+interface Outgoing {
+	/** Its bytes; the packet gets a copy. */
+	readonly bytes: Uint8Array;
+	/** MSG_ flags. */
+	readonly flags: number;
+	/** Where to, if the socket is not connected. */
+	readonly to: Address | null;
+	/** The open files that go with it. */
+	readonly files: readonly File[] | null;
+}
+
+/** What recvmsg gives besides bytes. */
+export interface Received {
+	/** Who sent it: null if that is not known. */
+	address: Address | null;
+	/** The descriptors that came with it. */
+	fds: number[];
+	/** MSG_TRUNC if the buffer was too small. */
+	flags: number;
+}
+
+/**
+ * Sends what there is room for; gives how many bytes, or a negative errno: -EAGAIN when there is
+ * room for nothing. A message goes as a whole or not at all.
+ * @kern sosend
+ */
+export function sosend(so: Socket, out: Outgoing): number {
+	const { bytes, flags, to } = out;
+	const { snd, atomic } = so;
+	let { files } = out;
+	let done = 0;
+	do {
+		const error = refusal(so, to);
+		if (error !== 0) return -error;
+		const control = controlLength(files);
+		const rest = bytes.length - done;
+		if ((atomic && rest > snd.hiwat) || control > snd.hiwat) return -errno.EMSGSIZE;
+		const space = snd.space + ((flags & MSG_OOB) !== 0 ? OOB_EXTRA : 0);
+		if (space < control || (space - control < rest && (atomic || space < snd.lowat)))
+			return done || -errno.EAGAIN;
+		const n = Math.min(rest, space - control);
+		if (n === 0 && !atomic && files === null) return done;
+		// Not the bytes' own: that of Node's Buffer makes no copy.
+		const copy = Uint8Array.prototype.slice.call(bytes, done, done + n);
+		const packet = packetOf(so, out, copy, files);
+		const failure = so.transmit(packet, to);
+		if (failure !== 0) {
+			releaseFiles(packet);
+			return -failure;
+		}
+		files = null;
+		done += n;
+	} while (done < bytes.length);
+	return done;
+}
+
+/** Why a socket cannot send, whatever there is room for. An error that waits is taken. */
+function refusal(so: Socket, to: Address | null): number {
+	if ((so.state & SS_CANTSENDMORE) !== 0) return errno.EPIPE;
+	if (so.error !== 0) return so.takeError();
+	if ((so.state & SS_ISCONNECTED) !== 0) return 0;
+	if (so.connectionRequired) return errno.ENOTCONN;
+	return to === null ? errno.EDESTADDRREQ : 0;
+}
+
+/** How long the control message of so many descriptors is: CMSG_SPACE. */
+function controlLength(files: readonly File[] | null): number {
+	return files === null ? 0 : 16 + 8 * Math.ceil(files.length / 2);
+}
+
+/** Makes a packet, with a reference for each file. */
+function packetOf(
+	so: Socket,
+	out: Outgoing,
+	bytes: Uint8Array,
+	files: readonly File[] | null,
+): Packet {
+	for (const file of files ?? []) fileHold(file);
+	const rights = files === null ? 0 : RIGHTS_SIZE * (1 + files.length);
+	return {
+		bytes,
+		address: so.kind === "dgram" ? so.name : null,
+		files,
+		header: rights + (so.kind === "dgram" ? ADDRESS_SIZE : 0),
+		record: so.atomic || files !== null,
+		urgent: (out.flags & MSG_OOB) !== 0,
+		next: null,
+	};
+}
+
+/**
+ * Receives what there is; gives how many bytes, 0 at the end, or a negative errno: -EAGAIN when
+ * there is too little yet. `into` gets the address and the files; without it files are let go.
+ * @kern soreceive
+ */
+export function soreceive(
+	so: Socket,
+	thread: Thread,
+	buffer: Uint8Array,
+	flags: number,
+	into: Received | null,
+): number {
+	if ((flags & MSG_OOB) !== 0) return so.receiveOob(buffer, flags);
+	const peek = (flags & MSG_PEEK) !== 0;
+	const { first } = so.rcv;
+	if (first === null || tooLittle(so, buffer.length, flags)) {
+		if (so.error !== 0) {
+			if (first === null) return -(peek ? so.error : so.takeError());
+		} else if ((so.state & SS_CANTRCVMORE) !== 0) {
+			if (first === null) return 0;
+		} else if (so.connectionRequired && (so.state & (SS_ISCONNECTED | SS_ISCONNECTING)) === 0)
+			return -errno.ENOTCONN;
+		else if (buffer.length === 0 && into === null) return 0;
+		else return -errno.EAGAIN;
+	}
+	const packet = first as Packet;
+	if (into !== null) into.address = packet.address;
+	let error = 0;
+	if (packet.files !== null && !peek) error = receiveFiles(so, thread, flags, into);
+	const n = error === 0 ? take(so, buffer, peek, into) : error;
+	if (!peek) so.received();
+	return n;
+}
+
+/** Whether a stream holds fewer bytes than the receiver wants to wait for. */
+function tooLittle(so: Socket, wanted: number, flags: number): boolean {
+	const { rcv, atomic } = so;
+	if (atomic || (flags & MSG_DONTWAIT) !== 0 || rcv.cc >= wanted) return false;
+	const all = (flags & MSG_WAITALL) !== 0 && wanted <= rcv.hiwat;
+	if (rcv.cc >= rcv.lowat && !all) return false;
+	for (let next = rcv.first?.next ?? null; next !== null; next = next.next)
+		if (next.record) return false;
+	return true;
+}
+
+/** Gives the files of the first packet their numbers: all of them, or none and -EMFILE. */
+function receiveFiles(so: Socket, thread: Thread, flags: number, into: Received | null): number {
+	const { fdp } = thread.process;
+	const files = so.rcv.takeFiles();
+	const fds: number[] = [];
+	let error = 0;
+	if (into !== null) {
+		for (const file of files) {
+			const fd = fdp.findFree();
+			if (fd < 0) {
+				error = fd;
+				break;
+			}
+			fdp.insert(fd, file);
+			fdp.setCloexec(fd, (flags & MSG_CMSG_CLOEXEC) !== 0);
+			fds.push(fd);
+		}
+	}
+	if (error !== 0) for (const fd of fds.splice(0)) fileRelease(fdp.replace(fd, null) as File, null);
+	if (into !== null) into.fds = fds;
+	for (const file of files) fileRelease(file, thread);
+	return error;
+}
+
+/** Copies bytes out, up to the end of the record or the out-of-band mark. */
+function take(so: Socket, buffer: Uint8Array, peek: boolean, into: Received | null): number {
+	const { rcv } = so;
+	let done = 0;
+	let packet = rcv.first;
+	while (packet !== null && (done < buffer.length || so.atomic || packet.bytes.length === 0)) {
+		const { next, bytes } = packet;
+		let n = Math.min(bytes.length, buffer.length - done);
+		if (so.oobmark !== 0) n = Math.min(n, so.oobmark - (peek ? done : 0));
+		buffer.set(bytes.subarray(0, n), done);
+		done += n;
+		if (so.atomic) {
+			if (n < bytes.length && into !== null) into.flags |= MSG_TRUNC;
+			if (!peek) rcv.dropRecord();
+			return done;
+		}
+		if (!peek) {
+			rcv.drop(n);
+			if (n > 0) so.state &= ~SS_RCVATMARK;
+		}
+		if (so.oobmark !== 0 && passMark(so, peek, peek ? done : n)) break;
+		if (next === null || next.record) break;
+		packet = next;
+	}
+	return done;
+}
+
+/** Counts bytes towards the out-of-band mark, and says whether it is reached. */
+function passMark(so: Socket, peek: boolean, n: number): boolean {
+	if (peek) return n === so.oobmark;
+	so.oobmark -= n;
+	if (so.oobmark > 0) return false;
+	so.state |= SS_RCVATMARK;
+	return true;
+}

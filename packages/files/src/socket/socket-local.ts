@@ -1,0 +1,183 @@
+// AF_UNIX: sockets whose sender writes straight into the receiver's buffer.
+import { errno, type Kernel } from "@kqpoll/kqueue";
+import { Socket } from "./socket.ts";
+import { type Packet, SockBuf } from "./socket-buffer.ts";
+import {
+	type Address,
+	SO_ACCEPTCONN,
+	type SocketType,
+	SS_CANTSENDMORE,
+	SS_ISCONNECTED,
+} from "./socket-constants.ts";
+import { namesOf, release, take } from "./socket-names.ts";
+
+/** How much a connection holds in each direction. */
+const STREAM_SPACE = 8192;
+/** How long a datagram may be. */
+const DGRAM_SEND = 2048;
+/** How much a datagram socket holds, with the senders' addresses. */
+const DGRAM_RECEIVE = 16384;
+/** From how much room on a sender is told, and a stream takes part of what is sent. */
+const SEND_LOWAT = 2048;
+
+/** A socket of the local domain. */
+export class LocalSocket extends Socket {
+	/** Who gets what it sends. */
+	private peer: LocalSocket | null = null;
+	/** The datagram sockets that are connected to it. */
+	private readonly senders: Set<LocalSocket> = new Set();
+
+	/** Makes a socket that is not connected. */
+	constructor(kernel: Kernel, type: SocketType) {
+		const dgram = type === "dgram";
+		super(kernel, {
+			domain: "local",
+			type,
+			snd: new SockBuf(dgram ? DGRAM_SEND : STREAM_SPACE, SEND_LOWAT),
+			rcv: new SockBuf(dgram ? DGRAM_RECEIVE : STREAM_SPACE, 1),
+		});
+	}
+
+	override get peerName(): Address | null {
+		return this.peer?.name ?? null;
+	}
+
+	override bind(address: Address): number {
+		return take(namesOf(this.kernel).local, this, address);
+	}
+
+	override listenable(): number {
+		return this.name === null ? errno.EINVAL : 0;
+	}
+
+	override connect(address: Address): number {
+		const target = namesOf(this.kernel).local.get(address);
+		if (!(target instanceof LocalSocket)) return errno.ENOENT;
+		if (target.kind !== this.kind) return errno.EPROTOTYPE;
+		if (!this.connectionRequired) {
+			this.pair(target);
+			return 0;
+		}
+		if ((target.options & SO_ACCEPTCONN) === 0 || target.queue.length >= target.qlimit)
+			return errno.ECONNREFUSED;
+		const server = new LocalSocket(this.kernel, this.kind);
+		server.inherit(target);
+		this.peer = server;
+		server.peer = this;
+		this.isConnected();
+		server.isConnected();
+		return 0;
+	}
+
+	/**
+	 * Connects it to another one: datagrams one way, the rest both ways.
+	 * @kern unp_connect2
+	 */
+	pair(other: LocalSocket): void {
+		if (this.peer !== null) this.disconnect();
+		this.peer = other;
+		if (!this.connectionRequired) {
+			other.senders.add(this);
+			this.isConnected();
+			return;
+		}
+		other.peer = this;
+		this.isConnected();
+		other.isConnected();
+	}
+
+	override transmit(packet: Packet, to: Address | null): number {
+		if (packet.urgent) return errno.EOPNOTSUPP;
+		if (this.connectionRequired) return this.transmitConnected(packet);
+		let target = this.peer;
+		if (to !== null) {
+			if (target !== null) return errno.EISCONN;
+			const named = namesOf(this.kernel).local.get(to);
+			if (!(named instanceof LocalSocket)) return errno.ENOENT;
+			if (named.kind !== this.kind) return errno.EPROTOTYPE;
+			target = named;
+		}
+		if (target === null) return errno.ENOTCONN;
+		if (target.rcv.space < packet.header + packet.bytes.length) return errno.ENOBUFS;
+		target.rcv.append(packet);
+		target.rcv.wakeup();
+		return 0;
+	}
+
+	private transmitConnected(packet: Packet): number {
+		const { peer } = this;
+		if (peer === null) return errno.ENOTCONN;
+		peer.rcv.append(packet);
+		this.snd.cc = peer.rcv.cc;
+		if (peer.rcv.cc > 0) peer.rcv.wakeup();
+		return 0;
+	}
+
+	override received(): void {
+		const { peer } = this;
+		if (!this.connectionRequired || peer === null) return;
+		peer.snd.cc = this.rcv.cc;
+		peer.snd.wakeup();
+	}
+
+	/** What was thrown away makes room, which its sender is told of. */
+	override flushReceived(): void {
+		try {
+			super.flushReceived();
+		} finally {
+			this.received();
+		}
+	}
+
+	override finish(): void {
+		const { peer } = this;
+		try {
+			this.cantSendMore();
+		} finally {
+			if (this.connectionRequired) peer?.cantReceiveMore();
+		}
+	}
+
+	override receiveOob(): number {
+		return -errno.EOPNOTSUPP;
+	}
+
+	/** @kern unp_disconnect */
+	private disconnect(): void {
+		const { peer } = this;
+		if (peer === null) return;
+		this.peer = null;
+		if (!this.connectionRequired) {
+			peer.senders.delete(this);
+			this.state &= ~SS_ISCONNECTED;
+			return;
+		}
+		peer.peer = null;
+		this.snd.cc = 0;
+		try {
+			this.isDisconnected();
+		} finally {
+			peer.snd.cc = 0;
+			peer.isDisconnected();
+		}
+	}
+
+	override detach(): void {
+		release(namesOf(this.kernel).local, this);
+		try {
+			this.disconnect();
+		} finally {
+			for (const ref of this.senders) {
+				// Nobody is told: who looks will see.
+				ref.error = errno.ECONNRESET;
+				ref.disconnect();
+			}
+			this.rcv.flush();
+			this.state |= SS_CANTSENDMORE;
+		}
+	}
+
+	override abort(): void {
+		this.detach();
+	}
+}

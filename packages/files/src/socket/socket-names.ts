@@ -1,0 +1,77 @@
+// Which addresses of a machine are taken, and by whom.
+import { errno, type Kernel } from "@kqpoll/kqueue";
+import type { Socket } from "./socket.ts";
+import type { Address } from "./socket-constants.ts";
+
+/** How long a local name may be: what a sockaddr_un has room for. */
+const NAME_MAX = 103;
+/** The largest port. */
+const PORT_MAX = 65535;
+/** The first port that is given to who does not ask for one. */
+const FIRST_PORT = 49152;
+
+/** The addresses of one machine by protocol. A name goes with its socket: there is no file. */
+class Names {
+	/** Local names, of sockets of any type. */
+	readonly local: Map<Address, Socket> = new Map();
+	/** Ports of streams. */
+	readonly tcp: Map<Address, Socket> = new Map();
+	/** Ports of datagrams. */
+	readonly udp: Map<Address, Socket> = new Map();
+	private nextPort = FIRST_PORT;
+
+	/** A free port of the upper range, or 0 when there is none. */
+	freePort(ports: ReadonlyMap<Address, Socket>): number {
+		for (let tries = FIRST_PORT; tries <= PORT_MAX; tries++) {
+			const port = this.nextPort;
+			this.nextPort = port === PORT_MAX ? FIRST_PORT : port + 1;
+			if (!ports.has(port)) return port;
+		}
+		return 0;
+	}
+
+	/** Gives a socket a port of its own unless it has one: 0 or an errno. */
+	bindPort(ports: Map<Address, Socket>, so: Socket, wanted: Address): number {
+		const port = wanted === 0 ? this.freePort(ports) : wanted;
+		if (port === 0) return errno.EADDRNOTAVAIL;
+		return take(ports, so, port);
+	}
+}
+
+/** Gives a socket an address: 0, EADDRINUSE, or EINVAL if it has one already. */
+export function take(names: Map<Address, Socket>, so: Socket, address: Address): number {
+	if (so.name !== null) return errno.EINVAL;
+	if (names.has(address)) return errno.EADDRINUSE;
+	names.set(address, so);
+	so.name = address;
+	return 0;
+}
+
+/** The address is free again, if it is this socket that holds it. */
+export function release(names: Map<Address, Socket>, so: Socket): void {
+	if (so.name !== null && names.get(so.name) === so) names.delete(so.name);
+}
+
+/** Whether this is an address of a socket's domain: 0 or an errno. */
+export function checkAddress(so: Socket, address: Address): number {
+	if (so.domain === "inet") {
+		if (typeof address !== "number") return errno.EAFNOSUPPORT;
+		const valid = Number.isInteger(address) && address >= 0 && address <= PORT_MAX;
+		return valid ? 0 : errno.EINVAL;
+	}
+	if (typeof address !== "string") return errno.EAFNOSUPPORT;
+	if (address.length > NAME_MAX) return errno.ENAMETOOLONG;
+	return address === "" ? errno.EINVAL : 0;
+}
+
+const machines: WeakMap<Kernel, Names> = new WeakMap();
+
+/** The addresses of a machine. */
+export function namesOf(kernel: Kernel): Names {
+	let names = machines.get(kernel);
+	if (names === undefined) {
+		names = new Names();
+		machines.set(kernel, names);
+	}
+	return names;
+}

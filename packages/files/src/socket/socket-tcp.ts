@@ -1,0 +1,235 @@
+// TCP on the loopback network: what is sent waits until the receiver has room.
+import { errno, type Kernel } from "@kqpoll/kqueue";
+import { Socket } from "./socket.ts";
+import { type Packet, SockBuf } from "./socket-buffer.ts";
+import {
+	type Address,
+	MSG_PEEK,
+	SO_ACCEPTCONN,
+	SO_OOBINLINE,
+	SS_CANTRCVMORE,
+	SS_CANTSENDMORE,
+	SS_ISCONNECTED,
+	SS_ISCONNECTING,
+	SS_RCVATMARK,
+} from "./socket-constants.ts";
+import { namesOf, release } from "./socket-names.ts";
+
+/** How much a connection holds in each direction at each end. */
+const TCP_SPACE = 16384;
+/** From how much room on a sender is told, and part of what is sent is taken. */
+const SEND_LOWAT = 2048;
+
+/** A stream socket of the loopback network. */
+export class TcpSocket extends Socket {
+	/** The other end, also when it has no descriptor any more. */
+	private peer: TcpSocket | null = null;
+	/** The other end's port. */
+	private remote: Address | null = null;
+	/** Whether nothing will be sent after what waits. */
+	private finWanted = false;
+	/** Whether the other end has heard so. */
+	private finSent = false;
+	/** Whether it has no descriptor any more. */
+	private gone = false;
+	/** The out-of-band byte that was taken out of the stream, -1 for none. */
+	private oobByte = -1;
+	/** Whether it was received already. */
+	private oobTaken = false;
+
+	/** Makes a socket that is not connected. */
+	constructor(kernel: Kernel) {
+		super(kernel, {
+			domain: "inet",
+			type: "stream",
+			snd: new SockBuf(TCP_SPACE, SEND_LOWAT),
+			rcv: new SockBuf(TCP_SPACE, 1),
+		});
+	}
+
+	override get peerName(): Address | null {
+		return this.remote;
+	}
+
+	override bind(address: Address): number {
+		const names = namesOf(this.kernel);
+		return names.bindPort(names.tcp, this, address);
+	}
+
+	override listenable(): number {
+		return this.name === null ? this.bind(0) : 0;
+	}
+
+	/** Answers at once; the connection is there, or refused, soon. */
+	override connect(address: Address): number {
+		if (address === 0) return errno.EADDRNOTAVAIL;
+		// What failed or ended cannot begin again.
+		if ((this.state & SS_CANTSENDMORE) !== 0) return errno.EINVAL;
+		const error = this.name === null ? this.bind(0) : 0;
+		if (error !== 0) return error;
+		this.remote = address;
+		this.state |= SS_ISCONNECTING;
+		this.kernel.host.defer(() => this.handshake(address));
+		return 0;
+	}
+
+	private handshake(port: Address): void {
+		if ((this.state & SS_ISCONNECTING) === 0) return;
+		const target = namesOf(this.kernel).tcp.get(port);
+		const listening = target !== undefined && (target.options & SO_ACCEPTCONN) !== 0;
+		if (!listening || target.queue.length >= target.qlimit) {
+			this.drop(errno.ECONNREFUSED);
+			return;
+		}
+		const server = new TcpSocket(this.kernel);
+		server.inherit(target);
+		server.remote = this.name;
+		server.peer = this;
+		this.peer = server;
+		try {
+			this.isConnected();
+		} finally {
+			server.isConnected();
+		}
+	}
+
+	override transmit(packet: Packet, _to: Address | null): number {
+		this.snd.append(packet);
+		if (packet.urgent) this.peer?.announceOob(this.snd.cc);
+		this.output();
+		return 0;
+	}
+
+	/** Out-of-band data is coming: its last byte is the last of so many that are under way. */
+	private announceOob(coming: number): void {
+		if (this.gone || (this.state & SS_CANTRCVMORE) !== 0) return;
+		this.oobmark = this.rcv.cc + coming - 1;
+		if (this.oobmark === 0) this.state |= SS_RCVATMARK;
+		this.oobByte = -1;
+		this.oobTaken = false;
+		this.rcv.klist.notify(0);
+	}
+
+	/**
+	 * Moves what the other end has room for, and then the end of the stream.
+	 * @kern tcp_output
+	 */
+	private output(): void {
+		const { peer, snd } = this;
+		if (peer === null) return;
+		if (snd.cc > 0 && peer.gone) {
+			// Nobody will ever receive it: the other end answers with a reset.
+			peer.snd.flush();
+			this.drop(errno.ECONNRESET);
+			return;
+		}
+		const before = snd.cc;
+		for (let packet = snd.first; packet !== null; packet = snd.first) {
+			const deaf = (peer.state & SS_CANTRCVMORE) !== 0;
+			const n = Math.min(packet.bytes.length, deaf ? packet.bytes.length : peer.rcv.space);
+			if (n <= 0) break;
+			if (!deaf) peer.arrive(packet, n);
+			snd.drop(n);
+		}
+		if (snd.cc < before) {
+			peer.rcv.wakeup();
+			snd.wakeup();
+		}
+		if (this.finWanted && !this.finSent && snd.cc === 0) this.sendFin(peer);
+	}
+
+	/** Takes in the first bytes of a packet. */
+	private arrive(packet: Packet, n: number): void {
+		let bytes = packet.bytes.subarray(0, n);
+		const last = packet.urgent && n === packet.bytes.length;
+		if (last && (this.options & SO_OOBINLINE) === 0) {
+			this.oobByte = bytes[n - 1] as number;
+			bytes = bytes.subarray(0, n - 1);
+		}
+		if (bytes.length > 0) this.rcv.append({ ...packet, bytes, urgent: false, next: null });
+	}
+
+	/** When both directions have ended, so has the connection. */
+	private sendFin(peer: TcpSocket): void {
+		this.finSent = true;
+		peer.cantReceiveMore();
+		if (!peer.finSent) return;
+		peer.isDisconnected();
+		this.isDisconnected();
+	}
+
+	/** There is room again for what the other end wants to send. */
+	override received(): void {
+		this.peer?.output();
+	}
+
+	/** What the other end sends from now on is swallowed. */
+	override flushReceived(): void {
+		try {
+			super.flushReceived();
+		} finally {
+			this.received();
+		}
+	}
+
+	override finish(): void {
+		if ((this.state & SS_CANTSENDMORE) !== 0) return;
+		this.cantSendMore();
+		if (this.peer === null) {
+			this.isDisconnected();
+			return;
+		}
+		this.finWanted = true;
+		this.output();
+	}
+
+	override receiveOob(buffer: Uint8Array, flags: number): number {
+		const marked = this.oobmark !== 0 || (this.state & SS_RCVATMARK) !== 0;
+		if (!marked || (this.options & SO_OOBINLINE) !== 0 || this.oobTaken) return -errno.EINVAL;
+		if (this.oobByte < 0) return -errno.EAGAIN;
+		if (buffer.length === 0) return 0;
+		buffer[0] = this.oobByte;
+		if ((flags & MSG_PEEK) === 0) {
+			this.oobByte = -1;
+			this.oobTaken = true;
+		}
+		return 1;
+	}
+
+	/** The connection ends here and now. */
+	private drop(error: number): void {
+		this.snd.flush();
+		this.error = error;
+		this.isDisconnected();
+	}
+
+	/** What was sent still arrives, unless the other end sends to a socket that is gone. */
+	override detach(): void {
+		const { peer } = this;
+		this.gone = true;
+		release(namesOf(this.kernel).tcp, this);
+		this.rcv.flush();
+		if (peer === null) {
+			if ((this.state & SS_ISCONNECTING) !== 0) this.isDisconnected();
+			return;
+		}
+		if ((this.state & SS_ISCONNECTED) === 0) return;
+		this.finWanted = true;
+		try {
+			this.isDisconnecting();
+			this.output();
+		} finally {
+			peer.output();
+		}
+	}
+
+	/** Nobody accepted it: the other end gets a reset. */
+	override abort(): void {
+		const { peer } = this;
+		this.gone = true;
+		this.rcv.flush();
+		this.snd.flush();
+		this.isDisconnected();
+		peer?.drop(errno.ECONNRESET);
+	}
+}

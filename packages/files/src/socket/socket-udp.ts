@@ -1,0 +1,100 @@
+// UDP on the loopback network: datagrams that arrive or are lost.
+import { errno, type Kernel } from "@kqpoll/kqueue";
+import { Socket } from "./socket.ts";
+import { type Packet, SockBuf } from "./socket-buffer.ts";
+import type { Address } from "./socket-constants.ts";
+import { namesOf, release } from "./socket-names.ts";
+
+/** How long a datagram may be. */
+const UDP_SEND = 9216;
+/** How much is kept for the receiver, with the senders' addresses. */
+const UDP_RECEIVE = 41600;
+/** From how much room on a socket is writable; there always is as much. */
+const SEND_LOWAT = 2048;
+
+/** A datagram socket of the loopback network. */
+export class UdpSocket extends Socket {
+	/** The port it is connected to: others are not heard. */
+	private remote: Address | null = null;
+
+	/** Makes a socket without an address. */
+	constructor(kernel: Kernel) {
+		super(kernel, {
+			domain: "inet",
+			type: "dgram",
+			snd: new SockBuf(UDP_SEND, SEND_LOWAT),
+			rcv: new SockBuf(UDP_RECEIVE, 1),
+		});
+	}
+
+	override get peerName(): Address | null {
+		return this.remote;
+	}
+
+	override bind(address: Address): number {
+		const names = namesOf(this.kernel);
+		return names.bindPort(names.udp, this, address);
+	}
+
+	override listenable(): number {
+		return errno.EOPNOTSUPP;
+	}
+
+	override connect(address: Address): number {
+		if (address === 0) return errno.EADDRNOTAVAIL;
+		const error = this.name === null ? this.bind(0) : 0;
+		if (error !== 0) return error;
+		this.remote = address;
+		this.isConnected();
+		return 0;
+	}
+
+	override transmit(packet: Packet, to: Address | null): number {
+		if (packet.urgent) return errno.EOPNOTSUPP;
+		if (this.remote !== null && to !== null) return errno.EISCONN;
+		if (to === 0) return errno.EADDRNOTAVAIL;
+		const error = this.name === null ? this.bind(0) : 0;
+		if (error !== 0) return error;
+		const target = namesOf(this.kernel).udp.get(this.remote ?? (to as Address));
+		if (!(target instanceof UdpSocket) || !target.hears(this.name)) this.unreachable();
+		else if (target.rcv.space >= packet.header + packet.bytes.length) {
+			target.rcv.append({ ...packet, address: this.name });
+			target.rcv.wakeup();
+		}
+		return 0;
+	}
+
+	private hears(sender: Address | null): boolean {
+		return this.remote === null || this.remote === sender;
+	}
+
+	/** Nobody has the port: only a connected socket is told. */
+	private unreachable(): void {
+		if (this.remote === null) return;
+		this.error = errno.ECONNREFUSED;
+		try {
+			this.rcv.wakeup();
+		} finally {
+			this.snd.wakeup();
+		}
+	}
+
+	override received(): void {}
+
+	override finish(): void {
+		this.cantSendMore();
+	}
+
+	override receiveOob(): number {
+		return -errno.EOPNOTSUPP;
+	}
+
+	override detach(): void {
+		release(namesOf(this.kernel).udp, this);
+		this.rcv.flush();
+	}
+
+	override abort(): void {
+		this.detach();
+	}
+}

@@ -1,0 +1,112 @@
+// How a system call on a socket begins, sleeps and ends.
+import { errno, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
+import {
+	BlockingCall,
+	callAsync,
+	fileHold,
+	fileRelease,
+	getFile,
+	syscall,
+	unwrap,
+	type WaitChannel,
+	WOULD_SLEEP,
+} from "@kqpoll/kqueue/kernel";
+import { Socket } from "./socket.ts";
+import type { Address } from "./socket-constants.ts";
+import { checkAddress } from "./socket-names.ts";
+
+/** What a call does that may have to wait. */
+export interface Operation {
+	/** What it waits for. */
+	readonly channel: WaitChannel;
+	/** Whether it must not sleep. */
+	readonly nonblocking: boolean;
+	/** Goes on: a result, or a negative errno, `-waits` when it has to wait. */
+	readonly attempt: () => number;
+	/** The errno that `attempt` gives when it has to wait. */
+	readonly waits: number;
+	/** What it has to show for itself when it is interrupted, 0 for nothing. */
+	readonly done?: () => number;
+	/** Gives back what it holds, whatever became of it. */
+	readonly end?: () => void;
+}
+
+/** The socket behind a descriptor. EBADF, ENOTSOCK. */
+function getSocket(thread: Thread, fd: number, name: string): Socket {
+	const file = getFile(thread, fd, name);
+	if (file instanceof Socket) return file;
+	throw new SystemError(errno.ENOTSOCK, name, `descriptor ${fd}`);
+}
+
+/** Does something with a socket, which stays until it is done; errors are thrown. */
+export function onSocket(
+	thread: Thread,
+	fd: number,
+	name: string,
+	act: (so: Socket) => number,
+): number {
+	return syscall(thread, name, () => {
+		const so = getSocket(thread, fd, name);
+		fileHold(so);
+		try {
+			return unwrap(act(so), name, `descriptor ${fd}`);
+		} finally {
+			fileRelease(so, thread);
+		}
+	});
+}
+
+/** Begins an operation that may sleep. */
+export function sleepOnSocket(
+	thread: Thread,
+	fd: number,
+	name: string,
+	options: SleepOptions,
+	begin: (so: Socket) => Operation,
+): Promise<number> {
+	return callAsync(thread, name, options, () => {
+		const so = getSocket(thread, fd, name);
+		return new SocketCall(thread, name, so, begin(so));
+	});
+}
+
+class SocketCall extends BlockingCall {
+	private readonly so: Socket;
+	private readonly operation: Operation;
+
+	constructor(thread: Thread, name: string, so: Socket, operation: Operation) {
+		super(thread, name);
+		this.so = so;
+		this.operation = operation;
+		this.timeout = Number.POSITIVE_INFINITY;
+		fileHold(so);
+	}
+
+	override get channel(): WaitChannel {
+		return this.operation.channel;
+	}
+
+	override step(woken: number): number {
+		const { operation } = this;
+		if (woken === errno.EINTR) return operation.done?.() || -woken;
+		const n = operation.attempt();
+		return n === -operation.waits && !operation.nonblocking ? WOULD_SLEEP : n;
+	}
+
+	override end(): void {
+		this.operation.end?.();
+		fileRelease(this.so, this.thread);
+	}
+}
+
+/** Throws unless this is an address of the socket's domain. */
+export function requireAddress(so: Socket, address: Address, name: string): void {
+	const error = checkAddress(so, address);
+	if (error !== 0) throw new SystemError(error, name, `address ${String(address)}`);
+}
+
+/** Throws EFAULT unless these are bytes. */
+export function requireBytes(bytes: Uint8Array, name: string): void {
+	if (!(bytes instanceof Uint8Array))
+		throw new SystemError(errno.EFAULT, name, "the buffer is no Uint8Array");
+}

@@ -1,0 +1,137 @@
+// System calls that open a file of a tree, and those on open files that only vnodes have.
+import {
+	errno,
+	NOTE_WRITE,
+	S_IFIFO,
+	S_IFREG,
+	type SleepOptions,
+	SystemError,
+	type Thread,
+} from "@kqpoll/kqueue";
+import { callAsync, FWRITE, getFile, isInt32, show, syscall, unwrap } from "@kqpoll/kqueue/kernel";
+import { openWith } from "../shared/open-file.ts";
+import { fileFlags, O_CREAT, O_DIRECTORY, O_EXCL, O_TRUNC } from "../shared/vnode-flags.ts";
+import { FifoFile } from "./fifo-file.ts";
+import { FifoOpen, mustWait } from "./fifo-open.ts";
+import { lookup, lookupName, type Place, type Tree } from "./tree.ts";
+import { TreeFile } from "./tree-file.ts";
+import type { Vnode } from "./vnode.ts";
+import { VnodeFile } from "./vnode-file.ts";
+
+/**
+ * Opens a file, directory or fifo of a tree and gives its descriptor. With O_CREAT a file that is
+ * not there is made, with the permission bits of `mode`; who watches its directory gets NOTE_WRITE.
+ * O_TRUNC cuts a regular file: NOTE_ATTRIB, and NOTE_TRUNCATE if there was anything. Flags that are
+ * not known are ignored.
+ *
+ * A fifo that is opened to read has a reader at once, and then the call sleeps until there is a
+ * writer; to write the other way round. To do both it does not sleep, nor with O_NONBLOCK. When the
+ * call fails it is as if the fifo had been opened and closed.
+ *
+ * Rejects, with nothing changed, with: those of a path; EEXIST with O_CREAT and O_EXCL; EISDIR for
+ * a directory that is to be written, and for the root with O_CREAT; ENOTDIR with O_DIRECTORY;
+ * EINVAL for an access mode that does not exist, O_TRUNC without writing, a file to be made with
+ * O_DIRECTORY, or a mode that is no int; EMFILE; ENXIO for a fifo without readers that is opened to
+ * write with O_NONBLOCK. After a sleep also with EINTR, EMFILE, and EIO when the fifo was revoked;
+ * as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source: open(2).
+ */
+export function open(
+	thread: Thread,
+	tree: Tree,
+	path: string,
+	flags: number,
+	mode: number = 0o666,
+	options: SleepOptions = {},
+): Promise<number> {
+	return callAsync(thread, "open", options, () => {
+		const opening = prepare(thread, tree, path, flags, mode);
+		if (!opening.waits) return finish(thread, tree, opening, flags);
+		return new FifoOpen(thread, new FifoFile(tree, opening.vnode, opening.kept), flags);
+	});
+}
+
+/** As {@link open}, without sleeping: throws EAGAIN, with nothing changed, for a fifo that waits. */
+export function openNow(
+	thread: Thread,
+	tree: Tree,
+	path: string,
+	flags: number,
+	mode: number = 0o666,
+): number {
+	return syscall(thread, "open", () => {
+		const opening = prepare(thread, tree, path, flags, mode);
+		if (opening.waits)
+			throw new SystemError(errno.EAGAIN, "open", `${path} has nobody at its other end`);
+		return finish(thread, tree, opening, flags);
+	});
+}
+
+/** What is to be opened, and how. */
+interface Opening {
+	readonly vnode: Vnode;
+	/** What the open file keeps of the flags. */
+	readonly kept: number;
+	/** Whether that means to wait for the other end of a fifo. */
+	readonly waits: boolean;
+}
+
+/** Finds or makes what is to be opened, and cuts it if asked to. */
+function prepare(thread: Thread, tree: Tree, path: string, flags: number, mode: number): Opening {
+	const kept = fileFlags(flags, "open");
+	if ((flags & O_TRUNC) !== 0 && (kept & FWRITE) === 0)
+		throw new SystemError(errno.EINVAL, "open", "O_TRUNC needs write access");
+	const creates = (flags & O_CREAT) !== 0;
+	if (creates && !isInt32(mode)) throw new SystemError(errno.EINVAL, "open", show(mode));
+	const { fdp } = thread.process;
+	unwrap(fdp.findFree(), "open", `the limit is ${fdp.limit}`);
+	const place = (creates ? lookupName : lookup)(tree, path, "open");
+	const vnode = place.vnode === null ? create(thread, tree, place, flags, mode) : place.vnode;
+	if (place.vnode !== null) checkOpen(thread, tree, vnode, place, flags);
+	return { vnode, kept, waits: vnode.type === S_IFIFO && mustWait(vnode, kept, path) };
+}
+
+/** Opens what need not wait. */
+function finish(thread: Thread, tree: Tree, { vnode, kept }: Opening, flags: number): number {
+	const file =
+		vnode.type === S_IFIFO ? new FifoFile(tree, vnode, kept) : new VnodeFile(tree, vnode, kept);
+	return openWith(thread, file, flags);
+}
+
+function create(thread: Thread, tree: Tree, place: Place, flags: number, mode: number): Vnode {
+	const { directory, name, path } = place;
+	if ((flags & O_CREAT) === 0) throw new SystemError(errno.ENOENT, "open", path);
+	if ((flags & O_DIRECTORY) !== 0)
+		throw new SystemError(errno.EINVAL, "open", "O_CREAT makes no directories");
+	const now = thread.kernel.host.now();
+	const vnode = tree.makeVnode(S_IFREG, mode & 0o7777, now);
+	directory.enter(name, vnode, now);
+	directory.post(NOTE_WRITE);
+	return vnode;
+}
+
+/** Whether what is there may be opened like that; cuts it if asked to. */
+function checkOpen(thread: Thread, tree: Tree, vnode: Vnode, place: Place, flags: number): void {
+	const exclusive = O_CREAT | O_EXCL;
+	if ((flags & exclusive) === exclusive) throw new SystemError(errno.EEXIST, "open", place.path);
+	if ((flags & O_DIRECTORY) !== 0 && !vnode.isDirectory)
+		throw new SystemError(errno.ENOTDIR, "open", place.path);
+	if (vnode.isDirectory && (fileFlags(flags, "open") & FWRITE) !== 0)
+		throw new SystemError(errno.EISDIR, "open", place.path);
+	if ((flags & O_TRUNC) !== 0)
+		unwrap(vnode.truncate(0, tree.maxFileSize, thread.kernel.host.now()), "open", place.path);
+}
+
+/**
+ * Cuts an open file to a size in bytes, or adds zeros; the offset stays, and nothing happens to a
+ * fifo. Who watches gets NOTE_ATTRIB, and NOTE_TRUNCATE if it became smaller. Errors: EBADF, also
+ * for a revoked file; EINVAL for what is no size, for a descriptor that is not of a tree's file or
+ * not open for writing; EFBIG; ENOSPC. Source: ftruncate(2).
+ */
+export function ftruncate(thread: Thread, fd: number, size: number): void {
+	syscall(thread, "ftruncate", () => {
+		const file = getFile(thread, fd, "ftruncate");
+		if (!(file instanceof TreeFile) || (file.flags & FWRITE) === 0)
+			throw new SystemError(errno.EINVAL, "ftruncate", `descriptor ${fd} cannot be cut`);
+		unwrap(file.truncate(thread, size), "ftruncate", `size ${show(size)}`);
+	});
+}

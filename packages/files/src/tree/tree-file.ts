@@ -1,0 +1,51 @@
+// What all open files of a tree have in common.
+import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
+import { File, type Knote } from "@kqpoll/kqueue/kernel";
+import { deadKqfilter } from "../shared/vnode-dead.ts";
+import type { Tree } from "./tree.ts";
+import type { Vnode, VnodeStat } from "./vnode.ts";
+
+/**
+ * An open file of a tree, which knows it until it is closed or revoked. Once it is revoked, who
+ * extends this must answer transfers with EIO; whoever watches finds it dead.
+ */
+export abstract class TreeFile extends File {
+	/** What is open. */
+	readonly vnode: Vnode;
+	/** Where it is. */
+	protected readonly tree: Tree;
+
+	/** Opens a vnode of a tree. */
+	constructor(tree: Tree, vnode: Vnode, flags: number) {
+		super("vnode");
+		this.tree = tree;
+		this.vnode = vnode;
+		this.flags = flags;
+		tree.opens.add(this);
+	}
+
+	/** As {@link File.kqfilter}, for a file that is not revoked. */
+	protected abstract watch(kn: Knote): number;
+
+	/** Joins a knote to the vnode; a revoked one is at end of file. */
+	override kqfilter(kn: Knote): number {
+		return this.revoked ? deadKqfilter(kn) : this.watch(kn);
+	}
+
+	/** Cuts the file or adds zeros; as {@link Vnode.truncate}, and EBADF once it is revoked. */
+	truncate(thread: Thread, size: number): number {
+		if (this.revoked) return -errno.EBADF;
+		return this.vnode.truncate(size, this.tree.maxFileSize, thread.kernel.host.now());
+	}
+
+	/** What there is to know about the vnode. Throws EBADF once it is revoked. */
+	override stat(): VnodeStat {
+		if (this.revoked) throw new SystemError(errno.EBADF, "fstat", "the file was revoked");
+		return this.vnode.stat();
+	}
+
+	/** Tells the tree that it is not open any more. */
+	override close(): void {
+		this.tree.opens.delete(this);
+	}
+}

@@ -1,0 +1,131 @@
+// The slave of a pty: an open terminal.
+import {
+	__EV_POLL,
+	__EV_SELECT,
+	EVFILT_EXCEPT,
+	EVFILT_READ,
+	EVFILT_WRITE,
+	errno,
+	FIOASYNC,
+	FIONBIO,
+	S_IFCHR,
+	type Stat,
+	type Thread,
+} from "@kqpoll/kqueue";
+import { File, FREAD, type Knote, knoteJoin, type WaitChannel } from "@kqpoll/kqueue/kernel";
+import { deadKqfilter } from "../shared/vnode-dead.ts";
+import type { Pty } from "./pty.ts";
+import { ptyIoctl } from "./pty-ioctl.ts";
+import { isBackground, type Tty } from "./tty.ts";
+import { exceptFiltops, readFiltops, type TtyHolder, writeFiltops } from "./tty-filters.ts";
+import { readDeadline, stopReader, stopsWriter, ttRead, ttWrite } from "./tty-transfer.ts";
+
+/** An open terminal. Once it is revoked it is at end of file, and takes nothing. */
+export class PtySlave extends File implements TtyHolder {
+	/** The pair it belongs to. */
+	readonly pty: Pty;
+
+	/** Opens the slave of a pair; `opened` must follow when it has a descriptor. */
+	constructor(pty: Pty, flags: number) {
+		super("vnode");
+		this.pty = pty;
+		this.flags = flags;
+	}
+
+	/** The terminal. */
+	get tty(): Tty {
+		return this.pty.tty;
+	}
+
+	/** Reads what the terminal gives; 0 once it is revoked. */
+	override read(thread: Thread, buffer: Uint8Array): number {
+		if (this.revoked || buffer.length === 0) return 0;
+		return this.transferred(thread, buffer, false);
+	}
+
+	/** What there is when VTIME is over. */
+	override readLate(thread: Thread, buffer: Uint8Array): number {
+		return this.transferred(thread, buffer, true);
+	}
+
+	/** @kern ptsread */
+	private transferred(thread: Thread, buffer: Uint8Array, late: boolean): number {
+		const { pty, tty } = this;
+		if (!pty.controlled) return 0;
+		const n = pty.remote ? readRemote(pty, thread, buffer) : ttRead(tty, thread, buffer, late);
+		pty.inputTaken();
+		return n;
+	}
+
+	/** Writes as far as the terminal lets it; EIO when nobody is at the other end, or it is revoked. */
+	override write(thread: Thread, buffer: Uint8Array, _whole: number): number {
+		if (this.revoked || !this.pty.controlled) return -errno.EIO;
+		return ttWrite(this.tty, thread, buffer);
+	}
+
+	/** Readers sleep for input, writers for room, and both to be in front. */
+	override channel(mode: number, thread: Thread): WaitChannel | null {
+		const { tty } = this;
+		const waits = mode === FREAD ? isBackground(thread.process, tty) : stopsWriter(tty, thread);
+		if (waits) return tty.background;
+		return mode === FREAD ? tty.readers : tty.writers;
+	}
+
+	/** VTIME, which does not count in remote mode, nor in the background. */
+	override deadline(mode: number, since: number, thread: Thread): number {
+		const { pty, tty } = this;
+		const counts = mode === FREAD && !pty.remote && !isBackground(thread.process, tty);
+		return counts ? readDeadline(tty, since) : Number.POSITIVE_INFINITY;
+	}
+
+	/** As tty(4) and pty(4) say; EBADF once it is revoked. */
+	override ioctl(thread: Thread, command: number, argument: unknown): number {
+		if (command === FIONBIO || command === FIOASYNC) return 0;
+		return this.revoked ? -errno.EBADF : ptyIoctl(this.pty, thread, command, argument);
+	}
+
+	/** A character device. */
+	override stat(): Stat {
+		return { mode: S_IFCHR | 0o620, size: 0, blksize: 65536 };
+	}
+
+	/** Joins a READ or WRITE knote, and EXCEPT for poll; a revoked terminal is at end of file. */
+	override kqfilter(kn: Knote): number {
+		if (this.revoked) return deadKqfilter(kn);
+		const { tty } = this;
+		switch (kn.filter) {
+			case EVFILT_READ:
+				return knoteJoin(kn, readFiltops, tty.rsel);
+			case EVFILT_WRITE:
+				return knoteJoin(kn, writeFiltops, tty.wsel);
+			case EVFILT_EXCEPT:
+				// Only poll asks this way, for hang-ups: there is no out-of-band data.
+				if ((kn.flags & __EV_SELECT) !== 0) return errno.EPERM;
+				if ((kn.flags & __EV_POLL) === 0) return errno.EINVAL;
+				return knoteJoin(kn, exceptFiltops, tty.rsel);
+			default:
+				return errno.EINVAL;
+		}
+	}
+
+	/** It has a descriptor. */
+	opened(): void {
+		this.pty.slaveOpened(this);
+	}
+
+	/** The last one takes the terminal with it. */
+	override close(): void {
+		if (!this.revoked) this.pty.slaveClosed(this);
+	}
+}
+
+/** In remote mode: what the master wrote as one piece, or the next part of it. */
+function readRemote({ tty }: Pty, thread: Thread, buffer: Uint8Array): number {
+	const { canq } = tty;
+	if (isBackground(thread.process, tty)) return stopReader(thread);
+	if (canq.count === 0) return tty.hungUp ? 0 : -errno.EAGAIN;
+	// The last cell marks the end of the piece.
+	const n = canq.read(buffer.subarray(0, canq.count - 1));
+	if (canq.count === 1) canq.get();
+	return n;
+}

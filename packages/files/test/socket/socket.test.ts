@@ -1,0 +1,648 @@
+// Local sockets: bytes, messages, room, ends, and who sleeps on them.
+import { POLLHUP, POLLIN, POLLOUT, POLLPRI, poll } from "@kqpoll/kqpoll";
+import {
+	close,
+	EV_ADD,
+	EV_CLEAR,
+	EV_EOF,
+	EV_RECEIPT,
+	EVFILT_DEVICE,
+	EVFILT_EXCEPT,
+	EVFILT_READ,
+	EVFILT_VNODE,
+	EVFILT_WRITE,
+	errno,
+	eventList,
+	F_GETFD,
+	F_GETFL,
+	F_SETFL,
+	FIONREAD,
+	fcntl,
+	fstat,
+	interrupt,
+	ioctl,
+	keventNow,
+	kqueue,
+	NOTE_LOWAT,
+	O_NONBLOCK,
+	readNow,
+	S_IFSOCK,
+	SIGPIPE,
+	sigaction,
+	type Thread,
+	write,
+	writeNow,
+} from "@kqpoll/kqueue";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { pipe } from "../../src/index.ts";
+import { getsockopt, setsockopt } from "../../src/socket/option-calls.ts";
+import { recv, recvmsgNow, recvNow } from "../../src/socket/recv-calls.ts";
+import { send, sendmsgNow, sendNow, sendtoNow } from "../../src/socket/send-calls.ts";
+import {
+	getpeername,
+	getsockname,
+	shutdown,
+	socket,
+	socketpair,
+} from "../../src/socket/socket-calls.ts";
+import {
+	MSG_DONTWAIT,
+	MSG_NOSIGNAL,
+	MSG_OOB,
+	MSG_PEEK,
+	MSG_TRUNC,
+	MSG_WAITALL,
+	SHUT_RD,
+	SHUT_RDWR,
+	SHUT_WR,
+	SO_ERROR,
+	SO_OOBINLINE,
+	SO_RCVBUF,
+	SO_RCVLOWAT,
+	SO_SNDBUF,
+	SO_SNDLOWAT,
+	SO_TYPE,
+	SOCK_CLOEXEC,
+	SOCK_NONBLOCK,
+	SOL_SOCKET,
+	type SocketType,
+} from "../../src/socket/socket-constants.ts";
+import {
+	checkMachine,
+	codeOf,
+	collect,
+	type Machine,
+	machine,
+	outcome,
+	revents,
+	selected,
+} from "../machine.ts";
+
+const ALL = POLLIN | POLLOUT | POLLPRI;
+
+interface World extends Machine {
+	readonly a: number;
+	readonly b: number;
+}
+
+function world(type: SocketType = "stream"): World {
+	const m = machine();
+	const [a, b] = socketpair(m.thread, type);
+	return { ...m, a, b };
+}
+
+function bytes(n: number, first = 0): Uint8Array {
+	return Uint8Array.from({ length: n }, (_, i) => (first + i) & 0xff);
+}
+
+function drain(thread: Thread, fd: number, n: number, flags = 0): number[] {
+	const buffer = new Uint8Array(n);
+	return [...buffer.subarray(0, recvNow(thread, fd, buffer, flags))];
+}
+
+function option(thread: Thread, fd: number, name: number): number {
+	return getsockopt(thread, fd, SOL_SOCKET, name);
+}
+
+function add(thread: Thread, kq: number, ident: number, filter: number, flags = EV_ADD): number {
+	const events = eventList(1);
+	keventNow(thread, kq, [{ ident, filter, flags: flags | EV_RECEIPT }], events);
+	return events[0]?.data ?? -1;
+}
+
+test("what is sent by one end is received by the other, both ways", () => {
+	const { thread, a, b } = world();
+	assert.equal([writeNow(thread, a, bytes(5)), sendNow(thread, b, bytes(3, 10))], [5, 3]);
+	assert.equal(drain(thread, b, 3), [0, 1, 2]);
+	assert.equal(drain(thread, b, 9), [3, 4]);
+	assert.equal(drain(thread, a, 9), [10, 11, 12]);
+	for (const call of [() => drain(thread, a, 1), () => readNow(thread, b, bytes(1))])
+		assert.is(codeOf(call), "EAGAIN");
+	assert.is(recvNow(thread, a, new Uint8Array(0)), 0);
+	assert.is(writeNow(thread, a, new Uint8Array(0)), 0);
+});
+
+test("who waits for room is told when the other end throws away what it has", async () => {
+	const { host, thread, process, a, b } = world();
+	const kq = kqueue(thread);
+	keventNow(thread, kq, [{ ident: a, filter: EVFILT_WRITE, flags: EV_ADD }], null);
+	writeNow(thread, a, new Uint8Array(8192));
+	assert.equal(collect(thread, kq), []);
+	const writer = process.spawnThread();
+	const writing = write(writer, a, new Uint8Array(10));
+	shutdown(thread, b, SHUT_RD);
+	host.settle();
+	assert.is(await writing, 10);
+	assert.equal(collect(thread, kq), [[a, EVFILT_WRITE, EV_ADD, 0, 8182]]);
+	assert.equal(revents(thread, POLLOUT, a), [POLLOUT]);
+});
+
+test("what is sent is a copy, also of the bytes of a Buffer of Node", () => {
+	const { thread, a, b } = world();
+	const buffer = Buffer.from([1, 2, 3]);
+	writeNow(thread, a, buffer);
+	buffer.fill(0);
+	assert.equal(drain(thread, b, 9), [1, 2, 3]);
+});
+
+test("the readiness of every state, through poll, select and kevent", () => {
+	type Bits = [boolean, boolean, boolean];
+	const states: [string, (w: World) => void, number, number, Bits, number[][]][] = [
+		["idle", () => {}, POLLOUT, 0, [false, true, false], [[EVFILT_WRITE, EV_ADD, 0, 8192]]],
+		[
+			"data",
+			({ thread, b }) => writeNow(thread, b, bytes(3)),
+			POLLIN | POLLOUT,
+			0,
+			[true, true, false],
+			[
+				[EVFILT_READ, EV_ADD, 0, 3],
+				[EVFILT_WRITE, EV_ADD, 0, 8192],
+			],
+		],
+		[
+			"peer shut for writing",
+			({ thread, b }) => shutdown(thread, b, SHUT_WR),
+			POLLIN | POLLOUT,
+			0,
+			[true, true, false],
+			[
+				[EVFILT_READ, EV_ADD | EV_EOF, 0, 0],
+				[EVFILT_WRITE, EV_ADD, 0, 8192],
+			],
+		],
+		[
+			"both shut for writing",
+			({ thread, a, b }) => {
+				shutdown(thread, b, SHUT_WR);
+				shutdown(thread, a, SHUT_WR);
+			},
+			POLLIN | POLLOUT,
+			0,
+			[true, true, false],
+			[
+				[EVFILT_READ, EV_ADD | EV_EOF, 0, 0],
+				[EVFILT_WRITE, EV_ADD | EV_EOF, 0, 8192],
+			],
+		],
+		[
+			"peer closed",
+			({ thread, b }) => close(thread, b),
+			POLLIN | POLLHUP,
+			POLLHUP,
+			[true, true, false],
+			[
+				[EVFILT_READ, EV_ADD | EV_EOF, 0, 0],
+				[EVFILT_WRITE, EV_ADD | EV_EOF, 0, 8192],
+			],
+		],
+		[
+			"peer closed, unread data on both sides",
+			({ thread, a, b }) => {
+				writeNow(thread, a, bytes(100));
+				writeNow(thread, b, bytes(7));
+				close(thread, b);
+			},
+			POLLIN | POLLHUP,
+			POLLHUP,
+			[true, true, false],
+			[
+				[EVFILT_READ, EV_ADD | EV_EOF, 0, 7],
+				[EVFILT_WRITE, EV_ADD | EV_EOF, 0, 8192],
+			],
+		],
+		["full", ({ thread, a }) => writeNow(thread, a, bytes(8192)), 0, 0, [false, false, false], []],
+	];
+	for (const type of ["stream", "seqpacket"] as const) {
+		for (const [name, bring, all, none, bits, events] of states) {
+			const w = world(type);
+			const { thread, a } = w;
+			bring(w);
+			assert.equal(revents(thread, ALL, a), [all], name);
+			assert.equal(revents(thread, 0, a), [none], name);
+			assert.equal(selected(thread, a), bits, name);
+			const kq = kqueue(thread);
+			for (const filter of [EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT])
+				keventNow(thread, kq, [{ ident: a, filter, flags: EV_ADD }], null);
+			const wanted = events.map((event) => [a, ...event]);
+			assert.equal(collect(thread, kq), wanted, name);
+			checkMachine(w);
+		}
+	}
+});
+
+test("sockets that are not connected: a stream is not ready, datagrams can be sent", () => {
+	const { thread } = machine();
+	for (const domain of ["local", "inet"] as const) {
+		const stream = socket(thread, domain, "stream");
+		const dgram = socket(thread, domain, "dgram");
+		assert.equal(revents(thread, ALL, stream, dgram), [0, POLLOUT]);
+		assert.equal(selected(thread, stream), [false, false, false]);
+		assert.equal(selected(thread, dgram), [false, true, false]);
+		const errors = [
+			() => sendNow(thread, stream, bytes(1)),
+			() => drain(thread, stream, 1),
+			() => sendNow(thread, dgram, bytes(1)),
+			() => drain(thread, dgram, 1),
+			() => getpeername(thread, stream),
+		].map(codeOf);
+		assert.equal(errors, ["ENOTCONN", "ENOTCONN", "EDESTADDRREQ", "EAGAIN", "ENOTCONN"]);
+		assert.is(getsockname(thread, stream), null);
+	}
+});
+
+test("READ, WRITE and EXCEPT can be watched, other filters cannot", () => {
+	const { thread, a } = world();
+	const kq = kqueue(thread);
+	const filters = [EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT, EVFILT_VNODE, EVFILT_DEVICE];
+	assert.equal(
+		filters.map((filter) => add(thread, kq, a, filter)),
+		[0, 0, 0, errno.EINVAL, errno.EINVAL],
+	);
+});
+
+test("a stream takes what fits although it says that it has no room, more of it only in part", () => {
+	const { thread, a, b } = world();
+	assert.is(writeNow(thread, a, bytes(8192 - 2047)), 8192 - 2047);
+	assert.equal(revents(thread, POLLOUT, a), [0]);
+	assert.is(
+		codeOf(() => writeNow(thread, a, bytes(2048))),
+		"EAGAIN",
+	);
+	assert.is(writeNow(thread, a, bytes(2047)), 2047);
+	assert.is(drain(thread, b, 2047).length, 2047);
+	assert.equal(revents(thread, POLLOUT, a), [0]);
+	drain(thread, b, 1);
+	assert.equal(revents(thread, POLLOUT, a), [POLLOUT]);
+	assert.is(writeNow(thread, a, bytes(3000)), 2048);
+	assert.is(
+		codeOf(() => writeNow(thread, a, bytes(1))),
+		"EAGAIN",
+	);
+});
+
+test("who waits for room is told after every receive, and asks for its own mark", () => {
+	const { thread, a, b } = world();
+	writeNow(thread, a, bytes(8192));
+	const kq = kqueue(thread);
+	const watch = (flags: number, data: number) => {
+		const change = { ident: a, filter: EVFILT_WRITE, flags, fflags: NOTE_LOWAT, data };
+		keventNow(thread, kq, [change], null);
+	};
+	watch(EV_ADD | EV_CLEAR, 100);
+	assert.equal(collect(thread, kq), []);
+	drain(thread, b, 99);
+	assert.equal(collect(thread, kq), []);
+	drain(thread, b, 1);
+	assert.equal(collect(thread, kq), [[a, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 100]]);
+	assert.equal(collect(thread, kq), []);
+	drain(thread, b, 1);
+	assert.equal(collect(thread, kq), [[a, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 101]]);
+});
+
+test("who waits for data is told after every send, from its own mark on", () => {
+	const { thread, a, b } = world();
+	const kq = kqueue(thread);
+	const change = { ident: b, filter: EVFILT_READ, flags: EV_ADD, fflags: NOTE_LOWAT, data: 3 };
+	keventNow(thread, kq, [change], null);
+	writeNow(thread, a, bytes(2));
+	assert.equal(collect(thread, kq), []);
+	writeNow(thread, a, bytes(1));
+	assert.equal(collect(thread, kq), [[b, EVFILT_READ, EV_ADD, 0, 3]]);
+});
+
+test("closing tells the writer before the reader, and this end of the pair before that one", () => {
+	const { thread, a, b } = world();
+	const kq = kqueue(thread);
+	writeNow(thread, a, bytes(8192));
+	add(thread, kq, a, EVFILT_READ);
+	add(thread, kq, a, EVFILT_WRITE);
+	close(thread, b);
+	assert.equal(collect(thread, kq), [
+		[a, EVFILT_WRITE, EV_ADD | EV_RECEIPT | EV_EOF, 0, 8192],
+		[a, EVFILT_READ, EV_ADD | EV_RECEIPT | EV_EOF, 0, 0],
+	]);
+});
+
+test("after shutdown for writing the other end reads what was sent, and then the end", () => {
+	const { thread, process, a, b } = world();
+	let signals = 0;
+	sigaction(thread, SIGPIPE, () => signals++);
+	writeNow(thread, a, bytes(2));
+	shutdown(thread, a, SHUT_WR);
+	assert.equal([drain(thread, b, 9), drain(thread, b, 9)], [[0, 1], []]);
+	const errors = [
+		() => sendNow(thread, a, bytes(1), MSG_NOSIGNAL),
+		() => sendNow(thread, a, bytes(1)),
+		() => writeNow(thread, a, bytes(1)),
+	].map(codeOf);
+	assert.equal([errors, signals], [["EPIPE", "EPIPE", "EPIPE"], 2]);
+	assert.is(writeNow(thread, b, bytes(1)), 1);
+	assert.equal(drain(thread, a, 9), [0]);
+	assert.is(process.status, 0);
+});
+
+test("after shutdown for reading what arrived is gone, and the other end can still send", () => {
+	const { thread, a, b } = world();
+	writeNow(thread, b, bytes(10));
+	shutdown(thread, a, SHUT_RD);
+	assert.equal([drain(thread, a, 9), option(thread, a, SO_RCVBUF)], [[], 0]);
+	assert.equal(revents(thread, ALL, a, b), [POLLIN | POLLOUT, POLLOUT]);
+	assert.is(writeNow(thread, b, bytes(10)), 10);
+	assert.is(
+		codeOf(() => setsockopt(thread, a, SOL_SOCKET, SO_RCVBUF, 10)),
+		"EINVAL",
+	);
+});
+
+test("shutdown of both directions, and of what is no direction", () => {
+	const { thread, a, b } = world();
+	const [r] = pipe(thread);
+	const errors = [
+		() => shutdown(thread, a, 3),
+		() => shutdown(thread, r, SHUT_WR),
+		() => shutdown(thread, 99, SHUT_WR),
+	].map(codeOf);
+	assert.equal(errors, ["EINVAL", "ENOTSOCK", "EBADF"]);
+	shutdown(thread, a, SHUT_RDWR);
+	assert.equal(revents(thread, ALL, a, b), [POLLIN | POLLOUT, POLLIN | POLLOUT]);
+});
+
+test("seqpackets keep their bounds, wait for room, and lose what the buffer has no room for", () => {
+	const { thread, a, b } = world("seqpacket");
+	for (const n of [3, 2]) sendNow(thread, a, bytes(n));
+	assert.is(ioctl(thread, b, FIONREAD), 5);
+	const message = { bytes: new Uint8Array(2), flags: 0 };
+	assert.equal([recvmsgNow(thread, b, message), message.flags], [2, MSG_TRUNC]);
+	assert.equal([recvmsgNow(thread, b, message), message.flags], [2, 0]);
+	assert.is(
+		codeOf(() => sendNow(thread, a, bytes(8193))),
+		"EMSGSIZE",
+	);
+	assert.is(sendNow(thread, a, bytes(5000)), 5000);
+	assert.is(
+		codeOf(() => sendNow(thread, a, bytes(4000))),
+		"EAGAIN",
+	);
+	assert.is(sendNow(thread, a, bytes(3192)), 3192);
+});
+
+test("datagrams keep their bounds and their sender's room is the receiver's", () => {
+	const { thread, a, b } = world("dgram");
+	assert.equal(
+		[SO_SNDBUF, SO_RCVBUF, SO_SNDLOWAT, SO_TYPE].map((name) => option(thread, a, name)),
+		[2048, 16384, 2048, 2],
+	);
+	assert.is(
+		codeOf(() => sendNow(thread, a, bytes(2049))),
+		"EMSGSIZE",
+	);
+	let sent = 0;
+	const filling = codeOf(() => {
+		for (;;) sent += sendNow(thread, a, bytes(2000)) / 2000;
+	});
+	assert.equal([filling, sent, revents(thread, ALL, a)], ["ENOBUFS", 8, [POLLOUT]]);
+	assert.is(ioctl(thread, b, FIONREAD), 16000);
+	assert.equal(drain(thread, b, 3), [0, 1, 2]);
+	assert.is(ioctl(thread, b, FIONREAD), 14000);
+	assert.is(
+		codeOf(() => sendtoNow(thread, a, bytes(1), 0, "x")),
+		"EISCONN",
+	);
+});
+
+test("an empty datagram is something to read", () => {
+	const { thread, a, b } = world("dgram");
+	sendNow(thread, a, bytes(0));
+	const kq = kqueue(thread);
+	add(thread, kq, b, EVFILT_READ);
+	assert.equal(collect(thread, kq), [[b, EVFILT_READ, EV_ADD | EV_RECEIPT, 0, 16]]);
+	assert.equal([drain(thread, b, 9), revents(thread, POLLIN, b)], [[], [0]]);
+});
+
+test("a datagram socket whose peer is destroyed has an error, of which nobody is told", () => {
+	const { thread, a, b } = world("dgram");
+	const kq = kqueue(thread);
+	add(thread, kq, a, EVFILT_READ);
+	close(thread, b);
+	assert.equal([collect(thread, kq), revents(thread, ALL, a)], [[], [POLLIN | POLLOUT]]);
+	const errors = [() => sendNow(thread, a, bytes(1)), () => sendNow(thread, a, bytes(1))];
+	assert.equal(errors.map(codeOf), ["ECONNRESET", "EDESTADDRREQ"]);
+	assert.equal([option(thread, a, SO_ERROR), revents(thread, ALL, a)], [0, [POLLOUT]]);
+});
+
+test("MSG_PEEK leaves what it gives", () => {
+	for (const type of ["stream", "seqpacket", "dgram"] as const) {
+		const { thread, a, b } = world(type);
+		writeNow(thread, a, bytes(3));
+		writeNow(thread, a, bytes(2, 3));
+		const first = type === "stream" ? [0, 1, 2, 3, 4] : [0, 1, 2];
+		assert.equal(drain(thread, b, 9, MSG_PEEK), first);
+		assert.equal(drain(thread, b, 2, MSG_PEEK), [0, 1]);
+		assert.is(ioctl(thread, b, FIONREAD), 5);
+		assert.equal(drain(thread, b, 9), first);
+	}
+});
+
+test("MSG_OOB is nothing that local sockets know", () => {
+	for (const type of ["stream", "seqpacket", "dgram"] as const) {
+		const { thread, a, b } = world(type);
+		const errors = [
+			() => sendNow(thread, a, bytes(1), MSG_OOB),
+			() => recvNow(thread, b, bytes(1), MSG_OOB),
+		].map(codeOf);
+		assert.equal([errors, ioctl(thread, b, FIONREAD)], [["EOPNOTSUPP", "EOPNOTSUPP"], 0]);
+	}
+});
+
+test("options have their values, and their limits", () => {
+	const { thread, a } = world();
+	const names = [SO_SNDBUF, SO_RCVBUF, SO_SNDLOWAT, SO_RCVLOWAT, SO_ERROR, SO_TYPE, SO_OOBINLINE];
+	const all = () => names.map((name) => option(thread, a, name));
+	assert.equal(all(), [8192, 8192, 2048, 1, 0, 1, 0]);
+	const set = (name: number, value: number) => setsockopt(thread, a, SOL_SOCKET, name, value);
+	set(SO_SNDBUF, 1000);
+	set(SO_RCVLOWAT, 9000);
+	set(SO_OOBINLINE, 5);
+	assert.equal(all(), [1000, 8192, 1000, 8192, 0, 1, 1]);
+	set(SO_SNDLOWAT, 2000);
+	set(SO_RCVLOWAT, -7);
+	assert.equal(all(), [1000, 8192, 1000, 1, 0, 1, 1]);
+	const errors = [
+		() => set(SO_SNDBUF, 3e6),
+		() => set(SO_SNDBUF, 0.5),
+		() => set(SO_ERROR, 0),
+		() => setsockopt(thread, a, 6, SO_SNDBUF, 1),
+		() => option(thread, a, 0x4000),
+		() => getsockopt(thread, a, 6, SO_TYPE),
+	].map(codeOf);
+	const no = "ENOPROTOOPT";
+	assert.equal(errors, ["ENOBUFS", "EINVAL", no, no, no, no]);
+});
+
+test("a reader waits for as much as SO_RCVLOWAT, unless MSG_DONTWAIT says not to", () => {
+	const { thread, a, b } = world();
+	setsockopt(thread, b, SOL_SOCKET, SO_RCVLOWAT, 3);
+	writeNow(thread, a, bytes(2));
+	assert.equal(revents(thread, POLLIN, b), [0]);
+	assert.is(
+		codeOf(() => drain(thread, b, 9)),
+		"EAGAIN",
+	);
+	assert.equal(drain(thread, b, 2), [0, 1]);
+	writeNow(thread, a, bytes(2));
+	assert.equal(drain(thread, b, 9, MSG_DONTWAIT), [0, 1]);
+	writeNow(thread, a, bytes(3));
+	assert.equal([revents(thread, POLLIN, b), drain(thread, b, 9)], [[POLLIN], [0, 1, 2]]);
+});
+
+test("a socket says what it is", () => {
+	const { thread, a, b } = world();
+	writeNow(thread, b, bytes(3));
+	assert.equal(fstat(thread, a), { mode: S_IFSOCK | 0o666, size: 0, blksize: 8192 });
+	shutdown(thread, a, SHUT_WR);
+	shutdown(thread, b, SHUT_WR);
+	assert.is(fstat(thread, a).mode, S_IFSOCK | 0o444);
+	drain(thread, a, 3);
+	assert.is(fstat(thread, a).mode, S_IFSOCK);
+	assert.is(
+		codeOf(() => ioctl(thread, a, 1)),
+		"EOPNOTSUPP",
+	);
+	assert.equal([getsockname(thread, a), codeOf(() => getpeername(thread, 9))], [null, "EBADF"]);
+});
+
+test("flags are given to both ends, and what is no socket refused", () => {
+	const { thread, process } = machine();
+	const fds = socketpair(thread, "stream", SOCK_NONBLOCK | SOCK_CLOEXEC);
+	assert.equal(
+		fds.map((fd) => [fcntl(thread, fd, F_GETFD), fcntl(thread, fd, F_GETFL) & O_NONBLOCK]),
+		[
+			[1, O_NONBLOCK],
+			[1, O_NONBLOCK],
+		],
+	);
+	const errors = [
+		() => socketpair(thread, "stream", 1),
+		() => socketpair(thread, "raw" as never),
+		() => socket(thread, "inet", "seqpacket"),
+		() => socket(thread, "inet6" as never, "stream"),
+	].map(codeOf);
+	assert.equal(errors, ["EINVAL", "EPROTONOSUPPORT", "EPROTONOSUPPORT", "EAFNOSUPPORT"]);
+	process.fdp.limit = 3;
+	assert.equal([codeOf(() => socketpair(thread, "stream")), process.fdp.get(2)], ["EMFILE", null]);
+});
+
+test("a reader and a writer sleep until there is something, or room for all", async () => {
+	const { thread, process, host, a, b } = world();
+	const other = process.spawnThread();
+	const buffer = new Uint8Array(4);
+	const reading = recv(other, b, buffer);
+	host.settle();
+	assert.is(other.state, "asleep");
+	writeNow(thread, a, bytes(2, 5));
+	host.settle();
+	assert.equal([await reading, ...buffer], [2, 5, 6, 0, 0]);
+	const sending = send(other, a, bytes(20_000));
+	const received: number[] = [];
+	while (received.length < 20_000) {
+		host.settle();
+		received.push(...drain(thread, b, 3000));
+	}
+	assert.equal([await sending, received], [20_000, [...bytes(20_000)]]);
+});
+
+test("MSG_WAITALL fills the buffer, or gives what came before the end", async () => {
+	const { thread, process, host, a, b } = world();
+	const other = process.spawnThread();
+	const buffer = new Uint8Array(10_000);
+	const first = recv(other, b, buffer, MSG_WAITALL);
+	for (const n of [8192, 1808]) {
+		writeNow(thread, a, bytes(n));
+		host.settle();
+	}
+	assert.is(await first, 10_000);
+	const second = recv(other, b, buffer, MSG_WAITALL);
+	writeNow(thread, a, bytes(7));
+	host.settle();
+	assert.is(other.state, "asleep");
+	close(thread, a);
+	host.settle();
+	assert.is(await second, 7);
+});
+
+test("a sleeping call ends with an interrupt, an abort, a close or a shutdown", async () => {
+	const { thread, process, host, a, b } = world();
+	const sleeper = process.spawnThread();
+	const run = async (call: Promise<unknown>, act: () => void): Promise<unknown> => {
+		const result = outcome(call);
+		host.settle();
+		assert.is(sleeper.state, "asleep");
+		act();
+		host.settle();
+		return result;
+	};
+	const aborting = () => {
+		const controller = new AbortController();
+		return { signal: controller.signal, abort: () => controller.abort("enough") };
+	};
+	const one = aborting();
+	const two = aborting();
+	const stop = () => interrupt(sleeper);
+	assert.equal(
+		[
+			await run(recv(sleeper, b, bytes(1)), stop),
+			await run(recv(sleeper, b, bytes(1), 0, one), one.abort),
+			await run(send(sleeper, a, bytes(9000)), stop),
+			await run(send(sleeper, a, bytes(1), 0, two), two.abort),
+			await run(recv(sleeper, a, bytes(1)), () => shutdown(thread, b, SHUT_WR)),
+			await run(send(sleeper, a, bytes(1)), () => close(thread, b)),
+		],
+		["EINTR", "enough", 8192, "enough", 0, "EPIPE"],
+	);
+	assert.is(recvNow(thread, a, bytes(1)), 0);
+});
+
+test("calls do not sleep on a descriptor that does not block, or with MSG_DONTWAIT", async () => {
+	const { thread, host, a, b } = world();
+	const results = [
+		await outcome(recv(thread, b, bytes(1), MSG_DONTWAIT)),
+		await outcome(send(thread, a, bytes(9000), MSG_DONTWAIT)),
+		await outcome(send(thread, a, bytes(1), MSG_DONTWAIT)),
+	];
+	for (const fd of [a, b]) fcntl(thread, fd, F_SETFL, O_NONBLOCK);
+	results.push(await outcome(recv(thread, a, bytes(1))), await outcome(write(thread, a, bytes(1))));
+	host.settle();
+	assert.equal(results, ["EAGAIN", 8192, "EAGAIN", "EAGAIN", "EAGAIN"]);
+});
+
+test("a poll that sleeps on a full stream hears that the reader is gone", async () => {
+	const { thread, process, host, a, b } = world();
+	writeNow(thread, a, bytes(8192));
+	const fds = [{ fd: a, events: POLLOUT, revents: 0 }];
+	const polling = poll(process.spawnThread(), fds, -1);
+	host.settle();
+	close(thread, b);
+	host.settle();
+	assert.equal([await polling, fds[0]?.revents], [1, POLLHUP]);
+});
+
+test("what is no buffer is refused", async () => {
+	const { thread, a } = world();
+	const no = "x" as never;
+	const errors = [() => sendNow(thread, a, no), () => recvNow(thread, a, no)].map(codeOf);
+	errors.push(await outcome(send(thread, a, no)), await outcome(recv(thread, a, no)));
+	const frozen = Object.freeze({ bytes: bytes(1) });
+	errors.push(
+		...[
+			() => sendmsgNow(thread, a, null as never),
+			() => recvmsgNow(thread, a, null as never),
+			() => recvmsgNow(thread, a, frozen),
+			() => sendmsgNow(thread, a, { bytes: bytes(1), fds: 1 as never }),
+		].map(codeOf),
+	);
+	assert.equal(errors, new Array(8).fill("EFAULT"));
+});
+
+test.run();

@@ -1,0 +1,92 @@
+// The trace sink: every transition of the engine as a small object, when somebody asks for it.
+
+import type { Knote } from "../event/knote.ts";
+import type { Kernel } from "../process/machine.ts";
+import { report } from "./failure.ts";
+import { formatKnote } from "./format.ts";
+
+/** What happened to a knote. */
+export type KnoteTransition =
+	| "attach"
+	| "activate"
+	| "enqueue"
+	| "dequeue"
+	| "deliver"
+	| "dead"
+	| "badfd"
+	| "drop";
+
+/** What happened. */
+export type Transition =
+	| KnoteTransition
+	| "kqueue"
+	| "terminate"
+	| "register"
+	| "sleep"
+	| "wake"
+	| "close"
+	| "fork"
+	| "exec"
+	| "exit"
+	| "signal";
+
+/** A transition of the engine. Which fields there are depends on what happened. */
+export interface TraceEvent {
+	/** When, in nanoseconds on the host's clock. */
+	readonly time: number;
+	/**
+	 * What: a kqueue was made (kqueue) or closed (terminate); a change was applied (register); a
+	 * knote came (attach), triggered (activate), was queued or unqueued (enqueue, dequeue),
+	 * reported (deliver), lost its object or descriptor (dead, badfd), or went (drop); a thread went
+	 * to sleep or was woken (sleep, wake); a descriptor was closed (close); a process came,
+	 * executed, exited, or was sent a signal (fork, exec, exit, signal).
+	 */
+	readonly event: Transition;
+	/** Of kqueues, changes and knotes: which kqueue, numbered in order of creation. */
+	readonly kq?: number;
+	/** Of knotes: the knote in words, since it may be gone when this is read. */
+	readonly knote?: string;
+	/** Of a change: what it is about. */
+	readonly ident?: number;
+	/** Of a change: its filter. */
+	readonly filter?: number;
+	/** Of a change: its flags. */
+	readonly flags?: number;
+	/** Of a change: its errno or 0. Of a wake-up: 0, EAGAIN in time, EINTR when interrupted. */
+	readonly error?: number;
+	/** Of sleep and wake: which thread. */
+	readonly thread?: number;
+	/** Of sleep: in which call. */
+	readonly call?: string;
+	/** Of descriptors and processes: which process. */
+	readonly pid?: number;
+	/** Of close: which descriptor. */
+	readonly fd?: number;
+	/** Of signal: which one. */
+	readonly signal?: number;
+}
+
+/**
+ * Gets every transition. It only watches: system calls that it makes fail with EDEADLK, and what
+ * it throws is the platform's to report.
+ */
+export type TraceSink = (event: TraceEvent) => void;
+
+/** Tells the sink. Callers look whether there is one before they make the object. */
+export function trace(kernel: Kernel, transition: Omit<TraceEvent, "time">): void {
+	const { sink, host } = kernel;
+	if (sink === null) return;
+	kernel.tracing = true;
+	try {
+		sink({ ...transition, time: host.now() });
+	} catch (error) {
+		report(host, error);
+	} finally {
+		kernel.tracing = false;
+	}
+}
+
+/** Tells the sink about a knote. */
+export function traceKnote(kn: Knote, event: KnoteTransition): void {
+	trace(kn.kq.kernel, { event, kq: kn.kq.id, knote: formatKnote(kn) });
+}

@@ -1,0 +1,27 @@
+// EVFILT_SIGNAL: a signal is sent to the process that asks.
+import { EV_CLEAR, NOTE_SIGNAL, NSIG } from "../../abi/constants.ts";
+import { errno } from "../../abi/errno.ts";
+import { type Filterops, filterops } from "../filterops.ts";
+import type { Knote } from "../knote.ts";
+
+function signalAttach(kn: Knote): number {
+	const { curthread } = kn.kq.kernel;
+	if (kn.ident < 0 || kn.ident >= NSIG || curthread === null) return errno.EINVAL;
+	kn.flags |= EV_CLEAR;
+	curthread.process.klist.insert(kn);
+	return 0;
+}
+
+function signalEvent(kn: Knote, hint: number): boolean {
+	// Signals share the process's list with PROC; only their hints count.
+	if ((hint & NOTE_SIGNAL) !== 0 && kn.ident === (hint & ~NOTE_SIGNAL)) kn.data++;
+	return kn.data !== 0;
+}
+
+/** Counts a signal, whether or not it is ignored, blocked or handled. */
+export const sigFiltops: Filterops = filterops({
+	name: "signal",
+	isfd: false,
+	attach: signalAttach,
+	event: signalEvent,
+});

@@ -1,0 +1,81 @@
+// The private kqueue of a thread, on which poll and select are built, and its serials.
+
+import { errno, SystemError } from "../abi/errno.ts";
+import { kassert } from "../base/assert.ts";
+import type { Thread } from "../process/thread.ts";
+import type { Kqueue } from "./kqueue.ts";
+import { kqueueAlloc, kqueuePurge, kqueueRelease, kqueueTerminate } from "./kqueue-file.ts";
+
+/**
+ * The largest serial: what a small integer of every JavaScript engine can hold, so that serials
+ * are never boxed.
+ */
+export const SERIAL_MAX = 0x3fffffff;
+
+/**
+ * Begins a poll or select that uses `num` serials, from `thread.kqserial` on. If the
+ * thread is in such a call already: EBUSY if it sleeps there, EDEADLK from a filter's callback.
+ * @kern kqpoll_init
+ */
+export function kqpollInit(thread: Thread, num: number, name: string): void {
+	if (thread.polling) {
+		throw thread.state === "running"
+			? new SystemError(errno.EDEADLK, name, "called by a filter that poll or select is asking")
+			: new SystemError(errno.EBUSY, name, `thread ${thread.tid} is asleep in poll or select`);
+	}
+	if (thread.kq === null) {
+		const { kernel, process } = thread;
+		thread.kq = kqueueAlloc(kernel, process.fdp);
+		thread.kqserial = kernel.host.random() & SERIAL_MAX;
+		process.fdp.insertKqueue(thread.kq);
+	}
+	if (thread.kqserial + num > SERIAL_MAX) {
+		// The serials are about to wrap: forget all knotes that carry one.
+		if (thread.kq.busy !== 0)
+			throw new SystemError(errno.EDEADLK, name, "called by a filter of the thread's own poll");
+		thread.kqserial = 0;
+		purge(thread, thread.kq);
+	}
+	thread.polling = true;
+}
+
+/**
+ * Ends a poll or select; `num` is what it began with.
+ * @kern kqpoll_done
+ */
+export function kqpollDone(thread: Thread, num: number): void {
+	const { kq } = thread;
+	kassert(kq !== null && thread.polling, "a poll that ends has begun");
+	kassert(thread.kqserial + num <= SERIAL_MAX, "a poll uses the serials it asked for");
+	thread.polling = false;
+	thread.kqserial += num;
+	// With ever new arrays a thread could collect knotes without end.
+	if (kq.nknotes > 4 * kq.knlist.length && kq.busy === 0) purge(thread, kq);
+}
+
+/** Drops all knotes of a thread's kqueue, which must not be used meanwhile. */
+function purge(thread: Thread, kq: Kqueue): void {
+	thread.polling = true;
+	try {
+		kqueuePurge(kq, thread);
+	} finally {
+		thread.polling = false;
+	}
+}
+
+/**
+ * Gives up the thread's kqueue, when the thread ends.
+ * @kern kqpoll_exit
+ */
+export function kqpollExit(thread: Thread): void {
+	const { kq } = thread;
+	if (kq === null) return;
+	try {
+		kqueuePurge(kq, thread);
+	} finally {
+		kqueueTerminate(kq);
+		kassert(kq.refs === 1, "nobody else uses a thread's kqueue");
+		thread.kq = null;
+		kqueueRelease(kq);
+	}
+}

@@ -1,0 +1,272 @@
+// Changes to a kqueue: add, modify, delete, enable, disable.
+
+import {
+	__EV_POLL,
+	__EV_SELECT,
+	EV_ADD,
+	EV_DELETE,
+	EV_DISABLE,
+	EV_ENABLE,
+	EV_ERROR,
+	EVFILT_SYSCOUNT,
+	KN_ATTACHING,
+	KN_DISABLED,
+	KN_NOTIFYING,
+	KN_PROCESSING,
+	KN_VNODE,
+} from "../abi/constants.ts";
+import { errno } from "../abi/errno.ts";
+import type { Kevent } from "../abi/kevent.ts";
+import { kassert } from "../base/assert.ts";
+import { trace } from "../base/trace.ts";
+import { type File, fileHold } from "../file/file.ts";
+import type { Thread } from "../process/thread.ts";
+import { type Filterops, knoteModify } from "./filterops.ts";
+import { badfdFiltops } from "./filters/badfd.ts";
+import { Knote, knoteKey } from "./knote.ts";
+import {
+	filterProcess,
+	knoteAcquire,
+	knoteActivate,
+	knoteAttach,
+	knoteDrop,
+	knoteRelease,
+} from "./knote-ops.ts";
+import {
+	type Kqueue,
+	knoteHash,
+	kqueueExpandHash,
+	kqueueExpandList,
+	kqueueUnbusy,
+} from "./kqueue.ts";
+
+/**
+ * Applies one change to a kqueue and gives 0 or an errno. `kev` belongs to the engine: a knote
+ * that is created takes its fflags and data away.
+ *
+ * `pollid` is 0, or in a thread's own kqpoll the entry's number plus one, in a pump's kqueue the
+ * number of the watch. `thread` is who asks, null for the engine itself.
+ * @kern kqueue_register
+ */
+export function kqueueRegister(
+	kq: Kqueue,
+	kev: Kevent,
+	pollid: number,
+	thread: Thread | null,
+): number {
+	kassert(
+		pollid === 0 || kq.pump !== null || thread?.kq === kq,
+		"only a thread's own kqpoll and its pump have pollids",
+	);
+	const { filter, flags } = kev;
+	const error = resolve(kq, kev, pollid, thread);
+	if (kq.kernel.observer !== null) traceRegister(kq, kev.ident, filter, flags, error);
+	return error;
+}
+
+/** Finds filter, file and knote, and does what the change asks of them. */
+function resolve(kq: Kqueue, kev: Kevent, pollid: number, thread: Thread | null): number {
+	const { ident, filter, flags } = kev;
+	const add = (flags & EV_ADD) !== 0;
+	const fops = systemFilter(kq, filter);
+	if (fops === null) return errno.EINVAL;
+	let fp: File | null = null;
+	let kn: Knote | null;
+	if (fops.isfd !== false) {
+		fp = kq.fdp.get(ident);
+		if (fp === null) return errno.EBADF;
+		if (add) kqueueExpandList(kq, ident);
+		kn = knoteFind(kq, ident, filter, pollid);
+	} else {
+		if (!Number.isSafeInteger(ident)) return errno.EINVAL;
+		if (add) kqueueExpandHash(kq);
+		const first = kq.knhash[knoteHash(kq, ident)] ?? null;
+		kn = search(first, ident, knoteKey(filter, pollid));
+	}
+	if (kn !== null) {
+		// The kernel would wait until the knote is released, here a callback would wait for itself.
+		if (!knoteAcquire(kn)) return errno.EDEADLK;
+		if (add && kn.fop === badfdFiltops) {
+			// Nobody expects this bad descriptor any longer: make room for the new knote.
+			kassert(thread !== null && kq === thread.kq, "bad descriptors are in the caller's kqpoll");
+			kassert(fp !== null, "the descriptor is open again");
+			knoteDrop(kn, thread, true);
+			kn = null;
+		}
+	}
+	if (kn === null) return add ? create(kq, fops, fp, kev, pollid, thread) : errno.ENOENT;
+	if (!add && (flags & EV_DELETE) !== 0) {
+		knoteDrop(kn, thread, true);
+		return 0;
+	}
+	try {
+		if (add) return modify(kn, kev);
+		setEnabled(kn, flags);
+		return 0;
+	} finally {
+		knoteRelease(kn);
+	}
+}
+
+/**
+ * What {@link kqueueRegister} would do to the knotes that the entries from `from` to `to` of a
+ * poll or select found the last time: entry i asks for the same again under serial
+ * `first + i * step`. A knote that is still there need not be looked for, and nothing about it
+ * changes but its serial. Its filter is asked all the same: an object may change without telling.
+ *
+ * Gives the number of the first entry that register must look at: its knote is gone, or somebody
+ * works on it, or its filter has its own idea of a change.
+ */
+export function kqueueRefresh(
+	kq: Kqueue,
+	knotes: readonly (Knote | null)[],
+	from: number,
+	to: number,
+	first: number,
+	step: number,
+): number {
+	let asked: Knote | null = null;
+	const observed = kq.kernel.observer !== null;
+	let serial = first + from * step;
+	let i = from;
+	kq.busy++;
+	try {
+		for (; i < to; i++) {
+			const kn = knotes[i] as Knote | null;
+			// A knote without a file was dropped, or its descriptor closed.
+			if (kn === null || kn.fp === null) break;
+			const { fop, status } = kn;
+			if ((status & (KN_PROCESSING | KN_NOTIFYING | KN_DISABLED)) !== 0) break;
+			if (fop.modify !== knoteModify) break;
+			asked = kn;
+			kn.status = status | KN_PROCESSING;
+			kn.udata = serial;
+			serial += step;
+			if (fop.event(kn, 0)) knoteActivate(kn);
+			kn.status &= ~KN_PROCESSING;
+			if (observed) traceRefresh(kn);
+		}
+	} finally {
+		if (asked !== null) asked.status &= ~KN_PROCESSING;
+		kqueueUnbusy(kq);
+	}
+	return i;
+}
+
+function traceRefresh({ kq, ident, filter, flags }: Knote): void {
+	const kind = flags & (__EV_POLL | __EV_SELECT);
+	traceRegister(kq, ident, filter, EV_ADD | EV_ENABLE | kind, 0);
+}
+
+function traceRegister(
+	kq: Kqueue,
+	ident: number,
+	filter: number,
+	flags: number,
+	error: number,
+): void {
+	if (kq.kernel.sink !== null)
+		trace(kq.kernel, { event: "register", kq: kq.id, ident, filter, flags, error });
+}
+
+function systemFilter(kq: Kqueue, filter: number): Filterops | null {
+	if (filter >= 0 || filter < -EVFILT_SYSCOUNT) return null;
+	return kq.kernel.sysfilters[~filter] as Filterops | null;
+}
+
+/** The knote of a descriptor with this identity, if there is one. */
+export function knoteFind(kq: Kqueue, fd: number, filter: number, pollid: number): Knote | null {
+	return search(kq.knlist[fd] ?? null, fd, knoteKey(filter, pollid));
+}
+
+function search(first: Knote | null, ident: number, key: number): Knote | null {
+	let kn = first;
+	while (kn !== null && (kn.key !== key || kn.ident !== ident)) kn = kn.link;
+	return kn;
+}
+
+/** Makes a knote, joins it to its object, and looks whether there is an event already. */
+function create(
+	kq: Kqueue,
+	fops: Filterops,
+	fp: File | null,
+	kev: Kevent,
+	pollid: number,
+	thread: Thread | null,
+): number {
+	const kn = new Knote(kq, fops, kev.ident, kev.filter, kev.flags, kev.udata, pollid);
+	kn.status = KN_PROCESSING | KN_ATTACHING;
+	kq.busy++;
+	if (fp !== null) {
+		if (fp.type === "vnode") kn.status |= KN_VNODE;
+		kn.fp = fp;
+		fileHold(fp);
+	}
+	kn.sfflags = kev.fflags | 0;
+	kn.sdata = kev.data;
+	kev.fflags = 0;
+	kev.data = 0;
+	knoteAttach(kn);
+
+	// What attach asks about the caller it asks of the current thread.
+	if (thread !== null) kq.kernel.curthread = thread;
+	let joined = false;
+	try {
+		const error = filterAttach(kn);
+		if (error !== 0) {
+			kn.fop = fops;
+			knoteDrop(kn, thread, false);
+			return error;
+		}
+		joined = true;
+		if (fops.isfd && kq.fdp.get(kn.ident) !== kn.fp) {
+			// Closed while it was added. As if it had been added just before the close: no error.
+			knoteDrop(kn, thread, true);
+			return 0;
+		}
+		if (filterProcess(kn, null)) knoteActivate(kn);
+		setEnabled(kn, kev.flags);
+	} catch (thrown) {
+		// Half a knote must not stay; if its detach threw, it has gone already.
+		if (!joined) kn.fop = fops;
+		if ((kn.status & KN_PROCESSING) !== 0) knoteDrop(kn, thread, joined);
+		throw thrown;
+	}
+	knoteRelease(kn);
+	return 0;
+}
+
+/** Changes an acquired knote. What has triggered stays triggered. */
+function modify(kn: Knote, kev: Kevent): number {
+	if (filterModify(kev, kn)) knoteActivate(kn);
+	if ((kev.flags & EV_ERROR) !== 0) return kev.data;
+	setEnabled(kn, kev.flags);
+	return 0;
+}
+
+/** Disables and enables an acquired knote, in this order. */
+function setEnabled(kn: Knote, flags: number): void {
+	if ((flags & EV_DISABLE) !== 0) kn.status |= KN_DISABLED;
+	if ((flags & EV_ENABLE) === 0 || (kn.status & KN_DISABLED) === 0) return;
+	kn.status &= ~KN_DISABLED;
+	try {
+		if (filterProcess(kn, null)) knoteActivate(kn);
+	} catch (thrown) {
+		kn.status |= KN_DISABLED;
+		throw thrown;
+	}
+}
+
+/** @kern filter_attach */
+function filterAttach(kn: Knote): number {
+	try {
+		return kn.fop.attach(kn);
+	} finally {
+		kn.status &= ~KN_ATTACHING;
+	}
+}
+
+/** @kern filter_modify */
+function filterModify(kev: Kevent, kn: Knote): boolean {
+	return kn.fop.modify(kev, kn);
+}

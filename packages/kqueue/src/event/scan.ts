@@ -1,0 +1,273 @@
+// A pass over the ready knotes of a kqueue, which hands out their events.
+
+import {
+	EV_CLEAR,
+	EV_DISPATCH,
+	EV_ONESHOT,
+	KN_ACTIVE,
+	KN_DISABLED,
+	KN_NOTIFYING,
+	KN_PROCESSING,
+	KN_QUEUED,
+	KN_VNODE,
+	KQ_DYING,
+	KQ_SLEEP,
+} from "../abi/constants.ts";
+import { errno } from "../abi/errno.ts";
+import { clearKevent, Kevent } from "../abi/kevent.ts";
+import { kassert } from "../base/assert.ts";
+import { report } from "../base/failure.ts";
+import type { Thread } from "../process/thread.ts";
+import { type BlockingCall, WOULD_SLEEP } from "../sched/call.ts";
+import { knoteClear, knoteProcess } from "./filterops.ts";
+import { deadFiltops } from "./filters/dead.ts";
+import type { Knote } from "./knote.ts";
+import {
+	filterProcess,
+	isExpired,
+	knoteDie,
+	knoteDrop,
+	knoteInsertHead,
+	knoteInsertTail,
+	observe,
+} from "./knote-ops.ts";
+import {
+	type Kqueue,
+	kqueueCheck,
+	kqueueUnbusy,
+	kqueueWakeup,
+	queuedBefore,
+	tailqShift,
+} from "./kqueue.ts";
+
+/** Who gets the events of a scan. */
+export interface EventSink {
+	/**
+	 * Takes an event at once: the knote as it stands, or what a filter of its own kind has filled in.
+	 * Both are somebody else's afterwards. Must not throw.
+	 */
+	submit(event: Knote | Kevent): void;
+}
+
+/**
+ * What one call's scan of one kqueue remembers from pass to pass. Can be set up again.
+ *
+ * The original marks its place in the ready list with two knotes that are none. Here nobody else
+ * runs between two of its steps but callbacks, and what a scan takes leaves the list: it always
+ * goes on at the front. How far it goes is told by when the knotes came to the list.
+ */
+export class ScanState {
+	/** The kqueue, while a scan is set up. */
+	kq: Kqueue | null = null;
+	/** What came to the ready list since it counted so many belongs to the next call. */
+	end = 0;
+	/** How many events all passes have collected. */
+	nevent = 0;
+	/** Who gets them. */
+	readonly sink: EventSink;
+	/** What filters with a `process` of their own fill in. */
+	readonly event: Kevent = new Kevent();
+
+	/** Makes a scan that is not set up. */
+	constructor(sink: EventSink) {
+		this.sink = sink;
+	}
+}
+
+/** What a knote without an event gives instead of the event's flags. */
+const NO_EVENT = -1;
+
+/**
+ * Begins a scan. A call that sleeps must hold the kqueue until the scan is finished.
+ * @kern kqueue_scan_setup
+ */
+export function kqueueScanSetup(scan: ScanState, kq: Kqueue): void {
+	kassert(scan.kq === null, "a scan is finished before it is set up again");
+	scan.kq = kq;
+	scan.nevent = 0;
+}
+
+/**
+ * Ends a scan.
+ * @kern kqueue_scan_finish
+ */
+export function kqueueScanFinish(scan: ScanState): void {
+	kassert(scan.kq !== null, "only a scan that is set up is finished");
+	scan.kq = null;
+}
+
+/**
+ * Hands up to `max` events to the scan's sink. Gives their number, a negative errno, or
+ * WOULD_SLEEP when there is nothing and the call, if there is one, has time left.
+ * @kern kqueue_scan
+ */
+export function kqueueScan(
+	scan: ScanState,
+	max: number,
+	thread: Thread,
+	call: BlockingCall | null,
+): number {
+	const kq = scan.kq as Kqueue;
+	if (max === 0) return 0;
+	for (;;) {
+		if ((kq.state & KQ_DYING) !== 0) return -errno.EBADF;
+		if (kq.count === 0) return scan.nevent === 0 && call !== null ? sleep(kq, call) : 0;
+		// Only what is active now, so that no event is collected twice. While a scan has found
+		// nothing, what came meanwhile is let in.
+		if (scan.nevent === 0) scan.end = kq.tqseq;
+		const collected = collect(scan, kq, max, thread);
+		// Nothing but knotes whose condition has gone: look again, and perhaps sleep.
+		if (collected !== 0 || scan.nevent !== 0) return collected;
+	}
+}
+
+/** Nothing is ready: WOULD_SLEEP if the call has time left, 0 if not. */
+function sleep(kq: Kqueue, call: BlockingCall): number {
+	if (!call.mayBlock()) return 0;
+	kq.state |= KQ_SLEEP;
+	return WOULD_SLEEP;
+}
+
+/**
+ * Takes knotes from the front of the ready list until there are enough or the end is reached.
+ *
+ * What happens to most of them is written out: so V8 compiles this on its own, with the filters in
+ * it, and does not spread it over its callers.
+ */
+function collect(scan: ScanState, kq: Kqueue, max: number, thread: Thread): number {
+	const { end } = scan;
+	let kn = kq.first;
+	let collected = 0;
+	let reinserted = false;
+	// For all of them together: nothing but their callbacks runs here.
+	kq.busy++;
+	try {
+		for (; kn !== null && queuedBefore(kn, end) && collected < max; kn = kq.first) {
+			if ((kn.status & (KN_PROCESSING | KN_NOTIFYING)) !== 0) {
+				// The kernel would wait for it; here a callback would wait for itself.
+				if (scan.nevent + collected === 0) return -errno.EDEADLK;
+				break;
+			}
+			// Acquired and taken out at once, as each has one.
+			tailqShift(kq, kn);
+			kn.status = (kn.status | KN_PROCESSING) & ~KN_QUEUED;
+			kq.count--;
+			if (kq.kernel.observer !== null) observe(kn, "dequeue");
+			if (isSpecial(kn, thread) && !mayReport(kn, thread)) continue;
+			const { fop } = kn;
+			let flags = NO_EVENT;
+			if (fop.process !== knoteProcess) {
+				flags = takeOwn(kn, scan);
+			} else if ((kn.flags & EV_ONESHOT) !== 0 || fop.event(kn, 0)) {
+				// What it does, without the calls in between: it is what nearly all filters have.
+				flags = kn.flags;
+				scan.sink.submit(kn);
+				if ((flags & EV_CLEAR) !== 0) knoteClear(kn);
+			}
+			if (flags === NO_EVENT) {
+				rest(kn);
+				continue;
+			}
+			collected++;
+			if (kq.kernel.observer !== null) observe(kn, "deliver");
+			if (settle(kn, flags, thread)) reinserted = true;
+		}
+	} catch (value) {
+		reinserted = true;
+		keepAfterThrow(kn as Knote, scan.nevent + collected, value);
+	} finally {
+		scan.nevent += collected;
+		kqueueUnbusy(kq);
+		if (kq.kernel.observer !== null) kqueueCheck(kq);
+		if (reinserted && kq.count !== 0) kqueueWakeup(kq);
+	}
+	return collected;
+}
+
+/**
+ * A callback for the knote threw. What has been collected must not be lost: it is handed out, and
+ * the filter is asked first by the next scan, which gets the error. With nothing collected the
+ * error is the caller's, and the filter is asked last, so that it does not keep others waiting.
+ */
+function keepAfterThrow(kn: Knote, nevent: number, value: unknown): void {
+	const dropped = (kn.status & KN_PROCESSING) === 0;
+	if (!dropped) {
+		if ((kn.status & KN_QUEUED) === 0) {
+			if (nevent > 0) knoteInsertHead(kn);
+			else knoteInsertTail(kn);
+		}
+		kn.status &= ~KN_PROCESSING;
+	}
+	if (nevent === 0) throw value;
+	// Nobody will ask a knote that is gone: its error is the platform's to report.
+	if (dropped) report(kn.kq.kernel.host, value);
+}
+
+/** Drops a picked knote. That releases it, and its kqueue with it, which goes on being busy. */
+function drop(kn: Knote, thread: Thread): void {
+	try {
+		knoteDrop(kn, thread, true);
+	} finally {
+		kn.kq.busy++;
+	}
+}
+
+/** Whether there is more to ask about an acquired knote than its filter. */
+function isSpecial(kn: Knote, thread: Thread): boolean {
+	return (kn.status & (KN_DISABLED | KN_VNODE)) !== 0 || isExpired(kn, thread);
+}
+
+/** Whether such a knote may report. If not it is released, or goes. */
+function mayReport(kn: Knote, thread: Thread): boolean {
+	if ((kn.status & KN_DISABLED) !== 0) {
+		// It stays ACTIVE: enabling looks again.
+		kn.status &= ~KN_PROCESSING;
+		return false;
+	}
+	if (!isExpired(kn, thread) && outlives(kn)) return true;
+	drop(kn, thread);
+	return false;
+}
+
+/** A knote on a vnode that its file system let go of becomes a dead one: false if it has no event. */
+function outlives(kn: Knote): boolean {
+	if (kn.fp?.revoked !== true || kn.fop === deadFiltops) return true;
+	knoteDie(kn);
+	return kn.fop.event(kn, 0);
+}
+
+/** Takes the event of a filter that fills it in itself: gives its flags, or NO_EVENT. */
+function takeOwn(kn: Knote, scan: ScanState): number {
+	const out = scan.event;
+	// One that does not fill it must not give away an earlier event.
+	clearKevent(out);
+	if (!filterProcess(kn, out)) return NO_EVENT;
+	const flags = out.flags & 0xffff;
+	scan.sink.submit(out);
+	return flags;
+}
+
+/** Releases a knote that has nothing to report for now, unless it came to the ready list meanwhile. */
+function rest(kn: Knote): void {
+	const { status } = kn;
+	const queued = (status & KN_QUEUED) !== 0;
+	kn.status = status & (queued ? ~KN_PROCESSING : ~(KN_PROCESSING | KN_ACTIVE));
+}
+
+/** Releases a knote after its event: says whether it went back on the ready list. */
+function settle(kn: Knote, flags: number, thread: Thread): boolean {
+	if ((flags & (EV_CLEAR | EV_DISPATCH | EV_ONESHOT)) === 0) {
+		const again = (kn.status & KN_QUEUED) === 0;
+		// Level-triggered: behind the end of this scan, for the next call to look again.
+		if (again) knoteInsertTail(kn);
+		kn.status &= ~KN_PROCESSING;
+		return again;
+	}
+	if ((flags & EV_ONESHOT) !== 0) {
+		drop(kn, thread);
+		return false;
+	}
+	if ((flags & EV_DISPATCH) !== 0) kn.status |= KN_DISABLED;
+	rest(kn);
+	return false;
+}

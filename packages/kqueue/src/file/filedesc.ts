@@ -1,0 +1,130 @@
+// struct filedesc: the descriptor table of a process.
+import { INT_MAX, NDEXTENT, NDFILE } from "../abi/constants.ts";
+import { errno } from "../abi/errno.ts";
+import type { Kqueue } from "../event/kqueue.ts";
+import type { Thread } from "../process/thread.ts";
+import { type File, fileHold } from "./file.ts";
+
+/** Open files by number. */
+export class FileTable {
+	/** The files; its length is the size of the table: 20, 50, then doubled. */
+	private readonly files: (File | null)[] = new Array<File | null>(NDFILE).fill(null);
+	/** The numbers that exec closes. */
+	private readonly cloexec: Set<number> = new Set();
+	/** No number below this one is free. */
+	private lowest = 0;
+	/** How many descriptors there may be. */
+	limit: number;
+	/**
+	 * Engine: a thread with a signal that ends the process of the table, while a callback for one of
+	 * the process's calls or kqueues stands between.
+	 */
+	doomed: Thread | null = null;
+	/** The kqueues of the table, newest first. */
+	firstKqueue: Kqueue | null = null;
+
+	/** Makes an empty table. */
+	constructor(limit: number) {
+		this.limit = limit;
+	}
+
+	/** How many numbers the table has room for just now; select looks no further. */
+	get size(): number {
+		return this.files.length;
+	}
+
+	/**
+	 * The file behind a number, null if there is none or it is no number of a descriptor.
+	 */
+	get(fd: number): File | null {
+		return typeof fd === "number" && fd >= 0 && fd < this.files.length
+			? (this.files[fd] ?? null)
+			: null;
+	}
+
+	/** The lowest free number that is not below `from`, or -EMFILE. Makes room for it. */
+	findFree(from = 0): number {
+		const last = Math.min(this.files.length, this.limit);
+		let fd = Math.max(from, this.lowest);
+		while (fd < last && this.files[fd] !== null) fd++;
+		if (from <= this.lowest) this.lowest = fd;
+		if (!(fd < this.limit)) return -errno.EMFILE;
+		this.makeRoom(fd);
+		return fd;
+	}
+
+	/** Grows until `fd` fits: to 50, then by doubling. */
+	makeRoom(fd: number): void {
+		let size = this.files.length;
+		while (size <= fd) size = size < NDEXTENT ? NDEXTENT : size * 2;
+		while (this.files.length < size) this.files.push(null);
+	}
+
+	/** Puts a file behind a free number that there is room for, with a reference of its own. */
+	insert(fd: number, file: File): void {
+		fileHold(file);
+		this.files[fd] = file;
+	}
+
+	/** Puts another file behind a number, and gives back what was there with its reference. */
+	replace(fd: number, file: File | null): File | null {
+		const old = this.get(fd);
+		if (file !== null) fileHold(file);
+		else if (fd < this.lowest) this.lowest = fd;
+		this.files[fd] = file;
+		this.cloexec.delete(fd);
+		return old;
+	}
+
+	/** Whether exec closes the number. */
+	isCloexec(fd: number): boolean {
+		return this.cloexec.has(fd);
+	}
+
+	/** Says whether exec closes the number. */
+	setCloexec(fd: number, close: boolean): void {
+		if (close) this.cloexec.add(fd);
+		else this.cloexec.delete(fd);
+	}
+
+	/** Whether a number could ever name a descriptor of this table. */
+	isValid(fd: number): boolean {
+		return Number.isInteger(fd) && fd >= 0 && fd <= INT_MAX && fd < this.limit;
+	}
+
+	/** The open numbers from `from` on, ascending. */
+	*open(from = 0): Generator<number> {
+		for (let fd = from; fd < this.files.length; fd++) if (this.files[fd] !== null) yield fd;
+	}
+
+	/** What fork gives to a child: the same files behind the same numbers, without kqueues. */
+	copy(): FileTable {
+		const copy = new FileTable(this.limit);
+		copy.makeRoom(this.files.length - 1);
+		for (const fd of this.open()) {
+			const file = this.files[fd] as File;
+			if (file.type === "kqueue") continue;
+			copy.insert(fd, file);
+			copy.setCloexec(fd, this.isCloexec(fd));
+		}
+		return copy;
+	}
+
+	/** Puts a kqueue at the head of the list. */
+	insertKqueue(kq: Kqueue): void {
+		kq.next = this.firstKqueue;
+		kq.prev = null;
+		if (kq.next !== null) kq.next.prev = kq;
+		this.firstKqueue = kq;
+	}
+
+	/** Takes a kqueue off the list. It keeps its `next`, for a walk that stands on it. */
+	removeKqueue(kq: Kqueue): void {
+		if (kq.prev === null) {
+			if (this.firstKqueue === kq) this.firstKqueue = kq.next;
+		} else {
+			kq.prev.next = kq.next;
+		}
+		if (kq.next !== null) kq.next.prev = kq.prev;
+	}
+}

@@ -1,0 +1,168 @@
+// One emulated machine: its clock, its processes, its limits.
+
+import { PID_MAX } from "../abi/constants.ts";
+import { errno, SystemError } from "../abi/errno.ts";
+import type { Host } from "../base/host.ts";
+import { RealHost } from "../base/real-host.ts";
+import { RunQueue } from "../base/run-queue.ts";
+import { TimeoutQueue } from "../base/timeout.ts";
+import type { TraceSink } from "../base/trace.ts";
+import type { Filterops } from "../event/filterops.ts";
+import { fileFiltops } from "../event/filters/file.ts";
+import { procFiltops } from "../event/filters/proc.ts";
+import { sigFiltops } from "../event/filters/signal.ts";
+import { timerFiltops } from "../event/filters/timer.ts";
+import { FileTable } from "../file/filedesc.ts";
+import type { ChangeBuffer } from "../syscall/changelist.ts";
+import type { Collector, KeventCall } from "../syscall/kevent-call.ts";
+import { Process } from "./process.ts";
+import type { ProcessGroup } from "./session.ts";
+import type { Thread } from "./thread.ts";
+
+/** What can be chosen about a machine. */
+export interface KernelOptions {
+	/** Where it runs: the real host unless given. */
+	readonly host?: Host;
+	/** How many descriptors a process can have: 1024 unless given. */
+	readonly maxfiles?: number;
+	/** How many processes there can be: 1310 unless given. */
+	readonly maxprocesses?: number;
+	/** The limit on EVFILT_TIMERs, of which one more than that fit: 4096 unless given. */
+	readonly timermax?: number;
+	/** The id of the first process: 1 unless given. */
+	readonly firstPid?: number;
+	/** Gets every transition of the engine. */
+	readonly sink?: TraceSink;
+	/** Whether every step proves the ready list: slow, for tests. */
+	readonly diagnostics?: boolean;
+}
+
+/** An emulated machine. Machines share nothing. */
+export class Kernel {
+	/** Where it runs. */
+	readonly host: Host;
+	/** Engine: deferred tasks and woken threads. */
+	readonly runqueue: RunQueue;
+	/** Engine: time-outs and timers. */
+	readonly timeouts: TimeoutQueue;
+	/** The processes by id, those included that have exited and are not waited for yet. */
+	readonly processes: Map<number, Process> = new Map();
+	/** The process groups by number. */
+	readonly pgrps: Map<number, ProcessGroup> = new Map();
+	/** How many descriptors a new process can have. */
+	readonly maxfiles: number;
+	/** How many processes there can be. */
+	readonly maxprocesses: number;
+	/** The limit on timers; may be changed, and counts for those that are added later. */
+	timermax: number;
+	/** Engine: how many timers there are. */
+	ntimers = 0;
+	/** Engine: how many kqueues were made. */
+	nkqueues = 0;
+	/** Engine: how many threads were made. */
+	nthreads = 0;
+	/** Engine: how many threads sleep, and pumps wait. */
+	sleepers = 0;
+	/** Engine: how many calls did not sleep, and events were handed out, since the platform had a turn. */
+	unslept = 0;
+	/** Engine: whose change or fork is being worked on, for the filters that ask. */
+	curthread: Thread | null = null;
+	/** Engine: whether the trace sink is running. */
+	tracing = false;
+	/** Engine: itself while there is a sink or diagnostics are on: one comparison where it matters. */
+	observer: Kernel | null = null;
+	private currentSink: TraceSink | null = null;
+	private provesLists = false;
+	/** Engine: the filters by the complement of their number. */
+	readonly sysfilters: readonly (Filterops | null)[] = [
+		fileFiltops, // READ
+		fileFiltops, // WRITE
+		null, // AIO
+		fileFiltops, // VNODE
+		procFiltops,
+		sigFiltops,
+		timerFiltops,
+		fileFiltops, // DEVICE
+		fileFiltops, // EXCEPT
+	];
+	/** Engine: where the kevent calls copy their changes to, once there was one. */
+	changeBuffer: ChangeBuffer | null = null;
+	/** Engine: where the kevent calls that do not sleep collect their events, once there was one. */
+	collector: Collector | null = null;
+	/** Engine: the first of the kevent calls that ended and can be used again. */
+	keventCall: KeventCall | null = null;
+	private readonly firstPid: number;
+	private nextPid: number;
+
+	/** Makes a machine without processes. */
+	constructor(options: KernelOptions = {}) {
+		this.host = options.host ?? new RealHost();
+		this.runqueue = new RunQueue(this.host);
+		this.timeouts = new TimeoutQueue(this.host);
+		this.maxfiles = limit(options.maxfiles ?? 1024, "maxfiles");
+		this.timermax = limit(options.timermax ?? 4096, "timermax");
+		this.firstPid = Math.max(1, limit(options.firstPid ?? 1, "firstPid"));
+		this.nextPid = this.firstPid;
+		const pids = Math.max(0, PID_MAX - this.firstPid + 1);
+		this.maxprocesses = Math.min(limit(options.maxprocesses ?? 1310, "maxprocesses"), pids);
+		this.sink = options.sink ?? null;
+		this.diagnostics = options.diagnostics ?? false;
+	}
+
+	/** The trace sink, null for none. */
+	get sink(): TraceSink | null {
+		return this.currentSink;
+	}
+
+	/** Whether it is null decides what tracing costs. */
+	set sink(sink: TraceSink | null) {
+		this.currentSink = sink;
+		this.observer = sink !== null || this.provesLists ? this : null;
+	}
+
+	/** Whether every step proves the ready list. */
+	get diagnostics(): boolean {
+		return this.provesLists;
+	}
+
+	/** Slow, for tests. */
+	set diagnostics(on: boolean) {
+		this.provesLists = on;
+		this.observer = on || this.currentSink !== null ? this : null;
+	}
+
+	/** Makes a process with one thread and no descriptors. EAGAIN when there are too many. */
+	spawn(): Process {
+		return this.addProcess(this.allocatePid("spawn"), null, new FileTable(this.maxfiles));
+	}
+
+	/** Engine: makes a process. */
+	addProcess(pid: number, parent: Process | null, fdp: FileTable): Process {
+		const process = new Process(this, pid, parent, fdp);
+		this.processes.set(pid, process);
+		return process;
+	}
+
+	/** Engine: an id that no process has and no group; EAGAIN when there are too many of them. */
+	allocatePid(syscall: string): number {
+		if (this.processes.size >= this.maxprocesses)
+			throw new SystemError(errno.EAGAIN, syscall, `maxprocesses is ${this.maxprocesses}`);
+		const first = this.nextPid;
+		while (this.processes.has(this.nextPid) || this.pgrps.has(this.nextPid)) {
+			this.nextPid = this.after(this.nextPid);
+			if (this.nextPid === first) throw new SystemError(errno.EAGAIN, syscall, "no id is free");
+		}
+		const pid = this.nextPid;
+		this.nextPid = this.after(pid);
+		return pid;
+	}
+
+	private after(pid: number): number {
+		return pid >= PID_MAX ? this.firstPid : pid + 1;
+	}
+}
+
+function limit(value: number, name: string): number {
+	if (Number.isSafeInteger(value) && value >= 0) return value;
+	throw new SystemError(errno.EINVAL, "Kernel", `${name} is a whole number that is not negative`);
+}

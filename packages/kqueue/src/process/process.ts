@@ -1,0 +1,76 @@
+// A process: descriptors, threads, signals.
+import { NSIG } from "../abi/constants.ts";
+import { errno, SystemError } from "../abi/errno.ts";
+import { Klist } from "../event/klist.ts";
+import type { FileTable } from "../file/filedesc.ts";
+import { SIG_DFL, type SignalAction, type Sigset } from "../sched/signal.ts";
+import type { Kernel } from "./machine.ts";
+import { enterPgrp, type ProcessGroup, Session } from "./session.ts";
+import { Thread } from "./thread.ts";
+
+/** A process. `Kernel.spawn` makes the first ones, fork the others. */
+export class Process {
+	/** The machine it is on. */
+	readonly kernel: Kernel;
+	/** Its id. */
+	readonly pid: number;
+	/** Who forked it; null for those the host spawned, and when the parent is gone. */
+	parent: Process | null;
+	/** Its children that are not reaped yet. */
+	readonly children: Set<Process> = new Set();
+	/** Its descriptors. */
+	readonly fdp: FileTable;
+	/** Who watches it: PROC knotes on it and SIGNAL knotes of its own. */
+	readonly klist: Klist = new Klist();
+	/** Its threads that have not ended, in order of creation. */
+	readonly threads: Thread[] = [];
+	/** The promises it is held to, null while it has not pledged. */
+	pledge: ReadonlySet<string> | null = null;
+	/** The group it is in, and by that its session. */
+	pgrp!: ProcessGroup;
+	/** Engine: whether it has its session's terminal. */
+	hasTty = false;
+	/** Engine: whether it has called exec. */
+	hasExeced = false;
+	/** The thread it began with. */
+	readonly main: Thread;
+	/** Engine: it has begun to exit, or has exited. */
+	exiting = false;
+	/** Engine: it has exited, and its status can be taken. */
+	zombie = false;
+	/** Engine: the wait status, once it has exited. */
+	status = 0;
+	/** Engine: what it does about each signal. */
+	readonly sigacts: SignalAction[] = new Array<SignalAction>(NSIG).fill(SIG_DFL);
+	/** Engine: for each signal what else is held back while its handler runs. */
+	readonly sigmasks: Sigset[] = new Array<Sigset>(NSIG).fill(0);
+	/** Engine: signals sent to the process and not taken yet. */
+	siglist: Sigset = 0;
+
+	/** Made by `Kernel.spawn` and fork. */
+	constructor(kernel: Kernel, pid: number, parent: Process | null, fdp: FileTable) {
+		this.kernel = kernel;
+		this.pid = pid;
+		this.parent = parent;
+		this.fdp = fdp;
+		if (parent === null) {
+			enterPgrp(this, pid, new Session(this));
+		} else {
+			parent.children.add(this);
+			enterPgrp(this, parent.pgrp.pgid, parent.pgrp.session);
+			this.hasTty = parent.hasTty;
+		}
+		this.main = this.spawnThread();
+	}
+
+	/** Makes another thread, for calls that overlap. ESRCH when the process has exited. */
+	spawnThread(): Thread {
+		if (this.exiting)
+			throw new SystemError(errno.ESRCH, "spawnThread", `process ${this.pid} has exited`);
+		const thread = new Thread(this, 0);
+		this.threads.push(thread);
+		// What was sent while there was nobody to take it.
+		if (this.siglist !== 0) this.kernel.runqueue.add(thread);
+		return thread;
+	}
+}

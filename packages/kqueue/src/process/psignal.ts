@@ -1,0 +1,55 @@
+// Sending a signal.
+import { NOTE_SIGNAL } from "../abi/constants.ts";
+import { trace } from "../base/trace.ts";
+import { cursig, isIgnored, SIG_DFL, sigbit } from "../sched/signal.ts";
+import { wake } from "../sched/sleep.ts";
+import type { Process } from "./process.ts";
+import type { Thread } from "./thread.ts";
+
+/**
+ * Sends a signal to a process, or to one thread of it. Knotes hear first, whatever the process
+ * does about the signal. Then, unless it is ignored, a thread that does not hold it back takes
+ * it: `from` on its way back from the call it is in, a sleeping thread at once with EINTR,
+ * another one soon.
+ */
+export function psignal(
+	process: Process,
+	signal: number,
+	from: Thread | null = null,
+	target: Thread | null = null,
+): void {
+	if (process.exiting) return;
+	const { kernel } = process;
+	if (kernel.sink !== null) trace(kernel, { event: "signal", pid: process.pid, signal });
+	process.klist.notify(NOTE_SIGNAL | signal);
+	if (isIgnored(process.sigacts[signal] ?? SIG_DFL, signal)) return;
+	const bit = sigbit(signal);
+	if (target === null) process.siglist |= bit;
+	else target.siglist |= bit;
+
+	const taker = target ?? chooseThread(process, bit, from);
+	if (taker === null || (taker.sigmask & bit) !== 0) return;
+	tell(taker);
+}
+
+/** The thread for a signal to the whole process: the caller, else one that does not block it. */
+function chooseThread(process: Process, bit: number, from: Thread | null): Thread | null {
+	if (from !== null && from.process === process && (from.sigmask & bit) === 0) return from;
+	const willing = process.threads.filter((thread) => (thread.sigmask & bit) === 0);
+	return willing.find((thread) => thread.state === "asleep") ?? willing[0] ?? null;
+}
+
+/** Signals to the process that a thread would have taken which does not: others may. */
+export function reroute(process: Process): void {
+	if (process.siglist === 0 || process.exiting) return;
+	for (const thread of process.threads) if (cursig(thread) !== 0) tell(thread);
+}
+
+/**
+ * A sleeper looks for signals when it wakes, a call when it returns, and a thread that runs its own
+ * code has to be told.
+ */
+function tell(thread: Thread): void {
+	if (thread.state === "asleep") wake(thread, 0);
+	else if (thread.state === "running" && thread.depth === 0) thread.kernel.runqueue.add(thread);
+}

@@ -1,0 +1,148 @@
+// Signal numbers, sets of signals, and which of them a thread would take now.
+import { NSIG } from "../abi/constants.ts";
+import { errno, SystemError } from "../abi/errno.ts";
+import { show } from "../abi/values.ts";
+import type { Thread } from "../process/thread.ts";
+
+/** Hang-up. */
+export const SIGHUP = 1;
+/** Interrupt from the keyboard. */
+export const SIGINT = 2;
+/** Quit from the keyboard. */
+export const SIGQUIT = 3;
+/** Illegal instruction. */
+export const SIGILL = 4;
+/** Trace trap. */
+export const SIGTRAP = 5;
+/** Abort. */
+export const SIGABRT = 6;
+/** Emulated instruction. */
+export const SIGEMT = 7;
+/** Floating-point exception. */
+export const SIGFPE = 8;
+/** Kill; cannot be caught, blocked or ignored. */
+export const SIGKILL = 9;
+/** Bus error. */
+export const SIGBUS = 10;
+/** Segmentation violation. */
+export const SIGSEGV = 11;
+/** Bad system call. */
+export const SIGSYS = 12;
+/** Write on a pipe that nobody reads. */
+export const SIGPIPE = 13;
+/** Alarm clock. */
+export const SIGALRM = 14;
+/** Please terminate. */
+export const SIGTERM = 15;
+/** Urgent data on a socket. */
+export const SIGURG = 16;
+/** Stop; cannot be caught, blocked or ignored. */
+export const SIGSTOP = 17;
+/** Stop from the keyboard. */
+export const SIGTSTP = 18;
+/** Continue. */
+export const SIGCONT = 19;
+/** A child exited. */
+export const SIGCHLD = 20;
+/** A background process read from its terminal. */
+export const SIGTTIN = 21;
+/** A background process wrote to its terminal. */
+export const SIGTTOU = 22;
+/** I/O is possible. */
+export const SIGIO = 23;
+/** Processor time limit. */
+export const SIGXCPU = 24;
+/** File size limit. */
+export const SIGXFSZ = 25;
+/** Virtual timer. */
+export const SIGVTALRM = 26;
+/** Profiling timer. */
+export const SIGPROF = 27;
+/** The window's size changed. */
+export const SIGWINCH = 28;
+/** Information request from the keyboard. */
+export const SIGINFO = 29;
+/** For programs. */
+export const SIGUSR1 = 30;
+/** For programs. */
+export const SIGUSR2 = 31;
+/** Thread library. */
+export const SIGTHR = 32;
+
+/** The action of a signal that nothing special was asked for. */
+export const SIG_DFL = "SIG_DFL";
+/** The action that ignores a signal. */
+export const SIG_IGN = "SIG_IGN";
+
+/** sigprocmask: add to the mask. */
+export const SIG_BLOCK = 1;
+/** sigprocmask: take from the mask. */
+export const SIG_UNBLOCK = 2;
+/** sigprocmask: replace the mask. */
+export const SIG_SETMASK = 3;
+
+/** A function called for a signal, on the thread that takes it. */
+export type SignalHandler = (signal: number) => void;
+/** What a process does about a signal. */
+export type SignalAction = SignalHandler | typeof SIG_DFL | typeof SIG_IGN;
+
+/** A set of signals as 32 bits: signal n is bit n - 1. */
+export type Sigset = number;
+
+/** The set of the signals given. Errors: EINVAL for what is no signal. */
+export function sigset(...signals: number[]): Sigset {
+	const stranger = signals.find((signal) => !isSignal(signal));
+	if (stranger !== undefined) throw new SystemError(errno.EINVAL, "sigset", show(stranger));
+	return signals.reduce((set, signal) => set | sigbit(signal), 0);
+}
+
+/** The bit of one signal. */
+export function sigbit(signal: number): Sigset {
+	return 1 << (signal - 1);
+}
+
+/** The signals that no mask holds back. */
+export const SIGCANTMASK: Sigset = sigset(SIGKILL, SIGSTOP);
+
+/** What default actions do nothing about; stopping is not emulated (docs/divergences.md). */
+const DEFAULT_IGNORED: Sigset = sigset(
+	SIGURG,
+	SIGSTOP,
+	SIGTSTP,
+	SIGCONT,
+	SIGCHLD,
+	SIGTTIN,
+	SIGTTOU,
+	SIGIO,
+	SIGWINCH,
+	SIGINFO,
+);
+
+/** Whether a number names a signal. */
+export function isSignal(signal: number): boolean {
+	return Number.isInteger(signal) && signal >= 1 && signal < NSIG;
+}
+
+/** Whether a process with this action never notices the signal. */
+export function isIgnored(action: SignalAction, signal: number): boolean {
+	return action === SIG_IGN || (action === SIG_DFL && (sigbit(signal) & DEFAULT_IGNORED) !== 0);
+}
+
+/** The lowest signal that is pending for a thread and not blocked, 0 if there is none. */
+export function cursig(thread: Thread): number {
+	const { process } = thread;
+	for (;;) {
+		const ready = (thread.siglist | process.siglist) & ~thread.sigmask;
+		if (ready === 0) return 0;
+		const signal = 32 - Math.clz32(ready & -ready);
+		if (!isIgnored(process.sigacts[signal] ?? SIG_DFL, signal)) return signal;
+		sigdelete(thread, signal);
+	}
+}
+
+/** Takes a signal out of the pending ones. */
+export function sigdelete(thread: Thread, signal: number): void {
+	const keep = ~sigbit(signal);
+	thread.siglist &= keep;
+	thread.process.siglist &= keep;
+}

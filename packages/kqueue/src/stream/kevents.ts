@@ -1,0 +1,302 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+// Kevents as an async iterable.
+
+import {
+	EV_CLEAR,
+	EV_DISABLE,
+	EV_DISPATCH,
+	EV_ENABLE,
+	EV_EOF,
+	EVFILT_PROC,
+	EVFILT_READ,
+	EVFILT_SIGNAL,
+	EVFILT_TIMER,
+	EVFILT_WRITE,
+	NOTE_CHILD,
+	NOTE_TRACK,
+} from "../abi/constants.ts";
+import { errno, SystemError } from "../abi/errno.ts";
+import type { Kevent, KeventChange } from "../abi/kevent.ts";
+import { show } from "../abi/values.ts";
+import type { Thread } from "../process/thread.ts";
+import type { AbortSignalLike } from "../sched/call.ts";
+import { type KeventWatch, watchKevent } from "./watch.ts";
+
+/** What becomes of events that come while nobody asks for one. */
+export type KeventsPolicy = "pull" | "latest" | "buffered";
+/** What a full buffer does. */
+export type Overflow = "pause" | "dropOldest" | "dropNewest" | "error";
+
+/** What can be chosen about an iteration. */
+export interface KeventsOptions {
+	/**
+	 * "pull", the default: nothing is kept but the knote itself, which is asked when the consumer
+	 * asks. "latest": the newest event is kept, with the counts and notes of those it replaced; with
+	 * NOTE_TRACK the newest of each process.
+	 * "buffered": up to `bound` events are kept.
+	 */
+	readonly policy?: KeventsPolicy | undefined;
+	/** How many events a buffer holds: 16 unless given. */
+	readonly bound?: number | undefined;
+	/**
+	 * "pause", the default: until the buffer is empty again the knote keeps what comes, in one event.
+	 * "dropOldest" and "dropNewest" lose events; "error" ends the iteration with ENOBUFS after those
+	 * that are kept.
+	 */
+	readonly overflow?: Overflow | undefined;
+	/**
+	 * "complete", the default: an event with EV_EOF is the last. "emit": it is one like others, and
+	 * with "pull" there is one whenever the consumer asks. With NOTE_TRACK the last is that of the
+	 * last process.
+	 */
+	readonly eof?: "complete" | "emit" | undefined;
+	/** Aborting it ends the iteration: it rejects with the reason. */
+	readonly signal?: AbortSignalLike | undefined;
+}
+
+/** Whom a call of `next` promised a result. */
+interface Waiter {
+	readonly resolve: (result: IteratorResult<Kevent, undefined>) => void;
+	readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Iterates over the events that `change` asks for, from now on: nothing that comes after this call
+ * is lost. See {@link KeventsOptions} for what is kept while nobody asks. It ends with `return`,
+ * which `for await` calls, with `await using`, when its signal is aborted, and after EV_EOF; until
+ * then its knote is there. Any number of iterations may be under way, and the thread may make other
+ * calls meanwhile.
+ *
+ * Throws what kevent answers the change with; ESRCH for a thread that has exited; EINVAL for options
+ * that are none. The iteration rejects with EBADF when the descriptor is closed, with ESRCH when the
+ * thread exits, and with the reason of the signal. Source: kqueue(2).
+ */
+export function kevents(
+	thread: Thread,
+	change: KeventChange,
+	options: KeventsOptions = {},
+): KeventIterator {
+	return new KeventIterator(thread, change, options);
+}
+
+/** An iteration over kevents, made by {@link kevents}. */
+export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>, AsyncDisposable {
+	private readonly watch: KeventWatch | null;
+	private readonly policy: KeventsPolicy;
+	private readonly bound: number;
+	private readonly overflow: Overflow;
+	private readonly completes: boolean;
+	private readonly signal: AbortSignalLike | null;
+	/** Events that nobody has asked for yet. */
+	private readonly kept: Fifo<Kevent> = new Fifo();
+	/** Those who have asked and got nothing yet; then nothing is kept. */
+	private readonly waiters: Fifo<Waiter> = new Fifo();
+	/** Whether nothing will come any more. */
+	private ended = false;
+	/** What the next to ask is rejected with, once. */
+	private failure: { readonly error: unknown } | null = null;
+	private readonly abort = (): void => this.fail(this.signal?.reason);
+
+	/** Made by {@link kevents}. */
+	constructor(thread: Thread, change: KeventChange, options: KeventsOptions) {
+		const { policy = "pull", bound = 16, overflow = "pause", eof = "complete" } = options;
+		check(policy, ["pull", "latest", "buffered"], "policy");
+		check(overflow, ["pause", "dropOldest", "dropNewest", "error"], "overflow");
+		check(eof, ["complete", "emit"], "eof");
+		if (!Number.isSafeInteger(bound) || bound < 1)
+			throw new SystemError(errno.EINVAL, "kevents", `bound ${show(bound)}`);
+		this.policy = policy;
+		this.bound = bound;
+		this.overflow = overflow;
+		const follows = change.filter === EVFILT_PROC && ((change.fflags ?? 0) & NOTE_TRACK) !== 0;
+		this.completes = eof === "complete" && !follows;
+		this.signal = options.signal ?? null;
+		if (this.signal?.aborted) {
+			this.watch = null;
+			this.fail(this.signal.reason);
+			return;
+		}
+		// Asked for each event, a knote must not be on before.
+		const asked = policy === "pull" ? change.flags & ~EV_ENABLE : change.flags;
+		const flags = asked | FLAGS[policy];
+		this.watch = watchKevent(
+			thread,
+			{ ...change, flags },
+			{
+				next: (event) => this.take(event),
+				error: (error) => this.fail(error),
+				complete: () => this.end(),
+			},
+		);
+		try {
+			this.signal?.addEventListener("abort", this.abort);
+		} catch (error) {
+			this.watch.close();
+			throw error;
+		}
+	}
+
+	/** The next event, or the end. May be called again before it has come: first come, first served. */
+	next(): Promise<IteratorResult<Kevent, undefined>> {
+		const event = this.kept.shift();
+		if (event !== undefined) {
+			// If the buffer was full, the knote has kept what came since, or tells how things are.
+			if (this.kept.length === 0 && this.policy === "buffered") this.watch?.enable();
+			return Promise.resolve({ done: false, value: event });
+		}
+		if (this.failure !== null) {
+			const { error } = this.failure;
+			this.failure = null;
+			return Promise.reject(error);
+		}
+		if (this.ended) return Promise.resolve(DONE);
+		return new Promise((resolve, reject) => {
+			// Nothing comes inside; if it throws, nobody must wait.
+			this.watch?.enable();
+			this.waiters.push({ resolve, reject });
+		});
+	}
+
+	/** Ends the iteration: the knote goes, what is kept is forgotten, and who waits gets the end. */
+	return(): Promise<IteratorResult<Kevent, undefined>> {
+		this.kept.clear();
+		this.failure = null;
+		this.end();
+		return Promise.resolve(DONE);
+	}
+
+	/** Ends the iteration, and rejects with the error. */
+	throw(error: unknown): Promise<IteratorResult<Kevent, undefined>> {
+		return this.return().then(() => {
+			throw error;
+		});
+	}
+
+	/** Itself. */
+	[Symbol.asyncIterator](): this {
+		return this;
+	}
+
+	/** Ends the iteration when a block of `await using` ends. */
+	async [Symbol.asyncDispose](): Promise<void> {
+		await this.return();
+	}
+
+	private take(event: Kevent): void {
+		const waiter = this.waiters.shift();
+		if (waiter === undefined) this.keep(event);
+		else waiter.resolve({ done: false, value: event });
+		if (this.completes && (event.flags & EV_EOF) !== 0) this.end();
+		else if (this.waiters.length > 0) this.watch?.enable();
+	}
+
+	/** Nobody has asked for it yet. */
+	private keep(event: Kevent): void {
+		const { kept, bound } = this;
+		if (this.policy === "latest") {
+			const older = kept.take(({ ident }) => ident === event.ident);
+			kept.push(older === undefined ? event : merged(older, event));
+			return;
+		}
+		if (kept.length === bound) {
+			if (this.overflow === "dropNewest") return;
+			if (this.overflow === "dropOldest") kept.shift();
+			else if (this.overflow === "error") {
+				this.fail(new SystemError(errno.ENOBUFS, "kevents", `more than ${bound} events`));
+				return;
+			}
+		}
+		kept.push(event);
+		if (kept.length === bound && this.overflow === "pause" && this.policy === "buffered")
+			this.watch?.disable();
+	}
+
+	private fail(error: unknown): void {
+		if (this.ended) return;
+		const waiter = this.waiters.shift();
+		if (waiter === undefined) this.failure = { error };
+		else waiter.reject(error);
+		this.end();
+	}
+
+	private end(): void {
+		if (this.ended) return;
+		this.ended = true;
+		this.signal?.removeEventListener("abort", this.abort);
+		this.watch?.close();
+		for (let waiter = this.waiters.shift(); waiter; waiter = this.waiters.shift())
+			waiter.resolve(DONE);
+	}
+}
+
+const DONE: IteratorResult<Kevent, undefined> = { done: true, value: undefined };
+
+/** How each policy watches: the first only while somebody asks, the last can be stopped. */
+const FLAGS: Readonly<Record<KeventsPolicy, number>> = {
+	pull: EV_CLEAR | EV_DISPATCH | EV_DISABLE,
+	latest: EV_CLEAR,
+	buffered: EV_CLEAR | EV_ENABLE,
+};
+
+/** One event in place of two: the newer one, with what the older one counted and noted. */
+function merged(older: Kevent, newer: Kevent): Kevent {
+	newer.flags |= older.flags & EV_EOF;
+	switch (newer.filter) {
+		case EVFILT_TIMER:
+		case EVFILT_SIGNAL:
+			newer.data += older.data;
+			break;
+		case EVFILT_READ:
+		case EVFILT_WRITE:
+			break;
+		case EVFILT_PROC:
+			// Who the parent of a child is.
+			if ((older.fflags & NOTE_CHILD) !== 0 && (newer.flags & EV_EOF) === 0)
+				newer.data = older.data;
+			newer.fflags = (newer.fflags | older.fflags) >>> 0;
+			break;
+		default:
+			newer.fflags = (newer.fflags | older.fflags) >>> 0;
+	}
+	return newer;
+}
+
+/** A queue that does not move what is left when the first is taken. */
+class Fifo<T> {
+	private items: T[] = [];
+	private from = 0;
+
+	get length(): number {
+		return this.items.length - this.from;
+	}
+
+	push(item: T): void {
+		this.items.push(item);
+	}
+
+	shift(): T | undefined {
+		if (this.length === 0) return undefined;
+		const item = this.items[this.from++];
+		if (this.from * 2 > this.items.length) {
+			this.items = this.items.slice(this.from);
+			this.from = 0;
+		}
+		return item;
+	}
+
+	/** Takes the first that is meant. */
+	take(isMeant: (item: T) => boolean): T | undefined {
+		const index = this.items.findIndex((item, at) => at >= this.from && isMeant(item));
+		return index < 0 ? undefined : this.items.splice(index, 1)[0];
+	}
+
+	clear(): void {
+		this.items = [];
+		this.from = 0;
+	}
+}
+
+function check(value: unknown, known: readonly unknown[], name: string): void {
+	if (known.includes(value)) return;
+	throw new SystemError(errno.EINVAL, "kevents", `${name} ${show(value)}`);
+}

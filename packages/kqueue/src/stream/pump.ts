@@ -1,0 +1,445 @@
+// What hands out the events of watches: a kqueue that no descriptor refers to, and a task.
+
+import {
+	EV_ADD,
+	EV_CLEAR,
+	EV_DELETE,
+	EV_DISABLE,
+	EV_DISPATCH,
+	EV_ENABLE,
+	EV_ERROR,
+	EV_ONESHOT,
+	EVFILT_PROC,
+	NOTE_EXIT,
+	NOTE_TRACK,
+} from "../abi/constants.ts";
+import { errno, SystemError } from "../abi/errno.ts";
+import { copyinKevent, copyKevent, Kevent, type KeventChange } from "../abi/kevent.ts";
+import { show } from "../abi/values.ts";
+import { kassert } from "../base/assert.ts";
+import { report } from "../base/failure.ts";
+import { filterName } from "../base/format.ts";
+import type { Runnable } from "../base/run-queue.ts";
+import type { Knote } from "../event/knote.ts";
+import type { Kqueue } from "../event/kqueue.ts";
+import { kqueueAlloc, kqueuePurge, kqueueRelease, kqueueTerminate } from "../event/kqueue-file.ts";
+import { kqueueRegister } from "../event/register.ts";
+import {
+	type EventSink,
+	kqueueScan,
+	kqueueScanFinish,
+	kqueueScanSetup,
+	ScanState,
+} from "../event/scan.ts";
+import type { File } from "../file/file.ts";
+import type { Thread } from "../process/thread.ts";
+import { enter, leave } from "../sched/call.ts";
+import { keepAlive, letGo } from "../sched/sleep.ts";
+import type { KeventWatch } from "./watch.ts";
+
+/** The flags of a change that a watch keeps. */
+const WATCH_FLAGS: number = EV_CLEAR | EV_DISPATCH | EV_ONESHOT | EV_ENABLE | EV_DISABLE;
+/** After so many events others have a turn. */
+const TURN = 64;
+/** After so many the platform has one: its timers and input. */
+const PLATFORM_TURN = 1000;
+
+/** One registration, of one or of several watches. */
+export class Source {
+	/** What was asked for. */
+	readonly change: Kevent;
+	/** Its number in the pump's kqueue. */
+	readonly pollid: number;
+	/** What it is known by to those who ask for the same; null if it is not shared. */
+	readonly key: string | null;
+	/** The open file behind the descriptor that is watched; null for other filters. */
+	readonly file: File | null;
+	/** Whether it follows the children of a process: they have knotes with its number too. */
+	readonly follows: boolean;
+	/** Who gets the events. */
+	readonly watches: Set<KeventWatch> = new Set();
+
+	/** Made by the pump. */
+	constructor(change: Kevent, pollid: number, key: string | null, file: File | null) {
+		this.change = change;
+		this.pollid = pollid;
+		this.key = key;
+		this.file = file;
+		this.follows = change.filter === EVFILT_PROC && (change.fflags & NOTE_TRACK) !== 0;
+	}
+}
+
+/**
+ * Hands out the events of a thread's watches, in the turn of the run queue after they came: a watch
+ * never hears of anything while it is made. It is there while the thread has watches.
+ */
+export class Pump implements EventSink, Runnable {
+	/** RunQueue: whether it stands in the queue. */
+	queued = false;
+	/** RunQueue: who comes next. */
+	runnext: Runnable | null = null;
+	/** RunQueue: who comes before. */
+	runprev: Runnable | null = null;
+
+	private readonly thread: Thread;
+	private readonly kq: Kqueue;
+	private readonly scan: ScanState = new ScanState(this);
+	/** The event that the scan found. */
+	private readonly event: Kevent = new Kevent();
+	private readonly sources: Set<Source> = new Set();
+	/** Those that follow the children of a process. */
+	private readonly following: Set<Source> = new Set();
+	private readonly shared: Map<string, Source> = new Map();
+	/** Sources whose knotes could not be deleted, as a callback was at work on them. */
+	private leaving: Source[] = [];
+	private lastPollid = 0;
+	/** How many watches wait for an event. */
+	private armed = 0;
+	/** Whose filter threw when it was asked last. */
+	private culprit: Source | null = null;
+	/** Whether its thread has ended. */
+	private stopped = false;
+	/** Whether it is handing out events. */
+	private running = false;
+	/** Whether it waits for the platform to have had its turn. */
+	private makesWay = false;
+
+	/** Made by {@link pumpOf}. */
+	constructor(thread: Thread) {
+		const { kernel, process } = thread;
+		this.thread = thread;
+		this.kq = kqueueAlloc(kernel, process.fdp);
+		this.kq.pump = this;
+		process.fdp.insertKqueue(this.kq);
+	}
+
+	/**
+	 * Adds a watch, and its knote unless it shares one. Throws the errno of the change; then nothing
+	 * has been added.
+	 */
+	add(watch: KeventWatch, from: KeventChange): Source {
+		try {
+			const change = new Kevent();
+			const error = copyinKevent(from, change);
+			if (error !== 0) throw failure(change, error);
+			change.flags &= WATCH_FLAGS;
+			// What is reported again as long as it is the case would never let anybody else have a turn.
+			if ((change.flags & (EV_CLEAR | EV_DISPATCH | EV_ONESHOT)) === 0) change.flags |= EV_CLEAR;
+			// An exit is reported in any case, but a disabled knote forgets one that nobody asked for.
+			if (change.filter === EVFILT_PROC) change.fflags |= NOTE_EXIT;
+			return this.share(watch, change) ?? this.register(watch, change);
+		} finally {
+			this.goIfIdle();
+		}
+	}
+
+	/** The source of those who ask for the same already. It tells all of them how things are. */
+	private share(watch: KeventWatch, change: Kevent): Source | null {
+		const key = keyOf(change);
+		const source = key === null ? undefined : this.shared.get(key);
+		if (source === undefined || source.change.udata !== change.udata) return null;
+		if (source.file !== null && !this.isOpen(source)) return null;
+		// First of all, as handlers of signals may close the other watches meanwhile.
+		source.watches.add(watch);
+		if (source.file === null) return source;
+		let added = false;
+		try {
+			added = this.change(source, EV_ADD | source.change.flags) === 0;
+		} finally {
+			if (!added) this.remove(source, watch);
+		}
+		return added ? source : null;
+	}
+
+	/** Whether the number is still what it was: it may have become another file's, or the same one's anew. */
+	private isOpen({ change: { ident }, file, pollid }: Source): boolean {
+		if (file !== this.thread.process.fdp.get(ident)) return false;
+		let kn = this.kq.knlist[ident] ?? null;
+		while (kn !== null && kn.pollid !== pollid) kn = kn.link;
+		return kn !== null && (kn.flags & EV_ERROR) === 0;
+	}
+
+	private register(watch: KeventWatch, change: Kevent): Source {
+		const file = this.thread.process.fdp.get(change.ident);
+		const pollid = ++this.lastPollid;
+		const isfd = this.thread.kernel.sysfilters[~change.filter]?.isfd ?? false;
+		const source = new Source(change, pollid, keyOf(change), isfd ? file : null);
+		source.watches.add(watch);
+		// First of all, as handlers of signals may close the other watches meanwhile, or exit.
+		this.sources.add(source);
+		if (source.follows) this.following.add(source);
+		let error: number = errno.ESRCH;
+		try {
+			error = this.change(source, EV_ADD | change.flags) || (this.stopped ? errno.ESRCH : 0);
+		} finally {
+			if (error !== 0) this.forget(source);
+		}
+		if (error !== 0) throw failure(change, error);
+		if (source.key !== null) this.shared.set(source.key, source);
+		return source;
+	}
+
+	/** Lets a watch report, or keeps it from that. */
+	setEnabled(source: Source, enabled: boolean): void {
+		// An error is that of a descriptor that was closed meanwhile, which is about to be reported.
+		this.change(source, enabled ? EV_ENABLE : EV_DISABLE);
+	}
+
+	/** Takes a watch away, and its knote if nobody shares it. */
+	remove(source: Source, watch: KeventWatch): void {
+		if (!source.watches.delete(watch) || source.watches.size > 0) return;
+		const { kernel } = this.thread;
+		this.forget(source);
+		try {
+			// The trace sink cannot change anything either.
+			if (!kernel.tracing && this.change(source, EV_DELETE) !== errno.EDEADLK) return;
+			this.leaving.push(source);
+			kernel.runqueue.add(this);
+		} finally {
+			this.goIfIdle();
+		}
+	}
+
+	private forget(source: Source): void {
+		this.sources.delete(source);
+		this.following.delete(source);
+		if (source.key !== null && this.shared.get(source.key) === source)
+			this.shared.delete(source.key);
+	}
+
+	/** Changes the knote of a source, and those of the children it follows: 0 or an errno. */
+	private change(source: Source, flags: number): number {
+		const { thread, kq } = this;
+		if (this.stopped) return errno.ESRCH;
+		const { filter, fflags, data } = source.change;
+		let result = 0;
+		enter(thread, "kevent");
+		try {
+			const add = (flags & EV_ADD) !== 0;
+			for (const ident of add || !source.follows ? [source.change.ident] : this.idents(source)) {
+				const kev = new Kevent(ident, filter, flags, fflags, data, source);
+				result ||= kqueueRegister(kq, kev, source.pollid, thread);
+			}
+		} finally {
+			leave(thread);
+		}
+		return result;
+	}
+
+	/** The processes that a source with NOTE_TRACK watches now. */
+	private idents(source: Source): number[] {
+		const found: number[] = [];
+		for (let kn of this.kq.knhash) {
+			for (; kn !== null; kn = kn.link) if (kn.udata === source) found.push(kn.ident);
+		}
+		return found;
+	}
+
+	/** A watch waits for an event from now on. */
+	arm(): void {
+		if (this.armed++ === 0) keepAlive(this.thread.kernel);
+	}
+
+	/** A watch that waited does not any more. */
+	disarm(): void {
+		kassert(this.armed > 0, "who waits no longer has waited");
+		if (--this.armed === 0) letGo(this.thread.kernel);
+	}
+
+	/** Whether a callback is at work on one of its knotes. */
+	get busy(): boolean {
+		return this.kq.busy !== 0;
+	}
+
+	/** Its thread ends: watches fail with ESRCH, soon. */
+	stop(): void {
+		if (this.stopped) return;
+		this.stopped = true;
+		this.thread.pump = null;
+		this.thread.kernel.runqueue.add(this);
+		this.dissolve();
+	}
+
+	/** RunQueue: hands out what there is. */
+	run(): void {
+		if (this.stopped) this.fail();
+		else if (this.makesWay) return;
+		else if (this.thread.kernel.unslept >= PLATFORM_TURN) this.makeWay();
+		else this.handOut();
+	}
+
+	/** A program that only hands events around would never let the platform have its own. */
+	private makeWay(): void {
+		const { kernel } = this.thread;
+		kernel.unslept = 0;
+		this.makesWay = true;
+		kernel.host.yield(() => {
+			this.makesWay = false;
+			if (!this.stopped) kernel.runqueue.add(this);
+		});
+	}
+
+	private handOut(): void {
+		const { kernel } = this.thread;
+		this.running = true;
+		try {
+			while (this.leaving.length > 0) this.change(this.leaving.pop() as Source, EV_DELETE);
+			for (let done = 0; done < TURN && this.kq.count > 0 && !this.stopped; done++) {
+				if (!this.handOutOne()) break;
+				kernel.unslept++;
+			}
+		} finally {
+			this.running = false;
+			const more = this.kq.count > 0 || this.leaving.length > 0;
+			if (more && !this.stopped) kernel.runqueue.add(this);
+			this.goIfIdle();
+		}
+	}
+
+	/**
+	 * One at a time: who hears of the first may close the descriptor of the second, or take its
+	 * watch away. Gives false if there was none.
+	 */
+	private handOutOne(): boolean {
+		if (this.following.size > 0) this.holdBack();
+		let n: number;
+		try {
+			n = this.collect();
+		} catch (error) {
+			if (this.culprit === null) throw error;
+			this.blame(this.culprit, error);
+			return true;
+		}
+		if (n > 0) this.deliver(this.event);
+		return n > 0;
+	}
+
+	/** The knotes of the children that a watch follows are on while it waits for an event, as its own. */
+	private holdBack(): void {
+		for (const source of this.following) if (!isArmed(source)) this.change(source, EV_DISABLE);
+	}
+
+	/** What a filter throws ends the watches that it was asked for: it might throw for ever. */
+	private blame(source: Source, error: unknown): void {
+		for (const watch of [...source.watches]) {
+			this.guard(() => this.remove(source, watch));
+			this.guard(() => watch.fail(error));
+		}
+	}
+
+	/** Keeps the event until the scan is through: who hears of it may do anything. */
+	submit(event: Knote | Kevent): void {
+		copyKevent(event, this.event);
+	}
+
+	/** Scans without sleeping. */
+	private collect(): number {
+		const { thread, scan } = this;
+		this.culprit = null;
+		enter(thread, "kevent");
+		try {
+			kqueueScanSetup(scan, this.kq);
+			try {
+				return kqueueScan(scan, 1, thread, null);
+			} catch (error) {
+				// The scan has put its knote last.
+				this.culprit = (this.kq.last?.udata ?? null) as Source | null;
+				throw error;
+			} finally {
+				kqueueScanFinish(scan);
+			}
+		} finally {
+			leave(thread);
+		}
+	}
+
+	/** Gives an event to all who watch for it. */
+	private deliver(event: Kevent): void {
+		const source = event.udata as Source;
+		const { flags } = event;
+		const failed = (flags & EV_ERROR) !== 0;
+		// The knote is gone after this one; there may be children's.
+		const gone = (flags & EV_ONESHOT) !== 0;
+		const last = gone && !(source.follows && this.idents(source).length > 0);
+		if (last) this.forget(source);
+		for (const watch of [...source.watches]) {
+			if (!source.watches.has(watch)) continue;
+			if (last) source.watches.delete(watch);
+			this.guard(() => {
+				if (failed) watch.fail(failure(source.change, event.data));
+				else watch.give(copyOf(event, source.change.udata), last);
+			});
+		}
+	}
+
+	/** All that is left to say when the thread has ended. */
+	private fail(): void {
+		const { tid } = this.thread;
+		for (const source of this.sources) {
+			for (const watch of source.watches) {
+				const gone = new SystemError(errno.ESRCH, "kevent", `thread ${tid} has exited`);
+				this.guard(() => watch.fail(gone));
+			}
+		}
+		this.sources.clear();
+	}
+
+	/** What one watcher throws is the platform's to report, and harms no other. */
+	private guard(act: () => void): void {
+		try {
+			act();
+		} catch (error) {
+			report(this.thread.kernel.host, error);
+		}
+	}
+
+	/** Without watches there is no pump. */
+	private goIfIdle(): void {
+		if (this.sources.size > 0 || this.leaving.length > 0 || this.running || this.stopped) return;
+		if (this.thread.pump !== this) return;
+		this.thread.pump = null;
+		this.stopped = true;
+		this.thread.kernel.runqueue.remove(this);
+		this.dissolve();
+	}
+
+	private dissolve(): void {
+		const { kq, thread } = this;
+		kq.pump = null;
+		try {
+			kqueuePurge(kq, thread);
+		} finally {
+			kqueueTerminate(kq);
+			kqueueRelease(kq);
+		}
+	}
+}
+
+/** The pump of a thread, made if there is none. ESRCH for a thread that has exited. */
+export function pumpOf(thread: Thread): Pump {
+	if (thread.state === "exited")
+		throw new SystemError(errno.ESRCH, "kevent", `thread ${thread.tid} has exited`);
+	thread.pump ??= new Pump(thread);
+	return thread.pump;
+}
+
+/** What changes have in common that share a knote; null for those whose knote is switched. */
+function keyOf({ ident, filter, flags, fflags, data }: Kevent): string | null {
+	if (flags !== EV_CLEAR) return null;
+	return `${filter} ${ident} ${fflags} ${data}`;
+}
+
+/** Whether anybody waits for an event of the source. */
+function isArmed(source: Source): boolean {
+	for (const watch of source.watches) if (watch.armed) return true;
+	return false;
+}
+
+function copyOf(event: Kevent, udata: unknown): Kevent {
+	const { ident, filter, flags, fflags, data } = event;
+	return new Kevent(ident, filter, flags, fflags, data, udata);
+}
+
+function failure({ filter, ident }: Kevent, error: number): SystemError {
+	return new SystemError(error, "kevent", `${filterName(filter)} ${show(ident)}`);
+}

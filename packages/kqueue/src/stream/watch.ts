@@ -1,0 +1,149 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+// A watch: somebody who is told of kevents as they come.
+import { EV_DISABLE, EV_DISPATCH } from "../abi/constants.ts";
+import { errno, SystemError } from "../abi/errno.ts";
+import type { Kevent, KeventChange } from "../abi/kevent.ts";
+import type { Thread } from "../process/thread.ts";
+import { type Pump, pumpOf, type Source } from "./pump.ts";
+
+/** Who is told. */
+export interface KeventObserver {
+	/** An event. The object is the observer's to keep; others who watch for the same get their own. */
+	next(event: Kevent): void;
+	/**
+	 * The watch has failed, and is closed: EBADF when the descriptor was closed, ESRCH when the thread
+	 * has exited, or what the filter threw.
+	 */
+	error(error: unknown): void;
+	/** There will be no more events, and the watch is closed: that one was reported once. */
+	complete(): void;
+}
+
+/**
+ * A watch for events of one kind, from {@link watchKevent}. It is there until it is closed, fails
+ * or completes.
+ */
+export class KeventWatch {
+	private readonly observer: KeventObserver;
+	private readonly pump: Pump;
+	private readonly source: Source;
+	private isClosed = false;
+	private isArmed = false;
+
+	/** Made by {@link watchKevent}. */
+	constructor(thread: Thread, change: KeventChange, observer: KeventObserver) {
+		this.observer = observer;
+		this.pump = pumpOf(thread);
+		this.source = this.pump.add(this, change);
+		this.setArmed((change.flags & EV_DISABLE) === 0);
+	}
+
+	/** Whether it is over. */
+	get closed(): boolean {
+		return this.isClosed;
+	}
+
+	/**
+	 * Lets it report again, after an event with EV_DISPATCH or {@link disable}. Nothing happens if it
+	 * does already, or is closed.
+	 */
+	enable(): void {
+		this.setEnabled(true);
+	}
+
+	/**
+	 * Keeps it from reporting; what comes meanwhile is in the event after {@link enable}. For watches
+	 * that have a knote of their own, as they were added with EV_ENABLE, EV_DISABLE or EV_DISPATCH;
+	 * EINVAL for others.
+	 */
+	disable(): void {
+		if (this.source.key !== null)
+			throw new SystemError(errno.EINVAL, "kevent", "the watch shares its knote");
+		this.setEnabled(false);
+	}
+
+	/** Pump: whether it waits for an event. */
+	get armed(): boolean {
+		return this.isArmed;
+	}
+
+	private setEnabled(enabled: boolean): void {
+		if (this.isClosed || this.isArmed === enabled) return;
+		this.setArmed(enabled);
+		let done = false;
+		try {
+			this.pump.setEnabled(this.source, enabled);
+			done = true;
+		} finally {
+			// A filter threw, and the knote is as it was.
+			if (!done && !this.isClosed) this.setArmed(!enabled);
+		}
+	}
+
+	/** Ends the watch: nothing is reported any more. */
+	close(): void {
+		if (!this.end()) return;
+		this.pump.remove(this.source, this);
+	}
+
+	/** Ends it when a block of `using` ends. */
+	[Symbol.dispose](): void {
+		this.close();
+	}
+
+	/** Pump: an event, and whether it was the last. */
+	give(event: Kevent, last: boolean): void {
+		if ((event.flags & EV_DISPATCH) !== 0) this.setArmed(false);
+		try {
+			this.observer.next(event);
+		} finally {
+			// Unless the observer has closed it.
+			if (last && this.end()) this.observer.complete();
+		}
+	}
+
+	/** Pump: there will be no events. */
+	fail(error: unknown): void {
+		if (this.end()) this.observer.error(error);
+	}
+
+	private end(): boolean {
+		if (this.isClosed) return false;
+		this.isClosed = true;
+		this.setArmed(false);
+		return true;
+	}
+
+	private setArmed(armed: boolean): void {
+		if (this.isArmed === armed) return;
+		this.isArmed = armed;
+		if (armed) this.pump.arm();
+		else this.pump.disarm();
+	}
+}
+
+/**
+ * Tells an observer of the events that `change` asks for, from now on, until the watch is closed.
+ * The neutral ground under async iterables and observables; no descriptor is used, and the thread
+ * does not sleep: it may make other calls.
+ *
+ * Of the change's flags EV_CLEAR, EV_DISPATCH, EV_ONESHOT, EV_ENABLE and EV_DISABLE count. With
+ * EV_CLEAR, which is the default, an observer is told of each change; with EV_DISPATCH once, and
+ * again after {@link KeventWatch.enable}; with EV_ONESHOT once. Nothing is lost in between: what
+ * came meanwhile is in the next event's `data` and `fflags`.
+ *
+ * The observer is called in a turn of its own, never while the watch is made and never inside
+ * another call. Watches of a thread that ask for the same with EV_CLEAR alone share one knote; who comes
+ * later lets all of them be told how things are, except for filters that have no descriptor. What
+ * an observer throws is left to the platform.
+ *
+ * Throws what kevent answers a change with, and ESRCH for a thread that has exited. Source:
+ * kqueue(2).
+ */
+export function watchKevent(
+	thread: Thread,
+	change: KeventChange,
+	observer: KeventObserver,
+): KeventWatch {
+	return new KeventWatch(thread, change, observer);
+}

@@ -1,0 +1,224 @@
+// System calls on descriptors: duplicate, close, control, transfer.
+
+import {
+	F_DUPFD,
+	F_DUPFD_CLOEXEC,
+	F_GETFD,
+	F_GETFL,
+	F_SETFD,
+	F_SETFL,
+	FD_CLOEXEC,
+	FIOASYNC,
+	FIOCLEX,
+	FIONBIO,
+	FIONCLEX,
+	FREAD,
+	FWRITE,
+	O_APPEND,
+	O_ASYNC,
+	O_NONBLOCK,
+} from "../abi/constants.ts";
+import { errno, SystemError, unwrap } from "../abi/errno.ts";
+import { show } from "../abi/values.ts";
+import { attempt, type Failure, rethrow } from "../base/failure.ts";
+import { trace } from "../base/trace.ts";
+import { isFdBusy, knoteFdclose } from "../event/knote-ops.ts";
+import { KqueueFile } from "../event/kqueue-file.ts";
+import { File, fileHold, fileRelease, type Stat } from "../file/file.ts";
+import { fdRelease } from "../process/exit.ts";
+import type { Thread } from "../process/thread.ts";
+import { syscall } from "../sched/call.ts";
+
+/**
+ * Gives an open file a descriptor: the lowest free number. The way in for whoever emulates one.
+ * Errors: EMFILE; EINVAL for the file of a kqueue; EFAULT for what is no file.
+ */
+export function openFile(thread: Thread, file: File): number {
+	return syscall(thread, "open", () => {
+		if (!(file instanceof File)) throw new SystemError(errno.EFAULT, "open", "that is no File");
+		// A kqueue belongs to the table it was made in, and cannot be passed on.
+		if (file instanceof KqueueFile) throw new SystemError(errno.EINVAL, "open", "a kqueue");
+		const { fdp } = thread.process;
+		const fd = unwrap(fdp.findFree(), "open", `the limit is ${fdp.limit}`);
+		fdp.insert(fd, file);
+		return fd;
+	});
+}
+
+/** The file behind a descriptor. EBADF if there is none. */
+export function getFile(thread: Thread, fd: number, name: string): File {
+	const file = thread.process.fdp.get(fd);
+	if (file === null) throw new SystemError(errno.EBADF, name, `descriptor ${show(fd)}`);
+	return file;
+}
+
+/**
+ * Closes a descriptor. Knotes on its number go without a word; polls and selects that wait for
+ * it wake up. Errors: EBADF; EDEADLK from a callback that works on one of those knotes, or on one
+ * of the kqueue that is to be closed. Source: close(2).
+ */
+export function close(thread: Thread, fd: number): void {
+	syscall(thread, "close", () => {
+		getFile(thread, fd, "close");
+		checkBusy(thread, fd, "close");
+		fdRelease(thread.process, fd, thread);
+	});
+}
+
+/** Closes all descriptors from `fd` on. Errors: EBADF if there is none, EDEADLK as for close. */
+export function closefrom(thread: Thread, fd: number): void {
+	syscall(thread, "closefrom", () => {
+		const open = isNumber(fd) ? [...thread.process.fdp.open(fd)] : [];
+		if (open.length === 0) throw new SystemError(errno.EBADF, "closefrom", `from ${show(fd)} on`);
+		rethrow(closeAll(thread, open, "closefrom"));
+	});
+}
+
+/** Closes several descriptors, after a look whether it can, and gives the first error. */
+export function closeAll(thread: Thread, fds: readonly number[], name: string): Failure {
+	const { process } = thread;
+	for (const fd of fds) checkBusy(thread, fd, name);
+	let failure: Failure = null;
+	for (const fd of fds) {
+		// A file that goes may have closed others.
+		if (process.fdp.get(fd) !== null)
+			failure = attempt(failure, () => fdRelease(process, fd, thread));
+	}
+	return failure;
+}
+
+function isNumber(fd: number): boolean {
+	return Number.isInteger(fd) && fd >= 0;
+}
+
+/** Another number for the same open file: the lowest free one. Errors: EBADF, EMFILE. */
+export function dup(thread: Thread, fd: number): number {
+	return syscall(thread, "dup", () => duplicate(thread, fd, 0, "dup"));
+}
+
+/**
+ * Makes `to` another number for the open file of `fd`, closing what it was before. Knotes belong
+ * to the number, so those on `to` go. Errors: EBADF, EDEADLK as for close. Source: dup2(2).
+ */
+export function dup2(thread: Thread, fd: number, to: number): number {
+	return syscall(thread, "dup2", () => {
+		const file = getFile(thread, fd, "dup2");
+		const { kernel, process } = thread;
+		const { fdp } = process;
+		if (!fdp.isValid(to)) throw new SystemError(errno.EBADF, "dup2", `descriptor ${show(to)}`);
+		if (fd === to) return to;
+		checkBusy(thread, to, "dup2");
+		fdp.makeRoom(to);
+		const old = fdp.replace(to, file);
+		if (old === null) return to;
+		if (kernel.sink !== null) trace(kernel, { event: "close", pid: process.pid, fd: to });
+		try {
+			knoteFdclose(fdp.firstKqueue, to, thread);
+		} finally {
+			fileRelease(old, thread);
+		}
+		return to;
+	});
+}
+
+/** A callback must not close the descriptor, or the kqueue, of the knote it is asked about. */
+function checkBusy(thread: Thread, fd: number, name: string): void {
+	const { fdp } = thread.process;
+	const file = fdp.get(fd);
+	if ((file instanceof KqueueFile && file.kq.busy !== 0) || isFdBusy(fdp.firstKqueue, fd))
+		throw new SystemError(errno.EDEADLK, name, `a filter of descriptor ${fd} is being asked`);
+}
+
+function duplicate(thread: Thread, fd: number, from: number, name: string): number {
+	const file = getFile(thread, fd, name);
+	const { fdp } = thread.process;
+	const to = unwrap(fdp.findFree(from), name, `the limit is ${fdp.limit}`);
+	fdp.insert(to, file);
+	return to;
+}
+
+/** Does something with the file of a descriptor, which stays until it is done. */
+function onFile<T>(thread: Thread, fd: number, name: string, act: (file: File) => T): T {
+	return syscall(thread, name, () => {
+		const file = getFile(thread, fd, name);
+		fileHold(file);
+		try {
+			return act(file);
+		} finally {
+			fileRelease(file, thread);
+		}
+	});
+}
+
+/**
+ * Duplicates a descriptor, or reads or sets its flags (FD_CLOEXEC) or its file's (O_NONBLOCK …).
+ * F_SETFL on a kqueue sets them and fails with ENOTTY all the same.
+ * Errors: EBADF, EINVAL, EMFILE. Source: fcntl(2).
+ */
+export function fcntl(thread: Thread, fd: number, command: number, argument = 0): number {
+	const { fdp } = thread.process;
+	return onFile(thread, fd, "fcntl", (file) => {
+		if (!Number.isSafeInteger(argument))
+			throw new SystemError(errno.EINVAL, "fcntl", `argument ${show(argument)}`);
+		switch (command) {
+			case F_DUPFD:
+			case F_DUPFD_CLOEXEC: {
+				if (!fdp.isValid(argument))
+					throw new SystemError(errno.EINVAL, "fcntl", `from ${show(argument)} on`);
+				const to = duplicate(thread, fd, argument, "fcntl");
+				fdp.setCloexec(to, command === F_DUPFD_CLOEXEC);
+				return to;
+			}
+			case F_GETFD:
+				return fdp.isCloexec(fd) ? FD_CLOEXEC : 0;
+			case F_SETFD:
+				fdp.setCloexec(fd, (argument & FD_CLOEXEC) !== 0);
+				return 0;
+			case F_GETFL:
+				return (file.flags & ~(FREAD | FWRITE)) | accessMode(file);
+			case F_SETFL: {
+				const settable = O_NONBLOCK | O_APPEND | O_ASYNC;
+				file.flags = (file.flags & ~settable) | (argument & settable);
+				unwrap(file.ioctl(thread, FIONBIO, (argument & O_NONBLOCK) !== 0), "fcntl");
+				unwrap(file.ioctl(thread, FIOASYNC, (argument & O_ASYNC) !== 0), "fcntl");
+				return 0;
+			}
+			default:
+				throw new SystemError(errno.EINVAL, "fcntl", `command ${show(command)}`);
+		}
+	});
+}
+
+/** O_RDONLY, O_WRONLY or O_RDWR: one less than FREAD and FWRITE. */
+function accessMode(file: File): number {
+	return Math.max(0, (file.flags & (FREAD | FWRITE)) - 1);
+}
+
+/** Controls the object behind a descriptor. Errors: EBADF, ENOTTY. Source: ioctl(2). */
+export function ioctl(thread: Thread, fd: number, command: number, argument?: unknown): number {
+	return onFile(thread, fd, "ioctl", (file) => {
+		if (command === FIOCLEX || command === FIONCLEX) {
+			thread.process.fdp.setCloexec(fd, command === FIOCLEX);
+			return 0;
+		}
+		if (command === FIONBIO) setFlag(file, O_NONBLOCK, Boolean(argument));
+		if (command === FIOASYNC) setFlag(file, O_ASYNC, Boolean(argument));
+		return unwrap(file.ioctl(thread, command, argument), "ioctl");
+	});
+}
+
+function setFlag(file: File, flag: number, on: boolean): void {
+	file.flags = on ? file.flags | flag : file.flags & ~flag;
+}
+
+/** What the object behind a descriptor says of itself. Errors: EBADF. Source: fstat(2). */
+export function fstat(thread: Thread, fd: number): Stat {
+	return onFile(thread, fd, "fstat", (file) => file.stat());
+}
+
+/** Moves an open file's offset and gives the new one. Errors: EBADF, EINVAL, ESPIPE. */
+export function lseek(thread: Thread, fd: number, offset: number, whence: number): number {
+	return onFile(thread, fd, "lseek", (file) =>
+		unwrap(file.seek(thread, offset, whence), "lseek", `descriptor ${fd}`),
+	);
+}

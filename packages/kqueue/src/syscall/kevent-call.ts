@@ -1,0 +1,282 @@
+// kqueue(2) and kevent(2).
+
+import { KQ_DYING, KQ_NEVENTS } from "../abi/constants.ts";
+import { errno, SystemError, unwrap } from "../abi/errno.ts";
+import { copyoutKevent, type Kevent, type KeventChange } from "../abi/kevent.ts";
+import { type Timespec, timespecToNs } from "../abi/time.ts";
+import { faultOf, show } from "../abi/values.ts";
+import type { Failure } from "../base/failure.ts";
+import type { Knote } from "../event/knote.ts";
+import type { Kqueue } from "../event/kqueue.ts";
+import { KqueueFile, kqueueAlloc, kqueueHold, kqueueRelease } from "../event/kqueue-file.ts";
+import {
+	type EventSink,
+	kqueueScan,
+	kqueueScanFinish,
+	kqueueScanSetup,
+	ScanState,
+} from "../event/scan.ts";
+import { fileHold, fileRelease } from "../file/file.ts";
+import type { Kernel } from "../process/machine.ts";
+import type { Thread } from "../process/thread.ts";
+import { BlockingCall, enter, leave, type SleepOptions, syscall } from "../sched/call.ts";
+import { callAsync } from "../sched/call-async.ts";
+import type { WaitChannel } from "../sched/sleep.ts";
+import { applyChanges, GO_ON } from "./changelist.ts";
+
+/**
+ * Makes a kqueue and gives its descriptor: the lowest free number. It is not inherited by fork,
+ * and stays open over exec.
+ *
+ * Errors: EMFILE. Source: kqueue(2).
+ * @kern sys_kqueue
+ */
+export function kqueue(thread: Thread): number {
+	return syscall(thread, "kqueue", () => {
+		const { fdp } = thread.process;
+		const fd = unwrap(fdp.findFree(), "kqueue", `the limit is ${fdp.limit}`);
+		const kq = kqueueAlloc(thread.kernel, fdp);
+		fdp.insertKqueue(kq);
+		fdp.insert(fd, new KqueueFile(kq));
+		return fd;
+	});
+}
+
+/**
+ * Applies `changelist` to a kqueue, then waits for events and writes them into `eventlist`, over
+ * the objects that are in it; gives their number. The event list's length is how many fit; with
+ * none, or null, nothing is waited for. `timeout` null waits for ever, a zero one not at all.
+ *
+ * A change that fails, or asks with EV_RECEIPT, is answered by an EV_ERROR entry whose `data` is
+ * the errno, or 0; then no events are collected. Without room for the entry, the errno is the
+ * call's, and the changes that follow it are not applied.
+ *
+ * Rejects with: EBADF no such kqueue, or it was closed while the call slept; EINVAL timeout out of
+ * range; EFAULT a list that is no array, a change that is no object, an event that cannot be
+ * written; EINTR a signal; EBUSY the thread sleeps already; EDEADLK it is called by a callback of
+ * another of the thread's calls; ESRCH the thread has exited; the errno of a change, as above; the
+ * reason of `options.signal`. Source: kevent(2).
+ * @kern sys_kevent
+ */
+export function kevent(
+	thread: Thread,
+	kq: number,
+	changelist: readonly KeventChange[] | null,
+	eventlist: Kevent[] | null,
+	timeout: Timespec | null,
+	options: SleepOptions = {},
+): Promise<number> {
+	return callAsync(thread, "kevent", options, () => {
+		const file = kqueueFile(thread, kq);
+		const ns = timespecToNs(timeout, "kevent");
+		const nchanges = lengthOf(changelist, "changelist");
+		const nevents = lengthOf(eventlist, "eventlist");
+		const events = eventlist ?? NOTHING;
+		if (nchanges > 0) {
+			const result = change(thread, file, changelist ?? NOTHING, nchanges, events, nevents);
+			if (result !== GO_ON) return result;
+		}
+		const call = spareCall(thread);
+		call.begin(thread, file.kq, events, nevents, ns);
+		return call;
+	});
+}
+
+/**
+ * As {@link kevent} with a timeout of zero, without a promise: never sleeps, throws instead of
+ * rejecting, and can be called on a thread that sleeps.
+ */
+export function keventNow(
+	thread: Thread,
+	kq: number,
+	changelist: readonly KeventChange[] | null,
+	eventlist: Kevent[] | null,
+): number {
+	enter(thread, "kevent");
+	try {
+		const file = kqueueFile(thread, kq);
+		const nchanges = lengthOf(changelist, "changelist");
+		const nevents = lengthOf(eventlist, "eventlist");
+		const events = eventlist ?? NOTHING;
+		if (nchanges > 0) {
+			const result = change(thread, file, changelist ?? NOTHING, nchanges, events, nevents);
+			if (result !== GO_ON) return result;
+		}
+		return nevents === 0 ? 0 : take(thread, file.kq, events, nevents);
+	} finally {
+		leave(thread);
+	}
+}
+
+function kqueueFile(thread: Thread, fd: number): KqueueFile {
+	const file = thread.process.fdp.get(fd);
+	if (file instanceof KqueueFile) return file;
+	throw badDescriptor(`${show(fd)} is no kqueue`);
+}
+
+function badDescriptor(why: string): SystemError {
+	return new SystemError(errno.EBADF, "kevent", why);
+}
+
+/**
+ * Applies the changes. Gives the call's result, or GO_ON when there are events to take.
+ *
+ * A getter of the program may close the kqueue: it stays until the changes are through.
+ */
+function change(
+	thread: Thread,
+	file: KqueueFile,
+	changes: readonly KeventChange[],
+	nchanges: number,
+	events: Kevent[],
+	nevents: number,
+): number {
+	let result = GO_ON;
+	fileHold(file);
+	try {
+		result = applyChanges(thread, file.kq, changes, nchanges, events, nevents);
+	} finally {
+		fileRelease(file, thread);
+	}
+	if (result !== GO_ON) return result;
+	// Without an event list nothing is waited for.
+	if (nevents === 0) return 0;
+	if ((file.kq.state & KQ_DYING) !== 0) throw badDescriptor("the kqueue was closed by a change");
+	return GO_ON;
+}
+
+/** Takes the events that there are. */
+function take(thread: Thread, kq: Kqueue, events: Kevent[], nevents: number): number {
+	const collector = idleCollector(thread.kernel);
+	collector.begin(kq, events, nevents);
+	const result = collector.collect(thread, null);
+	collector.end();
+	return unwrap(result, "kevent");
+}
+
+/** The collector of calls that do not sleep; a new one inside of such a call, or after one that threw. */
+function idleCollector(kernel: Kernel): Collector {
+	const { collector } = kernel;
+	if (collector !== null && collector.scan.kq === null) return collector;
+	kernel.collector = new Collector();
+	return kernel.collector;
+}
+
+const NOTHING: never[] = [];
+
+/** A call to set up: one that ended, if there is one. */
+function spareCall(thread: Thread): KeventCall {
+	const { kernel } = thread;
+	const call = kernel.keventCall;
+	if (call === null) return new KeventCall(thread);
+	kernel.keventCall = call.nextSpare;
+	return call;
+}
+
+/** How many entries a list has; null has none. */
+function lengthOf(list: readonly unknown[] | null, name: string): number {
+	if (list === null || list === undefined) return 0;
+	if (Array.isArray(list)) return list.length;
+	throw noArray(name);
+}
+
+function noArray(name: string): SystemError {
+	return new SystemError(errno.EFAULT, "kevent", `the ${name} is no array`);
+}
+
+/** The events of one kevent on their way to the program. Can be used again. */
+export class Collector implements EventSink {
+	/** Not set up between two calls. */
+	readonly scan: ScanState = new ScanState(this);
+	private events: (Kevent | undefined)[] = NOTHING;
+	/** How many entries the event list has, from the beginning of the call on. */
+	private nevents = 0;
+	/** The next of them. */
+	private next = 0;
+	/** What a write into the list threw. */
+	private failure: Failure = null;
+
+	/** Begins a call. */
+	begin(kq: Kqueue, events: Kevent[], nevents: number): void {
+		this.events = events;
+		this.nevents = nevents;
+		this.next = 0;
+		this.failure = null;
+		kqueueScanSetup(this.scan, kq);
+	}
+
+	/**
+	 * Collects events, eight at a time. Gives how many there are then, a negative errno, or
+	 * WOULD_SLEEP if `call` may.
+	 */
+	collect(thread: Thread, call: BlockingCall | null): number {
+		for (;;) {
+			const want = Math.min(this.nevents - this.next, KQ_NEVENTS);
+			const ready = kqueueScan(this.scan, want, thread, call);
+			if (ready < 0) return ready;
+			if (this.failure !== null) return -faultOf(this.failure.value);
+			if (ready < want || ready === 0) return this.next;
+		}
+	}
+
+	/**
+	 * Writes an event into the program's list. An accessor that the program has put there runs as the
+	 * callback of a filter would. After one that throws, the rest of the eight is lost, as in C.
+	 */
+	submit(event: Knote | Kevent): void {
+		if (this.failure !== null) return;
+		try {
+			copyoutKevent(event, this.events, this.next++);
+		} catch (value) {
+			this.failure = { value };
+		}
+	}
+
+	/** Ends the call. */
+	end(): void {
+		kqueueScanFinish(this.scan);
+		this.events = NOTHING;
+	}
+}
+
+/** The sleeping half of a kevent: what waits for events. */
+export class KeventCall extends BlockingCall {
+	private readonly collector: Collector = new Collector();
+	/** The next of those that can be used again, while it is one itself. */
+	nextSpare: KeventCall | null = null;
+
+	/** Makes a call that is not begun. */
+	constructor(thread: Thread) {
+		super(thread, "kevent");
+	}
+
+	/** Begins the call, perhaps not for the first time. */
+	begin(thread: Thread, kq: Kqueue, events: Kevent[], nevents: number, timeout: number): void {
+		this.thread = thread;
+		this.timeout = timeout;
+		this.deadline = -1;
+		kqueueHold(kq);
+		this.collector.begin(kq, events, nevents);
+	}
+
+	/** What a kevent sleeps on. */
+	override get channel(): WaitChannel {
+		return (this.collector.scan.kq as Kqueue).channel;
+	}
+
+	/** Collects events; only before the first of them does it sleep. */
+	override step(woken: number): number {
+		if (woken === errno.EINTR) return -woken;
+		return this.collector.collect(this.thread, this);
+	}
+
+	/** Ends the scan, and lets the next kevent use this object. */
+	override end(): void {
+		const { kernel } = this.thread;
+		const kq = this.collector.scan.kq as Kqueue;
+		this.collector.end();
+		kqueueRelease(kq);
+		this.nextSpare = kernel.keventCall;
+		kernel.keventCall = this;
+	}
+}

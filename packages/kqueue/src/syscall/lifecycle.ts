@@ -1,0 +1,131 @@
+// System calls on processes and threads: fork, exec, exit, wait, pledge.
+
+import { NOTE_EXEC, NOTE_FORK } from "../abi/constants.ts";
+import { errno, SystemError } from "../abi/errno.ts";
+import { isInt32, show } from "../abi/values.ts";
+import { rethrow } from "../base/failure.ts";
+import { trace } from "../base/trace.ts";
+import { exit1, isBusy, reap, threadExit1 } from "../process/exit.ts";
+import type { Process } from "../process/process.ts";
+import type { Thread } from "../process/thread.ts";
+import { checkCaller, syscall } from "../sched/call.ts";
+import { isSignal, SIG_DFL, SIG_IGN } from "../sched/signal.ts";
+import { closeAll } from "./descriptors.ts";
+
+/**
+ * Makes a child of the thread's process, with one thread, the same open files behind the same
+ * descriptors except for kqueues, the same group and session, and the same signal actions and mask. NOTE_FORK is posted once
+ * the child exists. Errors: EAGAIN. Source: fork(2).
+ */
+export function fork(thread: Thread): Process {
+	return syscall(thread, "fork", () => {
+		const { kernel, process } = thread;
+		const child = kernel.addProcess(kernel.allocatePid("fork"), process, process.fdp.copy());
+		child.main.sigmask = thread.sigmask;
+		process.sigacts.forEach((action, signal) => {
+			child.sigacts[signal] = action;
+			child.sigmasks[signal] = process.sigmasks[signal] ?? 0;
+		});
+		if (kernel.sink !== null) trace(kernel, { event: "fork", pid: child.pid });
+		kernel.curthread = thread;
+		process.klist.notify(NOTE_FORK | child.pid);
+		return child;
+	});
+}
+
+/**
+ * What exec means to descriptors and signals: closes what is marked close-on-exec, gives handled
+ * signals their default action, and posts NOTE_EXEC. Kqueues and their knotes stay, and so do the
+ * process's other threads. EDEADLK as for close. Source: execve(2).
+ */
+export function exec(thread: Thread): void {
+	syscall(thread, "exec", () => {
+		const { kernel, process } = thread;
+		const { fdp } = process;
+		const marked = [...fdp.open()].filter((fd) => fdp.isCloexec(fd));
+		const failure = closeAll(thread, marked, "exec");
+		process.hasExeced = true;
+		process.sigacts.forEach((action, signal) => {
+			if (action !== SIG_IGN) process.sigacts[signal] = SIG_DFL;
+		});
+		if (kernel.sink !== null) trace(kernel, { event: "exec", pid: process.pid });
+		process.klist.notify(NOTE_EXEC);
+		rethrow(failure);
+	});
+}
+
+/**
+ * Ends the thread's process with a status from 0 to 255, as if by `signal` if one is given. Its
+ * other threads' calls end with EINTR. EDEADLK from a filter's callback that a call of the
+ * process is asking. Source: exit(3).
+ */
+export function exit(thread: Thread, status: number, signal = 0): void {
+	checkCaller(thread, "exit");
+	if (!Number.isInteger(status) || (signal !== 0 && !isSignal(signal)))
+		throw new SystemError(errno.EINVAL, "exit", `status ${show(status)}, signal ${show(signal)}`);
+	if (thread.process.exiting)
+		throw new SystemError(errno.ESRCH, "exit", "the process is exiting already");
+	if (isBusy(thread.process)) throw busy("exit");
+	exit1(thread, status, signal);
+}
+
+/**
+ * Ends one thread, and with it its kqpoll. The process stays, even without threads: one that is
+ * spawned later can end it, and takes the signals sent meanwhile. EDEADLK from a callback that one of its calls is asking.
+ */
+export function threadExit(thread: Thread): void {
+	checkCaller(thread, "threadExit");
+	const kqbusy = (thread.kq !== null && thread.kq.busy !== 0) || thread.pump?.busy;
+	if (thread.depth > 0 || kqbusy) throw busy("threadExit");
+	threadExit1(thread);
+}
+
+function busy(name: string): SystemError {
+	return new SystemError(errno.EDEADLK, name, "called by a filter or file that a call is asking");
+}
+
+/** A child that has exited. */
+export interface WaitResult {
+	/** Its process id. */
+	readonly pid: number;
+	/** Its wait status: the exit status times 256, plus the signal that ended it. */
+	readonly status: number;
+}
+
+/**
+ * Takes the status of a child that has exited and forgets the child; null while none has. A `pid`
+ * above 0 is that child, 0 any of the caller's group, -1 any, below that any of the group -`pid`. Never sleeps: NOTE_EXIT says when there is one.
+ * Errors: ECHILD. Source: waitpid(2) with WNOHANG.
+ */
+export function waitpidNow(thread: Thread, pid: number): WaitResult | null {
+	return syscall(thread, "waitpid", () => {
+		const children = childrenNamed(thread, pid);
+		if (children.length === 0) throw new SystemError(errno.ECHILD, "waitpid", `pid ${show(pid)}`);
+		const child = children.find(({ zombie }) => zombie);
+		if (child === undefined) return null;
+		reap(child);
+		return { pid: child.pid, status: child.status };
+	});
+}
+
+/** Which children `waitpid` means by a number. */
+function childrenNamed(thread: Thread, pid: number): Process[] {
+	const { children, pgrp } = thread.process;
+	if (!isInt32(pid)) return [];
+	if (pid === -1) return [...children];
+	const group = pid === 0 ? pgrp.pgid : -pid;
+	return [...children].filter((child) => child.pid === pid || child.pgrp.pgid === group);
+}
+
+/**
+ * Holds the process to the promises named from now on. The engine asks for one: a process without
+ * `"proc"` cannot add EVFILT_PROC events (EPERM). A fork does not inherit it, and it can be widened
+ * again. EFAULT for what is no string.
+ */
+export function pledge(thread: Thread, promises: string): void {
+	syscall(thread, "pledge", () => {
+		if (typeof promises !== "string")
+			throw new SystemError(errno.EFAULT, "pledge", "the promises are no string");
+		thread.process.pledge = new Set(promises.split(" ").filter((word) => word !== ""));
+	});
+}

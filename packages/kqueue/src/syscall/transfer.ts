@@ -1,0 +1,311 @@
+// System calls that move bytes: read, write, and their vectored forms.
+
+import { FREAD, FWRITE } from "../abi/constants.ts";
+import { errno, SystemError, unwrap } from "../abi/errno.ts";
+import { type File, fileHold, fileRelease } from "../file/file.ts";
+import { psignal } from "../process/psignal.ts";
+import type { Thread } from "../process/thread.ts";
+import { BlockingCall, enter, leave, type SleepOptions, WOULD_SLEEP } from "../sched/call.ts";
+import { callAsync } from "../sched/call-async.ts";
+import { SIGPIPE } from "../sched/signal.ts";
+import type { WaitChannel } from "../sched/sleep.ts";
+import { getFile } from "./descriptors.ts";
+
+/**
+ * Reads into `buffer`, and sleeps until there is something, unless the descriptor does not block;
+ * gives how many bytes, 0 at the end of file. Rejects with: EBADF, also when it is not open for
+ * reading; EAGAIN when it does not block, or cannot be waited for; EFAULT when the buffer is none;
+ * EINTR; what the file says; as for kevent EBUSY, EDEADLK, ESRCH and the reason of
+ * `options.signal`. Source: read(2).
+ */
+export function read(
+	thread: Thread,
+	fd: number,
+	buffer: Uint8Array,
+	options: SleepOptions = {},
+): Promise<number> {
+	return callAsync(thread, "read", options, () => {
+		const file = openFor(thread, fd, FREAD, "read");
+		checkBuffer(buffer, "read");
+		return readCall(thread, file, buffer);
+	});
+}
+
+/**
+ * Writes all of `buffer`, and sleeps whenever there is no room, unless the descriptor does not
+ * block; gives how many bytes: fewer than all only when it does not block, or was interrupted
+ * after the first. Rejects with: EBADF, also when it is not open for writing; EAGAIN when it does
+ * not block, or cannot be waited for; EFAULT when the buffer is none; EINTR; EPIPE, with SIGPIPE;
+ * what the file says; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`.
+ * Source: write(2).
+ */
+export function write(
+	thread: Thread,
+	fd: number,
+	buffer: Uint8Array,
+	options: SleepOptions = {},
+): Promise<number> {
+	return callAsync(thread, "write", options, () => {
+		const file = openFor(thread, fd, FWRITE, "write");
+		checkBuffer(buffer, "write");
+		return writeCall(thread, file, buffer);
+	});
+}
+
+/** As {@link read}, into several buffers, each filled before the next. Source: readv(2). */
+export function readv(
+	thread: Thread,
+	fd: number,
+	buffers: readonly Uint8Array[],
+	options: SleepOptions = {},
+): Promise<number> {
+	let all: Uint8Array;
+	return callAsync(thread, "readv", options, () => {
+		const file = openFor(thread, fd, FREAD, "readv");
+		all = new Uint8Array(lengthOf(buffers, "readv"));
+		return readCall(thread, file, all);
+	}).then((n) => scatter(all, n, buffers));
+}
+
+/** As {@link write}, from several buffers, as if they were one. Source: writev(2). */
+export function writev(
+	thread: Thread,
+	fd: number,
+	buffers: readonly Uint8Array[],
+	options: SleepOptions = {},
+): Promise<number> {
+	return callAsync(thread, "writev", options, () => {
+		const file = openFor(thread, fd, FWRITE, "writev");
+		return writeCall(thread, file, gather(buffers, "writev"));
+	});
+}
+
+/**
+ * Reads into `buffer` what there is, without sleeping, and gives how many bytes; 0 at the end of
+ * file. Throws what {@link read} rejects with; EAGAIN when there is nothing yet.
+ */
+export function readNow(thread: Thread, fd: number, buffer: Uint8Array): number {
+	return transferNow(thread, fd, buffer, FREAD);
+}
+
+/**
+ * Writes from `buffer` what there is room for, without sleeping, and gives how many bytes. Throws
+ * what {@link write} rejects with; EAGAIN when there is no room.
+ */
+export function writeNow(thread: Thread, fd: number, buffer: Uint8Array): number {
+	return transferNow(thread, fd, buffer, FWRITE);
+}
+
+/** Reads or writes once, without sleeping. */
+function transferNow(thread: Thread, fd: number, buffer: Uint8Array, mode: number): number {
+	const name = mode === FREAD ? "read" : "write";
+	enter(thread, name);
+	try {
+		const file = openFor(thread, fd, mode, name);
+		checkBuffer(buffer, name);
+		const n = transferOnce(thread, file, buffer, mode);
+		return n >= 0 ? n : unwrap(n, name, `descriptor ${fd}`);
+	} finally {
+		leave(thread);
+	}
+}
+
+/** Moves what can be moved, on a file that stays until it is done. */
+function transferOnce(thread: Thread, file: File, buffer: Uint8Array, mode: number): number {
+	fileHold(file);
+	try {
+		if (mode === FREAD) return file.read(thread, buffer);
+		const n = file.write(thread, buffer, buffer.length);
+		if (n === -errno.EPIPE) brokenPipe(thread, file);
+		return n;
+	} finally {
+		fileRelease(file, thread);
+	}
+}
+
+/** As {@link readNow}, into several buffers. */
+export function readvNow(thread: Thread, fd: number, buffers: readonly Uint8Array[]): number {
+	const all = new Uint8Array(lengthOf(buffers, "readv"));
+	return scatter(all, readNow(thread, fd, all), buffers);
+}
+
+/** As {@link writeNow}, from several buffers, as if they were one. */
+export function writevNow(thread: Thread, fd: number, buffers: readonly Uint8Array[]): number {
+	return writeNow(thread, fd, gather(buffers, "writev"));
+}
+
+/** The thread's read, begun: it makes one at a time, and always with the same object. */
+function readCall(thread: Thread, file: File, buffer: Uint8Array): ReadCall {
+	thread.readCall ??= new ReadCall(thread);
+	thread.readCall.begin(file, buffer);
+	return thread.readCall;
+}
+
+/** The thread's write, begun. */
+function writeCall(thread: Thread, file: File, buffer: Uint8Array): WriteCall {
+	thread.writeCall ??= new WriteCall(thread);
+	thread.writeCall.begin(file, buffer);
+	return thread.writeCall;
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** A transfer that may sleep, on a file that stays until it is done. */
+abstract class TransferCall extends BlockingCall {
+	private held: File | null = null;
+	protected buffer: Uint8Array = NOTHING;
+	private readonly mode: number;
+	/** When it was first told that it may not sleep for ever, -1 until then. */
+	private since = -1;
+
+	constructor(thread: Thread, name: string, mode: number) {
+		super(thread, name);
+		this.mode = mode;
+		this.timeout = Number.POSITIVE_INFINITY;
+	}
+
+	/** Begins the transfer, perhaps not for the first time. */
+	begin(file: File, buffer: Uint8Array): void {
+		fileHold(file);
+		this.held = file;
+		this.buffer = buffer;
+		this.deadline = -1;
+		this.since = -1;
+	}
+
+	/** What it reads or writes. */
+	protected get file(): File {
+		return this.held as File;
+	}
+
+	override get channel(): WaitChannel {
+		return this.file.channel(this.mode, this.thread) as WaitChannel;
+	}
+
+	/** Whether the transfer sleeps when the file has nothing to give or to take. */
+	protected get waits(): boolean {
+		return !this.file.nonblocking && this.file.channel(this.mode, this.thread) !== null;
+	}
+
+	/** Whether it may sleep, and until when: the file says for how long. */
+	protected mayWait(): boolean {
+		if (!this.waits) return false;
+		const { host } = this.thread.kernel;
+		if (this.deadlineFrom(0) === Number.POSITIVE_INFINITY) {
+			// The clock is not asked: that costs more than the rest of a short wait.
+			this.deadline = -1;
+			return true;
+		}
+		if (this.since < 0) this.since = host.now();
+		this.deadline = this.deadlineFrom(this.since);
+		return host.now() < this.deadline;
+	}
+
+	private deadlineFrom(since: number): number {
+		return this.file.deadline(this.mode, since, this.thread);
+	}
+
+	override end(): void {
+		const { file } = this;
+		this.held = null;
+		this.buffer = NOTHING;
+		fileRelease(file, this.thread);
+	}
+}
+
+/** A thread's read. */
+export class ReadCall extends TransferCall {
+	/** Made for the thread's first read. */
+	constructor(thread: Thread) {
+		super(thread, "read", FREAD);
+	}
+
+	override step(woken: number): number {
+		const { thread, file, buffer } = this;
+		if (woken === errno.EINTR) return -woken;
+		const n = file.read(thread, buffer);
+		if (n !== -errno.EAGAIN) return n;
+		if (this.mayWait()) return WOULD_SLEEP;
+		return this.waits ? file.readLate(thread, buffer) : n;
+	}
+}
+
+/** A thread's write. */
+export class WriteCall extends TransferCall {
+	private done = 0;
+
+	/** Made for the thread's first write. */
+	constructor(thread: Thread) {
+		super(thread, "write", FWRITE);
+	}
+
+	override begin(file: File, buffer: Uint8Array): void {
+		super.begin(file, buffer);
+		this.done = 0;
+	}
+
+	override step(woken: number): number {
+		const { thread, file, buffer } = this;
+		if (woken === errno.EINTR) return this.done || -woken;
+		for (;;) {
+			const rest = this.done === 0 ? buffer : buffer.subarray(this.done);
+			const n = file.write(thread, rest, buffer.length);
+			if (n === -errno.EAGAIN) return this.mayWait() ? WOULD_SLEEP : this.done || n;
+			if (n === -errno.EPIPE) brokenPipe(thread, file);
+			if (n < 0) return n;
+			this.done += n;
+			if (this.done === buffer.length || !this.waits) return this.done;
+		}
+	}
+}
+
+/** Nobody will ever read this: the process is told. Sockets have their own say in it. */
+function brokenPipe(thread: Thread, file: File): void {
+	if (file.type !== "socket") psignal(thread.process, SIGPIPE, thread);
+}
+
+function openFor(thread: Thread, fd: number, mode: number, name: string): File {
+	const file = getFile(thread, fd, name);
+	checkMode(file, fd, mode, name);
+	return file;
+}
+
+function checkMode(file: File, fd: number, mode: number, name: string): void {
+	if ((file.flags & mode) === 0)
+		throw new SystemError(errno.EBADF, name, `descriptor ${fd} is not open for that`);
+}
+
+function checkBuffer(buffer: Uint8Array, name: string): void {
+	if (!(buffer instanceof Uint8Array))
+		throw new SystemError(errno.EFAULT, name, "the buffer is no Uint8Array");
+}
+
+function lengthOf(buffers: readonly Uint8Array[], name: string): number {
+	if (!Array.isArray(buffers)) throw new SystemError(errno.EFAULT, name, "no array of buffers");
+	let length = 0;
+	for (const buffer of buffers) {
+		checkBuffer(buffer, name);
+		length += buffer.length;
+	}
+	return length;
+}
+
+function gather(buffers: readonly Uint8Array[], name: string): Uint8Array {
+	const all = new Uint8Array(lengthOf(buffers, name));
+	let at = 0;
+	for (const buffer of buffers) {
+		all.set(buffer, at);
+		at += buffer.length;
+	}
+	return all;
+}
+
+function scatter(all: Uint8Array, n: number, buffers: readonly Uint8Array[]): number {
+	let at = 0;
+	for (const buffer of buffers) {
+		buffer.set(all.subarray(at, Math.min(at + buffer.length, n)));
+		at += buffer.length;
+		if (at >= n) break;
+	}
+	return n;
+}

@@ -1,0 +1,327 @@
+// Signals: who takes them, what they interrupt, and what EVFILT_SIGNAL counts.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import {
+	EV_ADD,
+	EV_CLEAR,
+	EV_DELETE,
+	EVFILT_READ,
+	EVFILT_SIGNAL,
+	eventList,
+	fork,
+	kevent,
+	keventNow,
+	kill,
+	kqueue,
+	openFile,
+	SIG_BLOCK,
+	SIG_DFL,
+	SIG_IGN,
+	SIG_SETMASK,
+	SIG_UNBLOCK,
+	SIGCHLD,
+	SIGKILL,
+	SIGSTOP,
+	SIGTERM,
+	SIGTHR,
+	SIGUSR1,
+	SIGUSR2,
+	SyntheticFile,
+	sigaction,
+	sigpending,
+	sigprocmask,
+	sigset,
+	type Thread,
+	threadExit,
+	threadKill,
+} from "../../src/index.ts";
+import { psignal, sigsuspendMask } from "../../src/kernel.ts";
+import { codeOf, type Fields, fields, machine, rejection } from "../machine.ts";
+
+function collect(thread: Thread, kq: number): Fields[] {
+	const events = eventList(8);
+	return fields(events, keventNow(thread, kq, null, events));
+}
+
+function watch(thread: Thread, kq: number, signal: number): void {
+	keventNow(thread, kq, [{ ident: signal, filter: EVFILT_SIGNAL, flags: EV_ADD }], null);
+}
+
+function counted(signal: number, count: number): Fields {
+	return [signal, EVFILT_SIGNAL, EV_ADD | EV_CLEAR, 0, count, null];
+}
+
+test("ignored, blocked and handled signals all count", () => {
+	const { thread, process } = machine();
+	const kq = kqueue(thread);
+	const taken: number[] = [];
+	for (const signal of [SIGUSR1, SIGUSR2, SIGTERM]) watch(thread, kq, signal);
+	sigaction(thread, SIGUSR1, SIG_IGN);
+	sigprocmask(thread, SIG_BLOCK, sigset(SIGUSR2));
+	sigaction(thread, SIGTERM, (signal) => taken.push(signal));
+	for (const signal of [SIGUSR1, SIGUSR2, SIGUSR2, SIGTERM]) kill(thread, process.pid, signal);
+	assert.equal(collect(thread, kq), [
+		counted(SIGUSR1, 1),
+		counted(SIGUSR2, 2),
+		counted(SIGTERM, 1),
+	]);
+	assert.equal(taken, [SIGTERM]);
+});
+
+test("a handler sees its own event", () => {
+	const { thread, process } = machine();
+	const kq = kqueue(thread);
+	watch(thread, kq, SIGUSR1);
+	let seen: Fields[] = [];
+	sigaction(thread, SIGUSR1, () => {
+		seen = collect(thread, kq);
+	});
+	kill(thread, process.pid, SIGUSR1);
+	assert.equal(seen, [counted(SIGUSR1, 1)]);
+});
+
+test("a signal that is deleted from a kqueue no longer counts, and signal 0 can be watched in vain", () => {
+	const { thread, process } = machine();
+	const kq = kqueue(thread);
+	watch(thread, kq, 0);
+	watch(thread, kq, SIGCHLD);
+	keventNow(thread, kq, [{ ident: SIGCHLD, filter: EVFILT_SIGNAL, flags: EV_DELETE }], null);
+	kill(thread, process.pid, SIGCHLD);
+	kill(thread, process.pid, 0);
+	assert.equal(collect(thread, kq), []);
+	assert.is(
+		codeOf(() => watch(thread, kq, 33)),
+		"EINVAL",
+	);
+});
+
+test("a signal that a sleeping thread takes ends its call, and the event stays", async () => {
+	const { thread, process, host } = machine();
+	const sender = process.spawnThread();
+	sender.sigmask = sigset(SIGUSR1);
+	const kq = kqueue(thread);
+	watch(thread, kq, SIGUSR1);
+	const taken: string[] = [];
+	sigaction(thread, SIGUSR1, () => taken.push("handler"));
+	const call = rejection(kevent(thread, kq, null, eventList(1), null)).then((code) => {
+		taken.push("call");
+		return code;
+	});
+	kill(sender, process.pid, SIGUSR1);
+	host.settle();
+	assert.is(await call, "EINTR");
+	assert.equal(taken, ["handler", "call"]);
+	assert.equal(collect(thread, kq), [counted(SIGUSR1, 1)]);
+});
+
+test("with the signal ignored or blocked the same sleeper gets the event", async () => {
+	for (const prepare of [
+		(thread: Thread) => sigaction(thread, SIGUSR1, SIG_IGN),
+		(thread: Thread) => sigprocmask(thread, SIG_BLOCK, sigset(SIGUSR1)),
+	]) {
+		const { thread, process, host } = machine();
+		const kq = kqueue(thread);
+		watch(thread, kq, SIGUSR1);
+		prepare(thread);
+		const events = eventList(2);
+		const call = kevent(thread, kq, null, events, null);
+		psignal(process, SIGUSR1);
+		host.settle();
+		assert.equal(fields(events, await call), [counted(SIGUSR1, 1)]);
+	}
+});
+
+test("a signal has priority over an event of the same moment", async () => {
+	const { thread, process, host } = machine();
+	const kq = kqueue(thread);
+	const file = new SyntheticFile();
+	const fd = openFile(thread, file);
+	keventNow(thread, kq, [{ ident: fd, filter: EVFILT_READ, flags: EV_ADD }], null);
+	sigaction(thread, SIGUSR1, () => {});
+	const call = rejection(kevent(thread, kq, null, eventList(1), null));
+	file.set("read", { data: 1 });
+	psignal(process, SIGUSR1);
+	host.settle();
+	assert.is(await call, "EINTR");
+	assert.is(collect(thread, kq).length, 1);
+});
+
+test("a call that does not have to sleep takes no notice of signals", async () => {
+	const { thread, process } = machine();
+	const kq = kqueue(thread);
+	const fd = openFile(thread, new SyntheticFile());
+	sigprocmask(thread, SIG_BLOCK, sigset(SIGUSR1));
+	sigaction(thread, SIGUSR1, () => {});
+	kill(thread, process.pid, SIGUSR1);
+	keventNow(thread, kq, [{ ident: fd, filter: EVFILT_READ, flags: EV_ADD }], null);
+	sigprocmask(thread, SIG_SETMASK, 0);
+	assert.is(await kevent(thread, kq, null, eventList(1), { sec: 0, nsec: 0 }), 0);
+});
+
+test("a signal that is pending when the thread goes to sleep interrupts at once", async () => {
+	const { thread, process } = machine();
+	const other = process.spawnThread();
+	const kq = kqueue(thread);
+	sigaction(thread, SIGUSR1, () => {});
+	// Sent by nobody in particular: the thread is told soon, and sleeps before that.
+	other.sigmask = sigset(SIGUSR1);
+	psignal(process, SIGUSR1);
+	assert.is(await rejection(kevent(thread, kq, null, eventList(1), null)), "EINTR");
+	assert.is(sigpending(thread), 0);
+});
+
+test("a blocked signal waits until the mask lets it through, in order of number", () => {
+	const { thread, process } = machine();
+	const taken: number[] = [];
+	for (const signal of [SIGUSR1, SIGTERM, SIGTHR]) {
+		sigaction(thread, signal, (which) => taken.push(which));
+	}
+	const set = sigset(SIGUSR1, SIGTERM, SIGTHR);
+	assert.is(sigprocmask(thread, SIG_BLOCK, set), 0);
+	for (const signal of [SIGTHR, SIGUSR1, SIGUSR1, SIGTERM]) kill(thread, process.pid, signal);
+	assert.is(sigpending(thread), set);
+	assert.is(sigprocmask(thread, SIG_UNBLOCK, set), set);
+	assert.equal(taken, [SIGTERM, SIGUSR1, SIGTHR]);
+	assert.is(sigpending(thread), 0);
+});
+
+test("a handler's own signal and its mask are held back while it runs, and KILL never", () => {
+	const { thread, process } = machine();
+	const log: string[] = [];
+	sigaction(thread, SIGUSR2, () => log.push("USR2"));
+	sigaction(
+		thread,
+		SIGUSR1,
+		() => {
+			const nested = log.length > 0;
+			log.push("begin");
+			if (!nested) kill(thread, process.pid, SIGUSR1);
+			kill(thread, process.pid, SIGUSR2);
+			log.push("end");
+		},
+		sigset(SIGUSR2, SIGKILL),
+	);
+	kill(thread, process.pid, SIGUSR1);
+	assert.equal(log, ["begin", "end", "begin", "end", "USR2"]);
+	assert.is(thread.sigmask, 0);
+	sigprocmask(thread, SIG_SETMASK, sigset(SIGKILL, SIGSTOP, SIGUSR1));
+	assert.is(thread.sigmask, sigset(SIGUSR1));
+});
+
+test("a mask for one call is put back when it ends, after the handlers it let through", async () => {
+	const { thread, process, host } = machine();
+	const kq = kqueue(thread);
+	const masks: number[] = [];
+	sigaction(thread, SIGUSR1, () => masks.push(thread.sigmask));
+	sigprocmask(thread, SIG_BLOCK, sigset(SIGUSR1, SIGTERM));
+	sigsuspendMask(thread, sigset(SIGTERM), "test");
+	const call = rejection(kevent(thread, kq, null, eventList(1), null));
+	psignal(process, SIGUSR1);
+	host.settle();
+	assert.is(await call, "EINTR");
+	assert.equal(masks, [sigset(SIGTERM, SIGUSR1)]);
+	assert.is(thread.sigmask, sigset(SIGUSR1, SIGTERM));
+});
+
+test("a signal for the process goes to a thread that does not block it, a sleeping one first", async () => {
+	const { thread, process, host } = machine();
+	const busy = process.spawnThread();
+	const sleeper = process.spawnThread();
+	const kq = kqueue(thread);
+	sigaction(thread, SIGUSR1, () => {});
+	thread.sigmask = sigset(SIGUSR1);
+	const call = rejection(kevent(sleeper, kq, null, eventList(1), null));
+	psignal(process, SIGUSR1, thread);
+	host.settle();
+	assert.is(await call, "EINTR");
+	assert.is(busy.state, "running");
+});
+
+test("a signal for one thread waits for that thread", () => {
+	const { thread, process, host } = machine();
+	const other = process.spawnThread();
+	const taken: number[] = [];
+	sigaction(thread, SIGUSR1, (signal) => taken.push(signal));
+	other.sigmask = sigset(SIGUSR1);
+	threadKill(thread, other, SIGUSR1);
+	host.settle();
+	assert.equal(taken, []);
+	assert.is(sigpending(other), sigset(SIGUSR1));
+	other.sigmask = 0;
+	threadKill(thread, other, SIGUSR1);
+	host.settle();
+	assert.equal(taken, [SIGUSR1]);
+});
+
+test("the default action of most signals ends the process, of some does nothing", async () => {
+	const { thread, process, host, kernel } = machine();
+	const child = fork(thread);
+	const kq = kqueue(child.main);
+	const call = rejection(kevent(child.main, kq, null, eventList(1), null));
+	kill(thread, child.pid, SIGCHLD);
+	host.settle();
+	assert.is(child.main.state, "asleep");
+	kill(thread, child.pid, SIGTERM);
+	host.settle();
+	assert.is(await call, "EINTR");
+	assert.equal([child.exiting, child.status, child.threads], [true, SIGTERM, []]);
+	assert.ok(kernel.processes.has(process.pid));
+});
+
+test("a process that kills itself is gone when the call returns", () => {
+	const { thread, process } = machine();
+	kill(thread, process.pid, SIGKILL);
+	assert.equal([process.exiting, process.status, thread.state], [true, SIGKILL, "exited"]);
+});
+
+test("an action that becomes ignored throws away what was pending", () => {
+	const { thread, process } = machine();
+	sigprocmask(thread, SIG_BLOCK, sigset(SIGUSR1));
+	kill(thread, process.pid, SIGUSR1);
+	sigaction(thread, SIGUSR1, SIG_IGN);
+	sigprocmask(thread, SIG_UNBLOCK, sigset(SIGUSR1));
+	assert.is(sigpending(thread), 0);
+	assert.is(sigaction(thread, SIGUSR1, SIG_DFL), SIG_IGN);
+	assert.is(process.exiting, false);
+});
+
+test("what a handler throws is the platform's to report, and the mask is right", () => {
+	const { thread, process, host } = machine();
+	const thrown = new Error("from the handler");
+	sigaction(thread, SIGUSR1, () => {
+		throw thrown;
+	});
+	kill(thread, process.pid, SIGUSR1);
+	assert.is(thread.sigmask, 0);
+	assert.is(
+		codeOf(() => host.settle()),
+		thrown,
+	);
+});
+
+test("a set is made of signals only", () => {
+	for (const none of [0, 33, -1, 0.5, Number.NaN, "1", Symbol("1")]) {
+		assert.is(
+			codeOf(() => sigset(SIGTERM, none as never)),
+			"EINVAL",
+		);
+	}
+	assert.is(sigset(), 0);
+});
+
+test("signal 0 looks whether a thread is there", () => {
+	const { thread, process } = machine();
+	const other = process.spawnThread();
+	threadKill(thread, other, 0);
+	threadExit(other);
+	assert.is(
+		codeOf(() => threadKill(thread, other, 0)),
+		"ESRCH",
+	);
+	assert.is(
+		codeOf(() => sigpending(other)),
+		"ESRCH",
+	);
+});
+
+test.run();

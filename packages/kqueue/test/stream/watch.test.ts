@@ -1,0 +1,668 @@
+// Watches: who is told of kevents as they come, and what is left when they stop.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import {
+	close,
+	dup,
+	dup2,
+	EV_ADD,
+	EV_CLEAR,
+	EV_DISABLE,
+	EV_DISPATCH,
+	EV_ENABLE,
+	EV_EOF,
+	EV_ONESHOT,
+	EVFILT_PROC,
+	EVFILT_READ,
+	EVFILT_SIGNAL,
+	EVFILT_TIMER,
+	EVFILT_WRITE,
+	eventList,
+	exit,
+	fork,
+	Kernel,
+	type Kevent,
+	type KeventChange,
+	type KeventObserver,
+	type KeventWatch,
+	kevent,
+	kill,
+	kqueue,
+	NOTE_EXIT,
+	NOTE_FORK,
+	NOTE_TRACK,
+	openFile,
+	RealHost,
+	SIG_IGN,
+	SIGUSR1,
+	SyntheticFile,
+	sigaction,
+	type Thread,
+	threadExit,
+	watchKevent,
+} from "../../src/index.ts";
+import { checkMachine, codeOf, HookedFile, type Machine, machine } from "../machine.ts";
+
+interface World extends Machine {
+	readonly file: HookedFile;
+	readonly fd: number;
+	/** What was heard: a name and then data, the code of an error, or "done". */
+	readonly log: string[];
+	/** Watches on behalf of a name. */
+	watch(name: string, change: Partial<KeventChange>, next?: (event: Kevent) => void): KeventWatch;
+}
+
+function world(): World {
+	const m = machine({ timermax: 10_000 });
+	const file = new HookedFile();
+	const fd = openFile(m.thread, file);
+	const log: string[] = [];
+	return {
+		...m,
+		file,
+		fd,
+		log,
+		watch: (name, change, next) =>
+			watchKevent(
+				m.thread,
+				{ ident: fd, filter: EVFILT_READ, flags: 0, ...change },
+				observer(log, name, next),
+			),
+	};
+}
+
+function observer(
+	log: string[],
+	name: string,
+	next: (event: Kevent) => void = () => {},
+): KeventObserver {
+	return {
+		next(event) {
+			log.push(`${name} ${event.data}`);
+			next(event);
+		},
+		error: (error) => log.push(`${name} ${(error as { code: string }).code}`),
+		complete: () => log.push(`${name} done`),
+	};
+}
+
+/** What has been heard since the last look. */
+function heard(w: World): string[] {
+	w.host.settle();
+	return w.log.splice(0);
+}
+
+/** That nobody watches any more. */
+function checkClean(w: World): void {
+	assert.equal(
+		[w.thread.pump, w.kernel.sleepers, w.kernel.timeouts.size, w.process.fdp.firstKqueue],
+		[null, 0, 0, null],
+	);
+	checkMachine(w);
+}
+
+test("a watch is told in a turn of its own, of each change", () => {
+	const w = world();
+	w.file.set("read", { data: 3 });
+	const watch = w.watch("a", {});
+	assert.equal(w.log, []);
+	assert.equal(heard(w), ["a 3"]);
+	assert.equal(heard(w), []);
+	w.file.set("read", { data: 5 });
+	assert.equal(w.log, []);
+	assert.equal(heard(w), ["a 5"]);
+	watch.close();
+	checkClean(w);
+});
+
+test("the thread may sleep in other calls meanwhile", async () => {
+	const w = world();
+	const watch = w.watch("a", { ident: 1, filter: EVFILT_TIMER, data: 10 });
+	const kq = kqueue(w.thread);
+	const waiting = kevent(w.thread, kq, null, eventList(1), { sec: 0, nsec: 25e6 });
+	w.host.advance(25);
+	assert.equal([await waiting, w.log], [0, ["a 1", "a 1"]]);
+	watch.close();
+	close(w.thread, kq);
+	checkClean(w);
+});
+
+test("what was asked for and what the program gave comes with the event", () => {
+	const w = world();
+	const udata = {};
+	const events: Kevent[] = [];
+	const watch = w.watch("a", { udata }, (event) => events.push(event));
+	w.file.set("read", { data: 1 });
+	heard(w);
+	w.file.set("read", { data: 2 });
+	heard(w);
+	assert.is(events.length, 2);
+	assert.is.not(events[0], events[1]);
+	const [{ ident, filter, flags, data }] = events as [Kevent];
+	assert.equal([ident, filter, flags, data], [w.fd, EVFILT_READ, EV_ADD | EV_CLEAR, 1]);
+	assert.is(events[0]?.udata, udata);
+	watch.close();
+});
+
+test("who asks for the same shares a knote, and who comes later lets all know", () => {
+	const w = world();
+	w.file.set("read", { data: 3 });
+	const a = w.watch("a", {});
+	heard(w);
+	const b = w.watch("b", {});
+	assert.is(w.process.fdp.firstKqueue?.nknotes, 1);
+	assert.equal(heard(w), ["a 3", "b 3"]);
+	a.close();
+	w.file.set("read", { data: 4 });
+	assert.equal(heard(w), ["b 4"]);
+	assert.is(w.process.fdp.firstKqueue?.nknotes, 1);
+	b.close();
+	checkClean(w);
+});
+
+test("who joins a timer does not begin it again", () => {
+	const w = world();
+	const timer = { ident: 1, filter: EVFILT_TIMER, data: 10 };
+	const a = w.watch("a", timer);
+	w.host.advance(6);
+	const b = w.watch("b", timer);
+	w.host.advance(4);
+	assert.equal(heard(w), ["a 1", "b 1"]);
+	a.close();
+	b.close();
+	checkClean(w);
+});
+
+test("who asks for something else has a knote of their own", () => {
+	const w = world();
+	const watches = [
+		w.watch("a", { ident: 1, filter: EVFILT_TIMER, data: 10 }),
+		w.watch("b", { ident: 1, filter: EVFILT_TIMER, data: 15 }),
+		w.watch("c", { ident: 1, filter: EVFILT_TIMER, data: 10, udata: 7 }),
+		w.watch("d", { ident: 1, filter: EVFILT_TIMER, data: 10, flags: EV_DISPATCH }),
+	];
+	assert.is(w.process.fdp.firstKqueue?.nknotes, 4);
+	w.host.advance(30);
+	assert.equal(heard(w).sort(), ["a 1", "a 1", "a 1", "b 1", "b 1", "c 1", "c 1", "c 1", "d 1"]);
+	for (const watch of watches) watch.close();
+	checkClean(w);
+});
+
+test("with EV_DISPATCH the next event is asked for, and nothing is lost in between", () => {
+	const w = world();
+	sigaction(w.thread, SIGUSR1, SIG_IGN);
+	const watch = w.watch("a", { ident: SIGUSR1, filter: EVFILT_SIGNAL, flags: EV_DISPATCH });
+	const send = (): void => kill(w.thread, w.process.pid, SIGUSR1);
+	send();
+	assert.equal(heard(w), ["a 1"]);
+	assert.is(w.kernel.sleepers, 0);
+	for (let i = 0; i < 3; i++) send();
+	assert.equal(heard(w), []);
+	watch.enable();
+	watch.enable();
+	assert.is(w.kernel.sleepers, 1);
+	assert.equal(heard(w), ["a 3"]);
+	watch.close();
+	watch.enable();
+	checkClean(w);
+});
+
+test("with EV_DISPATCH an event may be asked for inside the one before", () => {
+	const w = world();
+	let left = 2;
+	const watch: KeventWatch = w.watch("a", { flags: EV_DISPATCH | EV_CLEAR }, () => {
+		if (left-- > 0) watch.enable();
+	});
+	w.file.set("read", { data: 1 });
+	assert.equal(heard(w), ["a 1", "a 1", "a 1"]);
+	watch.close();
+	checkClean(w);
+});
+
+test("a watch with a knote of its own can be stopped for a while, a shared one cannot", () => {
+	const w = world();
+	const own = w.watch("own", { flags: EV_DISPATCH });
+	const shared = w.watch("shared", {});
+	own.disable();
+	w.file.set("read", { data: 2 });
+	assert.equal(heard(w), ["shared 2"]);
+	own.enable();
+	assert.equal(heard(w), ["own 2"]);
+	assert.is(
+		codeOf(() => shared.disable()),
+		"EINVAL",
+	);
+	own.close();
+	shared.close();
+	checkClean(w);
+});
+
+test("what is reported once completes", () => {
+	const w = world();
+	const child = fork(w.thread);
+	const a = w.watch("a", { flags: EV_ONESHOT });
+	const b = w.watch("b", { ident: child.pid, filter: EVFILT_PROC, fflags: NOTE_EXIT });
+	w.file.set("read", { data: 1 });
+	exit(child.main, 3);
+	assert.equal(heard(w), ["a 1", "a done", `b ${3 * 256}`, "b done"]);
+	assert.equal([a.closed, b.closed], [true, true]);
+	checkClean(w);
+});
+
+test("an end of file is an event like others", () => {
+	const w = world();
+	const events: number[] = [];
+	const watch = w.watch("a", {}, ({ flags }) => events.push(flags & EV_EOF));
+	w.file.set("read", { eof: true });
+	assert.equal([heard(w), events], [["a 0"], [EV_EOF]]);
+	watch.close();
+	checkClean(w);
+});
+
+test("a change that fails throws, and leaves nothing", () => {
+	const w = world();
+	const codes = [
+		{ ident: 99 },
+		{ filter: 1 },
+		{ filter: 1.5 },
+		{ ident: 1, filter: EVFILT_TIMER, data: 0.5 },
+		{ ident: 999, filter: EVFILT_PROC },
+		{ flags: -1 },
+	].map((change) => codeOf(() => w.watch("a", change)));
+	assert.equal(codes, ["EBADF", "EINVAL", "EINVAL", "EINVAL", "ESRCH", "EINVAL"]);
+	assert.is(
+		codeOf(() => watchKevent(w.thread, null as never, observer([], ""))),
+		"EFAULT",
+	);
+	checkClean(w);
+});
+
+test("a descriptor that is closed fails its watches with EBADF, also those that did not ask", () => {
+	const w = world();
+	w.watch("a", {});
+	w.watch("b", {});
+	w.watch("c", { flags: EV_DISPATCH });
+	const other = w.watch("d", { ident: 1, filter: EVFILT_TIMER, data: 10 });
+	w.file.set("read", { data: 1 });
+	heard(w);
+	close(w.thread, w.fd);
+	assert.equal(w.log, []);
+	assert.equal(heard(w).sort(), ["a EBADF", "b EBADF", "c EBADF"]);
+	other.close();
+	checkClean(w);
+});
+
+test("a number that becomes another file's is watched anew by those who come then", () => {
+	const w = world();
+	const other = new SyntheticFile();
+	const otherFd = openFile(w.thread, other);
+	w.watch("a", {});
+	dup2(w.thread, otherFd, w.fd);
+	const b = w.watch("b", {});
+	assert.equal(heard(w), ["a EBADF"]);
+	w.file.set("read", { data: 1 });
+	other.set("read", { data: 2 });
+	assert.equal(heard(w), ["b 2"]);
+	b.close();
+	checkClean(w);
+});
+
+test("a watch that was closed before its descriptor, or before its turn, hears nothing", () => {
+	const w = world();
+	const a = w.watch("a", {});
+	const b = w.watch("b", {});
+	w.file.set("read", { data: 1 });
+	a.close();
+	close(w.thread, w.fd);
+	b.close();
+	b.close();
+	assert.equal(heard(w), []);
+	checkClean(w);
+});
+
+test("the end of the thread fails its watches with ESRCH, and frees all they had", () => {
+	for (const end of [threadExit, (thread: Thread) => exit(thread, 0)]) {
+		const w = world();
+		const other = w.process.spawnThread();
+		const log: string[] = [];
+		watchKevent(other, { ident: w.fd, filter: EVFILT_WRITE, flags: 0 }, observer(log, "a"));
+		watchKevent(other, { ident: 1, filter: EVFILT_TIMER, flags: 0, data: 5 }, observer(log, "b"));
+		end(other);
+		assert.equal(
+			[log, other.pump, w.process.fdp.firstKqueue, w.kernel.timeouts.size],
+			[[], null, null, 0],
+		);
+		w.host.settle();
+		assert.equal([log, w.kernel.sleepers], [["a ESRCH", "b ESRCH"], 0]);
+		assert.is(
+			codeOf(() =>
+				watchKevent(other, { ident: 1, filter: EVFILT_TIMER, flags: 0 }, observer([], "")),
+			),
+			"ESRCH",
+		);
+	}
+});
+
+test("an observer may close itself and others, watch anew, close the descriptor, and exit", () => {
+	const w = world();
+	const a = w.watch("a", {}, () => {
+		a.close();
+		b.close();
+		late = w.watch("late", {});
+	});
+	const b = w.watch("b", {});
+	let late = w.watch("none", { ident: 1, filter: EVFILT_TIMER, data: 1 });
+	late.close();
+	w.file.set("read", { data: 1 });
+	assert.equal(heard(w), ["a 1", "late 1"]);
+	const c = w.watch("c", {}, () => close(w.thread, w.fd));
+	assert.equal(heard(w), ["late 1", "c 1", "late EBADF", "c EBADF"]);
+	assert.is(c.closed, true);
+	checkClean(w);
+	w.watch("d", { ident: 1, filter: EVFILT_TIMER, data: 1 }, () => exit(w.thread, 0));
+	w.watch("e", { ident: 2, filter: EVFILT_TIMER, data: 50 });
+	w.host.advance(1);
+	assert.equal([heard(w), w.process.exiting], [["d 1", "e ESRCH", "d ESRCH"].sort(), true]);
+});
+
+test("what an observer throws is the platform's to report, and the others still hear", () => {
+	const w = world();
+	const a = w.watch("a", {}, () => {
+		throw new Error("mine");
+	});
+	const b = w.watch("b", {});
+	w.file.set("read", { data: 1 });
+	assert.throws(() => w.host.settle(), /mine/);
+	assert.equal(heard(w), ["a 1", "b 1"]);
+	a.close();
+	b.close();
+	checkClean(w);
+});
+
+test("ten thousand watches, opened and closed in any order, leave nothing", () => {
+	const w = world();
+	const watches: KeventWatch[] = [];
+	for (let i = 0; i < 10_000; i++) {
+		const change = i % 3 === 0 ? {} : { ident: i, filter: EVFILT_TIMER, data: 1 + (i % 7) };
+		watches.push(w.watch("", { ...change, flags: i % 2 === 0 ? 0 : EV_DISPATCH }));
+		if (i % 5 === 0) watches.splice((i * 7919) % watches.length, 1)[0]?.close();
+	}
+	w.host.advance(3);
+	for (const watch of watches.reverse()) watch.close();
+	checkClean(w);
+});
+
+test("more events than a turn takes let others have theirs", () => {
+	const w = world();
+	const order: string[] = [];
+	const files = Array.from({ length: 200 }, () => new SyntheticFile());
+	const watches = files.map((file) => {
+		const ident = openFile(w.thread, file);
+		return w.watch("", { ident }, () => order.push("event"));
+	});
+	const runnable = {
+		queued: false,
+		runnext: null,
+		runprev: null,
+		run: () => order.push("other"),
+	};
+	for (const file of files) file.set("read", { data: 1 });
+	w.kernel.runqueue.add(runnable);
+	w.host.settle();
+	assert.equal([order.indexOf("other"), order.length], [64, 201]);
+	for (const watch of watches) watch.close();
+	checkClean(w);
+});
+
+test("a handler of a signal that closes the other watches while one is made harms nothing", () => {
+	const w = world();
+	const first = w.watch("first", { ident: 1, filter: EVFILT_TIMER, data: 1 });
+	sigaction(w.thread, SIGUSR1, () => first.close());
+	// Its filter sends the signal, which is taken on the way back from the change.
+	const poll = w.file.kqfilter.bind(w.file);
+	w.file.kqfilter = (kn) => {
+		kill(w.thread, w.process.pid, SIGUSR1);
+		return poll(kn);
+	};
+	const second = w.watch("second", {});
+	assert.is(first.closed, true);
+	w.file.set("read", { data: 1 });
+	assert.equal(heard(w), ["second 1"]);
+	second.close();
+	checkClean(w);
+});
+
+test("a handler that closes those who share a knote leaves it to who joins them just then", () => {
+	const w = world();
+	const first = w.watch("first", {});
+	sigaction(w.thread, SIGUSR1, () => first.close());
+	// The filter sends the signal when it is asked, which is taken on the way back from the change.
+	w.file.asked = () => kill(w.thread, w.process.pid, SIGUSR1);
+	const second = w.watch("second", {});
+	w.file.asked = null;
+	assert.equal([first.closed, w.process.fdp.firstKqueue?.nknotes], [true, 1]);
+	w.file.set("read", { data: 1 });
+	assert.equal(heard(w), ["second 1"]);
+	second.close();
+	checkClean(w);
+});
+
+test("a number that was closed and is the same file's again is watched anew", () => {
+	const w = world();
+	const other = dup(w.thread, w.fd);
+	w.watch("a", {});
+	close(w.thread, w.fd);
+	assert.is(dup(w.thread, other), w.fd);
+	const b = w.watch("b", {});
+	w.file.set("read", { data: 1 });
+	assert.equal(heard(w), ["a EBADF", "b 1"]);
+	b.close();
+	checkClean(w);
+});
+
+test("of a descriptor that is closed in the same turn only that is heard", () => {
+	const w = world();
+	const other = new SyntheticFile();
+	const otherFd = openFile(w.thread, other);
+	const a = w.watch("a", {}, () => {
+		close(w.thread, otherFd);
+		assert.is(openFile(w.thread, new SyntheticFile()), otherFd);
+	});
+	w.watch("b", { ident: otherFd });
+	w.file.set("read", { data: 1 });
+	other.set("read", { data: 2 });
+	assert.equal(heard(w), ["a 1", "b EBADF"]);
+	a.close();
+	checkClean(w);
+});
+
+test("a watch that is stopped in the turn of its event keeps it", () => {
+	const w = world();
+	sigaction(w.thread, SIGUSR1, SIG_IGN);
+	const a = w.watch("a", {}, () => b.disable());
+	const b = w.watch("b", { ident: SIGUSR1, filter: EVFILT_SIGNAL, flags: EV_ENABLE });
+	w.file.set("read", { data: 1 });
+	kill(w.thread, w.process.pid, SIGUSR1);
+	assert.equal(heard(w), ["a 1"]);
+	kill(w.thread, w.process.pid, SIGUSR1);
+	b.enable();
+	assert.equal(heard(w), ["b 2"]);
+	a.close();
+	b.close();
+	checkClean(w);
+});
+
+test("who closes a watch inside its last event does not hear of the end", () => {
+	const w = world();
+	const watch: KeventWatch = w.watch("a", { flags: EV_ONESHOT }, () => watch.close());
+	w.file.set("read", { data: 1 });
+	assert.equal(heard(w), ["a 1"]);
+	checkClean(w);
+});
+
+test("a change that throws while it is read or added leaves nothing", () => {
+	const w = world();
+	const change = {
+		filter: EVFILT_READ,
+		flags: 0,
+		get ident(): number {
+			throw new Error("no ident");
+		},
+	};
+	assert.throws(() => watchKevent(w.thread, change, observer([], "")), /no ident/);
+	const { kqfilter } = w.file;
+	w.file.kqfilter = () => {
+		throw new Error("no filter");
+	};
+	assert.throws(() => w.watch("a", {}), /no filter/);
+	w.file.kqfilter = kqfilter;
+	checkClean(w);
+});
+
+test("what a filter throws when it is asked again ends its watches, and the others go on", () => {
+	const w = world();
+	const other = openFile(w.thread, new SyntheticFile());
+	w.watch("a", {});
+	w.watch("b", {});
+	const c = w.watch("c", { ident: other, filter: EVFILT_TIMER, data: 1 });
+	heard(w);
+	w.file.set("read", { data: 1 });
+	w.file.asked = () => {
+		throw Object.assign(new Error("mine"), { code: "mine" });
+	};
+	w.host.advance(2);
+	assert.equal(heard(w), ["a mine", "b mine", "c 1", "c 1"]);
+	c.close();
+	checkClean(w);
+});
+
+test("a filter that throws when it is to go on may be asked again", () => {
+	const w = world();
+	const watch = w.watch("a", { flags: EV_DISPATCH });
+	w.file.set("read", { data: 1 });
+	assert.equal(heard(w), ["a 1"]);
+	w.file.asked = () => {
+		throw new Error("mine");
+	};
+	assert.throws(() => watch.enable(), /mine/);
+	assert.is(w.kernel.sleepers, 0);
+	w.file.asked = null;
+	watch.enable();
+	assert.equal(heard(w), ["a 1"]);
+	watch.close();
+	checkClean(w);
+});
+
+test("a file that throws when the thread ends does not keep its watches from hearing of it", () => {
+	const w = world();
+	const other = w.process.spawnThread();
+	const log: string[] = [];
+	watchKevent(other, { ident: w.fd, filter: EVFILT_READ, flags: 0 }, observer(log, "a"));
+	const { klist } = w.file;
+	const { remove } = klist;
+	klist.remove = () => {
+		klist.remove = remove;
+		throw new Error("mine");
+	};
+	assert.throws(() => threadExit(other), /mine/);
+	w.host.settle();
+	assert.equal([log, w.kernel.sleepers], [["a ESRCH"], 0]);
+});
+
+test("a watch that a filter or the trace sink closes goes soon", () => {
+	for (const by of ["filter", "sink"] as const) {
+		const w = world();
+		const a = w.watch("a", {});
+		const b = w.watch("b", { ident: 1, filter: EVFILT_TIMER, data: 5 });
+		const closeOnce = (): void => {
+			w.kernel.sink = null;
+			w.file.asked = null;
+			a.close();
+		};
+		if (by === "sink") w.kernel.sink = closeOnce;
+		else w.file.asked = closeOnce;
+		w.file.set("read", { data: 1 });
+		assert.equal([a.closed, w.process.fdp.firstKqueue?.nknotes], [true, 2]);
+		assert.equal([heard(w), w.process.fdp.firstKqueue?.nknotes], [[], 1]);
+		b.close();
+		checkClean(w);
+	}
+});
+
+test("with EV_DISPATCH a process and the children that are followed report one event at a time", () => {
+	const w = world();
+	const child = fork(w.thread);
+	const seen: string[] = [];
+	const watch = w.watch(
+		"",
+		{
+			ident: child.pid,
+			filter: EVFILT_PROC,
+			flags: EV_DISPATCH | EV_DISABLE,
+			fflags: NOTE_TRACK | NOTE_FORK | NOTE_EXIT,
+		},
+		({ ident, fflags }) => seen.push(`${ident - child.pid}:${fflags >>> 0 === 0 ? "" : fflags}`),
+	);
+	const look = (): string[] => {
+		heard(w);
+		return seen.splice(0);
+	};
+	const grandchild = fork(child.main);
+	exit(child.main, 0);
+	assert.equal(look(), []);
+	const all: string[] = [];
+	for (let i = 0; i < 2; i++) {
+		watch.enable();
+		const got = look();
+		assert.is(got.length, 1);
+		all.push(...got);
+	}
+	assert.equal(all.sort(), [`0:${(NOTE_FORK | NOTE_EXIT) >>> 0}`, "1:4"]);
+	exit(grandchild.main, 0);
+	assert.equal(look(), []);
+	watch.enable();
+	assert.equal([look(), watch.closed], [[`1:${NOTE_EXIT >>> 0}`], true]);
+	checkClean(w);
+});
+
+test("an exit that nobody asked for is not forgotten while a watch is stopped", () => {
+	const w = world();
+	const child = fork(w.thread);
+	const change = { ident: child.pid, filter: EVFILT_PROC, fflags: NOTE_FORK };
+	const watch = w.watch("a", { ...change, flags: EV_DISPATCH | EV_DISABLE });
+	exit(child.main, 3);
+	assert.equal(heard(w), []);
+	watch.enable();
+	assert.equal(heard(w), [`a ${3 * 256}`, "a done"]);
+	checkClean(w);
+});
+
+test("a watch that is always told of something lets the platform have its turn", async () => {
+	const { main: thread } = new Kernel({ host: new RealHost() }).spawn();
+	const file = new SyntheticFile();
+	const ident = openFile(thread, file);
+	file.set("read", { data: 1 });
+	await new Promise<void>((resolve) => {
+		const change = { ident, filter: EVFILT_READ, flags: EV_DISPATCH };
+		const watch = watchKevent(thread, change, {
+			next: () => watch.enable(),
+			error: () => {},
+			complete: () => {},
+		});
+		setTimeout(() => {
+			watch.close();
+			resolve();
+		}, 0);
+	});
+	assert.is(thread.pump, null);
+});
+
+test("using ends a watch", () => {
+	const w = world();
+	const watch = w.watch("a", {});
+	watch[Symbol.dispose]();
+	assert.is(watch.closed, true);
+	checkClean(w);
+});
+
+test.run();

@@ -1,0 +1,97 @@
+// Reads and writes of files that let their callers wait only for so long.
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { errno, openFile, read, readNow, write } from "../../src/index.ts";
+import { File, WaitChannel, wakeup } from "../../src/kernel.ts";
+import { codeOf, machine, rejection } from "../machine.ts";
+
+/** A file with room for two bytes, whose readers wait for 10 ms and whose writers for 20 ms. */
+class Patient extends File {
+	readonly sleepers: WaitChannel = new WaitChannel();
+	held = 0;
+	/** What those get who have waited for nothing. */
+	late: number = -errno.EAGAIN;
+
+	constructor() {
+		super("vnode");
+	}
+
+	override read(): number {
+		const n = this.held;
+		this.held = 0;
+		return n === 0 ? -errno.EAGAIN : n;
+	}
+
+	override write(_thread: unknown, buffer: Uint8Array): number {
+		const n = Math.min(buffer.length, 2 - this.held);
+		this.held += n;
+		wakeup(this.sleepers);
+		return n === 0 ? -errno.EAGAIN : n;
+	}
+
+	override channel(): WaitChannel {
+		return this.sleepers;
+	}
+
+	override deadline(mode: number, since: number): number {
+		return since + (mode === 1 ? 10e6 : 20e6);
+	}
+
+	override readLate(): number {
+		return this.late;
+	}
+}
+
+function world() {
+	const m = machine();
+	const file = new Patient();
+	return { ...m, file, fd: openFile(m.thread, file) };
+}
+
+test("a read that has waited long enough gets what the file gives those who are late", async () => {
+	for (const late of [-errno.EAGAIN, 0, 1]) {
+		const { host, thread, file, fd } = world();
+		file.late = late;
+		const reading = read(thread, fd, new Uint8Array(4)).catch(({ code }) => code);
+		host.advance(9);
+		assert.is(thread.state, "asleep");
+		host.advance(1);
+		assert.is(await reading, late < 0 ? "EAGAIN" : late);
+		assert.is(host.now(), 10e6);
+	}
+});
+
+test("a wake-up for nothing does not make the wait longer", async () => {
+	const { host, thread, file, fd } = world();
+	const reading = rejection(read(thread, fd, new Uint8Array(4)));
+	host.advance(9);
+	wakeup(file.sleepers);
+	host.advance(1);
+	assert.is(await reading, "EAGAIN");
+});
+
+test("a write whose time is over gives how much was taken, or EAGAIN", async () => {
+	const { host, thread, fd } = world();
+	const writing = write(thread, fd, new Uint8Array(5));
+	host.advance(20);
+	assert.is(await writing, 2);
+	const failing = rejection(write(thread, fd, new Uint8Array(5)));
+	host.advance(20);
+	assert.is(await failing, "EAGAIN");
+});
+
+test("what comes in time is had, and no timer is left", async () => {
+	const { host, kernel, process, thread, file, fd } = world();
+	const reading = read(thread, fd, new Uint8Array(4));
+	host.advance(9);
+	const writing = write(process.spawnThread(), fd, new Uint8Array(1));
+	host.settle();
+	assert.equal(await Promise.all([reading, writing]), [1, 1]);
+	assert.equal([kernel.timeouts.size, kernel.sleepers, file.held], [0, 0, 0]);
+	assert.is(
+		codeOf(() => readNow(thread, fd, new Uint8Array(1))),
+		"EAGAIN",
+	);
+});
+
+test.run();
