@@ -20,6 +20,7 @@ export { unwrap } from "./abi/errno.ts";
 export { msToNs, timespecToNs, timevalToNs } from "./abi/time.ts";
 export { faultOf, isInt16, isInt32, isUint16, isUint32, show } from "./abi/values.ts";
 export { kassert, Panic, unreachable } from "./base/assert.ts";
+export { attempt, doAll, type Failure, rethrow } from "./base/failure.ts";
 export { formatKnote } from "./base/format.ts";
 export { Timeout } from "./base/timeout.ts";
 export {

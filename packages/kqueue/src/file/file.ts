@@ -1,6 +1,7 @@
 // struct file: an open file, the object that descriptors refer to.
 import { FIOASYNC, FIONBIO, FREAD, FWRITE, O_NONBLOCK } from "../abi/constants.ts";
 import { errno } from "../abi/errno.ts";
+import { attempt, type Failure, rethrow } from "../base/failure.ts";
 import type { Knote } from "../event/knote.ts";
 import type { Thread } from "../process/thread.ts";
 import type { WaitChannel } from "../sched/sleep.ts";
@@ -122,7 +123,11 @@ export function fileHold(file: File): void {
 	file.refs++;
 }
 
-/** Gives a reference back; the last one closes the file. */
-export function fileRelease(file: File, thread: Thread | null): void {
-	if (--file.refs === 0) file.close(thread);
+/**
+ * Returns a reference; the last one closes the file. As the last step of a clean-up it takes the
+ * first error of the steps before, and throws that rather than its own.
+ */
+export function fileRelease(file: File, thread: Thread | null, failure: Failure = null): void {
+	if (--file.refs !== 0) rethrow(failure);
+	else rethrow(attempt(failure, () => file.close(thread)));
 }
