@@ -19,6 +19,7 @@ import {
 	type Thread,
 } from "@kqpoll/kqueue";
 import {
+	doAll,
 	File,
 	type Filterops,
 	FREAD,
@@ -181,12 +182,11 @@ class PipeEnd extends File {
 		peer.peer = null;
 		wakeup(peer.readers);
 		wakeup(this.writers);
-		try {
-			peer.klist.notify(0);
-		} finally {
-			// Those who wait to write into the end that is gone hang on its list.
-			this.klist.notify(0);
-		}
+		// On its own list are the watchers that wait to write into it.
+		doAll(
+			() => peer.klist.notify(0),
+			() => this.klist.notify(0),
+		);
 	}
 }
 

@@ -8,7 +8,7 @@ import {
 	openFile,
 	type Thread,
 } from "@kqpoll/kqueue";
-import type { File } from "@kqpoll/kqueue/kernel";
+import { attempt, type File } from "@kqpoll/kqueue/kernel";
 
 /** open, pipe2: close the descriptor on exec. */
 export const O_CLOEXEC = 0x10000;
@@ -26,8 +26,8 @@ export function openPair(thread: Thread, one: File, other: File, flags: number):
 	const first = openWith(thread, one, flags);
 	try {
 		return [first, openWith(thread, other, flags)];
-	} catch (error) {
-		close(thread, first);
-		throw error;
+	} catch (value) {
+		attempt({ value }, () => close(thread, first));
+		throw value;
 	}
 }

@@ -1,14 +1,16 @@
 // send(2), sendto(2), sendmsg(2): bytes, addresses, and descriptors that travel.
 import { errno, SIGPIPE, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
 import {
+	type Failure,
 	type File,
 	fileHold,
-	fileRelease,
 	getFile,
 	KqueueFile,
 	psignal,
+	rethrow,
 } from "@kqpoll/kqueue/kernel";
 import type { Socket } from "./socket.ts";
+import { releaseAll } from "./socket-buffer.ts";
 import { type Address, MSG_DONTWAIT, MSG_NOSIGNAL } from "./socket-constants.ts";
 import { sosend } from "./socket-io.ts";
 import {
@@ -113,11 +115,15 @@ function sendSync(
 ): number {
 	return onSocket(thread, fd, name, (so) => {
 		const sending = new Sending(thread, so, name, message, flags);
+		let n = 0;
+		let failure: Failure = null;
 		try {
-			return sending.send();
-		} finally {
-			sending.end();
+			n = sending.send();
+		} catch (value) {
+			failure = { value };
 		}
+		sending.end(failure);
+		return n;
 	});
 }
 
@@ -169,9 +175,10 @@ class Sending {
 		for (const file of this.held) fileHold(file);
 	}
 
-	/** Gives back what it holds. */
-	end(): void {
-		for (const file of this.held) fileRelease(file, this.thread);
+	/** Gives back what it holds; then throws the first error, of `failure` and theirs. */
+	end(failure: Failure = null): void {
+		if (this.held.length > 0) releaseAll(this.held, this.thread, failure);
+		else rethrow(failure);
 	}
 
 	/** Sends what there is room for. */

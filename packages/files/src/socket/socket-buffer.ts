@@ -1,5 +1,15 @@
 // struct sockbuf: what waits to be received or to go out, and who waits for that.
-import { type File, fileRelease, Klist, WaitChannel, wakeup } from "@kqpoll/kqueue/kernel";
+import type { Thread } from "@kqpoll/kqueue";
+import {
+	attempt,
+	type Failure,
+	type File,
+	fileRelease,
+	Klist,
+	rethrow,
+	WaitChannel,
+	wakeup,
+} from "@kqpoll/kqueue/kernel";
 import type { Address } from "./socket-constants.ts";
 
 /** What one send puts into a buffer. */
@@ -95,7 +105,13 @@ export class SockBuf {
 		this.last = null;
 		this.cc = 0;
 		this.datacc = 0;
-		for (; packet !== null; packet = packet.next) releaseFiles(packet);
+		let failure: Failure = null;
+		for (; packet !== null; packet = packet.next) {
+			const { files } = packet;
+			packet.files = null;
+			if (files !== null) failure = attempt(failure, () => releaseAll(files, null));
+		}
+		rethrow(failure);
 	}
 
 	/**
@@ -110,7 +126,34 @@ export class SockBuf {
 
 /** Gives back the files of a packet that nobody receives. */
 export function releaseFiles(packet: Packet): void {
-	const files = packet.files ?? [];
+	const { files } = packet;
 	packet.files = null;
-	for (const file of files) fileRelease(file, null);
+	if (files !== null) releaseAll(files, null);
+}
+
+/** Gives back a reference to each of some files; then throws the first error, of `failure` and theirs. */
+export function releaseAll(
+	files: readonly File[],
+	thread: Thread | null,
+	failure: Failure = null,
+): void {
+	let first = failure;
+	for (const file of files) first = attempt(first, () => fileRelease(file, thread));
+	rethrow(first);
+}
+
+/** Wakes two buffers and returns the first error. No closures: TCP does this for each transfer. */
+export function wakeBoth(one: SockBuf, other: SockBuf): Failure {
+	let failure: Failure = null;
+	try {
+		one.wakeup();
+	} catch (value) {
+		failure = { value };
+	}
+	try {
+		other.wakeup();
+	} catch (value) {
+		failure ??= { value };
+	}
+	return failure;
 }

@@ -1,8 +1,8 @@
 // sosend and soreceive: what moves between a program and a socket's buffers, without sleeping.
 import { errno, type Thread } from "@kqpoll/kqueue";
-import { type File, fileHold, fileRelease } from "@kqpoll/kqueue/kernel";
+import { attempt, type File, fileHold, fileRelease, rethrow } from "@kqpoll/kqueue/kernel";
 import type { Socket } from "./socket.ts";
-import { type Packet, releaseFiles } from "./socket-buffer.ts";
+import { type Packet, releaseAll, releaseFiles } from "./socket-buffer.ts";
 import {
 	type Address,
 	MSG_CMSG_CLOEXEC,
@@ -181,7 +181,12 @@ function receiveFiles(so: Socket, thread: Thread, flags: number, into: Received 
 	}
 	if (error !== 0) for (const fd of fds.splice(0)) fileRelease(fdp.replace(fd, null) as File, null);
 	if (into !== null) into.fds = fds;
-	for (const file of files) fileRelease(file, thread);
+	try {
+		releaseAll(files, thread);
+	} catch (value) {
+		// The message stays, but not the room that its files took.
+		rethrow(attempt({ value }, () => so.received()));
+	}
 	return error;
 }
 

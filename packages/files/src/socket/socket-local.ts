@@ -1,5 +1,6 @@
 // AF_UNIX: sockets whose sender writes straight into the receiver's buffer.
 import { errno, type Kernel } from "@kqpoll/kqueue";
+import { doAll } from "@kqpoll/kqueue/kernel";
 import { Socket } from "./socket.ts";
 import { type Packet, SockBuf } from "./socket-buffer.ts";
 import {
@@ -62,10 +63,7 @@ export class LocalSocket extends Socket {
 			return errno.ECONNREFUSED;
 		const server = new LocalSocket(this.kernel, this.kind);
 		server.inherit(target);
-		this.peer = server;
-		server.peer = this;
-		this.isConnected();
-		server.isConnected();
+		this.join(server);
 		return 0;
 	}
 
@@ -75,15 +73,23 @@ export class LocalSocket extends Socket {
 	 */
 	pair(other: LocalSocket): void {
 		if (this.peer !== null) this.disconnect();
-		this.peer = other;
 		if (!this.connectionRequired) {
+			this.peer = other;
 			other.senders.add(this);
 			this.isConnected();
 			return;
 		}
+		this.join(other);
+	}
+
+	/** Both ends of a connection name each other. */
+	private join(other: LocalSocket): void {
+		this.peer = other;
 		other.peer = this;
-		this.isConnected();
-		other.isConnected();
+		doAll(
+			() => this.isConnected(),
+			() => other.isConnected(),
+		);
 	}
 
 	override transmit(packet: Packet, to: Address | null): number {
@@ -122,20 +128,20 @@ export class LocalSocket extends Socket {
 
 	/** What was thrown away makes room, which its sender is told of. */
 	override flushReceived(): void {
-		try {
-			super.flushReceived();
-		} finally {
-			this.received();
-		}
+		doAll(
+			() => super.flushReceived(),
+			() => this.received(),
+		);
 	}
 
 	override finish(): void {
 		const { peer } = this;
-		try {
-			this.cantSendMore();
-		} finally {
-			if (this.connectionRequired) peer?.cantReceiveMore();
-		}
+		doAll(
+			() => this.cantSendMore(),
+			() => {
+				if (this.connectionRequired) peer?.cantReceiveMore();
+			},
+		);
 	}
 
 	override receiveOob(): number {
@@ -154,26 +160,28 @@ export class LocalSocket extends Socket {
 		}
 		peer.peer = null;
 		this.snd.cc = 0;
-		try {
-			this.isDisconnected();
-		} finally {
-			peer.snd.cc = 0;
-			peer.isDisconnected();
-		}
+		peer.snd.cc = 0;
+		doAll(
+			() => this.isDisconnected(),
+			() => peer.isDisconnected(),
+		);
 	}
 
 	override detach(): void {
 		release(namesOf(this.kernel).local, this);
-		try {
-			this.disconnect();
-		} finally {
-			for (const ref of this.senders) {
-				// Nobody is told: who looks will see.
-				ref.error = errno.ECONNRESET;
-				ref.disconnect();
-			}
-			this.rcv.flush();
-			this.state |= SS_CANTSENDMORE;
+		this.state |= SS_CANTSENDMORE;
+		doAll(
+			() => this.disconnect(),
+			() => this.forgetSenders(),
+			() => this.rcv.flush(),
+		);
+	}
+
+	/** Nobody tells the datagram sockets that are connected to it: they see it when they look. */
+	private forgetSenders(): void {
+		for (const ref of this.senders) {
+			ref.error = errno.ECONNRESET;
+			ref.disconnect();
 		}
 	}
 

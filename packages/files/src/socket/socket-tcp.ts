@@ -1,7 +1,8 @@
 // TCP on the loopback network: what is sent waits until the receiver has room.
 import { errno, type Kernel } from "@kqpoll/kqueue";
+import { attempt, doAll, type Failure, rethrow } from "@kqpoll/kqueue/kernel";
 import { Socket } from "./socket.ts";
-import { type Packet, SockBuf } from "./socket-buffer.ts";
+import { type Packet, SockBuf, wakeBoth } from "./socket-buffer.ts";
 import {
 	type Address,
 	MSG_PEEK,
@@ -86,11 +87,10 @@ export class TcpSocket extends Socket {
 		server.remote = this.name;
 		server.peer = this;
 		this.peer = server;
-		try {
-			this.isConnected();
-		} finally {
-			server.isConnected();
-		}
+		doAll(
+			() => this.isConnected(),
+			() => server.isConnected(),
+		);
 	}
 
 	override transmit(packet: Packet, _to: Address | null): number {
@@ -131,11 +131,9 @@ export class TcpSocket extends Socket {
 			if (!deaf) peer.arrive(packet, n);
 			snd.drop(n);
 		}
-		if (snd.cc < before) {
-			peer.rcv.wakeup();
-			snd.wakeup();
-		}
-		if (this.finWanted && !this.finSent && snd.cc === 0) this.sendFin(peer);
+		const failure = snd.cc < before ? wakeBoth(peer.rcv, snd) : null;
+		if (this.finWanted && !this.finSent && snd.cc === 0) this.sendFin(peer, failure);
+		else if (failure !== null) rethrow(failure);
 	}
 
 	/** Takes in the first bytes of a packet. */
@@ -149,13 +147,12 @@ export class TcpSocket extends Socket {
 		if (bytes.length > 0) this.rcv.append({ ...packet, bytes, urgent: false, next: null });
 	}
 
-	/** When both directions have ended, so has the connection. */
-	private sendFin(peer: TcpSocket): void {
+	/** When both directions have ended, so has the connection. Takes along the first error so far. */
+	private sendFin(peer: TcpSocket, failure: Failure): void {
 		this.finSent = true;
-		peer.cantReceiveMore();
-		if (!peer.finSent) return;
-		peer.isDisconnected();
-		this.isDisconnected();
+		const first = attempt(failure, () => peer.cantReceiveMore());
+		if (peer.finSent) endBoth(peer, this, first);
+		else rethrow(first);
 	}
 
 	/** There is room again for what the other end wants to send. */
@@ -165,22 +162,25 @@ export class TcpSocket extends Socket {
 
 	/** What the other end sends from now on is swallowed. */
 	override flushReceived(): void {
-		try {
-			super.flushReceived();
-		} finally {
-			this.received();
-		}
+		doAll(
+			() => super.flushReceived(),
+			() => this.received(),
+		);
 	}
 
 	override finish(): void {
 		if ((this.state & SS_CANTSENDMORE) !== 0) return;
-		this.cantSendMore();
-		if (this.peer === null) {
-			this.isDisconnected();
-			return;
-		}
-		this.finWanted = true;
-		this.output();
+		doAll(
+			() => this.cantSendMore(),
+			() => {
+				if (this.peer === null) {
+					this.isDisconnected();
+				} else {
+					this.finWanted = true;
+					this.output();
+				}
+			},
+		);
 	}
 
 	override receiveOob(buffer: Uint8Array, flags: number): number {
@@ -215,12 +215,11 @@ export class TcpSocket extends Socket {
 		}
 		if ((this.state & SS_ISCONNECTED) === 0) return;
 		this.finWanted = true;
-		try {
-			this.isDisconnecting();
-			this.output();
-		} finally {
-			peer.output();
-		}
+		doAll(
+			() => this.isDisconnecting(),
+			() => this.output(),
+			() => peer.output(),
+		);
 	}
 
 	/** Nobody accepted it: the other end gets a reset. */
@@ -229,7 +228,14 @@ export class TcpSocket extends Socket {
 		this.gone = true;
 		this.rcv.flush();
 		this.snd.flush();
-		this.isDisconnected();
-		peer?.drop(errno.ECONNRESET);
+		doAll(
+			() => this.isDisconnected(),
+			() => peer?.drop(errno.ECONNRESET),
+		);
 	}
+}
+
+function endBoth(one: TcpSocket, other: TcpSocket, failure: Failure): void {
+	const first = attempt(failure, () => one.isDisconnected());
+	rethrow(attempt(first, () => other.isDisconnected()));
 }

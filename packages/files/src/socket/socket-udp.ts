@@ -1,7 +1,8 @@
 // UDP on the loopback network: datagrams that arrive or are lost.
 import { errno, type Kernel } from "@kqpoll/kqueue";
+import { rethrow } from "@kqpoll/kqueue/kernel";
 import { Socket } from "./socket.ts";
-import { type Packet, SockBuf } from "./socket-buffer.ts";
+import { type Packet, SockBuf, wakeBoth } from "./socket-buffer.ts";
 import type { Address } from "./socket-constants.ts";
 import { namesOf, release } from "./socket-names.ts";
 
@@ -72,11 +73,7 @@ export class UdpSocket extends Socket {
 	private unreachable(): void {
 		if (this.remote === null) return;
 		this.error = errno.ECONNREFUSED;
-		try {
-			this.rcv.wakeup();
-		} finally {
-			this.snd.wakeup();
-		}
+		rethrow(wakeBoth(this.rcv, this.snd));
 	}
 
 	override received(): void {}

@@ -1,8 +1,10 @@
 // How a system call on a socket begins, sleeps and ends.
 import { errno, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
 import {
+	attempt,
 	BlockingCall,
 	callAsync,
+	type Failure,
 	fileHold,
 	fileRelease,
 	getFile,
@@ -48,11 +50,15 @@ export function onSocket(
 	return syscall(thread, name, () => {
 		const so = getSocket(thread, fd, name);
 		fileHold(so);
+		let result = 0;
+		let failure: Failure = null;
 		try {
-			return unwrap(act(so), name, `descriptor ${fd}`);
-		} finally {
-			fileRelease(so, thread);
+			result = unwrap(act(so), name, `descriptor ${fd}`);
+		} catch (value) {
+			failure = { value };
 		}
+		fileRelease(so, thread, failure);
+		return result;
 	});
 }
 
@@ -94,8 +100,8 @@ class SocketCall extends BlockingCall {
 	}
 
 	override end(): void {
-		this.operation.end?.();
-		fileRelease(this.so, this.thread);
+		const { end } = this.operation;
+		fileRelease(this.so, this.thread, end === undefined ? null : attempt(null, end));
 	}
 }
 

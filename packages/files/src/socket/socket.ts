@@ -14,15 +14,19 @@ import {
 	type Thread,
 } from "@kqpoll/kqueue";
 import {
+	attempt,
+	doAll,
+	type Failure,
 	File,
 	FREAD,
 	type Knote,
 	knoteJoin,
 	psignal,
+	rethrow,
 	WaitChannel,
 	wakeup,
 } from "@kqpoll/kqueue/kernel";
-import type { Packet, SockBuf } from "./socket-buffer.ts";
+import { type Packet, type SockBuf, wakeBoth } from "./socket-buffer.ts";
 import {
 	type Address,
 	SIOCATMARK,
@@ -154,11 +158,7 @@ export abstract class Socket extends File {
 			return;
 		}
 		wakeup(this.timeo);
-		try {
-			this.rcv.wakeup();
-		} finally {
-			this.snd.wakeup();
-		}
+		rethrow(wakeBoth(this.rcv, this.snd));
 	}
 
 	/**
@@ -168,23 +168,16 @@ export abstract class Socket extends File {
 	isDisconnected(): void {
 		this.state &= ~(SS_ISCONNECTING | SS_ISCONNECTED);
 		this.state |= SS_CANTRCVMORE | SS_CANTSENDMORE | SS_ISDISCONNECTED;
-		this.wakeBoth();
+		wakeup(this.timeo);
+		rethrow(wakeBoth(this.snd, this.rcv));
 	}
 
 	/** @kern soisdisconnecting */
 	isDisconnecting(): void {
 		this.state &= ~SS_ISCONNECTING;
 		this.state |= SS_CANTRCVMORE | SS_CANTSENDMORE;
-		this.wakeBoth();
-	}
-
-	private wakeBoth(): void {
 		wakeup(this.timeo);
-		try {
-			this.snd.wakeup();
-		} finally {
-			this.rcv.wakeup();
-		}
+		rethrow(wakeBoth(this.snd, this.rcv));
 	}
 
 	/** @kern socantsendmore */
@@ -206,13 +199,14 @@ export abstract class Socket extends File {
 	 * @kern sorflush
 	 */
 	flushReceived(): void {
-		try {
-			this.cantReceiveMore();
-		} finally {
-			this.rcv.hiwat = 0;
-			this.rcv.lowat = 0;
-			this.rcv.flush();
-		}
+		doAll(
+			() => this.cantReceiveMore(),
+			() => {
+				this.rcv.hiwat = 0;
+				this.rcv.lowat = 0;
+				this.rcv.flush();
+			},
+		);
 	}
 
 	/** Gives the errno that waits, and forgets it. */
@@ -279,13 +273,12 @@ export abstract class Socket extends File {
 
 	/** @kern soclose */
 	override close(): void {
-		try {
-			for (let so = this.queue.shift(); so !== undefined; so = this.queue.shift()) {
-				so.head = null;
-				so.abort();
-			}
-		} finally {
-			this.detach();
+		let failure: Failure = null;
+		while (this.queue.length > 0) {
+			const so = this.queue.shift() as Socket;
+			so.head = null;
+			failure = attempt(failure, () => so.abort());
 		}
+		rethrow(attempt(failure, () => this.detach()));
 	}
 }

@@ -1,6 +1,6 @@
 // struct fifoinfo: what is under way in a fifo, while anybody has it open.
 import { errno } from "@kqpoll/kqueue";
-import { FREAD, FWRITE, Klist, WaitChannel, wakeup } from "@kqpoll/kqueue/kernel";
+import { doAll, FREAD, FWRITE, Klist, WaitChannel, wakeup } from "@kqpoll/kqueue/kernel";
 import { PIPE_BUF } from "../pipe/pipe.ts";
 import { Ring } from "../shared/ring.ts";
 
@@ -66,14 +66,16 @@ export class Fifo {
 	/** Takes back what {@link enter} counted. When the last of a side goes, the other hears of it. */
 	leave(flags: number): void {
 		const { reading, writing } = this;
-		try {
-			if ((flags & FREAD) !== 0 && --reading.opens === 0) writing.wakeup();
-		} finally {
-			if ((flags & FWRITE) !== 0 && --writing.opens === 0) {
+		doAll(
+			() => {
+				if ((flags & FREAD) !== 0 && --reading.opens === 0) writing.wakeup();
+			},
+			() => {
+				if ((flags & FWRITE) === 0 || --writing.opens > 0) return;
 				this.eof = true;
 				reading.wakeup();
-			}
-		}
+			},
+		);
 	}
 
 	/**
@@ -88,11 +90,10 @@ export class Fifo {
 		this.buffer.free();
 		wakeup(reading.opening);
 		wakeup(writing.opening);
-		try {
-			writing.wakeup();
-		} finally {
-			reading.wakeup();
-		}
+		doAll(
+			() => writing.wakeup(),
+			() => reading.wakeup(),
+		);
 	}
 
 	/** Reads what there is; gives how many bytes, 0 at end of file, or -EAGAIN. */

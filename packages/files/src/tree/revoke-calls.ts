@@ -1,6 +1,6 @@
 // System calls that take open files away: revoke, and unmount by force.
 import type { Thread } from "@kqpoll/kqueue";
-import { syscall } from "@kqpoll/kqueue/kernel";
+import { attempt, type Failure, rethrow, syscall } from "@kqpoll/kqueue/kernel";
 import { find, type Tree } from "./tree.ts";
 import type { TreeFile } from "./tree-file.ts";
 import type { Vnode } from "./vnode.ts";
@@ -36,7 +36,10 @@ export function unmount(thread: Thread, tree: Tree): void {
 			if (others === undefined) files.set(file.vnode, [file]);
 			else others.push(file);
 		}
-		for (const [vnode, open] of files) revokeVnode(tree, vnode, open);
+		let failure: Failure = null;
+		for (const [vnode, open] of files)
+			failure = attempt(failure, () => revokeVnode(tree, vnode, open));
+		rethrow(failure);
 	});
 }
 

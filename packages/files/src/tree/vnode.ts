@@ -10,7 +10,7 @@ import {
 	S_IFIFO,
 	type Stat,
 } from "@kqpoll/kqueue";
-import { Klist } from "@kqpoll/kqueue/kernel";
+import { doAll, Klist } from "@kqpoll/kqueue/kernel";
 import type { Fifo } from "./fifo.ts";
 import { Bytes } from "./vnode-bytes.ts";
 
@@ -131,8 +131,10 @@ export class Vnode {
 		const { klist, fifo } = this;
 		this.klist = new Klist();
 		this.fifo = null;
-		klist.notify(NOTE_REVOKE);
-		fifo?.revoke();
+		doAll(
+			() => klist.notify(NOTE_REVOKE),
+			() => fifo?.revoke(),
+		);
 	}
 
 	/** Puts a name into a directory. */

@@ -1,6 +1,6 @@
 // openpty(3): makes a pty, and opens slaves by name.
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
-import { FREAD, FWRITE, getFile, syscall } from "@kqpoll/kqueue/kernel";
+import { attempt, FREAD, FWRITE, getFile, syscall } from "@kqpoll/kqueue/kernel";
 import { openPair, openWith } from "../shared/open-file.ts";
 import { fileFlags } from "../shared/vnode-flags.ts";
 import { findPty, makePty, Pty } from "./pty.ts";
@@ -65,9 +65,11 @@ function invalid(what: string): SystemError {
 function open<T>(act: () => T, pty: Pty): T {
 	try {
 		return act();
-	} catch (error) {
-		if (pty.controlled) pty.masterClosed();
-		throw error;
+	} catch (value) {
+		attempt({ value }, () => {
+			if (pty.controlled) pty.masterClosed();
+		});
+		throw value;
 	}
 }
 

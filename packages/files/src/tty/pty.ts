@@ -1,6 +1,6 @@
 // pty(4): a pair of a terminal, the slave, and of what stands at its other end, the master.
 import type { Kernel } from "@kqpoll/kqueue";
-import { FREAD, FWRITE, Klist, WaitChannel, wakeup } from "@kqpoll/kqueue/kernel";
+import { doAll, FREAD, FWRITE, Klist, WaitChannel, wakeup } from "@kqpoll/kqueue/kernel";
 import type { PtySlave } from "./pty-slave.ts";
 import {
 	Tty,
@@ -155,9 +155,12 @@ export class Pty implements TtyDriver {
 
 	private hangUp(): void {
 		this.closing = false;
-		ttyClose(this.tty);
-		this.wakeupMaster(FREAD | FWRITE);
-		this.release();
+		doAll(
+			() => ttyClose(this.tty),
+			() => this.wakeupMaster(FREAD),
+			() => this.wakeupMaster(FWRITE),
+			() => this.release(),
+		);
 	}
 
 	/**
@@ -166,9 +169,11 @@ export class Pty implements TtyDriver {
 	 */
 	masterClosed(): void {
 		this.controlled = false;
-		ttyModem(this.tty);
-		this.outputTaken();
-		this.release();
+		doAll(
+			() => ttyModem(this.tty),
+			() => this.outputTaken(),
+			() => this.release(),
+		);
 	}
 
 	/** The terminal was taken away from all who have it open, as revoke(2) does. */

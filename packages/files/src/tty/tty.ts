@@ -2,6 +2,7 @@
 import { type Kernel, type Process, SIGHUP } from "@kqpoll/kqueue";
 import {
 	type ControllingTerminal,
+	doAll,
 	FREAD,
 	FWRITE,
 	Klist,
@@ -192,9 +193,13 @@ export function ttyClose(tp: Tty): void {
 	ttyDisown(tp);
 	tp.isOpen = false;
 	tp.carrier = false;
-	ttyFlush(tp, FREAD | FWRITE);
-	tp.blocked = false;
-	wakeup(tp.background);
+	doAll(
+		() => ttyFlush(tp, FREAD | FWRITE),
+		() => {
+			tp.blocked = false;
+			wakeup(tp.background);
+		},
+	);
 }
 
 /** It is no session's terminal any more. */
@@ -248,23 +253,37 @@ export function ttWakeupWriters(tp: Tty): void {
  * @kern ttyflush
  */
 export function ttyFlush(tp: Tty, rw: number): void {
-	if ((rw & FREAD) !== 0) {
-		tp.canq.flush();
-		tp.rawq.flush();
-		tp.rocount = 0;
-		tp.rocol = 0;
-		tp.literalNext = false;
-		tp.erasing = false;
-		ttyUnblock(tp);
-		ttWakeup(tp);
-		tp.driver.inputTaken();
-	}
-	if ((rw & FWRITE) !== 0) {
-		tp.stopped = false;
-		tp.outq.flush();
-		tp.driver.stop(rw);
-		ttWakeupWriters(tp);
-	}
+	doAll(
+		() => {
+			if ((rw & FREAD) !== 0) flushInput(tp);
+		},
+		() => {
+			if ((rw & FWRITE) !== 0) flushOutput(tp, rw);
+		},
+	);
+}
+
+function flushInput(tp: Tty): void {
+	tp.canq.flush();
+	tp.rawq.flush();
+	tp.rocount = 0;
+	tp.rocol = 0;
+	tp.literalNext = false;
+	tp.erasing = false;
+	doAll(
+		() => ttyUnblock(tp),
+		() => ttWakeup(tp),
+		() => tp.driver.inputTaken(),
+	);
+}
+
+function flushOutput(tp: Tty, rw: number): void {
+	tp.stopped = false;
+	tp.outq.flush();
+	doAll(
+		() => tp.driver.stop(rw),
+		() => ttWakeupWriters(tp),
+	);
 }
 
 /**
@@ -274,14 +293,20 @@ export function ttyFlush(tp: Tty, rw: number): void {
  */
 export function ttyModem(tp: Tty): void {
 	tp.carrier = false;
-	if (tp.isOpen && (tp.cflag & CLOCAL) === 0) {
-		const leader = tp.session?.leader;
-		if (leader) psignal(leader, SIGHUP);
-		ttyFlush(tp, FREAD | FWRITE);
-	}
-	ttWakeup(tp);
-	ttWakeupWriters(tp);
-	wakeup(tp.background);
+	doAll(
+		() => {
+			if (tp.isOpen && (tp.cflag & CLOCAL) === 0) hangUp(tp);
+		},
+		() => ttWakeup(tp),
+		() => ttWakeupWriters(tp),
+		() => wakeup(tp.background),
+	);
+}
+
+function hangUp(tp: Tty): void {
+	const leader = tp.session?.leader;
+	if (leader) psignal(leader, SIGHUP);
+	ttyFlush(tp, FREAD | FWRITE);
 }
 
 /** How much input it holds. */
