@@ -1,7 +1,7 @@
 // The filters of sockets: readable, writable, exceptional, and a listener's.
 import { __EV_HUP, __EV_POLL, __EV_SELECT, EV_EOF, NOTE_LOWAT, NOTE_OOB } from "@kqpoll/kqueue";
-import { type Filterops, filterops, type Knote } from "@kqpoll/kqueue/kernel";
-import type { Socket } from "./socket.ts";
+import { type File, type Filterops, filterops, type Knote } from "@kqpoll/kqueue/kernel";
+import type { SockBuf } from "./socket-buffer.ts";
 import {
 	SS_CANTRCVMORE,
 	SS_CANTSENDMORE,
@@ -10,12 +10,30 @@ import {
 	SS_RCVATMARK,
 } from "./socket-constants.ts";
 
-function socketOf(kn: Knote): Socket {
-	return kn.fp as unknown as Socket;
+/** What the filters ask of a socket. */
+export interface SocketState extends File {
+	/** SS_ flags. */
+	readonly state: number;
+	/** The errno that waits to be reported. */
+	readonly error: number;
+	/** The receive buffer. */
+	readonly rcv: SockBuf;
+	/** The send buffer. */
+	readonly snd: SockBuf;
+	/** How many bytes can be received before the out-of-band mark; 0 for no mark. */
+	readonly oobmark: number;
+	/** Whether nothing can be sent without a connection. */
+	readonly connectionRequired: boolean;
+	/** Of a listener: the connections that nobody has accepted yet. */
+	readonly queue: readonly SocketState[];
+}
+
+function socketOf(kn: Knote): SocketState {
+	return kn.fp as SocketState;
 }
 
 /** Marks the end of a direction; only the end of the connection is a hang-up. */
-function setEof(kn: Knote, so: Socket): boolean {
+function setEof(kn: Knote, so: SocketState): boolean {
 	kn.flags |= EV_EOF;
 	if ((kn.flags & __EV_POLL) !== 0 && (so.state & SS_ISDISCONNECTED) !== 0) kn.flags |= __EV_HUP;
 	kn.fflags = so.error;

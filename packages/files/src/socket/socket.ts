@@ -40,7 +40,13 @@ import {
 	SS_ISDISCONNECTED,
 	SS_RCVATMARK,
 } from "./socket-constants.ts";
-import { exceptFiltops, listenFiltops, readFiltops, writeFiltops } from "./socket-filters.ts";
+import {
+	exceptFiltops,
+	listenFiltops,
+	readFiltops,
+	type SocketState,
+	writeFiltops,
+} from "./socket-filters.ts";
 import { soreceive, sosend } from "./socket-io.ts";
 
 /** What a protocol says of itself when it makes a socket. */
@@ -56,7 +62,7 @@ interface Protocol {
 }
 
 /** A socket of any protocol. What differs between protocols is abstract. */
-export abstract class Socket extends File {
+export abstract class Socket extends File implements SocketState {
 	/** The machine it is on. */
 	readonly kernel: Kernel;
 	/** What its addresses are. */

@@ -2,13 +2,13 @@
 import { errno, FIOASYNC, FIONBIO, FIONREAD, type Thread } from "@kqpoll/kqueue";
 import { FREAD, type Knote, type WaitChannel } from "@kqpoll/kqueue/kernel";
 import { Fifo } from "./fifo.ts";
-import { fifoKqfilter } from "./fifo-filters.ts";
+import { type FifoHolder, fifoKqfilter } from "./fifo-filters.ts";
 import type { Tree } from "./tree.ts";
 import { TreeFile } from "./tree-file.ts";
 import type { Vnode } from "./vnode.ts";
 
 /** An open fifo, for reading, writing or both. */
-export class FifoFile extends TreeFile {
+export class FifoFile extends TreeFile implements FifoHolder {
 	/** What is under way in it. */
 	readonly fifo: Fifo;
 

@@ -10,6 +10,7 @@ import {
 	errno,
 } from "@kqpoll/kqueue";
 import {
+	type File,
 	type Filterops,
 	FREAD,
 	FWRITE,
@@ -19,14 +20,19 @@ import {
 } from "@kqpoll/kqueue/kernel";
 import { PIPE_BUF } from "../pipe/pipe.ts";
 import type { Fifo } from "./fifo.ts";
-import type { FifoFile } from "./fifo-file.ts";
+
+/** What the filters ask of an open fifo. */
+export interface FifoHolder extends File {
+	/** What is under way in it. */
+	readonly fifo: Fifo;
+}
 
 /**
  * Joins a READ knote to an open file that reads, a WRITE knote to one that writes, and poll's EXCEPT
  * knote to any; else gives EINVAL, or EPERM where poll and select must ask in another way. Source:
  * fifo_kqfilter.
  */
-export function fifoKqfilter(kn: Knote, file: FifoFile): number {
+export function fifoKqfilter(kn: Knote, file: FifoHolder): number {
 	const { fifo, flags } = file;
 	switch (kn.filter) {
 		case EVFILT_READ:
@@ -48,7 +54,7 @@ export function fifoKqfilter(kn: Knote, file: FifoFile): number {
 }
 
 function fifoOf(kn: Knote): Fifo {
-	return (kn.fp as FifoFile).fifo;
+	return (kn.fp as FifoHolder).fifo;
 }
 
 /** Source: filt_fiforead. */

@@ -12,6 +12,7 @@ import {
 	NOTE_REVOKE,
 } from "@kqpoll/kqueue";
 import {
+	type File,
 	type Filterops,
 	filterops,
 	type Klist,
@@ -19,8 +20,8 @@ import {
 	vnodeEvent,
 } from "@kqpoll/kqueue/kernel";
 
-/** What the filters ask an open file. */
-export interface Readable {
+/** What the filters ask of an open file. */
+export interface Readable extends File {
 	/** How many bytes there are from the offset to the end, negative behind the end. */
 	readonly remaining: number;
 }
@@ -43,7 +44,7 @@ function revokedEvent(kn: Knote): boolean {
 
 function readEvent(kn: Knote, hint: number): boolean {
 	if (hint === NOTE_REVOKE) return revokedEvent(kn);
-	kn.data = (kn.fp as unknown as Readable).remaining;
+	kn.data = (kn.fp as Readable).remaining;
 	if (kn.data === 0 && (kn.sfflags & NOTE_EOF) !== 0) {
 		kn.fflags |= NOTE_EOF;
 		return true;

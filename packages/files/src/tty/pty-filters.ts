@@ -1,13 +1,19 @@
 // The filters of the master of a pty.
 import { __EV_HUP, __EV_POLL, __EV_SELECT, NOTE_OOB } from "@kqpoll/kqueue";
-import { type Filterops, filterops, type Knote } from "@kqpoll/kqueue/kernel";
+import { type File, type Filterops, filterops, type Knote } from "@kqpoll/kqueue/kernel";
 import type { Pty } from "./pty.ts";
 import { ICANON } from "./termios.ts";
 import { inputCount, TTYHOG } from "./tty.ts";
 import { eofFlags, setFlags } from "./tty-filters.ts";
 
+/** What the filters ask of an open master. */
+export interface PtyHolder extends File {
+	/** The pair it belongs to. */
+	readonly pty: Pty;
+}
+
 function ptyOf(kn: Knote): Pty {
-	return (kn.fp as unknown as { readonly pty: Pty }).pty;
+	return (kn.fp as PtyHolder).pty;
 }
 
 /** @kern filt_ptcread */

@@ -12,7 +12,7 @@ import {
 } from "@kqpoll/kqueue";
 import { File, FREAD, type Knote, knoteJoin, type WaitChannel } from "@kqpoll/kqueue/kernel";
 import type { Pty } from "./pty.ts";
-import { exceptFiltops, readFiltops, writeFiltops } from "./pty-filters.ts";
+import { exceptFiltops, type PtyHolder, readFiltops, writeFiltops } from "./pty-filters.ts";
 import { masterIoctl } from "./pty-ioctl.ts";
 import { ICANON } from "./termios.ts";
 import { inputCount, TTYHOG, ttWakeup, ttWakeupWriters } from "./tty.ts";
@@ -20,7 +20,7 @@ import { TIOCPKT_DATA } from "./tty-constants.ts";
 import { ttyInput } from "./tty-input.ts";
 
 /** The open master of a pair. */
-export class PtyMaster extends File {
+export class PtyMaster extends File implements PtyHolder {
 	/** The pair it belongs to. */
 	readonly pty: Pty;
 

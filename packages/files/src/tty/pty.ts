@@ -1,7 +1,6 @@
 // pty(4): a pair of a terminal, the slave, and of what stands at its other end, the master.
 import type { Kernel } from "@kqpoll/kqueue";
-import { doAll, FREAD, FWRITE, Klist, WaitChannel, wakeup } from "@kqpoll/kqueue/kernel";
-import type { PtySlave } from "./pty-slave.ts";
+import { doAll, type File, FREAD, FWRITE, Klist, WaitChannel, wakeup } from "@kqpoll/kqueue/kernel";
 import {
 	Tty,
 	type TtyDriver,
@@ -39,7 +38,7 @@ export class Pty implements TtyDriver {
 	/** Whether the master is open. */
 	controlled = true;
 	/** The open slaves, in order of opening. */
-	readonly slaves: Set<PtySlave> = new Set();
+	readonly slaves: Set<File> = new Set();
 	/** PF_PKT: packet mode. */
 	packetMode = false;
 	/** PF_UCNTL: user-control mode. */
@@ -120,7 +119,7 @@ export class Pty implements TtyDriver {
 	 * A slave was opened.
 	 * @kern ptsopen
 	 */
-	slaveOpened(slave: PtySlave): void {
+	slaveOpened(slave: File): void {
 		this.slaves.add(slave);
 		this.closing = false;
 		if (this.controlled) this.tty.carrier = true;
@@ -133,7 +132,7 @@ export class Pty implements TtyDriver {
 	 * written, unless the slave does not block.
 	 * @kern ptsclose
 	 */
-	slaveClosed(slave: PtySlave): void {
+	slaveClosed(slave: File): void {
 		this.slaves.delete(slave);
 		if (this.slaves.size > 0) return;
 		this.closing = true;

@@ -1,19 +1,17 @@
 // The filters of terminals: readable, writable, and for poll hung up.
 import { __EV_HUP, __EV_POLL, __EV_SELECT, EV_EOF } from "@kqpoll/kqueue";
-import { type Filterops, filterops, type Knote } from "@kqpoll/kqueue/kernel";
+import { type File, type Filterops, filterops, type Knote } from "@kqpoll/kqueue/kernel";
 import type { Tty } from "./tty.ts";
 import { ttnread } from "./tty-transfer.ts";
 
 /** What the filters ask of an open terminal. */
-export interface TtyHolder {
-	/** The terminal. */
+export interface TtyHolder extends File {
+	/** The terminal. Once it was taken away (`revoked`), the scan makes the knote a dead one. */
 	readonly tty: Tty;
-	/** Whether it was taken away: the scan makes the knote a dead one. */
-	readonly revoked: boolean;
 }
 
 function holderOf(kn: Knote): TtyHolder {
-	return kn.fp as unknown as TtyHolder;
+	return kn.fp as TtyHolder;
 }
 
 /** Sets or clears flags of a knote, which do not stay once set, and gives `on`. */
