@@ -2,7 +2,13 @@
 import { errno, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
 import { faultOf } from "@kqpoll/kqueue/kernel";
 import type { Socket } from "./socket.ts";
-import { MSG_DONTWAIT, MSG_OOB, MSG_PEEK, MSG_WAITALL } from "./socket-constants.ts";
+import {
+	MSG_DONTWAIT,
+	MSG_OOB,
+	MSG_PEEK,
+	MSG_WAITALL,
+	SS_CANTRCVMORE,
+} from "./socket-constants.ts";
 import { type Received, soreceive } from "./socket-io.ts";
 import { type Operation, onSocket, requireBytes, sleepOnSocket } from "./socket-wait.ts";
 
@@ -133,7 +139,8 @@ class Receiving {
 		this.done += n;
 		const all = (flags & MSG_WAITALL) !== 0 && (flags & (MSG_PEEK | MSG_OOB)) === 0 && !so.atomic;
 		const more = n > 0 && this.done < buffer.length && so.rcv.first === null;
-		if (!all || !more) return this.done;
+		const over = so.error !== 0 || (so.state & SS_CANTRCVMORE) !== 0;
+		if (!all || !more || over) return this.done;
 		return so.nonblocking || (flags & MSG_DONTWAIT) !== 0 ? this.done : -errno.EAGAIN;
 	}
 }

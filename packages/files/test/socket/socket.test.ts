@@ -572,6 +572,16 @@ test("MSG_WAITALL fills the buffer, or gives what came before the end", async ()
 	assert.is(await second, 7);
 });
 
+test("MSG_WAITALL does not wait for more from an end that sends no more", async () => {
+	const { thread, host, a, b } = world();
+	writeNow(thread, a, bytes(5));
+	shutdown(thread, a, SHUT_WR);
+	const receiving = recv(thread, b, new Uint8Array(10), MSG_WAITALL);
+	host.settle();
+	assert.is(thread.state, "running");
+	assert.is(await receiving, 5);
+});
+
 test("a sleeping call ends with an interrupt, an abort, a close or a shutdown", async () => {
 	const { thread, process, host, a, b } = world();
 	const sleeper = process.spawnThread();
