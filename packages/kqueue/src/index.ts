@@ -74,22 +74,6 @@ export {
 } from "./abi/constants.ts";
 export { type ErrnoName, errno, errnoName, SystemError } from "./abi/errno.ts";
 export { EV_SET, eventList, Kevent, type KeventChange } from "./abi/kevent.ts";
-export type { Timespec, Timeval } from "./abi/time.ts";
-export { filterName, formatKevent } from "./base/format.ts";
-export type { Host, HostTimer } from "./base/host.ts";
-export { RealHost } from "./base/real-host.ts";
-export type { KnoteTransition, TraceEvent, TraceSink, Transition } from "./base/trace.ts";
-export {
-	type Readiness,
-	type Side,
-	SyntheticFile,
-	type SyntheticFileOptions,
-} from "./event/synthetic-file.ts";
-export type { File, FileType, Stat } from "./file/file.ts";
-export { Kernel, type KernelOptions } from "./process/machine.ts";
-export type { Process } from "./process/process.ts";
-export type { Thread, ThreadState } from "./process/thread.ts";
-export type { AbortSignalLike, SleepOptions } from "./sched/call.ts";
 export {
 	SIG_BLOCK,
 	SIG_DFL,
@@ -132,7 +116,24 @@ export {
 	type SignalHandler,
 	type Sigset,
 	sigset,
-} from "./sched/signal.ts";
+} from "./abi/signal.ts";
+export type { Timespec, Timeval } from "./abi/time.ts";
+export { filterName, formatKevent } from "./base/format.ts";
+export type { Host, HostTimer } from "./base/host.ts";
+export { RealHost } from "./base/real-host.ts";
+export type { KnoteTransition, TraceEvent, TraceSink, Transition } from "./base/trace.ts";
+export {
+	type Readiness,
+	type Side,
+	SyntheticFile,
+	type SyntheticFileOptions,
+} from "./event/synthetic-file.ts";
+export type { File, FileType, Stat } from "./file/file.ts";
+export { Kernel } from "./process/kernel.ts";
+export type { KernelOptions } from "./process/machine.ts";
+export type { Process } from "./process/process.ts";
+export type { Thread, ThreadState } from "./process/thread.ts";
+export type { AbortSignalLike, SleepOptions } from "./sched/call.ts";
 export { interrupt } from "./sched/sleep.ts";
 export {
 	type KeventIterator,

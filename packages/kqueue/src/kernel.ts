@@ -21,7 +21,6 @@ export { msToNs, timespecToNs, timevalToNs } from "./abi/time.ts";
 export { faultOf, isInt16, isInt32, isUint16, isUint32, show } from "./abi/values.ts";
 export { kassert, Panic, unreachable } from "./base/assert.ts";
 export { attempt, doAll, type Failure, rethrow } from "./base/failure.ts";
-export { formatKnote } from "./base/format.ts";
 export { Timeout } from "./base/timeout.ts";
 export {
 	type FilterDefinition,
@@ -37,12 +36,13 @@ export { badfdFiltops } from "./event/filters/badfd.ts";
 export { deadFiltops } from "./event/filters/dead.ts";
 export { seltrueKqfilter } from "./event/filters/seltrue.ts";
 export { vnodeEvent } from "./event/filters/vnode.ts";
-export { Klist } from "./event/klist.ts";
-export type { Knote } from "./event/knote.ts";
+export { formatKnote, type Knote } from "./event/knote.ts";
 export { knoteActivate } from "./event/knote-ops.ts";
 export { kqpollDone, kqpollInit, SERIAL_MAX } from "./event/kqpoll.ts";
-export { type Kqueue, kqueueDoCheck } from "./event/kqueue.ts";
+export type { Kqueue } from "./event/kqueue.ts";
 export { KqueueFile } from "./event/kqueue-file.ts";
+export { kqueueDoCheck } from "./event/kqueue-ops.ts";
+export { Klist, notify } from "./event/notify.ts";
 export { knoteFind, kqueueRefresh, kqueueRegister } from "./event/register.ts";
 export {
 	type EventSink,
@@ -52,23 +52,13 @@ export {
 	ScanState,
 } from "./event/scan.ts";
 export { File, fileHold, fileRelease } from "./file/file.ts";
-export type { FileTable } from "./file/filedesc.ts";
-export { psignal } from "./process/psignal.ts";
-export {
-	type ControllingTerminal,
-	type ProcessGroup,
-	pgsignal,
-	type Session,
-} from "./process/session.ts";
-export {
-	BlockingCall,
-	callNow,
-	enter,
-	leave,
-	syscall,
-	WOULD_SLEEP,
-} from "./sched/call.ts";
+export { type FileTable, getFile } from "./file/filedesc.ts";
+export { pgsignal, psignal } from "./process/psignal.ts";
+export type { ControllingTerminal, ProcessGroup, Session } from "./process/session.ts";
+export { BlockingCall, WOULD_SLEEP } from "./sched/call.ts";
 export { callAsync } from "./sched/call-async.ts";
-export { keepAlive, letGo, WaitChannel, wakeup } from "./sched/sleep.ts";
-export { getFile } from "./syscall/descriptors.ts";
+export { callNow } from "./sched/call-now.ts";
+export { enter, leave, syscall } from "./sched/entry.ts";
+export { keepAlive, letGo, wakeup } from "./sched/sleep.ts";
+export { WaitChannel } from "./sched/wait-channel.ts";
 export { sigsuspendMask } from "./syscall/kill.ts";

@@ -1,6 +1,6 @@
 // A small machine in virtual time for tests, which proves its invariants at every step.
 
-import { kqueueDoCheck } from "../src/event/kqueue.ts";
+import { kqueueDoCheck } from "../src/event/kqueue-ops.ts";
 import type { Kevent } from "../src/index.ts";
 import {
 	Kernel,

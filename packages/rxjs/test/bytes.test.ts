@@ -576,7 +576,7 @@ test("a device that always has bytes lets the platform have its turn", async () 
 		}, 0);
 	});
 	assert.ok(zeros > 0);
-	assert.is(thread.pump, null);
+	assert.is(thread.watches, null);
 });
 
 test("a chunk is told of when all of it is written", () => {

@@ -203,7 +203,7 @@ function collect(from: unknown, into: Set<Klist>, steps: number): void {
 function left(z: Zoo): Record<string, unknown> {
 	const { kernel, process, thread, host } = z;
 	return {
-		pump: thread.pump !== null,
+		pump: thread.watches !== null,
 		kqueue: process.fdp.firstKqueue !== null,
 		sleepers: kernel.sleepers,
 		timeouts: kernel.timeouts.size,

@@ -51,7 +51,7 @@ export function world(): World {
 		},
 		checkClean() {
 			assert.equal(
-				[thread.pump, process.fdp.firstKqueue, kernel.timeouts.size, kernel.sleepers],
+				[thread.watches, process.fdp.firstKqueue, kernel.timeouts.size, kernel.sleepers],
 				[null, null, 0, 0],
 			);
 		},

@@ -44,6 +44,7 @@ import {
 	kqpollInit,
 	kqueueDoCheck,
 	NOTE_SIGNAL,
+	notify,
 	SERIAL_MAX,
 	seltrueKqfilter,
 } from "@kqpoll/kqueue/kernel";
@@ -213,7 +214,8 @@ function post(thread: Thread, pid: number, signal: number): void {
 		return;
 	}
 	kill(thread, pid, 0);
-	thread.kernel.processes.get(pid)?.klist.notify(NOTE_SIGNAL | signal);
+	const process = thread.kernel.processes.get(pid);
+	if (process !== undefined) notify(process.klist, NOTE_SIGNAL | signal);
 }
 
 function synthetic(thread: Thread, fd: string | undefined): SyntheticFile {

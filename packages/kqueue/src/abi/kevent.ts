@@ -1,6 +1,6 @@
 // struct kevent: what a program asks of a kqueue and what it gets back.
 import { errno } from "./errno.ts";
-import { isInt16, isInt32, isUint16, isUint32 } from "./values.ts";
+import { isInt16, isInt32, isUint16, isUint32, show } from "./values.ts";
 
 /** A change to a kqueue. The fields that are left out are 0, or null for `udata`. */
 export interface KeventChange {
@@ -97,8 +97,8 @@ export function clearKevent(kev: Kevent): void {
 
 /**
  * Copies a program's change into the engine's own memory, so that later writes by the program
- * cannot be seen. Gives EINVAL for a field that would not fit into the struct, EFAULT for
- * something that is no struct; the fields that do fit are copied all the same, for the receipt.
+ * cannot be seen. Returns EINVAL for a field that would not fit into the struct, EFAULT for
+ * something that is not an object; the fields that do fit are copied anyway, for the receipt.
  * Which idents there are is left to register, which knows what its filter takes.
  */
 export function copyinKevent(from: KeventChange, to: Kevent): number {
@@ -118,4 +118,14 @@ export function copyinKevent(from: KeventChange, to: Kevent): number {
 	to.data = data;
 	to.udata = udata;
 	return fits ? 0 : errno.EINVAL;
+}
+
+/** Which field of a change that {@link copyinKevent} refused does not fit, in words. */
+export function misfit({ ident, filter, flags, fflags = 0, data = 0 }: KeventChange): string {
+	if (typeof ident !== "number") return `ident ${show(ident)} is not a number`;
+	if (!isInt16(filter)) return `filter ${show(filter)} is not an EVFILT_ constant`;
+	if (!isUint16(flags)) return `flags ${show(flags)} are not EV_ constants`;
+	if (!isInt32(fflags) && !isUint32(fflags))
+		return `fflags ${show(fflags)} are not NOTE_ constants`;
+	return `data ${show(data)} is not a whole number`;
 }

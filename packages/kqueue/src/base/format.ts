@@ -1,8 +1,7 @@
-// Kevents and knotes in words, for people.
+// Kevents and the status of knotes in words, for people.
 import * as C from "../abi/constants.ts";
 import { errnoName } from "../abi/errno.ts";
 import type { KeventChange } from "../abi/kevent.ts";
-import type { Knote } from "../event/knote.ts";
 
 type Names = readonly (readonly [number, string])[];
 
@@ -108,8 +107,7 @@ export function formatKevent(kev: KeventChange): string {
 	return words.join(" ");
 }
 
-/** A knote in words: its kevent, and in brackets its status and the filter in force. */
-export function formatKnote(kn: Knote): string {
-	const pollid = kn.pollid === 0 ? "" : ` pollid=${kn.pollid}`;
-	return `${formatKevent(kn)}${pollid} [${names(kn.status, STATUS)} ${kn.fop.name}]`;
+/** The names of a knote's KN_ bits. */
+export function statusNames(status: number): string {
+	return names(status, STATUS);
 }

@@ -1,9 +1,6 @@
 // The trace sink: every transition of the engine as a small object, when somebody asks for it.
-
-import type { Knote } from "../event/knote.ts";
-import type { Kernel } from "../process/machine.ts";
 import { report } from "./failure.ts";
-import { formatKnote } from "./format.ts";
+import type { Host } from "./host.ts";
 
 /** What happened to a knote. */
 export type KnoteTransition =
@@ -72,8 +69,16 @@ export interface TraceEvent {
  */
 export type TraceSink = (event: TraceEvent) => void;
 
+/** What of a machine is needed to trace it. */
+export interface Traced {
+	readonly host: Host;
+	readonly sink: TraceSink | null;
+	/** Whether the sink is running. */
+	tracing: boolean;
+}
+
 /** Tells the sink. Callers look whether there is one before they make the object. */
-export function trace(kernel: Kernel, transition: Omit<TraceEvent, "time">): void {
+export function trace(kernel: Traced, transition: Omit<TraceEvent, "time">): void {
 	const { sink, host } = kernel;
 	if (sink === null) return;
 	kernel.tracing = true;
@@ -84,9 +89,4 @@ export function trace(kernel: Kernel, transition: Omit<TraceEvent, "time">): voi
 	} finally {
 		kernel.tracing = false;
 	}
-}
-
-/** Tells the sink about a knote. */
-export function traceKnote(kn: Knote, event: KnoteTransition): void {
-	trace(kn.kq.kernel, { event, kq: kn.kq.id, knote: formatKnote(kn) });
 }

@@ -3,7 +3,7 @@
 import { EV_CLEAR, EV_ONESHOT } from "../abi/constants.ts";
 import { errno } from "../abi/errno.ts";
 import { copyKevent, type Kevent } from "../abi/kevent.ts";
-import type { Klist } from "./klist.ts";
+import type { KnoteList } from "./klist.ts";
 import type { Knote } from "./knote.ts";
 
 /** The operations of a filter. Make one with {@link filterops}, so that all have one shape. */
@@ -74,7 +74,7 @@ function leaveKlist(kn: Knote): void {
 }
 
 /** What a file's `kqfilter` does once it knows the filter and the list: gives 0. */
-export function knoteJoin(kn: Knote, fop: Filterops, klist: Klist): number {
+export function knoteJoin(kn: Knote, fop: Filterops, klist: KnoteList): number {
 	kn.fop = fop;
 	klist.insert(kn);
 	return 0;

@@ -1,10 +1,11 @@
 // struct knote: joins an object to a kqueue.
+import { formatKevent, statusNames } from "../base/format.ts";
 import type { File } from "../file/file.ts";
 import type { Filterops } from "./filterops.ts";
-import type { Klist } from "./klist.ts";
+import type { KnoteList } from "./klist.ts";
 import type { Kqueue } from "./kqueue.ts";
 
-/** What a knote is looked for by, beside its ident: there are fewer than 16 filters. */
+/** What a knote is searched by, besides its ident: there are fewer than 16 filters. */
 export function knoteKey(filter: number, pollid: number): number {
 	return 16 * pollid + ~filter;
 }
@@ -47,7 +48,7 @@ export class Knote {
 	/** E: next on the list of its descriptor or hash bucket. */
 	link: Knote | null = null;
 	/** Klist: the list of the watched object that it is on. */
-	klist: Klist | null = null;
+	klist: KnoteList | null = null;
 	/** Klist: neighbours on that list. */
 	selnext: Knote | null = null;
 	/** Klist: neighbours on that list. */
@@ -86,4 +87,10 @@ export class Knote {
 	get pollid(): number {
 		return Math.floor(this.key / 16);
 	}
+}
+
+/** A knote in words: its kevent, and in brackets its status and the filter in force. */
+export function formatKnote(kn: Knote): string {
+	const pollid = kn.pollid === 0 ? "" : ` pollid=${kn.pollid}`;
+	return `${formatKevent(kn)}${pollid} [${statusNames(kn.status)} ${kn.fop.name}]`;
 }

@@ -4,7 +4,7 @@ import { errno, SystemError } from "../abi/errno.ts";
 import { kassert } from "../base/assert.ts";
 import type { Thread } from "../process/thread.ts";
 import type { Kqueue } from "./kqueue.ts";
-import { kqueueAlloc, kqueuePurge, kqueueRelease, kqueueTerminate } from "./kqueue-file.ts";
+import { kqueueAlloc, kqueueDissolve, kqueuePurge } from "./kqueue-file.ts";
 
 /**
  * The largest serial: what a small integer of every JavaScript engine can hold, so that serials
@@ -70,12 +70,7 @@ function purge(thread: Thread, kq: Kqueue): void {
 export function kqpollExit(thread: Thread): void {
 	const { kq } = thread;
 	if (kq === null) return;
-	try {
-		kqueuePurge(kq, thread);
-	} finally {
-		kqueueTerminate(kq);
-		kassert(kq.refs === 1, "nobody else uses a thread's kqueue");
-		thread.kq = null;
-		kqueueRelease(kq);
-	}
+	kassert(kq.refs === 1, "nobody else uses a thread's kqueue");
+	thread.kq = null;
+	kqueueDissolve(kq, thread);
 }

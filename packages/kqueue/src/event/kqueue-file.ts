@@ -4,20 +4,42 @@ import { EV_ONESHOT, EVFILT_READ, KQ_DYING, KQ_TASK, S_IFIFO } from "../abi/cons
 import { errno } from "../abi/errno.ts";
 import type { Kevent } from "../abi/kevent.ts";
 import { kassert } from "../base/assert.ts";
-import { type Failure, rethrow } from "../base/failure.ts";
+import { doAll, type Failure, rethrow } from "../base/failure.ts";
+import type { Runnable } from "../base/run-queue.ts";
 import { trace } from "../base/trace.ts";
 import { File, type Stat } from "../file/file.ts";
 import type { FileTable } from "../file/filedesc.ts";
-import type { Kernel } from "../process/machine.ts";
+import type { Machine } from "../process/machine.ts";
 import type { Thread } from "../process/thread.ts";
-import { type Filterops, filterops, knoteAssign, knoteSubmit } from "./filterops.ts";
-import { Klist } from "./klist.ts";
+import { knoteRemove } from "./fd-close.ts";
+import { type Filterops, filterops, knoteAssign, knoteJoin, knoteSubmit } from "./filterops.ts";
+import { sysfilters } from "./filters/sysfilters.ts";
 import type { Knote } from "./knote.ts";
-import { knoteRemove } from "./knote-ops.ts";
-import { Kqueue, kqueueWakeup } from "./kqueue.ts";
+import { Kqueue } from "./kqueue.ts";
+import { kqueueWakeup } from "./kqueue-ops.ts";
+import { notify } from "./notify.ts";
 
 /** sizeof(struct kevent) on a machine of 64 bits. */
 const SIZEOF_KEVENT = 32;
+
+/**
+ * Tells the watchers of a kqueue, in a task of its own so that chains of kqueues do not recurse.
+ * @kern kqueue_task
+ */
+class KqueueTask implements Runnable {
+	queued = false;
+	runnext: Runnable | null = null;
+	runprev: Runnable | null = null;
+	private readonly kq: Kqueue;
+
+	constructor(kq: Kqueue) {
+		this.kq = kq;
+	}
+
+	run(): void {
+		notify(this.kq.klist, 0);
+	}
+}
 
 /** The open file of a kqueue. */
 export class KqueueFile extends File {
@@ -53,19 +75,13 @@ export class KqueueFile extends File {
 	/** @kern kqueue_kqfilter */
 	override kqfilter(kn: Knote): number {
 		if (kn.filter !== EVFILT_READ) return errno.EINVAL;
-		kn.fop = kqreadFiltops;
-		this.kq.klist.insert(kn);
-		return 0;
+		this.kq.task ??= new KqueueTask(this.kq);
+		return knoteJoin(kn, kqreadFiltops, this.kq.klist);
 	}
 
 	/** @kern kqueue_close */
 	override close(thread: Thread | null): void {
-		try {
-			kqueuePurge(this.kq, thread);
-		} finally {
-			kqueueTerminate(this.kq);
-			kqueueRelease(this.kq);
-		}
+		kqueueDissolve(this.kq, thread);
 	}
 }
 
@@ -114,8 +130,8 @@ const kqreadFiltops: Filterops = filterops({
  * Makes a queue with one reference, on no list yet.
  * @kern kqueue_alloc
  */
-export function kqueueAlloc(kernel: Kernel, fdp: FileTable): Kqueue {
-	const kq = new Kqueue(kernel, fdp, new Klist());
+export function kqueueAlloc(kernel: Machine, fdp: FileTable): Kqueue {
+	const kq = new Kqueue(kernel, fdp, sysfilters);
 	if (kernel.sink !== null) trace(kernel, { event: "kqueue", kq: kq.id });
 	return kq;
 }
@@ -163,6 +179,15 @@ export function kqueueTerminate(kq: Kqueue): void {
 	kq.state |= KQ_DYING;
 	kqueueWakeup(kq);
 	kassert(kq.klist.empty, "watchers went with the descriptor");
-	if ((kq.state & KQ_TASK) !== 0) kq.kernel.runqueue.remove(kq);
+	if ((kq.state & KQ_TASK) !== 0) kq.kernel.runqueue.remove(kq.task as Runnable);
 	if (kq.kernel.sink !== null) trace(kq.kernel, { event: "terminate", kq: kq.id });
+}
+
+/** Ends a kqueue whose user goes: drops its knotes, wakes its sleepers, returns the reference. */
+export function kqueueDissolve(kq: Kqueue, thread: Thread | null): void {
+	doAll(
+		() => kqueuePurge(kq, thread),
+		() => kqueueTerminate(kq),
+		() => kqueueRelease(kq),
+	);
 }

@@ -18,6 +18,7 @@ import {
 import { errno } from "../abi/errno.ts";
 import type { Kevent } from "../abi/kevent.ts";
 import { kassert } from "../base/assert.ts";
+import { attempt, rethrow } from "../base/failure.ts";
 import { trace } from "../base/trace.ts";
 import { type File, fileHold } from "../file/file.ts";
 import type { Thread } from "../process/thread.ts";
@@ -32,20 +33,15 @@ import {
 	knoteDrop,
 	knoteRelease,
 } from "./knote-ops.ts";
-import {
-	type Kqueue,
-	knoteHash,
-	kqueueExpandHash,
-	kqueueExpandList,
-	kqueueUnbusy,
-} from "./kqueue.ts";
+import type { Kqueue } from "./kqueue.ts";
+import { knoteHash, kqueueExpandHash, kqueueExpandList, kqueueUnbusy } from "./kqueue-ops.ts";
 
 /**
  * Applies one change to a kqueue and gives 0 or an errno. `kev` belongs to the engine: a knote
  * that is created takes its fflags and data away.
  *
- * `pollid` is 0, or in a thread's own kqpoll the entry's number plus one, in a pump's kqueue the
- * number of the watch. `thread` is who asks, null for the engine itself.
+ * `pollid` is 0, or in a thread's own kqpoll the entry's number plus one, in an owned kqueue the
+ * number of the watch. `thread` is the caller, null for the engine itself.
  * @kern kqueue_register
  */
 export function kqueueRegister(
@@ -55,8 +51,8 @@ export function kqueueRegister(
 	thread: Thread | null,
 ): number {
 	kassert(
-		pollid === 0 || kq.pump !== null || thread?.kq === kq,
-		"only a thread's own kqpoll and its pump have pollids",
+		pollid === 0 || kq.owner !== null || thread?.kq === kq,
+		"only a thread's own kqpoll and owned kqueues have pollids",
 	);
 	const { filter, flags } = kev;
 	const error = resolve(kq, kev, pollid, thread);
@@ -171,7 +167,7 @@ function traceRegister(
 
 function systemFilter(kq: Kqueue, filter: number): Filterops | null {
 	if (filter >= 0 || filter < -EVFILT_SYSCOUNT) return null;
-	return kq.kernel.sysfilters[~filter] as Filterops | null;
+	return kq.sysfilters[~filter] as Filterops | null;
 }
 
 /** The knote of a descriptor with this identity, if there is one. */
@@ -208,11 +204,9 @@ function create(
 	kev.data = 0;
 	knoteAttach(kn);
 
-	// What attach asks about the caller it asks of the current thread.
-	if (thread !== null) kq.kernel.curthread = thread;
 	let joined = false;
 	try {
-		const error = filterAttach(kn);
+		const error = filterAttach(kn, thread);
 		if (error !== 0) {
 			kn.fop = fops;
 			knoteDrop(kn, thread, false);
@@ -229,11 +223,16 @@ function create(
 	} catch (thrown) {
 		// Half a knote must not stay; if its detach threw, it has gone already.
 		if (!joined) kn.fop = fops;
-		if ((kn.status & KN_PROCESSING) !== 0) knoteDrop(kn, thread, joined);
+		if ((kn.status & KN_PROCESSING) !== 0) dropAfter(thrown, kn, thread, joined);
 		throw thrown;
 	}
 	knoteRelease(kn);
 	return 0;
+}
+
+/** Drops a knote for which something threw: that is what the caller gets. */
+function dropAfter(value: unknown, kn: Knote, thread: Thread | null, joined: boolean): void {
+	rethrow(attempt({ value }, () => knoteDrop(kn, thread, joined)));
 }
 
 /** Changes an acquired knote. What has triggered stays triggered. */
@@ -257,11 +256,19 @@ function setEnabled(kn: Knote, flags: number): void {
 	}
 }
 
-/** @kern filter_attach */
-function filterAttach(kn: Knote): number {
+/**
+ * What attach asks about the caller it asks of the current thread.
+ * @kern filter_attach
+ */
+function filterAttach(kn: Knote, thread: Thread | null): number {
+	const { kernel } = kn.kq;
+	const { curthread } = kernel;
+	// A fork that is being followed asks for its own thread.
+	if (thread !== null) kernel.curthread = thread;
 	try {
 		return kn.fop.attach(kn);
 	} finally {
+		kernel.curthread = curthread;
 		kn.status &= ~KN_ATTACHING;
 	}
 }

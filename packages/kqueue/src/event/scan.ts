@@ -31,14 +31,8 @@ import {
 	knoteInsertTail,
 	observe,
 } from "./knote-ops.ts";
-import {
-	type Kqueue,
-	kqueueCheck,
-	kqueueUnbusy,
-	kqueueWakeup,
-	queuedBefore,
-	tailqShift,
-} from "./kqueue.ts";
+import type { Kqueue } from "./kqueue.ts";
+import { kqueueCheck, kqueueUnbusy, kqueueWakeup, queuedBefore, tailqShift } from "./kqueue-ops.ts";
 
 /** Who gets the events of a scan. */
 export interface EventSink {

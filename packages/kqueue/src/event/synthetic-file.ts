@@ -15,11 +15,12 @@ import { errno, SystemError } from "../abi/errno.ts";
 import { show } from "../abi/values.ts";
 import { File, type Stat } from "../file/file.ts";
 import type { Thread } from "../process/thread.ts";
-import { WaitChannel, wakeup } from "../sched/sleep.ts";
+import { wakeup } from "../sched/sleep.ts";
+import { WaitChannel } from "../sched/wait-channel.ts";
 import { type Filterops, filterops } from "./filterops.ts";
 import { vnodeEvent } from "./filters/vnode.ts";
-import { Klist } from "./klist.ts";
 import type { Knote } from "./knote.ts";
+import { Klist } from "./notify.ts";
 
 /** A side of a synthetic file: what READ, WRITE and EXCEPT look at. */
 export type Side = "read" | "write" | "except";

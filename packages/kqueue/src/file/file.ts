@@ -4,7 +4,7 @@ import { errno } from "../abi/errno.ts";
 import { attempt, type Failure, rethrow } from "../base/failure.ts";
 import type { Knote } from "../event/knote.ts";
 import type { Thread } from "../process/thread.ts";
-import type { WaitChannel } from "../sched/sleep.ts";
+import type { WaitChannel } from "../sched/wait-channel.ts";
 
 /** What kind of object stands behind a descriptor. */
 export type FileType = "vnode" | "socket" | "pipe" | "kqueue";
@@ -128,6 +128,10 @@ export function fileHold(file: File): void {
  * first error of the steps before, and throws that rather than its own.
  */
 export function fileRelease(file: File, thread: Thread | null, failure: Failure = null): void {
-	if (--file.refs !== 0) rethrow(failure);
-	else rethrow(attempt(failure, () => file.close(thread)));
+	if (--file.refs === 0) rethrow(attempt(failure, closing(file, thread)));
+	else if (failure !== null) rethrow(failure);
+}
+
+function closing(file: File, thread: Thread | null): () => void {
+	return () => file.close(thread);
 }

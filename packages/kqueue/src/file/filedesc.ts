@@ -1,6 +1,8 @@
 // struct filedesc: the descriptor table of a process.
 import { INT_MAX, NDEXTENT, NDFILE } from "../abi/constants.ts";
-import { errno } from "../abi/errno.ts";
+import { errno, SystemError } from "../abi/errno.ts";
+import { show } from "../abi/values.ts";
+import type { RunQueue } from "../base/run-queue.ts";
 import type { Kqueue } from "../event/kqueue.ts";
 import type { Thread } from "../process/thread.ts";
 import { type File, fileHold } from "./file.ts";
@@ -92,6 +94,13 @@ export class FileTable {
 		return Number.isInteger(fd) && fd >= 0 && fd <= INT_MAX && fd < this.limit;
 	}
 
+	/** Engine: lets the end go on that `doomed` stands for. */
+	endDoomed(runqueue: RunQueue): void {
+		const thread = this.doomed as Thread;
+		this.doomed = null;
+		runqueue.add(thread);
+	}
+
 	/** The open numbers from `from` on, ascending. */
 	*open(from = 0): Generator<number> {
 		for (let fd = from; fd < this.files.length; fd++) if (this.files[fd] !== null) yield fd;
@@ -127,4 +136,11 @@ export class FileTable {
 		}
 		if (kq.next !== null) kq.next.prev = kq.prev;
 	}
+}
+
+/** The file behind a descriptor. Errors: EBADF. */
+export function getFile(thread: Thread, fd: number, name: string): File {
+	const file = thread.process.fdp.get(fd);
+	if (file === null) throw new SystemError(errno.EBADF, name, `descriptor ${show(fd)} is not open`);
+	return file;
 }

@@ -1,22 +1,14 @@
 // How a thread takes its signals on the way back to the program.
-
+import { SIG_DFL, SIGCANTMASK, type SignalHandler, type Sigset, sigbit } from "../abi/signal.ts";
 import { report } from "../base/failure.ts";
-import {
-	cursig,
-	SIG_DFL,
-	SIGCANTMASK,
-	type SignalHandler,
-	type Sigset,
-	sigbit,
-	sigdelete,
-} from "../sched/signal.ts";
+import { cursig, sigdelete } from "../sched/cursig.ts";
 import { wake } from "../sched/sleep.ts";
 import { exit1, isBusy } from "./exit.ts";
-import type { Kernel } from "./machine.ts";
+import type { Machine } from "./machine.ts";
 import type { Thread } from "./thread.ts";
 
 /**
- * Runs the handlers of the signals that the thread does not hold back, first under the mask of a
+ * Runs the handlers of the signals that the thread does not block, first under the mask of a
  * ppoll or pselect that just ended, then under the mask from before it, which it puts back.
  */
 export function userret(thread: Thread): void {
@@ -65,13 +57,16 @@ function takeSignals(thread: Thread): void {
 function handle(thread: Thread, signal: number, handler: SignalHandler): void {
 	const mask = thread.sigmask;
 	const also = thread.process.sigmasks[signal] ?? 0;
+	const { kernel } = thread;
 	thread.sigmask = (mask | sigbit(signal) | also) & ~SIGCANTMASK;
-	reported(thread.kernel, () => handler(signal));
+	kernel.depth++;
+	reported(kernel, () => handler(signal));
+	kernel.depth--;
 	putBack(thread, mask);
 }
 
 /** Signals belong to no call that could fail: errors that come of them are the platform's. */
-function reported(kernel: Kernel, act: () => void): void {
+function reported(kernel: Machine, act: () => void): void {
 	try {
 		act();
 	} catch (error) {

@@ -1,5 +1,4 @@
-// One emulated machine: its clock, its processes, its limits.
-
+// An emulated machine: its clock, its processes, its limits.
 import { PID_MAX } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
 import type { Host } from "../base/host.ts";
@@ -7,29 +6,22 @@ import { RealHost } from "../base/real-host.ts";
 import { RunQueue } from "../base/run-queue.ts";
 import { TimeoutQueue } from "../base/timeout.ts";
 import type { TraceSink } from "../base/trace.ts";
-import type { Filterops } from "../event/filterops.ts";
-import { fileFiltops } from "../event/filters/file.ts";
-import { procFiltops } from "../event/filters/proc.ts";
-import { sigFiltops } from "../event/filters/signal.ts";
-import { timerFiltops } from "../event/filters/timer.ts";
 import { FileTable } from "../file/filedesc.ts";
-import type { ChangeBuffer } from "../syscall/changelist.ts";
-import type { Collector, KeventCall } from "../syscall/kevent-call.ts";
 import { Process } from "./process.ts";
 import type { ProcessGroup } from "./session.ts";
 import type { Thread } from "./thread.ts";
 
 /** What can be chosen about a machine. */
 export interface KernelOptions {
-	/** Where it runs: the real host unless given. */
+	/** Where it runs: on a new RealHost by default. */
 	readonly host?: Host;
-	/** How many descriptors a process can have: 1024 unless given. */
+	/** How many descriptors a process can have: 1024 by default. */
 	readonly maxfiles?: number;
-	/** How many processes there can be: 1310 unless given. */
+	/** How many processes there can be: 1310 by default. */
 	readonly maxprocesses?: number;
-	/** The limit on EVFILT_TIMERs, of which one more than that fit: 4096 unless given. */
+	/** The limit on EVFILT_TIMERs, of which one more than that fit: 4096 by default. */
 	readonly timermax?: number;
-	/** The id of the first process: 1 unless given. */
+	/** The id of the first process: 1 by default. */
 	readonly firstPid?: number;
 	/** Gets every transition of the engine. */
 	readonly sink?: TraceSink;
@@ -37,8 +29,8 @@ export interface KernelOptions {
 	readonly diagnostics?: boolean;
 }
 
-/** An emulated machine. Machines share nothing. */
-export class Kernel {
+/** What every part of the engine knows of the machine it is on. {@link Kernel} is what programs make. */
+export abstract class Machine {
 	/** Where it runs. */
 	readonly host: Host;
 	/** Engine: deferred tasks and woken threads. */
@@ -65,32 +57,20 @@ export class Kernel {
 	sleepers = 0;
 	/** Engine: how many calls did not sleep, and events were handed out, since the platform had a turn. */
 	unslept = 0;
-	/** Engine: whose change or fork is being worked on, for the filters that ask. */
+	/** Engine: the thread whose change or fork is being worked on, for the filters that ask. */
 	curthread: Thread | null = null;
+	/** Engine: how many calls, handlers and filters are on the stack. */
+	depth = 0;
+	/** Engine: whether a call blocks the whole program and drives the host. */
+	driving = false;
 	/** Engine: whether the trace sink is running. */
 	tracing = false;
 	/** Engine: itself while there is a sink or diagnostics are on: one comparison where it matters. */
-	observer: Kernel | null = null;
+	observer: Machine | null = null;
 	private currentSink: TraceSink | null = null;
 	private provesLists = false;
-	/** Engine: the filters by the complement of their number. */
-	readonly sysfilters: readonly (Filterops | null)[] = [
-		fileFiltops, // READ
-		fileFiltops, // WRITE
-		null, // AIO
-		fileFiltops, // VNODE
-		procFiltops,
-		sigFiltops,
-		timerFiltops,
-		fileFiltops, // DEVICE
-		fileFiltops, // EXCEPT
-	];
-	/** Engine: where the kevent calls copy their changes to, once there was one. */
-	changeBuffer: ChangeBuffer | null = null;
-	/** Engine: where the kevent calls that do not sleep collect their events, once there was one. */
-	collector: Collector | null = null;
-	/** Engine: the first of the kevent calls that ended and can be used again. */
-	keventCall: KeventCall | null = null;
+	/** Engine: what kevent keeps from call to call. */
+	keventstate: unknown = null;
 	private readonly firstPid: number;
 	private nextPid: number;
 
@@ -130,6 +110,9 @@ export class Kernel {
 		this.provesLists = on;
 		this.observer = on || this.currentSink !== null ? this : null;
 	}
+
+	/** Engine: what a thread with signals pending does on its way back to the program. */
+	abstract userret(thread: Thread): void;
 
 	/** Makes a process with one thread and no descriptors. EAGAIN when there are too many. */
 	spawn(): Process {

@@ -1,27 +1,28 @@
 // A process: descriptors, threads, signals.
 import { NSIG } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
-import { Klist } from "../event/klist.ts";
+import { SIG_DFL, type SignalAction, type Sigset } from "../abi/signal.ts";
+import { KnoteList } from "../event/klist.ts";
 import type { FileTable } from "../file/filedesc.ts";
-import { SIG_DFL, type SignalAction, type Sigset } from "../sched/signal.ts";
-import type { Kernel } from "./machine.ts";
+import { WaitChannel } from "../sched/wait-channel.ts";
+import type { Machine } from "./machine.ts";
 import { enterPgrp, type ProcessGroup, Session } from "./session.ts";
 import { Thread } from "./thread.ts";
 
 /** A process. `Kernel.spawn` makes the first ones, fork the others. */
 export class Process {
 	/** The machine it is on. */
-	readonly kernel: Kernel;
+	readonly kernel: Machine;
 	/** Its id. */
 	readonly pid: number;
-	/** Who forked it; null for those the host spawned, and when the parent is gone. */
+	/** The process that forked it; null for those the host spawned, and when the parent is gone. */
 	parent: Process | null;
 	/** Its children that are not reaped yet. */
 	readonly children: Set<Process> = new Set();
 	/** Its descriptors. */
 	readonly fdp: FileTable;
-	/** Who watches it: PROC knotes on it and SIGNAL knotes of its own. */
-	readonly klist: Klist = new Klist();
+	/** Engine: its watchers: PROC knotes on it and SIGNAL knotes of its own. */
+	readonly klist: KnoteList = new KnoteList();
 	/** Its threads that have not ended, in order of creation. */
 	readonly threads: Thread[] = [];
 	/** The promises it is held to, null while it has not pledged. */
@@ -34,6 +35,8 @@ export class Process {
 	hasExeced = false;
 	/** The thread it began with. */
 	readonly main: Thread;
+	/** Engine: where its threads wait for children. */
+	readonly childChannel: WaitChannel = new WaitChannel();
 	/** Engine: it has begun to exit, or has exited. */
 	exiting = false;
 	/** Engine: it has exited, and its status can be taken. */
@@ -48,7 +51,7 @@ export class Process {
 	siglist: Sigset = 0;
 
 	/** Made by `Kernel.spawn` and fork. */
-	constructor(kernel: Kernel, pid: number, parent: Process | null, fdp: FileTable) {
+	constructor(kernel: Machine, pid: number, parent: Process | null, fdp: FileTable) {
 		this.kernel = kernel;
 		this.pid = pid;
 		this.parent = parent;

@@ -1,9 +1,13 @@
 // Sending a signal.
 import { NOTE_SIGNAL } from "../abi/constants.ts";
+import { isIgnored, SIG_DFL, sigbit } from "../abi/signal.ts";
+import { attempt, type Failure, rethrow } from "../base/failure.ts";
 import { trace } from "../base/trace.ts";
-import { cursig, isIgnored, SIG_DFL, sigbit } from "../sched/signal.ts";
+import { notify } from "../event/notify.ts";
+import { cursig } from "../sched/cursig.ts";
 import { wake } from "../sched/sleep.ts";
 import type { Process } from "./process.ts";
+import type { ProcessGroup } from "./session.ts";
 import type { Thread } from "./thread.ts";
 
 /**
@@ -21,7 +25,7 @@ export function psignal(
 	if (process.exiting) return;
 	const { kernel } = process;
 	if (kernel.sink !== null) trace(kernel, { event: "signal", pid: process.pid, signal });
-	process.klist.notify(NOTE_SIGNAL | signal);
+	notify(process.klist, NOTE_SIGNAL | signal);
 	if (isIgnored(process.sigacts[signal] ?? SIG_DFL, signal)) return;
 	const bit = sigbit(signal);
 	if (target === null) process.siglist |= bit;
@@ -52,4 +56,21 @@ export function reroute(process: Process): void {
 function tell(thread: Thread): void {
 	if (thread.state === "asleep") wake(thread, 0);
 	else if (thread.state === "running" && thread.depth === 0) thread.kernel.runqueue.add(thread);
+}
+
+/**
+ * Sends a signal to all members of a group; `onTty` leaves out those that have no terminal.
+ * Source: pgsignal.
+ */
+export function pgsignal(
+	pgrp: ProcessGroup,
+	signal: number,
+	onTty = false,
+	from: Thread | null = null,
+): void {
+	let failure: Failure = null;
+	for (const process of [...pgrp.members]) {
+		if (!onTty || process.hasTty) failure = attempt(failure, () => psignal(process, signal, from));
+	}
+	rethrow(failure);
 }

@@ -1,8 +1,5 @@
 // struct session and struct pgrp: which processes a terminal belongs to, and who gets its signals.
-import { attempt, type Failure, rethrow } from "../base/failure.ts";
 import type { Process } from "./process.ts";
-import { psignal } from "./psignal.ts";
-import type { Thread } from "./thread.ts";
 
 /** What a session's terminal does for it. */
 export interface ControllingTerminal {
@@ -77,37 +74,4 @@ export function leavePgrp(process: Process): void {
 	const { pgrp, kernel } = process;
 	pgrp.members.delete(process);
 	if (pgrp.members.size === 0) kernel.pgrps.delete(pgrp.pgid);
-}
-
-/**
- * Sends a signal to all members of a group; `onTty` leaves out those that have no terminal.
- * Source: pgsignal.
- */
-export function pgsignal(
-	pgrp: ProcessGroup,
-	signal: number,
-	onTty = false,
-	from: Thread | null = null,
-): void {
-	let failure: Failure = null;
-	for (const process of [...pgrp.members]) {
-		if (!onTty || process.hasTty) failure = attempt(failure, () => psignal(process, signal, from));
-	}
-	rethrow(failure);
-}
-
-/**
- * A process exits that may lead a session: its terminal hears of it.
- * Source: killjobs.
- */
-export function killJobs(process: Process): void {
-	const { session } = process.pgrp;
-	const { tty } = session;
-	if (session.leader !== process) {
-		tty?.jobsChanged();
-		return;
-	}
-	session.leader = null;
-	session.tty = null;
-	tty?.leaderExited();
 }

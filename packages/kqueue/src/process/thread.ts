@@ -1,24 +1,22 @@
-// A thread of a process: who makes calls, and who sleeps in them.
-
-import { errno } from "../abi/errno.ts";
+// A thread of a process: what makes calls, and sleeps in them.
+import type { Sigset } from "../abi/signal.ts";
 import type { Runnable } from "../base/run-queue.ts";
-import { Timeout } from "../base/timeout.ts";
+import type { Timeout } from "../base/timeout.ts";
 import type { Kqueue } from "../event/kqueue.ts";
-import type { AbortSignalLike, BlockingCall } from "../sched/call.ts";
-import { resume } from "../sched/call-async.ts";
-import type { Sigset } from "../sched/signal.ts";
-import { type WaitChannel, wake } from "../sched/sleep.ts";
-import type { Pump } from "../stream/pump.ts";
-import type { ReadCall, WriteCall } from "../syscall/transfer.ts";
-import { userret } from "./deliver.ts";
-import type { Kernel } from "./machine.ts";
+import type { BlockingCall, Driver } from "../sched/call.ts";
+import type { WaitChannel } from "../sched/wait-channel.ts";
+import type { Machine } from "./machine.ts";
 import type { Process } from "./process.ts";
 
 /** Running its own code, asleep in a call, woken but not yet running, or gone. */
 export type ThreadState = "running" | "asleep" | "ready" | "exited";
 
-function timeIsOver(thread: unknown): void {
-	wake(thread as Thread, errno.EAGAIN);
+/** Something that a thread has and that ends with it. */
+export interface ThreadPart {
+	/** Whether a callback is at work for it, so that the thread cannot end now. */
+	readonly busy: boolean;
+	/** The thread ends. */
+	stop(): void;
 }
 
 /** A thread. One call at a time: for waits that overlap make more threads. */
@@ -26,7 +24,7 @@ export class Thread implements Runnable {
 	/** Its number, from 0 in order of creation over the whole kernel. */
 	readonly tid: number;
 	/** The machine it is on. */
-	readonly kernel: Kernel;
+	readonly kernel: Machine;
 	/** The process it belongs to. */
 	readonly process: Process;
 	/** Engine: what it is doing. */
@@ -38,40 +36,23 @@ export class Thread implements Runnable {
 	kqserial = 0;
 	/** Engine: whether a poll or select is under way. */
 	polling = false;
-	/** Engine: hands out the events of its watches, while it has any. */
-	pump: Pump | null = null;
-	/** Engine: its read, from the first that it made on. */
-	readCall: ReadCall | null = null;
-	/** Engine: its write, likewise. */
-	writeCall: WriteCall | null = null;
-	/** Kqpoll: what poll and select keep from call to call. */
+	/** Engine: its watches, while it has any. */
+	watches: ThreadPart | null = null;
+	/** Engine: what read and write keep from call to call. */
+	transferstate: unknown = null;
+	/** Engine: what poll and select keep from call to call. */
 	pollstate: unknown = null;
 
 	/** Engine: how many of its calls are on the stack: more than one when callbacks make some. */
 	depth = 0;
 	/** Engine: the call it sleeps in. */
 	call: BlockingCall | null = null;
-	/** Engine: keeps that call's promise. */
-	resolve: ((result: number) => void) | null = null;
-	/** Engine: breaks that call's promise. */
-	reject: ((error: unknown) => void) | null = null;
-	/** Engine: makes the promise of a call of this thread. */
-	readonly keepSettlers = (
-		resolve: (result: number) => void,
-		reject: (error: unknown) => void,
-	): void => {
-		this.resolve = resolve;
-		this.reject = reject;
-	};
-
-	/** Engine: what may abort that call. */
-	signal: AbortSignalLike | null = null;
-	/** Engine: what that signal was told to call. */
-	abort: (() => void) | null = null;
+	/** Engine: what drives that call; then, what drove the last one. */
+	driver: Driver | null = null;
 	/** Engine: why it was woken: 0, EAGAIN or EINTR. */
 	woken = 0;
-	/** Engine: ends its sleep in time. */
-	readonly sleepTimeout: Timeout = new Timeout(timeIsOver, this);
+	/** Engine: ends its sleep in time, once it had one that ends. */
+	sleepTimeout: Timeout | null = null;
 	/** Engine: what it sleeps on. */
 	channel: WaitChannel | null = null;
 	/** Engine: neighbours on that channel. */
@@ -79,18 +60,20 @@ export class Thread implements Runnable {
 	/** Engine: neighbours on that channel. */
 	sleepprev: Thread | null = null;
 
-	/** Signals held back. */
+	/** Engine: the signals that are blocked. */
 	sigmask: Sigset;
 	/** Engine: signals sent to this thread and not taken yet. */
 	siglist: Sigset = 0;
 	/** Engine: the mask to go back to when a ppoll or pselect ends. */
 	oldmask: Sigset | null = null;
+	/** Engine: the signals that a sigwait takes. */
+	sigdivert: Sigset = 0;
 
 	/** RunQueue: whether it stands in the queue. */
 	queued = false;
-	/** RunQueue: who comes next. */
+	/** RunQueue: what runs next. */
 	runnext: Runnable | null = null;
-	/** RunQueue: who comes before. */
+	/** RunQueue: what runs before. */
 	runprev: Runnable | null = null;
 
 	/** Made by `Process.spawnThread` and fork. */
@@ -103,12 +86,13 @@ export class Thread implements Runnable {
 
 	/** RunQueue: goes on with its call, or takes a signal. */
 	run(): void {
-		if (this.state === "ready") resume(this);
+		if (this.state === "ready") this.driver?.woken(this);
 		else if (this.state === "running" && this.depth === 0) this.userret();
 	}
 
 	/** Engine: what happens on the way back to the program: signals are taken, masks put back. */
 	userret(): void {
-		if (this.siglist !== 0 || this.process.siglist !== 0 || this.oldmask !== null) userret(this);
+		if (this.siglist !== 0 || this.process.siglist !== 0 || this.oldmask !== null)
+			this.kernel.userret(this);
 	}
 }

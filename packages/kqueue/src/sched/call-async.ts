@@ -1,223 +1,128 @@
-// The form of a system call that gives a promise: it sleeps, is woken, goes on, and is settled.
-
-import { errno, SystemError, unwrap } from "../abi/errno.ts";
-import { report } from "../base/failure.ts";
-import type { Kernel } from "../process/machine.ts";
+// The drivers whose sleep is a promise.
+import type { Machine } from "../process/machine.ts";
 import type { Thread } from "../process/thread.ts";
-import {
-	type AbortSignalLike,
-	type BlockingCall,
-	enter,
-	leave,
-	type SleepOptions,
-	WOULD_SLEEP,
-} from "./call.ts";
-import { cursig } from "./signal.ts";
-import { sleep, unsleep, wake } from "./sleep.ts";
+import { Driver, type SleepOptions, WOULD_SLEEP } from "./call.ts";
+import { isThread } from "./entry.ts";
+import { type Begin, resume, startCall } from "./run-call.ts";
+
+/** Drives the calls of one thread, one after the other, by a promise each. */
+class AsyncDriver extends Driver {
+	private resolve: ((result: number) => void) | null = null;
+	private reject: ((error: unknown) => void) | null = null;
+	/** The promise of the call that sleeps. */
+	promise: Promise<number> | null = null;
+
+	private readonly keepSettlers = (
+		resolve: (result: number) => void,
+		reject: (error: unknown) => void,
+	): void => {
+		this.resolve = resolve;
+		this.reject = reject;
+	};
+
+	/** Makes the promise of a call that is about to sleep. */
+	begin(): void {
+		this.promise = new Promise<number>(this.keepSettlers);
+	}
+
+	override woken(thread: Thread): void {
+		resume(thread);
+	}
+
+	override done(result: number): void {
+		const { resolve } = this;
+		this.forget();
+		resolve?.(result);
+	}
+
+	override failed(error: unknown): void {
+		const { reject } = this;
+		this.forget();
+		reject?.(error);
+	}
+
+	private forget(): void {
+		this.resolve = null;
+		this.reject = null;
+	}
+}
+
+/** The driver of a thread that is about to sleep: that of its sleep before, if it can be. */
+function asyncDriver({ driver: last }: Thread): AsyncDriver {
+	const driver = last instanceof AsyncDriver ? last : new AsyncDriver();
+	driver.begin();
+	return driver;
+}
+
+/** The promise of the call that a thread sleeps in. */
+function promiseOf({ driver }: Thread): Promise<number> {
+	const { promise } = driver as AsyncDriver;
+	(driver as AsyncDriver).promise = null;
+	return promise as Promise<number>;
+}
 
 /**
- * The form that gives a promise. `begin` checks the arguments, does what comes before the sleep,
- * and gives the call, or the result when there is nothing to wait for; what it throws rejects the
- * promise. The thread cannot make another call that may sleep until the promise is settled.
+ * The form that returns a promise. `begin` is called with the thread and `args`; what it throws
+ * rejects the promise. The thread cannot make another call that may sleep until the promise is
+ * settled.
  */
-export function callAsync(
+export function callAsync<A extends readonly unknown[]>(
 	thread: Thread,
 	syscall: string,
-	options: SleepOptions,
-	begin: () => BlockingCall | number,
+	options: SleepOptions | null | undefined,
+	begin: Begin<A>,
+	...args: A
 ): Promise<number> {
+	let result: number;
 	try {
-		const signal = options?.signal ?? null;
-		if (signal !== null) checkSignal(signal, syscall);
-		if (signal?.aborted) throw signal.reason;
-		checkAwake(thread, syscall);
-		enter(thread, syscall);
-		try {
-			const call = begin();
-			if (typeof call === "number") return unslept(thread.kernel, call);
-			return run(call, signal);
-		} finally {
-			leave(thread);
-		}
+		result = startCall(asyncDriver, thread, syscall, options, begin, ...args);
 	} catch (error) {
-		return refused(thread?.kernel, error);
+		return makesWay(thread) ? laterRejected(thread.kernel, error) : Promise.reject(error);
 	}
+	if (result === WOULD_SLEEP) return promiseOf(thread);
+	return makesWay(thread) ? later(thread.kernel, result) : Promise.resolve(result);
 }
-
-function checkSignal(signal: AbortSignalLike, name: string): void {
-	if (
-		typeof signal.addEventListener !== "function" ||
-		typeof signal.removeEventListener !== "function"
-	)
-		throw new SystemError(errno.EINVAL, name, "options.signal is no AbortSignal");
-}
-
-/** Refuses a call that may sleep on a thread that does already, or is in the middle of another. */
-function checkAwake(thread: Thread, syscall: string): void {
-	if (thread.state === "asleep" || thread.state === "ready") {
-		const other = thread.call?.syscall ?? "another call";
-		const advice = "calls that overlap need a thread each";
-		throw new SystemError(
-			errno.EBUSY,
-			syscall,
-			`thread ${thread.tid} is asleep in ${other}; ${advice}`,
-		);
-	}
-	if (thread.depth > 0)
-		throw new SystemError(
-			errno.EDEADLK,
-			syscall,
-			"called by a filter or file that a call is asking",
-		);
-}
-
-function run(call: BlockingCall, signal: AbortSignalLike | null): Promise<number> {
-	const { thread, syscall } = call;
-	let result = WOULD_SLEEP;
-	let slept = false;
-	try {
-		result = stepOrInterrupt(call, 0, signal);
-		slept = result === WOULD_SLEEP;
-	} finally {
-		if (!slept) call.end();
-	}
-	if (!slept) {
-		if (result === -errno.EINTR && signal?.aborted) throw signal.reason;
-		return unslept(thread.kernel, unwrap(result, syscall));
-	}
-	const promise = new Promise<number>(thread.keepSettlers);
-	thread.call = call;
-	sleep(thread, call);
-	if (signal !== null) listen(thread, signal);
-	return promise;
-}
-
-/** Lets a signal interrupt the call that the thread sleeps in. */
-function listen(thread: Thread, signal: AbortSignalLike): void {
-	const abort = (): void => {
-		wake(thread, errno.EINTR);
-	};
-	thread.signal = signal;
-	thread.abort = abort;
-	try {
-		signal.addEventListener("abort", abort);
-	} catch (value) {
-		unsleep(thread);
-		thread.kernel.runqueue.remove(thread);
-		thread.depth++;
-		complete(thread, 0, { value });
-	}
-}
-
-/** The promise is to be settled, even if a signal of the program's own making objects. */
-function stopListening(kernel: Kernel, signal: AbortSignalLike, listener: () => void): void {
-	try {
-		signal.removeEventListener("abort", listener);
-	} catch (error) {
-		report(kernel.host, error);
-	}
-}
-
-/** One step, which is interrupted instead of sleeping if the thread has a reason not to. */
-function stepOrInterrupt(
-	call: BlockingCall,
-	woken: number,
-	signal: AbortSignalLike | null,
-): number {
-	const result = call.step(woken);
-	if (result !== WOULD_SLEEP) return result;
-	return signal?.aborted || cursig(call.thread) !== 0 ? call.step(errno.EINTR) : result;
-}
-
-/** After so many calls that did not sleep, one lets the platform's own events have a turn. */
-const UNSLEPT_MAX = 1000;
 
 /**
- * The promise of a call that is done already. A program that only makes such calls would never let
- * the platform's timers and input run: now and then its promise waits for them.
+ * The form for hosts of programs that can be suspended: returns the result itself when the call did
+ * not sleep, and throws its error; else returns a promise, as {@link callAsync}. Nothing is
+ * allocated in the first case. Every so often a call that did not sleep returns a promise too, so
+ * that a program that never sleeps does not keep the platform's timers and input from running.
  */
-function unslept(kernel: Kernel, result: number): Promise<number> {
-	if (!makesWay(kernel)) return Promise.resolve(result);
-	return new Promise((resolve) => kernel.host.yield(() => resolve(result)));
+export function callEither<A extends readonly unknown[]>(
+	thread: Thread,
+	syscall: string,
+	options: SleepOptions | null | undefined,
+	begin: Begin<A>,
+	...args: A
+): number | Promise<number> {
+	let result: number;
+	try {
+		result = startCall(asyncDriver, thread, syscall, options, begin, ...args);
+	} catch (error) {
+		if (makesWay(thread)) return laterRejected(thread.kernel, error);
+		throw error;
+	}
+	if (result === WOULD_SLEEP) return promiseOf(thread);
+	return makesWay(thread) ? later(thread.kernel, result) : result;
 }
 
-/** As {@link unslept}, for a call that failed. */
-function refused(kernel: Kernel | undefined, error: unknown): Promise<never> {
-	if (kernel === undefined || !makesWay(kernel)) return Promise.reject(error);
-	return new Promise((_resolve, reject) => kernel.host.yield(() => reject(error)));
-}
+/** After this many calls that did not sleep, one lets the platform's own events have a turn. */
+const UNSLEPT_MAX = 1000;
 
-function makesWay(kernel: Kernel): boolean {
+/** Counts a call that did not sleep, and returns whether it is the turn of the platform. */
+function makesWay(thread: Thread): boolean {
+	if (!isThread(thread)) return false;
+	const { kernel } = thread;
 	if (++kernel.unslept < UNSLEPT_MAX) return false;
 	kernel.unslept = 0;
 	return true;
 }
 
-/**
- * Goes on with the call of a woken thread. A signal that it would take has priority over what
- * woke it; the event stays queued.
- */
-export function resume(thread: Thread): void {
-	const call = thread.call as BlockingCall;
-	let result = 0;
-	let thrown: { value: unknown } | null = null;
-	thread.state = "running";
-	thread.depth++;
-	try {
-		const woken = cursig(thread) === 0 ? thread.woken : errno.EINTR;
-		result = stepOrInterrupt(call, woken, thread.signal);
-	} catch (value) {
-		thrown = { value };
-	}
-	if (result === WOULD_SLEEP) {
-		sleep(thread, call);
-		leave(thread);
-	} else {
-		complete(thread, result, thrown);
-	}
+function later({ host }: Machine, result: number): Promise<number> {
+	return new Promise((resolve) => host.yield(() => resolve(result)));
 }
 
-/** Ends the call of a sleeping thread with EINTR, at once: the thread will not come back to it. */
-export function abandon(thread: Thread): void {
-	const { call } = thread;
-	unsleep(thread);
-	thread.kernel.runqueue.remove(thread);
-	thread.state = "exited";
-	if (call === null) return;
-	let thrown: { value: unknown } | null = null;
-	thread.depth++;
-	try {
-		call.step(errno.EINTR);
-	} catch (value) {
-		thrown = { value };
-	}
-	complete(thread, -errno.EINTR, thrown);
-}
-
-/** Ends a call that slept and settles its promise. */
-function complete(thread: Thread, result: number, thrown: { value: unknown } | null): void {
-	const { abort, call, reject, resolve, signal } = thread;
-	const syscall = call?.syscall ?? "";
-	let failure = thrown;
-	thread.call = null;
-	thread.resolve = null;
-	thread.reject = null;
-	thread.signal = null;
-	thread.abort = null;
-	if (thread.state !== "exited") thread.state = "running";
-	try {
-		call?.end();
-	} catch (value) {
-		failure ??= { value };
-	}
-	// Handlers run before the program hears of the result.
-	try {
-		leave(thread);
-	} finally {
-		if (signal !== null && abort !== null) stopListening(thread.kernel, signal, abort);
-		if (failure !== null) reject?.(failure.value);
-		else if (result === -errno.EINTR && signal?.aborted) reject?.(signal.reason);
-		else if (result < 0) reject?.(new SystemError(-result, syscall));
-		else resolve?.(result);
-	}
+function laterRejected({ host }: Machine, error: unknown): Promise<never> {
+	return new Promise((_resolve, reject) => host.yield(() => reject(error)));
 }

@@ -1,10 +1,8 @@
-// What a system call is: who may make it, what it does when it has to wait, and its way back.
-import { errno, SystemError, unwrap } from "../abi/errno.ts";
-import { endDoomed } from "../event/kqueue.ts";
+// A system call that may sleep, and what drives it.
 import type { Thread } from "../process/thread.ts";
-import type { Sleeper, WaitChannel } from "./sleep.ts";
+import type { WaitChannel } from "./wait-channel.ts";
 
-/** What the step of a call gives when it has to sleep. */
+/** What the step of a call returns when it has to sleep. */
 export const WOULD_SLEEP = -0x10000;
 
 /** The part of the platform's AbortSignal that a sleeping call needs. */
@@ -13,9 +11,9 @@ export interface AbortSignalLike {
 	readonly aborted: boolean;
 	/** What the call rejects with. */
 	readonly reason: unknown;
-	/** Asks to be told. */
+	/** Adds a listener. */
 	addEventListener(type: "abort", listener: () => void): void;
-	/** Asks no longer to be told. */
+	/** Removes a listener. */
 	removeEventListener(type: "abort", listener: () => void): void;
 }
 
@@ -27,16 +25,17 @@ export interface SleepOptions {
 
 /**
  * A system call that may sleep, cut where it does: `step` runs until the call is done or has to
- * wait, and runs again after each wake-up. Drivers (callNow, callAsync) do the rest.
+ * wait, and runs again after each wake-up. How it waits is up to a driver: callNow, callAsync,
+ * callEither or callSync.
  */
-export abstract class BlockingCall implements Sleeper {
-	/** On whose behalf. */
+export abstract class BlockingCall {
+	/** The thread that makes it. */
 	thread: Thread;
 	/** The name for messages. */
 	syscall: string;
-	/** How long it may sleep in all, in nanoseconds: 0 never, Infinity for ever. */
+	/** How long it may sleep in all, in nanoseconds: 0 not at all, Infinity for ever. */
 	timeout = 0;
-	/** Engine: when the time is over, on the host's clock; -1 until the first sleep. */
+	/** When the time is over, on the host's clock; -1 until the first sleep. */
 	deadline = -1;
 
 	/** Makes a call that is not begun. */
@@ -45,17 +44,22 @@ export abstract class BlockingCall implements Sleeper {
 		this.syscall = syscall;
 	}
 
-	/** What it sleeps on. Asked after a step that gave WOULD_SLEEP. */
+	/** What it sleeps on. Asked after a step that returned WOULD_SLEEP. */
 	abstract get channel(): WaitChannel;
 
 	/**
 	 * Goes on, after `woken`: 0 at first and after a wake-up, EAGAIN when the time is over, EINTR
-	 * after a signal. Gives the call's result, a negative errno, or WOULD_SLEEP.
+	 * after a signal. Returns the call's result, a negative errno, or WOULD_SLEEP.
 	 */
 	abstract step(woken: number): number;
 
-	/** Gives back what the call holds. Called once, whatever became of it. */
+	/** Returns what the call holds. Called once, however the call ended. */
 	abstract end(): void;
+
+	/** The call in words, for messages and tools: `read of descriptor 3`. */
+	describe(): string {
+		return this.syscall;
+	}
 
 	/** Whether there is time left to sleep. */
 	mayBlock(): boolean {
@@ -64,52 +68,22 @@ export abstract class BlockingCall implements Sleeper {
 	}
 }
 
-/** Refuses a call on a thread that is gone, and any call of the trace sink. */
-export function checkCaller(thread: Thread, name: string): void {
-	if (thread.state === "exited" || thread.kernel.tracing !== false) throw refusal(thread, name);
-}
-
-function refusal(thread: Thread, name: string): SystemError {
-	return thread.state === "exited"
-		? new SystemError(errno.ESRCH, name, `thread ${thread.tid} has exited`)
-		: new SystemError(errno.EDEADLK, name, "called by the trace sink");
-}
-
 /**
- * Takes a thread into a call; {@link leave} must follow, whatever happens. Calls may nest: a
- * callback makes some on the thread whose call it serves.
+ * How a call waits that has to sleep. It belongs to a thread while that sleeps, and is told when
+ * the thread was woken and when the call is done; threads, files and filters know no more of it.
  */
-export function enter(thread: Thread, name: string): void {
-	checkCaller(thread, name);
-	thread.depth++;
-}
+export abstract class Driver {
+	/** Engine: what may abort the call. */
+	signal: AbortSignalLike | null = null;
+	/** Engine: what that signal was told to call. */
+	abort: (() => void) | null = null;
 
-/** The way back to the program: signals are taken when the outermost call returns. */
-export function leave(thread: Thread): void {
-	if (--thread.depth > 0) return;
-	const { fdp } = thread.process;
-	if (fdp.doomed !== null) endDoomed(fdp, thread.kernel);
-	if (thread.state === "running") thread.userret();
-}
+	/** The thread was woken, and it is its turn: goes on with the call. */
+	abstract woken(thread: Thread): void;
 
-/** Runs a system call that cannot sleep. */
-export function syscall<T>(thread: Thread, name: string, act: () => T): T {
-	enter(thread, name);
-	try {
-		return act();
-	} finally {
-		leave(thread);
-	}
-}
+	/** The call is done, with a result that is not negative. */
+	abstract done(result: number): void;
 
-/** The form that never sleeps: the call's timeout must be 0. The thread has entered it. */
-export function callNow(call: BlockingCall): number {
-	const { syscall } = call;
-	let result: number;
-	try {
-		result = call.step(0);
-	} finally {
-		call.end();
-	}
-	return unwrap(result, syscall);
+	/** The call failed. */
+	abstract failed(error: unknown): void;
 }

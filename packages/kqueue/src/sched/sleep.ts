@@ -1,39 +1,25 @@
 // Sleeping and waking: threads on the channels they wait at.
 import { errno } from "../abi/errno.ts";
+import { Timeout } from "../base/timeout.ts";
 import { trace } from "../base/trace.ts";
-import type { Kernel } from "../process/machine.ts";
+import type { Machine } from "../process/machine.ts";
 import type { Thread } from "../process/thread.ts";
-
-/** Something to sleep on: the threads that do, first come first woken. */
-export class WaitChannel {
-	/** Engine: the thread that has slept longest. */
-	first: Thread | null = null;
-	/** Engine: the thread that came last. */
-	last: Thread | null = null;
-}
-
-/** What a thread sleeps in. */
-export interface Sleeper {
-	/** The name for messages. */
-	readonly syscall: string;
-	/** What it sleeps on. */
-	readonly channel: WaitChannel;
-	/** How long it may sleep in all, in nanoseconds: Infinity for ever. */
-	readonly timeout: number;
-	/** When the time is over, on the host's clock; -1 until the first sleep. */
-	deadline: number;
-}
+import type { BlockingCall } from "./call.ts";
+import type { WaitChannel } from "./wait-channel.ts";
 
 /**
  * Puts the thread to sleep on its call's channel, for what is left of the call's time.
  * @kern kqueue_sleep
  */
-export function sleep(thread: Thread, call: Sleeper): void {
+export function sleep(thread: Thread, call: BlockingCall): void {
 	const { kernel } = thread;
 	const { channel } = call;
 	if (call.deadline < 0 && call.timeout !== Number.POSITIVE_INFINITY)
 		call.deadline = kernel.host.now() + call.timeout;
-	if (call.deadline >= 0) kernel.timeouts.add(thread.sleepTimeout, call.deadline);
+	if (call.deadline >= 0) {
+		thread.sleepTimeout ??= new Timeout(timeIsOver, thread);
+		kernel.timeouts.add(thread.sleepTimeout, call.deadline);
+	}
 	thread.state = "asleep";
 	thread.channel = channel;
 	thread.sleepnext = null;
@@ -46,13 +32,17 @@ export function sleep(thread: Thread, call: Sleeper): void {
 		trace(kernel, { event: "sleep", thread: thread.tid, call: call.syscall });
 }
 
-/** Somebody waits: the program must stay alive for its timers. */
-export function keepAlive(kernel: Kernel): void {
+function timeIsOver(thread: unknown): void {
+	wake(thread as Thread, errno.EAGAIN);
+}
+
+/** A sleeper or a watch waits: the program must stay alive for its timers. */
+export function keepAlive(kernel: Machine): void {
 	if (kernel.sleepers++ === 0) kernel.host.ref();
 }
 
 /** Takes one {@link keepAlive} back. */
-export function letGo(kernel: Kernel): void {
+export function letGo(kernel: Machine): void {
 	if (--kernel.sleepers === 0) kernel.host.unref();
 }
 
@@ -60,7 +50,7 @@ export function letGo(kernel: Kernel): void {
 export function unsleep(thread: Thread): void {
 	const { kernel, channel } = thread;
 	if (channel === null) return;
-	kernel.timeouts.delete(thread.sleepTimeout);
+	if (thread.sleepTimeout !== null) kernel.timeouts.delete(thread.sleepTimeout);
 	if (thread.sleepprev === null) channel.first = thread.sleepnext;
 	else thread.sleepprev.sleepnext = thread.sleepnext;
 	if (thread.sleepnext === null) channel.last = thread.sleepprev;
@@ -71,7 +61,7 @@ export function unsleep(thread: Thread): void {
 	letGo(kernel);
 }
 
-/** Wakes one thread with a reason; gives false if it does not sleep. */
+/** Wakes one thread with a reason; returns false if it does not sleep. */
 export function wake(thread: Thread, reason: number): boolean {
 	if (thread.state !== "asleep") return false;
 	const { kernel } = thread;
@@ -90,7 +80,7 @@ export function wakeup(channel: WaitChannel): void {
 
 /**
  * Interrupts a thread that sleeps, or that was woken and has not gone on yet: its call ends with
- * EINTR, and what woke it stays for the next. Gives false if it is in no sleep.
+ * EINTR, and what woke it stays for the next. Returns false if it does not sleep.
  */
 export function interrupt(thread: Thread): boolean {
 	if (thread.state === "ready") {

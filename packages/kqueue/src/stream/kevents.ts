@@ -18,6 +18,7 @@ import {
 import { errno, SystemError } from "../abi/errno.ts";
 import type { Kevent, KeventChange } from "../abi/kevent.ts";
 import { show } from "../abi/values.ts";
+import { attempt, rethrow } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
 import type { AbortSignalLike } from "../sched/call.ts";
 import { type KeventWatch, watchKevent } from "./watch.ts";
@@ -130,9 +131,8 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 		);
 		try {
 			this.signal?.addEventListener("abort", this.abort);
-		} catch (error) {
-			this.watch.close();
-			throw error;
+		} catch (value) {
+			rethrow(attempt({ value }, () => this.watch?.close()));
 		}
 	}
 

@@ -14,15 +14,15 @@ import {
 	NOTE_TRACK,
 } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
-import { copyinKevent, copyKevent, Kevent, type KeventChange } from "../abi/kevent.ts";
+import { copyinKevent, copyKevent, Kevent, type KeventChange, misfit } from "../abi/kevent.ts";
 import { show } from "../abi/values.ts";
 import { kassert } from "../base/assert.ts";
-import { report } from "../base/failure.ts";
+import { attempt, doAll, type Failure, report, rethrow } from "../base/failure.ts";
 import { filterName } from "../base/format.ts";
 import type { Runnable } from "../base/run-queue.ts";
 import type { Knote } from "../event/knote.ts";
-import type { Kqueue } from "../event/kqueue.ts";
-import { kqueueAlloc, kqueuePurge, kqueueRelease, kqueueTerminate } from "../event/kqueue-file.ts";
+import type { Kqueue, KqueueOwner } from "../event/kqueue.ts";
+import { kqueueAlloc, kqueueDissolve } from "../event/kqueue-file.ts";
 import { kqueueRegister } from "../event/register.ts";
 import {
 	type EventSink,
@@ -32,8 +32,8 @@ import {
 	ScanState,
 } from "../event/scan.ts";
 import type { File } from "../file/file.ts";
-import type { Thread } from "../process/thread.ts";
-import { enter, leave } from "../sched/call.ts";
+import type { Thread, ThreadPart } from "../process/thread.ts";
+import { checkThread, enter, exited, leave } from "../sched/entry.ts";
 import { keepAlive, letGo } from "../sched/sleep.ts";
 import type { KeventWatch } from "./watch.ts";
 
@@ -73,7 +73,7 @@ export class Source {
  * Hands out the events of a thread's watches, in the turn of the run queue after they came: a watch
  * never hears of anything while it is made. It is there while the thread has watches.
  */
-export class Pump implements EventSink, Runnable {
+export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	/** RunQueue: whether it stands in the queue. */
 	queued = false;
 	/** RunQueue: who comes next. */
@@ -109,7 +109,7 @@ export class Pump implements EventSink, Runnable {
 		const { kernel, process } = thread;
 		this.thread = thread;
 		this.kq = kqueueAlloc(kernel, process.fdp);
-		this.kq.pump = this;
+		this.kq.owner = this;
 		process.fdp.insertKqueue(this.kq);
 	}
 
@@ -118,19 +118,26 @@ export class Pump implements EventSink, Runnable {
 	 * has been added.
 	 */
 	add(watch: KeventWatch, from: KeventChange): Source {
-		try {
-			const change = new Kevent();
-			const error = copyinKevent(from, change);
-			if (error !== 0) throw failure(change, error);
-			change.flags &= WATCH_FLAGS;
-			// What is reported again as long as it is the case would never let anybody else have a turn.
-			if ((change.flags & (EV_CLEAR | EV_DISPATCH | EV_ONESHOT)) === 0) change.flags |= EV_CLEAR;
-			// An exit is reported in any case, but a disabled knote forgets one that nobody asked for.
-			if (change.filter === EVFILT_PROC) change.fflags |= NOTE_EXIT;
-			return this.share(watch, change) ?? this.register(watch, change);
-		} finally {
-			this.goIfIdle();
-		}
+		let source = null as Source | null;
+		const failure = attempt(null, () => {
+			source = this.addOrShare(watch, from);
+		});
+		rethrow(attempt(failure, () => this.goIfIdle()));
+		return source as Source;
+	}
+
+	private addOrShare(watch: KeventWatch, from: KeventChange): Source {
+		const change = new Kevent();
+		const error = copyinKevent(from, change);
+		if (error === errno.EFAULT)
+			throw new SystemError(error, "kevent", "the change is not an object");
+		if (error !== 0) throw new SystemError(error, "kevent", misfit(from));
+		change.flags &= WATCH_FLAGS;
+		// What is reported again as long as it is the case would never let anybody else have a turn.
+		if ((change.flags & (EV_CLEAR | EV_DISPATCH | EV_ONESHOT)) === 0) change.flags |= EV_CLEAR;
+		// An exit is reported in any case, but a disabled knote forgets one that nobody asked for.
+		if (change.filter === EVFILT_PROC) change.fflags |= NOTE_EXIT;
+		return this.share(watch, change) ?? this.register(watch, change);
 	}
 
 	/** The source of those who ask for the same already. It tells all of them how things are. */
@@ -143,11 +150,11 @@ export class Pump implements EventSink, Runnable {
 		source.watches.add(watch);
 		if (source.file === null) return source;
 		let added = false;
-		try {
+		let failure = attempt(null, () => {
 			added = this.change(source, EV_ADD | source.change.flags) === 0;
-		} finally {
-			if (!added) this.remove(source, watch);
-		}
+		});
+		if (!added) failure = attempt(failure, () => this.remove(source, watch));
+		rethrow(failure);
 		return added ? source : null;
 	}
 
@@ -162,7 +169,7 @@ export class Pump implements EventSink, Runnable {
 	private register(watch: KeventWatch, change: Kevent): Source {
 		const file = this.thread.process.fdp.get(change.ident);
 		const pollid = ++this.lastPollid;
-		const isfd = this.thread.kernel.sysfilters[~change.filter]?.isfd ?? false;
+		const isfd = this.kq.sysfilters[~change.filter]?.isfd ?? false;
 		const source = new Source(change, pollid, keyOf(change), isfd ? file : null);
 		source.watches.add(watch);
 		// First of all, as handlers of signals may close the other watches meanwhile, or exit.
@@ -174,7 +181,7 @@ export class Pump implements EventSink, Runnable {
 		} finally {
 			if (error !== 0) this.forget(source);
 		}
-		if (error !== 0) throw failure(change, error);
+		if (error !== 0) throw refusal(change, error);
 		if (source.key !== null) this.shared.set(source.key, source);
 		return source;
 	}
@@ -190,14 +197,15 @@ export class Pump implements EventSink, Runnable {
 		if (!source.watches.delete(watch) || source.watches.size > 0) return;
 		const { kernel } = this.thread;
 		this.forget(source);
-		try {
-			// The trace sink cannot change anything either.
-			if (!kernel.tracing && this.change(source, EV_DELETE) !== errno.EDEADLK) return;
-			this.leaving.push(source);
-			kernel.runqueue.add(this);
-		} finally {
-			this.goIfIdle();
-		}
+		doAll(
+			() => {
+				// The trace sink cannot change anything either.
+				if (!kernel.tracing && this.change(source, EV_DELETE) !== errno.EDEADLK) return;
+				this.leaving.push(source);
+				kernel.runqueue.add(this);
+			},
+			() => this.goIfIdle(),
+		);
 	}
 
 	private forget(source: Source): void {
@@ -255,9 +263,19 @@ export class Pump implements EventSink, Runnable {
 	stop(): void {
 		if (this.stopped) return;
 		this.stopped = true;
-		this.thread.pump = null;
+		this.thread.watches = null;
 		this.thread.kernel.runqueue.add(this);
 		this.dissolve();
+	}
+
+	/** KqueueOwner: a watch is told that its descriptor was closed. */
+	expects(): boolean {
+		return true;
+	}
+
+	/** KqueueOwner: hands the event out in a turn of its own. */
+	woken(): void {
+		this.thread.kernel.runqueue.add(this);
 	}
 
 	/** RunQueue: hands out what there is. */
@@ -282,18 +300,20 @@ export class Pump implements EventSink, Runnable {
 	private handOut(): void {
 		const { kernel } = this.thread;
 		this.running = true;
+		let failure: Failure = null;
 		try {
 			while (this.leaving.length > 0) this.change(this.leaving.pop() as Source, EV_DELETE);
 			for (let done = 0; done < TURN && this.kq.count > 0 && !this.stopped; done++) {
 				if (!this.handOutOne()) break;
 				kernel.unslept++;
 			}
-		} finally {
-			this.running = false;
-			const more = this.kq.count > 0 || this.leaving.length > 0;
-			if (more && !this.stopped) kernel.runqueue.add(this);
-			this.goIfIdle();
+		} catch (value) {
+			failure = { value };
 		}
+		this.running = false;
+		const more = this.kq.count > 0 || this.leaving.length > 0;
+		if (more && !this.stopped) kernel.runqueue.add(this);
+		rethrow(attempt(failure, () => this.goIfIdle()));
 	}
 
 	/**
@@ -366,7 +386,7 @@ export class Pump implements EventSink, Runnable {
 			if (!source.watches.has(watch)) continue;
 			if (last) source.watches.delete(watch);
 			this.guard(() => {
-				if (failed) watch.fail(failure(source.change, event.data));
+				if (failed) watch.fail(refusal(source.change, event.data));
 				else watch.give(copyOf(event, source.change.udata), last);
 			});
 		}
@@ -374,11 +394,9 @@ export class Pump implements EventSink, Runnable {
 
 	/** All that is left to say when the thread has ended. */
 	private fail(): void {
-		const { tid } = this.thread;
 		for (const source of this.sources) {
 			for (const watch of source.watches) {
-				const gone = new SystemError(errno.ESRCH, "kevent", `thread ${tid} has exited`);
-				this.guard(() => watch.fail(gone));
+				this.guard(() => watch.fail(exited(this.thread, "kevent")));
 			}
 		}
 		this.sources.clear();
@@ -396,8 +414,8 @@ export class Pump implements EventSink, Runnable {
 	/** Without watches there is no pump. */
 	private goIfIdle(): void {
 		if (this.sources.size > 0 || this.leaving.length > 0 || this.running || this.stopped) return;
-		if (this.thread.pump !== this) return;
-		this.thread.pump = null;
+		if (this.thread.watches !== this) return;
+		this.thread.watches = null;
 		this.stopped = true;
 		this.thread.kernel.runqueue.remove(this);
 		this.dissolve();
@@ -405,22 +423,16 @@ export class Pump implements EventSink, Runnable {
 
 	private dissolve(): void {
 		const { kq, thread } = this;
-		kq.pump = null;
-		try {
-			kqueuePurge(kq, thread);
-		} finally {
-			kqueueTerminate(kq);
-			kqueueRelease(kq);
-		}
+		kq.owner = null;
+		kqueueDissolve(kq, thread);
 	}
 }
 
-/** The pump of a thread, made if there is none. ESRCH for a thread that has exited. */
+/** The pump of a thread, made if there is none. Errors: ESRCH for a thread that has exited. */
 export function pumpOf(thread: Thread): Pump {
-	if (thread.state === "exited")
-		throw new SystemError(errno.ESRCH, "kevent", `thread ${thread.tid} has exited`);
-	thread.pump ??= new Pump(thread);
-	return thread.pump;
+	checkThread(thread, "kevent");
+	thread.watches ??= new Pump(thread);
+	return thread.watches as Pump;
 }
 
 /** What changes have in common that share a knote; null for those whose knote is switched. */
@@ -440,6 +452,6 @@ function copyOf(event: Kevent, udata: unknown): Kevent {
 	return new Kevent(ident, filter, flags, fflags, data, udata);
 }
 
-function failure({ filter, ident }: Kevent, error: number): SystemError {
+function refusal({ filter, ident }: Kevent, error: number): SystemError {
 	return new SystemError(error, "kevent", `${filterName(filter)} ${show(ident)}`);
 }

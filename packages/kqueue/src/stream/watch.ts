@@ -3,6 +3,7 @@
 import { EV_DISABLE, EV_DISPATCH } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
 import type { Kevent, KeventChange } from "../abi/kevent.ts";
+import { doAll } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
 import { type Pump, pumpOf, type Source } from "./pump.ts";
 
@@ -94,12 +95,13 @@ export class KeventWatch {
 	/** Pump: an event, and whether it was the last. */
 	give(event: Kevent, last: boolean): void {
 		if ((event.flags & EV_DISPATCH) !== 0) this.setArmed(false);
-		try {
-			this.observer.next(event);
-		} finally {
-			// Unless the observer has closed it.
-			if (last && this.end()) this.observer.complete();
-		}
+		doAll(
+			() => this.observer.next(event),
+			() => {
+				// Unless the observer has closed it.
+				if (last && this.end()) this.observer.complete();
+			},
+		);
 	}
 
 	/** Pump: there will be no events. */

@@ -7,12 +7,12 @@ import {
 	eventList,
 	type Kevent,
 	type KeventChange,
+	misfit,
 } from "../abi/kevent.ts";
 import { faultOf, show } from "../abi/values.ts";
 import { filterName } from "../base/format.ts";
 import type { Kqueue } from "../event/kqueue.ts";
 import { kqueueRegister } from "../event/register.ts";
-import type { Kernel } from "../process/machine.ts";
 import type { Thread } from "../process/thread.ts";
 
 /** Where changes are copied to on their way in, eight at a time; serves one call after the other. */
@@ -23,16 +23,17 @@ export class ChangeBuffer {
 	busy = false;
 }
 
-/** What {@link applyChanges} gives when the changes are not all that there is to the call. */
+/** What {@link applyChanges} returns when the call goes on with its events. */
 export const GO_ON = -1;
 
 /**
- * Applies the first `nchanges` changes of a kevent. Gives the call's result if they end it: how
- * many of the `nevents` entries of the event list tell of errors and receipts, or 0 when there was
- * no entry for a receipt. Throws EFAULT for a change that is no object, and the errno of a change
- * that there was no entry for.
+ * Applies the first `nchanges` changes of a kevent, by way of a buffer that no other call uses.
+ * Returns the call's result if they end it: how many of the `nevents` entries of the event list
+ * tell of errors and receipts, or 0 when there was no entry for a receipt. Throws EFAULT for a
+ * change that is not an object, and the errno of a change that there was no entry for.
  */
 export function applyChanges(
+	buffer: ChangeBuffer,
 	thread: Thread,
 	kq: Kqueue,
 	changes: readonly KeventChange[],
@@ -40,7 +41,6 @@ export function applyChanges(
 	events: (Kevent | undefined)[],
 	nevents: number,
 ): number {
-	const buffer = idleBuffer(thread.kernel);
 	const { batch } = buffer;
 	let slot = 0;
 	buffer.busy = true;
@@ -52,7 +52,7 @@ export function applyChanges(
 			for (let i = 0; i < n; i++) {
 				const error = copyinKevent(changes[done + i] as KeventChange, batch[i] as Kevent);
 				if (error === 0) continue;
-				if (error === errno.EFAULT) throw noObject(done + i);
+				if (error === errno.EFAULT) throw notAnObject(done + i);
 				invalid |= 1 << i;
 			}
 			for (let i = 0; i < n; i++) {
@@ -63,7 +63,8 @@ export function applyChanges(
 				if (error === 0 && (kev.flags & EV_RECEIPT) === 0) continue;
 				if (slot === nevents) {
 					if (error === 0) return 0;
-					throw failed(error, done + i, valid ? describe(kev) : "a field is out of range");
+					const change = changes[done + i] as KeventChange;
+					throw failed(error, done + i, valid ? describe(kev) : misfit(change));
 				}
 				answer(kev, error, events, slot++);
 			}
@@ -74,18 +75,12 @@ export function applyChanges(
 	return slot > 0 ? slot : GO_ON;
 }
 
-/** A buffer that no call is in the midst of: a getter or filter may make changes of its own. */
-function idleBuffer(kernel: Kernel): ChangeBuffer {
-	if (kernel.changeBuffer?.busy !== false) kernel.changeBuffer = new ChangeBuffer();
-	return kernel.changeBuffer;
-}
-
 function failed(error: number, index: number, why: string): SystemError {
 	return new SystemError(error, "kevent", `change ${index}: ${why}`);
 }
 
-function noObject(index: number): SystemError {
-	return new SystemError(errno.EFAULT, "kevent", `change ${index} is no object`);
+function notAnObject(index: number): SystemError {
+	return new SystemError(errno.EFAULT, "kevent", `change ${index} is not an object`);
 }
 
 function describe({ filter, ident }: Kevent): string {

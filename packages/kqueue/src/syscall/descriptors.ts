@@ -21,13 +21,12 @@ import {
 import { errno, SystemError, unwrap } from "../abi/errno.ts";
 import { show } from "../abi/values.ts";
 import { attempt, type Failure, rethrow } from "../base/failure.ts";
-import { trace } from "../base/trace.ts";
-import { isFdBusy, knoteFdclose } from "../event/knote-ops.ts";
+import { fdReplace, isFdBusy } from "../event/fd-close.ts";
 import { KqueueFile } from "../event/kqueue-file.ts";
 import { File, fileHold, fileRelease, type Stat } from "../file/file.ts";
-import { fdRelease } from "../process/exit.ts";
+import { getFile } from "../file/filedesc.ts";
 import type { Thread } from "../process/thread.ts";
-import { syscall } from "../sched/call.ts";
+import { syscall } from "../sched/entry.ts";
 
 /**
  * Gives an open file a descriptor: the lowest free number. The way in for whoever emulates one.
@@ -45,13 +44,6 @@ export function openFile(thread: Thread, file: File): number {
 	});
 }
 
-/** The file behind a descriptor. EBADF if there is none. */
-export function getFile(thread: Thread, fd: number, name: string): File {
-	const file = thread.process.fdp.get(fd);
-	if (file === null) throw new SystemError(errno.EBADF, name, `descriptor ${show(fd)}`);
-	return file;
-}
-
 /**
  * Closes a descriptor. Knotes on its number go without a word; polls and selects that wait for
  * it wake up. Errors: EBADF; EDEADLK from a callback that works on one of those knotes, or on one
@@ -61,7 +53,7 @@ export function close(thread: Thread, fd: number): void {
 	syscall(thread, "close", () => {
 		getFile(thread, fd, "close");
 		checkBusy(thread, fd, "close");
-		fdRelease(thread.process, fd, thread);
+		fdReplace(thread.process, fd, null, thread);
 	});
 }
 
@@ -82,7 +74,7 @@ export function closeAll(thread: Thread, fds: readonly number[], name: string): 
 	for (const fd of fds) {
 		// A file that goes may have closed others.
 		if (process.fdp.get(fd) !== null)
-			failure = attempt(failure, () => fdRelease(process, fd, thread));
+			failure = attempt(failure, () => fdReplace(process, fd, null, thread));
 	}
 	return failure;
 }
@@ -103,20 +95,13 @@ export function dup(thread: Thread, fd: number): number {
 export function dup2(thread: Thread, fd: number, to: number): number {
 	return syscall(thread, "dup2", () => {
 		const file = getFile(thread, fd, "dup2");
-		const { kernel, process } = thread;
-		const { fdp } = process;
-		if (!fdp.isValid(to)) throw new SystemError(errno.EBADF, "dup2", `descriptor ${show(to)}`);
+		const { fdp } = thread.process;
+		if (!fdp.isValid(to))
+			throw new SystemError(errno.EBADF, "dup2", `${show(to)} cannot be a descriptor`);
 		if (fd === to) return to;
 		checkBusy(thread, to, "dup2");
 		fdp.makeRoom(to);
-		const old = fdp.replace(to, file);
-		if (old === null) return to;
-		if (kernel.sink !== null) trace(kernel, { event: "close", pid: process.pid, fd: to });
-		try {
-			knoteFdclose(fdp.firstKqueue, to, thread);
-		} finally {
-			fileRelease(old, thread);
-		}
+		fdReplace(thread.process, to, file, thread);
 		return to;
 	});
 }
@@ -141,12 +126,13 @@ function duplicate(thread: Thread, fd: number, from: number, name: string): numb
 function onFile<T>(thread: Thread, fd: number, name: string, act: (file: File) => T): T {
 	return syscall(thread, name, () => {
 		const file = getFile(thread, fd, name);
+		let result: T | undefined;
 		fileHold(file);
-		try {
-			return act(file);
-		} finally {
-			fileRelease(file, thread);
-		}
+		const failure = attempt(null, () => {
+			result = act(file);
+		});
+		fileRelease(file, thread, failure);
+		return result as T;
 	});
 }
 

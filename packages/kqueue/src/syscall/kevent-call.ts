@@ -9,6 +9,7 @@ import type { Failure } from "../base/failure.ts";
 import type { Knote } from "../event/knote.ts";
 import type { Kqueue } from "../event/kqueue.ts";
 import { KqueueFile, kqueueAlloc, kqueueHold, kqueueRelease } from "../event/kqueue-file.ts";
+import { formatKnotes } from "../event/kqueue-ops.ts";
 import {
 	type EventSink,
 	kqueueScan,
@@ -17,15 +18,16 @@ import {
 	ScanState,
 } from "../event/scan.ts";
 import { fileHold, fileRelease } from "../file/file.ts";
-import type { Kernel } from "../process/machine.ts";
+import type { Machine } from "../process/machine.ts";
 import type { Thread } from "../process/thread.ts";
-import { BlockingCall, enter, leave, type SleepOptions, syscall } from "../sched/call.ts";
+import { BlockingCall, type SleepOptions } from "../sched/call.ts";
 import { callAsync } from "../sched/call-async.ts";
-import type { WaitChannel } from "../sched/sleep.ts";
-import { applyChanges, GO_ON } from "./changelist.ts";
+import { enter, leave, syscall } from "../sched/entry.ts";
+import type { WaitChannel } from "../sched/wait-channel.ts";
+import { applyChanges, ChangeBuffer, GO_ON } from "./changelist.ts";
 
 /**
- * Makes a kqueue and gives its descriptor: the lowest free number. It is not inherited by fork,
+ * Makes a kqueue and returns its descriptor: the lowest free number. It is not inherited by fork,
  * and stays open over exec.
  *
  * Errors: EMFILE. Source: kqueue(2).
@@ -44,18 +46,18 @@ export function kqueue(thread: Thread): number {
 
 /**
  * Applies `changelist` to a kqueue, then waits for events and writes them into `eventlist`, over
- * the objects that are in it; gives their number. The event list's length is how many fit; with
+ * the objects that are in it; returns their number. The event list's length is how many fit; with
  * none, or null, nothing is waited for. `timeout` null waits for ever, a zero one not at all.
  *
  * A change that fails, or asks with EV_RECEIPT, is answered by an EV_ERROR entry whose `data` is
  * the errno, or 0; then no events are collected. Without room for the entry, the errno is the
  * call's, and the changes that follow it are not applied.
  *
- * Rejects with: EBADF no such kqueue, or it was closed while the call slept; EINVAL timeout out of
- * range; EFAULT a list that is no array, a change that is no object, an event that cannot be
- * written; EINTR a signal; EBUSY the thread sleeps already; EDEADLK it is called by a callback of
- * another of the thread's calls; ESRCH the thread has exited; the errno of a change, as above; the
- * reason of `options.signal`. Source: kevent(2).
+ * Rejects with: EBADF `kq` is not a kqueue, or it was closed while the call slept; EINVAL timeout
+ * out of range; EFAULT a list that is not an array, a change that is not an object, an event that
+ * cannot be written; EINTR a signal; EBUSY the thread sleeps already; EDEADLK it is called by a
+ * callback of another of the thread's calls; ESRCH the thread has exited; the errno of a change, as
+ * above; the reason of `options.signal`. Source: kevent(2).
  * @kern sys_kevent
  */
 export function kevent(
@@ -66,20 +68,29 @@ export function kevent(
 	timeout: Timespec | null,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return callAsync(thread, "kevent", options, () => {
-		const file = kqueueFile(thread, kq);
-		const ns = timespecToNs(timeout, "kevent");
-		const nchanges = lengthOf(changelist, "changelist");
-		const nevents = lengthOf(eventlist, "eventlist");
-		const events = eventlist ?? NOTHING;
-		if (nchanges > 0) {
-			const result = change(thread, file, changelist ?? NOTHING, nchanges, events, nevents);
-			if (result !== GO_ON) return result;
-		}
-		const call = spareCall(thread);
-		call.begin(thread, file.kq, events, nevents, ns);
-		return call;
-	});
+	return callAsync(thread, "kevent", options, keventCall, kq, changelist, eventlist, timeout);
+}
+
+/** Begins a {@link kevent}, for any driver: applies the changes. */
+export function keventCall(
+	thread: Thread,
+	kq: number,
+	changelist: readonly KeventChange[] | null,
+	eventlist: Kevent[] | null,
+	timeout: Timespec | null,
+): BlockingCall | number {
+	const file = kqueueFile(thread, kq);
+	const ns = timespecToNs(timeout, "kevent");
+	const nchanges = lengthOf(changelist, "changelist");
+	const nevents = lengthOf(eventlist, "eventlist");
+	const events = eventlist ?? NOTHING;
+	if (nchanges > 0) {
+		const result = change(thread, file, changelist ?? NOTHING, nchanges, events, nevents);
+		if (result !== GO_ON) return result;
+	}
+	const call = spareCall(thread);
+	call.begin(thread, kq, file.kq, events, nevents, ns);
+	return call;
 }
 
 /**
@@ -108,10 +119,25 @@ export function keventNow(
 	}
 }
 
+/** What the kevents of a machine keep from call to call. */
+class KeventState {
+	/** Where changes are copied to. */
+	changes: ChangeBuffer = new ChangeBuffer();
+	/** Where calls that do not sleep collect their events. */
+	collector: Collector = new Collector();
+	/** The first of the calls that ended and can be used again. */
+	spare: KeventCall | null = null;
+}
+
+function stateOf(kernel: Machine): KeventState {
+	kernel.keventstate ??= new KeventState();
+	return kernel.keventstate as KeventState;
+}
+
 function kqueueFile(thread: Thread, fd: number): KqueueFile {
 	const file = thread.process.fdp.get(fd);
 	if (file instanceof KqueueFile) return file;
-	throw badDescriptor(`${show(fd)} is no kqueue`);
+	throw badDescriptor(`descriptor ${show(fd)} is ${file === null ? "not open" : "not a kqueue"}`);
 }
 
 function badDescriptor(why: string): SystemError {
@@ -119,7 +145,7 @@ function badDescriptor(why: string): SystemError {
 }
 
 /**
- * Applies the changes. Gives the call's result, or GO_ON when there are events to take.
+ * Applies the changes. Returns the call's result, or GO_ON when there are events to take.
  *
  * A getter of the program may close the kqueue: it stays until the changes are through.
  */
@@ -131,13 +157,18 @@ function change(
 	events: Kevent[],
 	nevents: number,
 ): number {
+	const state = stateOf(thread.kernel);
+	// A getter or filter may make changes of its own, in the middle of another call's.
+	if (state.changes.busy) state.changes = new ChangeBuffer();
 	let result = GO_ON;
+	let failure: Failure = null;
 	fileHold(file);
 	try {
-		result = applyChanges(thread, file.kq, changes, nchanges, events, nevents);
-	} finally {
-		fileRelease(file, thread);
+		result = applyChanges(state.changes, thread, file.kq, changes, nchanges, events, nevents);
+	} catch (value) {
+		failure = { value };
 	}
+	fileRelease(file, thread, failure);
 	if (result !== GO_ON) return result;
 	// Without an event list nothing is waited for.
 	if (nevents === 0) return 0;
@@ -155,21 +186,20 @@ function take(thread: Thread, kq: Kqueue, events: Kevent[], nevents: number): nu
 }
 
 /** The collector of calls that do not sleep; a new one inside of such a call, or after one that threw. */
-function idleCollector(kernel: Kernel): Collector {
-	const { collector } = kernel;
-	if (collector !== null && collector.scan.kq === null) return collector;
-	kernel.collector = new Collector();
-	return kernel.collector;
+function idleCollector(kernel: Machine): Collector {
+	const state = stateOf(kernel);
+	if (state.collector.scan.kq !== null) state.collector = new Collector();
+	return state.collector;
 }
 
 const NOTHING: never[] = [];
 
 /** A call to set up: one that ended, if there is one. */
 function spareCall(thread: Thread): KeventCall {
-	const { kernel } = thread;
-	const call = kernel.keventCall;
+	const state = stateOf(thread.kernel);
+	const call = state.spare;
 	if (call === null) return new KeventCall(thread);
-	kernel.keventCall = call.nextSpare;
+	state.spare = call.nextSpare;
 	return call;
 }
 
@@ -177,15 +207,15 @@ function spareCall(thread: Thread): KeventCall {
 function lengthOf(list: readonly unknown[] | null, name: string): number {
 	if (list === null || list === undefined) return 0;
 	if (Array.isArray(list)) return list.length;
-	throw noArray(name);
+	throw notAnArray(name);
 }
 
-function noArray(name: string): SystemError {
-	return new SystemError(errno.EFAULT, "kevent", `the ${name} is no array`);
+function notAnArray(name: string): SystemError {
+	return new SystemError(errno.EFAULT, "kevent", `the ${name} is not an array`);
 }
 
 /** The events of one kevent on their way to the program. Can be used again. */
-export class Collector implements EventSink {
+class Collector implements EventSink {
 	/** Not set up between two calls. */
 	readonly scan: ScanState = new ScanState(this);
 	private events: (Kevent | undefined)[] = NOTHING;
@@ -206,7 +236,7 @@ export class Collector implements EventSink {
 	}
 
 	/**
-	 * Collects events, eight at a time. Gives how many there are then, a negative errno, or
+	 * Collects events, eight at a time. Returns how many there are then, a negative errno, or
 	 * WOULD_SLEEP if `call` may.
 	 */
 	collect(thread: Thread, call: BlockingCall | null): number {
@@ -240,8 +270,9 @@ export class Collector implements EventSink {
 }
 
 /** The sleeping half of a kevent: what waits for events. */
-export class KeventCall extends BlockingCall {
+class KeventCall extends BlockingCall {
 	private readonly collector: Collector = new Collector();
+	private fd = -1;
 	/** The next of those that can be used again, while it is one itself. */
 	nextSpare: KeventCall | null = null;
 
@@ -250,9 +281,17 @@ export class KeventCall extends BlockingCall {
 		super(thread, "kevent");
 	}
 
-	/** Begins the call, perhaps not for the first time. */
-	begin(thread: Thread, kq: Kqueue, events: Kevent[], nevents: number, timeout: number): void {
+	/** Begins the call on the kqueue of a descriptor, perhaps not for the first time. */
+	begin(
+		thread: Thread,
+		fd: number,
+		kq: Kqueue,
+		events: Kevent[],
+		nevents: number,
+		timeout: number,
+	): void {
 		this.thread = thread;
+		this.fd = fd;
 		this.timeout = timeout;
 		this.deadline = -1;
 		kqueueHold(kq);
@@ -272,11 +311,18 @@ export class KeventCall extends BlockingCall {
 
 	/** Ends the scan, and lets the next kevent use this object. */
 	override end(): void {
-		const { kernel } = this.thread;
+		const state = stateOf(this.thread.kernel);
 		const kq = this.collector.scan.kq as Kqueue;
 		this.collector.end();
 		kqueueRelease(kq);
-		this.nextSpare = kernel.keventCall;
-		kernel.keventCall = this;
+		this.nextSpare = state.spare;
+		state.spare = this;
+	}
+
+	/** Names the kqueue and what it watches. */
+	override describe(): string {
+		const { kq } = this.collector.scan;
+		const watched = kq === null ? "nothing" : formatKnotes(kq);
+		return `kevent of kqueue ${this.fd}, which watches ${watched}`;
 	}
 }

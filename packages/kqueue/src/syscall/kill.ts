@@ -1,13 +1,7 @@
 // System calls on signals: send, handle, hold back.
 
 import { errno, SystemError } from "../abi/errno.ts";
-import { isInt32, isUint32, show } from "../abi/values.ts";
-import type { Process } from "../process/process.ts";
-import { psignal, reroute } from "../process/psignal.ts";
-import type { Thread } from "../process/thread.ts";
-import { checkCaller, syscall } from "../sched/call.ts";
 import {
-	cursig,
 	isIgnored,
 	isSignal,
 	SIG_BLOCK,
@@ -20,8 +14,13 @@ import {
 	SIGSTOP,
 	type SignalAction,
 	type Sigset,
-	sigdelete,
-} from "../sched/signal.ts";
+} from "../abi/signal.ts";
+import { isInt32, isUint32, show } from "../abi/values.ts";
+import type { Process } from "../process/process.ts";
+import { psignal, reroute } from "../process/psignal.ts";
+import type { Thread } from "../process/thread.ts";
+import { cursig, sigdelete } from "../sched/cursig.ts";
+import { checkCaller, syscall } from "../sched/entry.ts";
 import { wake } from "../sched/sleep.ts";
 
 /**

@@ -2,14 +2,15 @@
 
 import { NOTE_EXEC, NOTE_FORK } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
+import { isSignal, SIG_DFL, SIG_IGN } from "../abi/signal.ts";
 import { isInt32, show } from "../abi/values.ts";
-import { rethrow } from "../base/failure.ts";
+import { attempt, rethrow } from "../base/failure.ts";
 import { trace } from "../base/trace.ts";
+import { notify } from "../event/notify.ts";
 import { exit1, isBusy, reap, threadExit1 } from "../process/exit.ts";
 import type { Process } from "../process/process.ts";
 import type { Thread } from "../process/thread.ts";
-import { checkCaller, syscall } from "../sched/call.ts";
-import { isSignal, SIG_DFL, SIG_IGN } from "../sched/signal.ts";
+import { checkCaller, syscall } from "../sched/entry.ts";
 import { closeAll } from "./descriptors.ts";
 
 /**
@@ -27,8 +28,11 @@ export function fork(thread: Thread): Process {
 			child.sigmasks[signal] = process.sigmasks[signal] ?? 0;
 		});
 		if (kernel.sink !== null) trace(kernel, { event: "fork", pid: child.pid });
+		// A knote that follows the fork is added on behalf of this thread.
 		kernel.curthread = thread;
-		process.klist.notify(NOTE_FORK | child.pid);
+		const failure = attempt(null, () => notify(process.klist, NOTE_FORK | child.pid));
+		kernel.curthread = null;
+		rethrow(failure);
 		return child;
 	});
 }
@@ -43,13 +47,13 @@ export function exec(thread: Thread): void {
 		const { kernel, process } = thread;
 		const { fdp } = process;
 		const marked = [...fdp.open()].filter((fd) => fdp.isCloexec(fd));
-		const failure = closeAll(thread, marked, "exec");
+		let failure = closeAll(thread, marked, "exec");
 		process.hasExeced = true;
 		process.sigacts.forEach((action, signal) => {
 			if (action !== SIG_IGN) process.sigacts[signal] = SIG_DFL;
 		});
 		if (kernel.sink !== null) trace(kernel, { event: "exec", pid: process.pid });
-		process.klist.notify(NOTE_EXEC);
+		failure = attempt(failure, () => notify(process.klist, NOTE_EXEC));
 		rethrow(failure);
 	});
 }
@@ -75,7 +79,7 @@ export function exit(thread: Thread, status: number, signal = 0): void {
  */
 export function threadExit(thread: Thread): void {
 	checkCaller(thread, "threadExit");
-	const kqbusy = (thread.kq !== null && thread.kq.busy !== 0) || thread.pump?.busy;
+	const kqbusy = (thread.kq !== null && thread.kq.busy !== 0) || thread.watches?.busy;
 	if (thread.depth > 0 || kqbusy) throw busy("threadExit");
 	threadExit1(thread);
 }

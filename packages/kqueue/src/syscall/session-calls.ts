@@ -5,7 +5,7 @@ import { isInt32, show } from "../abi/values.ts";
 import type { Process } from "../process/process.ts";
 import { enterPgrp, Session } from "../process/session.ts";
 import type { Thread } from "../process/thread.ts";
-import { syscall } from "../sched/call.ts";
+import { syscall } from "../sched/entry.ts";
 
 /**
  * Begins a session of the thread's process alone, in a group of its own and without a terminal;

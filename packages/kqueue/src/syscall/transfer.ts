@@ -2,20 +2,22 @@
 
 import { FREAD, FWRITE } from "../abi/constants.ts";
 import { errno, SystemError, unwrap } from "../abi/errno.ts";
+import { SIGPIPE } from "../abi/signal.ts";
+import type { Failure } from "../base/failure.ts";
 import { type File, fileHold, fileRelease } from "../file/file.ts";
+import { getFile } from "../file/filedesc.ts";
 import { psignal } from "../process/psignal.ts";
 import type { Thread } from "../process/thread.ts";
-import { BlockingCall, enter, leave, type SleepOptions, WOULD_SLEEP } from "../sched/call.ts";
+import { BlockingCall, type SleepOptions, WOULD_SLEEP } from "../sched/call.ts";
 import { callAsync } from "../sched/call-async.ts";
-import { SIGPIPE } from "../sched/signal.ts";
-import type { WaitChannel } from "../sched/sleep.ts";
-import { getFile } from "./descriptors.ts";
+import { enter, leave } from "../sched/entry.ts";
+import type { WaitChannel } from "../sched/wait-channel.ts";
 
 /**
  * Reads into `buffer`, and sleeps until there is something, unless the descriptor does not block;
- * gives how many bytes, 0 at the end of file. Rejects with: EBADF, also when it is not open for
- * reading; EAGAIN when it does not block, or cannot be waited for; EFAULT when the buffer is none;
- * EINTR; what the file says; as for kevent EBUSY, EDEADLK, ESRCH and the reason of
+ * returns how many bytes, 0 at the end of file. Rejects with: EBADF, also when it is not open for
+ * reading; EAGAIN when it does not block, or cannot be waited for; EFAULT when `buffer` is not a
+ * Uint8Array; EINTR; what the file says; as for kevent EBUSY, EDEADLK, ESRCH and the reason of
  * `options.signal`. Source: read(2).
  */
 export function read(
@@ -24,20 +26,23 @@ export function read(
 	buffer: Uint8Array,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return callAsync(thread, "read", options, () => {
-		const file = openFor(thread, fd, FREAD, "read");
-		checkBuffer(buffer, "read");
-		return readCall(thread, file, buffer);
-	});
+	return callAsync(thread, "read", options, readCall, fd, buffer);
+}
+
+/** Begins a {@link read}, for any driver. */
+export function readCall(thread: Thread, fd: number, buffer: Uint8Array): BlockingCall {
+	const file = openFor(thread, fd, FREAD, "read");
+	checkBuffer(buffer, "read");
+	return idleRead(thread).begin("read", fd, file, buffer, null);
 }
 
 /**
  * Writes all of `buffer`, and sleeps whenever there is no room, unless the descriptor does not
- * block; gives how many bytes: fewer than all only when it does not block, or was interrupted
+ * block; returns how many bytes: fewer than all only when it does not block, or was interrupted
  * after the first. Rejects with: EBADF, also when it is not open for writing; EAGAIN when it does
- * not block, or cannot be waited for; EFAULT when the buffer is none; EINTR; EPIPE, with SIGPIPE;
- * what the file says; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`.
- * Source: write(2).
+ * not block, or cannot be waited for; EFAULT when `buffer` is not a Uint8Array; EINTR; EPIPE, with
+ * SIGPIPE; what the file says; as for kevent EBUSY, EDEADLK, ESRCH and the reason of
+ * `options.signal`. Source: write(2).
  */
 export function write(
 	thread: Thread,
@@ -45,11 +50,14 @@ export function write(
 	buffer: Uint8Array,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return callAsync(thread, "write", options, () => {
-		const file = openFor(thread, fd, FWRITE, "write");
-		checkBuffer(buffer, "write");
-		return writeCall(thread, file, buffer);
-	});
+	return callAsync(thread, "write", options, writeCall, fd, buffer);
+}
+
+/** Begins a {@link write}, for any driver. */
+export function writeCall(thread: Thread, fd: number, buffer: Uint8Array): BlockingCall {
+	const file = openFor(thread, fd, FWRITE, "write");
+	checkBuffer(buffer, "write");
+	return idleWrite(thread).begin("write", fd, file, buffer);
 }
 
 /** As {@link read}, into several buffers, each filled before the next. Source: readv(2). */
@@ -59,12 +67,18 @@ export function readv(
 	buffers: readonly Uint8Array[],
 	options: SleepOptions = {},
 ): Promise<number> {
-	let all: Uint8Array;
-	return callAsync(thread, "readv", options, () => {
-		const file = openFor(thread, fd, FREAD, "readv");
-		all = new Uint8Array(lengthOf(buffers, "readv"));
-		return readCall(thread, file, all);
-	}).then((n) => scatter(all, n, buffers));
+	return callAsync(thread, "readv", options, readvCall, fd, buffers);
+}
+
+/** Begins a {@link readv}, for any driver. */
+export function readvCall(
+	thread: Thread,
+	fd: number,
+	buffers: readonly Uint8Array[],
+): BlockingCall {
+	const file = openFor(thread, fd, FREAD, "readv");
+	const all = new Uint8Array(lengthOf(buffers, "readv"));
+	return idleRead(thread).begin("readv", fd, file, all, buffers);
 }
 
 /** As {@link write}, from several buffers, as if they were one. Source: writev(2). */
@@ -74,10 +88,17 @@ export function writev(
 	buffers: readonly Uint8Array[],
 	options: SleepOptions = {},
 ): Promise<number> {
-	return callAsync(thread, "writev", options, () => {
-		const file = openFor(thread, fd, FWRITE, "writev");
-		return writeCall(thread, file, gather(buffers, "writev"));
-	});
+	return callAsync(thread, "writev", options, writevCall, fd, buffers);
+}
+
+/** Begins a {@link writev}, for any driver. */
+export function writevCall(
+	thread: Thread,
+	fd: number,
+	buffers: readonly Uint8Array[],
+): BlockingCall {
+	const file = openFor(thread, fd, FWRITE, "writev");
+	return idleWrite(thread).begin("writev", fd, file, gather(buffers, "writev"));
 }
 
 /**
@@ -112,15 +133,18 @@ function transferNow(thread: Thread, fd: number, buffer: Uint8Array, mode: numbe
 
 /** Moves what can be moved, on a file that stays until it is done. */
 function transferOnce(thread: Thread, file: File, buffer: Uint8Array, mode: number): number {
+	let n = 0;
+	let failure: Failure = null;
 	fileHold(file);
 	try {
-		if (mode === FREAD) return file.read(thread, buffer);
-		const n = file.write(thread, buffer, buffer.length);
-		if (n === -errno.EPIPE) brokenPipe(thread, file);
-		return n;
-	} finally {
-		fileRelease(file, thread);
+		if (mode === FREAD) n = file.read(thread, buffer);
+		else n = file.write(thread, buffer, buffer.length);
+		if (n === -errno.EPIPE && mode === FWRITE) brokenPipe(thread, file);
+	} catch (value) {
+		failure = { value };
 	}
+	fileRelease(file, thread, failure);
+	return n;
 }
 
 /** As {@link readNow}, into several buffers. */
@@ -134,18 +158,29 @@ export function writevNow(thread: Thread, fd: number, buffers: readonly Uint8Arr
 	return writeNow(thread, fd, gather(buffers, "writev"));
 }
 
-/** The thread's read, begun: it makes one at a time, and always with the same object. */
-function readCall(thread: Thread, file: File, buffer: Uint8Array): ReadCall {
-	thread.readCall ??= new ReadCall(thread);
-	thread.readCall.begin(file, buffer);
-	return thread.readCall;
+/** What the reads and writes of a thread keep from call to call: it makes one at a time. */
+class TransferState {
+	read: ReadCall | null = null;
+	write: WriteCall | null = null;
 }
 
-/** The thread's write, begun. */
-function writeCall(thread: Thread, file: File, buffer: Uint8Array): WriteCall {
-	thread.writeCall ??= new WriteCall(thread);
-	thread.writeCall.begin(file, buffer);
-	return thread.writeCall;
+function stateOf(thread: Thread): TransferState {
+	thread.transferstate ??= new TransferState();
+	return thread.transferstate as TransferState;
+}
+
+/** The thread's read; another one while that is under way. */
+function idleRead(thread: Thread): ReadCall {
+	const state = stateOf(thread);
+	if (state.read === null || state.read.busy) state.read = new ReadCall(thread);
+	return state.read;
+}
+
+/** The thread's write; another one while that is under way. */
+function idleWrite(thread: Thread): WriteCall {
+	const state = stateOf(thread);
+	if (state.write === null || state.write.busy) state.write = new WriteCall(thread);
+	return state.write;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -153,6 +188,7 @@ const NOTHING = new Uint8Array(0);
 /** A transfer that may sleep, on a file that stays until it is done. */
 abstract class TransferCall extends BlockingCall {
 	private held: File | null = null;
+	private fd = -1;
 	protected buffer: Uint8Array = NOTHING;
 	private readonly mode: number;
 	/** When it was first told that it may not sleep for ever, -1 until then. */
@@ -164,9 +200,16 @@ abstract class TransferCall extends BlockingCall {
 		this.timeout = Number.POSITIVE_INFINITY;
 	}
 
-	/** Begins the transfer, perhaps not for the first time. */
-	begin(file: File, buffer: Uint8Array): void {
+	/** Whether the transfer is under way. */
+	get busy(): boolean {
+		return this.held !== null;
+	}
+
+	/** Sets the transfer up, perhaps not for the first time. */
+	protected setUp(name: string, fd: number, file: File, buffer: Uint8Array): void {
 		fileHold(file);
+		this.syscall = name;
+		this.fd = fd;
 		this.held = file;
 		this.buffer = buffer;
 		this.deadline = -1;
@@ -211,50 +254,77 @@ abstract class TransferCall extends BlockingCall {
 		this.buffer = NOTHING;
 		fileRelease(file, this.thread);
 	}
+
+	/** Names the descriptor. */
+	override describe(): string {
+		return `${this.syscall} of descriptor ${this.fd} (${this.file.type})`;
+	}
 }
 
 /** A thread's read. */
-export class ReadCall extends TransferCall {
-	/** Made for the thread's first read. */
+class ReadCall extends TransferCall {
+	/** Where the bytes go in the end, if not into the buffer. */
+	private buffers: readonly Uint8Array[] | null = null;
+
 	constructor(thread: Thread) {
 		super(thread, "read", FREAD);
 	}
 
+	begin(
+		name: string,
+		fd: number,
+		file: File,
+		buffer: Uint8Array,
+		buffers: readonly Uint8Array[] | null,
+	): this {
+		this.setUp(name, fd, file, buffer);
+		this.buffers = buffers;
+		return this;
+	}
+
 	override step(woken: number): number {
-		const { thread, file, buffer } = this;
+		const { thread, file, buffer, buffers } = this;
 		if (woken === errno.EINTR) return -woken;
-		const n = file.read(thread, buffer);
-		if (n !== -errno.EAGAIN) return n;
-		if (this.mayWait()) return WOULD_SLEEP;
-		return this.waits ? file.readLate(thread, buffer) : n;
+		let n = file.read(thread, buffer);
+		if (n === -errno.EAGAIN) {
+			if (this.mayWait()) return WOULD_SLEEP;
+			if (this.waits) n = file.readLate(thread, buffer);
+		}
+		if (n > 0 && buffers !== null) scatter(buffer, n, buffers);
+		return n;
+	}
+
+	override end(): void {
+		this.buffers = null;
+		super.end();
 	}
 }
 
 /** A thread's write. */
-export class WriteCall extends TransferCall {
-	private done = 0;
+class WriteCall extends TransferCall {
+	private written = 0;
 
-	/** Made for the thread's first write. */
 	constructor(thread: Thread) {
 		super(thread, "write", FWRITE);
 	}
 
-	override begin(file: File, buffer: Uint8Array): void {
-		super.begin(file, buffer);
-		this.done = 0;
+	begin(name: string, fd: number, file: File, buffer: Uint8Array): this {
+		this.setUp(name, fd, file, buffer);
+		this.written = 0;
+		return this;
 	}
 
 	override step(woken: number): number {
 		const { thread, file, buffer } = this;
-		if (woken === errno.EINTR) return this.done || -woken;
+		if (woken === errno.EINTR) return this.written || -woken;
 		for (;;) {
-			const rest = this.done === 0 ? buffer : buffer.subarray(this.done);
+			const rest = this.written === 0 ? buffer : buffer.subarray(this.written);
 			const n = file.write(thread, rest, buffer.length);
-			if (n === -errno.EAGAIN) return this.mayWait() ? WOULD_SLEEP : this.done || n;
+			if (n === -errno.EAGAIN) return this.mayWait() ? WOULD_SLEEP : this.written || n;
 			if (n === -errno.EPIPE) brokenPipe(thread, file);
 			if (n < 0) return n;
-			this.done += n;
-			if (this.done === buffer.length || !this.waits) return this.done;
+			this.written += n;
+			if (this.written === buffer.length || !this.waits) return this.written;
 		}
 	}
 }

@@ -14,7 +14,7 @@ import { errno } from "../abi/errno.ts";
 import { eventList, Kevent } from "../abi/kevent.ts";
 import { formatKevent } from "../base/format.ts";
 import { VirtualHost } from "../base/virtual-host.ts";
-import { Kernel } from "../process/machine.ts";
+import { Kernel } from "../process/kernel.ts";
 import type { Thread } from "../process/thread.ts";
 import { close, fstat } from "../syscall/descriptors.ts";
 import { kevent, keventNow, kqueue } from "../syscall/kevent-call.ts";

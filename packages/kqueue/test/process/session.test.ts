@@ -17,7 +17,7 @@ import {
 	sigaction,
 	waitpidNow,
 } from "../../src/index.ts";
-import { pgsignal } from "../../src/process/session.ts";
+import { pgsignal } from "../../src/process/psignal.ts";
 import { codeOf, machine } from "../machine.ts";
 
 /** The process, then what it got of a signal, as it comes in. */

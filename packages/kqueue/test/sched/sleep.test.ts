@@ -196,7 +196,8 @@ test("a thread that sleeps cannot be put to sleep again, but can make other call
 	w.file.set("read", { data: 1 });
 	w.host.settle();
 	assert.is(await call, 1);
-	assert.is(w.kernel.keventCall?.nextSpare, null);
+	const { spare } = w.kernel.keventstate as { spare: { nextSpare: unknown } };
+	assert.is(spare.nextSpare, null);
 });
 
 test("a thread that ends in its sleep lets its call fail", async () => {

@@ -86,7 +86,7 @@ async function drain(w: World, it: KeventIterator): Promise<unknown[]> {
 
 function checkClean(w: World): void {
 	assert.equal(
-		[w.thread.pump, w.kernel.sleepers, w.kernel.timeouts.size, w.process.fdp.firstKqueue],
+		[w.thread.watches, w.kernel.sleepers, w.kernel.timeouts.size, w.process.fdp.firstKqueue],
 		[null, 0, 0, null],
 	);
 	checkMachine(w);

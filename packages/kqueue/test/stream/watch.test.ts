@@ -95,7 +95,7 @@ function heard(w: World): string[] {
 /** That nobody watches any more. */
 function checkClean(w: World): void {
 	assert.equal(
-		[w.thread.pump, w.kernel.sleepers, w.kernel.timeouts.size, w.process.fdp.firstKqueue],
+		[w.thread.watches, w.kernel.sleepers, w.kernel.timeouts.size, w.process.fdp.firstKqueue],
 		[null, 0, 0, null],
 	);
 	checkMachine(w);
@@ -329,7 +329,7 @@ test("the end of the thread fails its watches with ESRCH, and frees all they had
 		watchKevent(other, { ident: 1, filter: EVFILT_TIMER, flags: 0, data: 5 }, observer(log, "b"));
 		end(other);
 		assert.equal(
-			[log, other.pump, w.process.fdp.firstKqueue, w.kernel.timeouts.size],
+			[log, other.watches, w.process.fdp.firstKqueue, w.kernel.timeouts.size],
 			[[], null, null, 0],
 		);
 		w.host.settle();
@@ -654,7 +654,7 @@ test("a watch that is always told of something lets the platform have its turn",
 			resolve();
 		}, 0);
 	});
-	assert.is(thread.pump, null);
+	assert.is(thread.watches, null);
 });
 
 test("using ends a watch", () => {

@@ -665,9 +665,9 @@ test("the message of a change that fails says which one it was", () => {
 		[new Kevent(99, EVFILT_READ, 1), "EBADF: bad file descriptor, kevent (change 1: READ 99)"],
 		[
 			{ ident: 2, filter: EVFILT_TIMER, flags: 1, data: 0.5 },
-			"EINVAL: invalid argument, kevent (change 1: a field is out of range)",
+			"EINVAL: invalid argument, kevent (change 1: data 0.5 is not a whole number)",
 		],
-		[null, "EFAULT: bad address, kevent (change 1 is no object)"],
+		[null, "EFAULT: bad address, kevent (change 1 is not an object)"],
 	] as const) {
 		assert.throws(
 			() => keventNow(thread, kq, [good, bad as never], null),

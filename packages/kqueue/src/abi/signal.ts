@@ -1,8 +1,7 @@
-// Signal numbers, sets of signals, and which of them a thread would take now.
-import { NSIG } from "../abi/constants.ts";
-import { errno, SystemError } from "../abi/errno.ts";
-import { show } from "../abi/values.ts";
-import type { Thread } from "../process/thread.ts";
+// signal.h: the numbers of signals, sets of them, and what a process can do about one.
+import { NSIG } from "./constants.ts";
+import { errno, SystemError } from "./errno.ts";
+import { show } from "./values.ts";
 
 /** Hang-up. */
 export const SIGHUP = 1;
@@ -69,7 +68,7 @@ export const SIGUSR2 = 31;
 /** Thread library. */
 export const SIGTHR = 32;
 
-/** The action of a signal that nothing special was asked for. */
+/** The action of a signal for which no other was set. */
 export const SIG_DFL = "SIG_DFL";
 /** The action that ignores a signal. */
 export const SIG_IGN = "SIG_IGN";
@@ -89,7 +88,7 @@ export type SignalAction = SignalHandler | typeof SIG_DFL | typeof SIG_IGN;
 /** A set of signals as 32 bits: signal n is bit n - 1. */
 export type Sigset = number;
 
-/** The set of the signals given. Errors: EINVAL for what is no signal. */
+/** The set of these signals. Errors: EINVAL for a number that is not a signal's. */
 export function sigset(...signals: number[]): Sigset {
 	const stranger = signals.find((signal) => !isSignal(signal));
 	if (stranger !== undefined) throw new SystemError(errno.EINVAL, "sigset", show(stranger));
@@ -101,10 +100,10 @@ export function sigbit(signal: number): Sigset {
 	return 1 << (signal - 1);
 }
 
-/** The signals that no mask holds back. */
+/** The signals that no mask blocks. */
 export const SIGCANTMASK: Sigset = sigset(SIGKILL, SIGSTOP);
 
-/** What default actions do nothing about; stopping is not emulated (docs/divergences.md). */
+/** The signals whose default action is to do nothing; stopping is not emulated (docs/divergences.md). */
 const DEFAULT_IGNORED: Sigset = sigset(
 	SIGURG,
 	SIGSTOP,
@@ -128,21 +127,13 @@ export function isIgnored(action: SignalAction, signal: number): boolean {
 	return action === SIG_IGN || (action === SIG_DFL && (sigbit(signal) & DEFAULT_IGNORED) !== 0);
 }
 
-/** The lowest signal that is pending for a thread and not blocked, 0 if there is none. */
-export function cursig(thread: Thread): number {
-	const { process } = thread;
-	for (;;) {
-		const ready = (thread.siglist | process.siglist) & ~thread.sigmask;
-		if (ready === 0) return 0;
-		const signal = 32 - Math.clz32(ready & -ready);
-		if (!isIgnored(process.sigacts[signal] ?? SIG_DFL, signal)) return signal;
-		sigdelete(thread, signal);
-	}
-}
+const NAMES =
+	"HUP INT QUIT ILL TRAP ABRT EMT FPE KILL BUS SEGV SYS PIPE ALRM TERM URG STOP TSTP CONT CHLD TTIN TTOU IO XCPU XFSZ VTALRM PROF WINCH INFO USR1 USR2 THR".split(
+		" ",
+	);
 
-/** Takes a signal out of the pending ones. */
-export function sigdelete(thread: Thread, signal: number): void {
-	const keep = ~sigbit(signal);
-	thread.siglist &= keep;
-	thread.process.siglist &= keep;
+/** The name of a signal, for example `"SIGPIPE"`; of another number `"signal 40"`. */
+export function signalName(signal: number): string {
+	const name = NAMES[signal - 1];
+	return name === undefined ? `signal ${signal}` : `SIG${name}`;
 }

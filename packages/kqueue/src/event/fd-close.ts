@@ -1,0 +1,139 @@
+// Closing a number: what stood behind it is released, and its knotes go or tell of it.
+import {
+	__EV_POLL,
+	__EV_SELECT,
+	KN_ATTACHING,
+	KN_DISABLED,
+	KN_NOTIFYING,
+	KN_PROCESSING,
+} from "../abi/constants.ts";
+import { kassert } from "../base/assert.ts";
+import { attempt, type Failure, rethrow } from "../base/failure.ts";
+import { trace } from "../base/trace.ts";
+import { type File, fileRelease } from "../file/file.ts";
+import type { Process } from "../process/process.ts";
+import type { Thread } from "../process/thread.ts";
+import { badfdFiltops } from "./filters/badfd.ts";
+import type { Knote } from "./knote.ts";
+import {
+	filterDetach,
+	isExpired,
+	knoteAcquire,
+	knoteActivate,
+	knoteDrop,
+	knoteRelease,
+	observe,
+} from "./knote-ops.ts";
+import type { Kqueue } from "./kqueue.ts";
+
+/**
+ * Puts another file behind a number, or none, which closes it: the knotes of the number go, then
+ * what stood there before is released. Everything is done, then the first error is thrown.
+ */
+export function fdReplace(process: Process, fd: number, file: File | null, thread: Thread): void {
+	const { fdp, kernel, pid } = process;
+	const old = fdp.replace(fd, file);
+	if (old === null) return;
+	if (kernel.sink !== null) trace(kernel, { event: "close", pid, fd });
+	const failure = attempt(null, () => knoteFdclose(fdp.firstKqueue, fd, thread));
+	fileRelease(old, thread, failure);
+}
+
+/**
+ * Removes all knotes on a descriptor number that is being closed, from every kqueue of the table.
+ * @kern knote_fdclose
+ */
+function knoteFdclose(first: Kqueue | null, fd: number, thread: Thread | null): void {
+	let failure: Failure = null;
+	for (let kq = first; kq !== null; kq = kq.next) {
+		const { knlist } = kq;
+		if (knlist.length <= fd || knlist[fd] === null) continue;
+		try {
+			knoteRemove(kq, knlist, fd, false, thread);
+		} catch (value) {
+			failure ??= { value };
+		}
+	}
+	rethrow(failure);
+}
+
+/** Whether a callback is at work on a knote of that descriptor: then it cannot be closed now. */
+export function isFdBusy(first: Kqueue | null, fd: number): boolean {
+	for (let kq = first; kq !== null; kq = kq.next) {
+		if (kq.busy === 0) continue;
+		for (let kn = kq.knlist[fd] ?? null; kn !== null; kn = kn.link) {
+			if ((kn.status & KN_ATTACHING) !== 0) continue;
+			if ((kn.status & (KN_PROCESSING | KN_NOTIFYING)) !== 0) return true;
+		}
+	}
+	return false;
+}
+
+/**
+ * Removes the knotes on one list of a kqueue. Unless the kqueue is purged, those of poll and
+ * select stay as bad descriptors and wake their thread, if it may still expect them, and those
+ * that the kqueue's owner expects tell it.
+ *
+ * The caller has made sure that none is acquired, except for one that is just being attached:
+ * that one is left to register, which finds the descriptor closed. What a filter throws is thrown
+ * when all are removed.
+ * @kern knote_remove
+ */
+export function knoteRemove(
+	kq: Kqueue,
+	lists: (Knote | null)[],
+	index: number,
+	purge: boolean,
+	thread: Thread | null,
+): void {
+	let failure: Failure = null;
+	let kn = nextRemovable(lists[index] ?? null, purge);
+	while (kn !== null) {
+		kassert(kn.kq === kq, "a kqueue's lists hold its own knotes");
+		kassert(knoteAcquire(kn), "nobody works on a knote that is removed");
+		try {
+			if (!purge && isExpected(kn, thread)) turnBad(kn, thread);
+			else knoteDrop(kn, thread, true);
+		} catch (value) {
+			failure ??= { value };
+		}
+		// Callbacks may have run: begin again at the head, as the kernel does.
+		kn = nextRemovable(lists[index] ?? null, purge);
+	}
+	rethrow(failure);
+}
+
+/** The first knote from `kn` on that a removal has to deal with. */
+function nextRemovable(kn: Knote | null, purge: boolean): Knote | null {
+	let at = kn;
+	while (at !== null && ((!purge && at.fop === badfdFiltops) || (at.status & KN_ATTACHING) !== 0)) {
+		at = at.link;
+	}
+	return at;
+}
+
+/** Whether somebody has to hear that the descriptor was closed: the owner, or a poll or select. */
+function isExpected(kn: Knote, thread: Thread | null): boolean {
+	const { owner } = kn.kq;
+	if (owner !== null) return owner.expects(kn, thread);
+	if ((kn.flags & (__EV_POLL | __EV_SELECT)) === 0) return false;
+	return thread === null || !isExpired(kn, thread);
+}
+
+/** Reuses the knote to tell poll, select or the owner that its descriptor was closed. */
+function turnBad(kn: Knote, thread: Thread | null): void {
+	kassert(kn.fop.isfd, "only descriptors are closed");
+	const { fp } = kn;
+	const failure = attempt(null, () => filterDetach(kn));
+	kn.klist?.remove(kn);
+	kn.fp = null;
+	kn.fop = badfdFiltops;
+	kn.fop.event(kn, 0);
+	// This is told even to a watcher that did not ask for the next event yet.
+	kn.status &= ~KN_DISABLED;
+	if (kn.kq.kernel.observer !== null) observe(kn, "badfd");
+	knoteActivate(kn);
+	knoteRelease(kn);
+	if (fp === null) rethrow(failure);
+	else fileRelease(fp, thread, failure);
+}

@@ -1,0 +1,189 @@
+// What is done to a kqueue: its tables grow, its ready list changes, its sleepers and watchers are told.
+import {
+	KN_ACTIVE,
+	KN_HASHSIZE,
+	KN_QUEUED,
+	KQ_DYING,
+	KQ_SLEEP,
+	KQ_TASK,
+	KQEXTENT,
+	TQSEQ_MAX,
+} from "../abi/constants.ts";
+import { kassert, unreachable } from "../base/assert.ts";
+import { filterName } from "../base/format.ts";
+import type { Runnable } from "../base/run-queue.ts";
+import { wakeup } from "../sched/sleep.ts";
+import { formatKnote, type Knote } from "./knote.ts";
+import type { Kqueue } from "./kqueue.ts";
+
+/** A callback for a knote of the kqueue is done. The process that it kept from ending may end now. */
+export function kqueueUnbusy(kq: Kqueue): void {
+	if (--kq.busy === 0 && kq.fdp.doomed !== null) kq.fdp.endDoomed(kq.kernel.runqueue);
+}
+
+/** The bucket of an ident that is no descriptor. */
+export function knoteHash({ knhash }: Kqueue, ident: number): number {
+	return (ident ^ (ident >> 8)) & (knhash.length - 1);
+}
+
+/**
+ * Makes room for knotes of descriptor `fd`.
+ * @kern kqueue_expand_list
+ */
+export function kqueueExpandList(kq: Kqueue, fd: number): void {
+	const { knlist } = kq;
+	while (knlist.length <= fd) {
+		for (let i = 0; i < KQEXTENT; i++) knlist.push(null);
+	}
+}
+
+/**
+ * Makes the hash of the knotes that have no descriptor, and lets it grow with them: unlike the
+ * original's it may hold a million timers. Not while a callback is at work, as it may stand in the
+ * middle of a list.
+ * @kern kqueue_expand_hash
+ */
+export function kqueueExpandHash(kq: Kqueue): void {
+	const { knhash } = kq;
+	while (knhash.length < KN_HASHSIZE) knhash.push(null);
+	if (kq.nhashed > knhash.length && kq.busy === 0) growHash(kq);
+}
+
+/** Twice as many lists: each is split in two, without changing the order within. */
+function growHash(kq: Kqueue): void {
+	const { knhash } = kq;
+	const half = knhash.length;
+	for (let i = 0; i < half; i++) knhash.push(null);
+	for (let i = 0; i < half; i++) {
+		let kn = knhash[i] ?? null;
+		let low: Knote | null = null;
+		let high: Knote | null = null;
+		knhash[i] = null;
+		for (; kn !== null; kn = kn.link) {
+			const index = knoteHash(kq, kn.ident);
+			const last: Knote | null = index === i ? low : high;
+			if (last === null) knhash[index] = kn;
+			else last.link = kn;
+			if (index === i) low = kn;
+			else high = kn;
+		}
+		if (low !== null) low.link = null;
+		if (high !== null) high.link = null;
+	}
+}
+
+/**
+ * Wakes the scans that sleep, and has the watchers and the owner told.
+ * @kern kqueue_wakeup
+ */
+export function kqueueWakeup(kq: Kqueue): void {
+	if ((kq.state & KQ_SLEEP) !== 0) wakeScans(kq);
+	if (kq.klist.first !== null || kq.owner !== null) tellWatchers(kq);
+}
+
+function wakeScans(kq: Kqueue): void {
+	kq.state &= ~KQ_SLEEP;
+	wakeup(kq.channel);
+}
+
+function tellWatchers(kq: Kqueue): void {
+	if (kq.klist.first !== null) {
+		kq.state |= KQ_TASK;
+		kq.kernel.runqueue.add(kq.task as Runnable);
+	}
+	kq.owner?.woken();
+}
+
+/** Whether a knote came to the ready list before the count stood at `seq`. */
+export function queuedBefore(kn: Knote, seq: number): boolean {
+	// The count wraps: what matters is the sign of the difference, in its 30 bits.
+	return (kn.tqseq - seq) << 2 < 0;
+}
+
+/** TAILQ_INSERT_TAIL */
+export function tailqInsertTail(kq: Kqueue, kn: Knote): void {
+	const { last, tqseq } = kq;
+	kn.tqseq = tqseq;
+	kq.tqseq = (tqseq + 1) & TQSEQ_MAX;
+	kn.tqprev = last;
+	if (last === null) kq.first = kn;
+	else last.tqnext = kn;
+	kq.last = kn;
+}
+
+/** TAILQ_INSERT_HEAD */
+export function tailqInsertHead(kq: Kqueue, kn: Knote): void {
+	const { first, tqseq } = kq;
+	kn.tqseq = tqseq;
+	kq.tqseq = (tqseq + 1) & TQSEQ_MAX;
+	kn.tqnext = first;
+	if (first === null) kq.last = kn;
+	else first.tqprev = kn;
+	kq.first = kn;
+}
+
+/** Takes the first knote, `kn`, out of the ready list: TAILQ_REMOVE where less is to be asked. */
+export function tailqShift(kq: Kqueue, kn: Knote): void {
+	const { tqnext } = kn;
+	kq.first = tqnext;
+	if (tqnext === null) kq.last = null;
+	else tqnext.tqprev = null;
+	kn.tqnext = null;
+}
+
+/** TAILQ_REMOVE */
+export function tailqRemove(kq: Kqueue, kn: Knote): void {
+	const { tqnext, tqprev } = kn;
+	if (tqprev === null) kq.first = tqnext;
+	else tqprev.tqnext = tqnext;
+	if (tqnext === null) kq.last = tqprev;
+	else tqnext.tqprev = tqprev;
+	kn.tqnext = null;
+	kn.tqprev = null;
+}
+
+/** Checks the queue when the kernel's diagnostics are on. */
+export function kqueueCheck(kq: Kqueue): void {
+	if (kq.kernel.diagnostics) kqueueDoCheck(kq);
+}
+
+/**
+ * Walks the list of ready knotes and proves its count, its links and the bits of its knotes.
+ * @kern kqueue_do_check
+ */
+export function kqueueDoCheck(kq: Kqueue): void {
+	let count = 0;
+	let last: Knote | null = null;
+	for (let kn = kq.first; kn !== null; kn = kn.tqnext) {
+		if (kn.tqprev !== last) broken(kn, "is not linked both ways");
+		if ((kn.status & KN_ACTIVE) === 0) broken(kn, "is not ACTIVE");
+		if ((kn.status & KN_QUEUED) === 0) broken(kn, "is not QUEUED");
+		if (kn.kq !== kq) broken(kn, "is on another kqueue");
+		last = kn;
+		count++;
+	}
+	kassert(last === kq.last, "a kqueue knows its last ready knote");
+	kassert(count === kq.count, "a kqueue counts its ready knotes");
+	kassert((kq.state & KQ_DYING) === 0 || count === 0, "a closed kqueue has no ready knotes");
+}
+
+function broken(kn: Knote, how: string): never {
+	return unreachable(`a knote on the ready list ${how}: ${formatKnote(kn)}`);
+}
+
+/** How many knotes are named before the rest is counted. */
+const NAMED = 8;
+
+/** The knotes of a kqueue in words: `READ 3, TIMER 1`. */
+export function formatKnotes(kq: Kqueue): string {
+	const words: string[] = [];
+	for (const lists of [kq.knlist, kq.knhash]) {
+		for (let kn of lists) {
+			for (; kn !== null && words.length < NAMED; kn = kn.link)
+				words.push(`${filterName(kn.filter)} ${kn.ident}`);
+		}
+	}
+	const more = kq.nknotes - words.length;
+	if (more > 0) words.push(`${more} more`);
+	return words.length === 0 ? "nothing" : words.join(", ");
+}

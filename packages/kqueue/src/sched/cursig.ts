@@ -1,0 +1,22 @@
+// Which of the pending signals a thread would take now.
+import { isIgnored, SIG_DFL, sigbit } from "../abi/signal.ts";
+import type { Thread } from "../process/thread.ts";
+
+/** The lowest signal that is pending for a thread and not blocked, 0 if there is none. */
+export function cursig(thread: Thread): number {
+	const { process } = thread;
+	for (;;) {
+		const ready = (thread.siglist | process.siglist) & ~thread.sigmask;
+		if (ready === 0) return 0;
+		const signal = 32 - Math.clz32(ready & -ready);
+		if (!isIgnored(process.sigacts[signal] ?? SIG_DFL, signal)) return signal;
+		sigdelete(thread, signal);
+	}
+}
+
+/** Takes a signal out of the pending ones. */
+export function sigdelete(thread: Thread, signal: number): void {
+	const keep = ~sigbit(signal);
+	thread.siglist &= keep;
+	thread.process.siglist &= keep;
+}

@@ -1,0 +1,238 @@
+// The way of a call that may sleep: it begins, sleeps, is woken, goes on, and ends.
+import { errno, SystemError, unwrap } from "../abi/errno.ts";
+import { type Failure, report, rethrow } from "../base/failure.ts";
+import type { Thread } from "../process/thread.ts";
+import {
+	type AbortSignalLike,
+	type BlockingCall,
+	type Driver,
+	type SleepOptions,
+	WOULD_SLEEP,
+} from "./call.ts";
+import { cursig } from "./cursig.ts";
+import { enter, isThread, leave, reenter } from "./entry.ts";
+import { sleep, unsleep, wake } from "./sleep.ts";
+
+/**
+ * Begins a call: checks the arguments and does what comes before the first sleep. Returns the call,
+ * or its result when there is nothing to wait for; throws what is wrong.
+ */
+export type Begin<A extends readonly unknown[]> = (
+	thread: Thread,
+	...args: A
+) => BlockingCall | number;
+
+/**
+ * Begins a call that may sleep, and takes its first step. Returns its result if that was all, or
+ * WOULD_SLEEP if the thread sleeps now: then the driver that `driverOf` returns is told the rest.
+ * Throws what the call throws that did not sleep.
+ */
+export function startCall<A extends readonly unknown[]>(
+	driverOf: (thread: Thread) => Driver,
+	thread: Thread,
+	syscall: string,
+	options: SleepOptions | null | undefined,
+	begin: Begin<A>,
+	...args: A
+): number {
+	const signal = options?.signal ?? null;
+	if (signal !== null) checkSignal(signal, syscall);
+	if (signal?.aborted) throw signal.reason;
+	checkAwake(thread, syscall);
+	enter(thread, syscall);
+	try {
+		const call = begin(thread, ...args);
+		return typeof call === "number" ? call : firstStep(call, signal, driverOf);
+	} finally {
+		leave(thread);
+	}
+}
+
+function checkSignal(signal: AbortSignalLike, name: string): void {
+	if (
+		typeof signal.addEventListener !== "function" ||
+		typeof signal.removeEventListener !== "function"
+	)
+		throw new SystemError(errno.EINVAL, name, "options.signal is not an AbortSignal");
+}
+
+/** Refuses a call that may sleep on a thread that does already, or is in the middle of another. */
+function checkAwake(thread: Thread, syscall: string): void {
+	if (!isThread(thread)) return;
+	if (thread.state === "asleep" || thread.state === "ready") {
+		const other = thread.call?.describe() ?? "another call";
+		const advice = "calls that overlap need a thread each";
+		throw new SystemError(
+			errno.EBUSY,
+			syscall,
+			`thread ${thread.tid} is asleep in ${other}; ${advice}`,
+		);
+	}
+	if (thread.depth > 0)
+		throw new SystemError(
+			errno.EDEADLK,
+			syscall,
+			"called by a filter or file that a call is asking",
+		);
+}
+
+function firstStep(
+	call: BlockingCall,
+	signal: AbortSignalLike | null,
+	driverOf: (thread: Thread) => Driver,
+): number {
+	const { thread, syscall } = call;
+	let result = 0;
+	let failure: Failure = null;
+	try {
+		result = stepOrInterrupt(call, 0, signal);
+	} catch (value) {
+		failure = { value };
+	}
+	if (result === WOULD_SLEEP) {
+		const abort = signal === null ? null : listen(call, signal);
+		const driver = driverOf(thread);
+		driver.signal = signal;
+		driver.abort = abort;
+		thread.call = call;
+		thread.driver = driver;
+		sleep(thread, call);
+		// A signal of the program's own making may have told its listeners at once.
+		if (signal?.aborted) wake(thread, errno.EINTR);
+		return WOULD_SLEEP;
+	}
+	finish(call, failure);
+	if (result === -errno.EINTR && signal?.aborted) throw signal.reason;
+	return unwrap(result, syscall);
+}
+
+/** Ends a call whose step is through, then throws what came first: its own error or that of the end. */
+export function finish(call: BlockingCall, failure: Failure): void {
+	let first = failure;
+	try {
+		call.end();
+	} catch (value) {
+		first ??= { value };
+	}
+	rethrow(first);
+}
+
+/** Lets a signal interrupt the call, which is about to sleep: returns what it was told to call. */
+function listen(call: BlockingCall, signal: AbortSignalLike): () => void {
+	const { thread } = call;
+	const abort = (): void => {
+		if (thread.call === call) wake(thread, errno.EINTR);
+	};
+	try {
+		signal.addEventListener("abort", abort);
+	} catch (value) {
+		finish(call, { value });
+	}
+	return abort;
+}
+
+/** The driver is to be told, even if a signal of the program's own making objects. */
+function stopListening(thread: Thread, { signal, abort }: Driver): void {
+	if (signal === null || abort === null) return;
+	try {
+		signal.removeEventListener("abort", abort);
+	} catch (error) {
+		report(thread.kernel.host, error);
+	}
+}
+
+/** One step, which is interrupted instead of sleeping if the thread has a reason not to. */
+function stepOrInterrupt(
+	call: BlockingCall,
+	woken: number,
+	signal: AbortSignalLike | null,
+): number {
+	const result = call.step(woken);
+	if (result !== WOULD_SLEEP) return result;
+	return signal?.aborted || cursig(call.thread) !== 0 ? call.step(errno.EINTR) : result;
+}
+
+/**
+ * Goes on with the call of a woken thread. A signal that it would take has priority over what
+ * woke it; the event stays queued.
+ */
+export function resume(thread: Thread): void {
+	const call = thread.call as BlockingCall;
+	const { signal } = thread.driver as Driver;
+	let result = 0;
+	let failure: Failure = null;
+	thread.state = "running";
+	reenter(thread);
+	try {
+		const woken = cursig(thread) === 0 ? thread.woken : errno.EINTR;
+		result = stepOrInterrupt(call, woken, signal);
+	} catch (value) {
+		failure = { value };
+	}
+	if (result === WOULD_SLEEP) {
+		sleep(thread, call);
+		leave(thread);
+	} else {
+		complete(thread, result, failure);
+	}
+}
+
+/** Ends the call of a sleeping thread with EINTR, at once: the thread will not come back to it. */
+export function abandon(thread: Thread): void {
+	breakOff(thread, "exited", null);
+}
+
+/** Ends the call of a sleeping thread at once, with `error` unless it has something to return. */
+export function cutShort(thread: Thread, error: unknown): void {
+	breakOff(thread, "running", { value: error });
+}
+
+/** Takes a thread out of its sleep and ends its call. */
+function breakOff(thread: Thread, state: "exited" | "running", error: Failure): void {
+	const { call } = thread;
+	unsleep(thread);
+	thread.kernel.runqueue.remove(thread);
+	thread.state = state;
+	if (call === null) return;
+	let result = 0;
+	let failure: Failure = null;
+	reenter(thread);
+	try {
+		result = call.step(errno.EINTR);
+	} catch (value) {
+		failure = { value };
+	}
+	if (error === null) result = -errno.EINTR;
+	else if (result < 0) failure ??= error;
+	complete(thread, result, failure);
+}
+
+/** Ends a call that slept, and tells its driver. */
+function complete(thread: Thread, result: number, failure: Failure): void {
+	const call = thread.call as BlockingCall;
+	const driver = thread.driver as Driver;
+	const { signal } = driver;
+	let first = failure;
+	thread.call = null;
+	// A handler may sleep: its call needs a driver of its own.
+	thread.driver = null;
+	if (thread.state !== "exited") thread.state = "running";
+	try {
+		call.end();
+	} catch (value) {
+		first ??= { value };
+	}
+	try {
+		// Handlers run before the program hears of the result.
+		leave(thread);
+	} finally {
+		stopListening(thread, driver);
+		thread.driver ??= driver;
+		driver.signal = null;
+		driver.abort = null;
+		if (first !== null) driver.failed(first.value);
+		else if (result === -errno.EINTR && signal?.aborted) driver.failed(signal.reason);
+		else if (result < 0) driver.failed(new SystemError(-result, call.syscall));
+		else driver.done(result);
+	}
+}
