@@ -30,6 +30,7 @@ const STEPS: Record<string, string[]> = {
 		tool("platform"),
 		'tsc -p packages/kqueue --noEmit --composite false --lib es2022 --types ""',
 	],
+	language: [tool("language")],
 	types: ["tsc -p tsconfig.check.json"],
 	build: ["tsc --build", tool("bundle")],
 	packages: [
