@@ -28,7 +28,7 @@ const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
 	[/\bcom(?:es?|ing) to nothing\b/, '"fails", "has no effect"'],
 	[/\bparts? (?:it|them|one|the \w+) from\b/, '"separates"'],
 	[/\bpass(?:es|ed) over\b/, '"ignores", "skips"'],
-	[/\bsleeps? on(?=[.,;:"')`]| \|| (?:unless|until|and|when|if)\b)/, '"stays asleep"'],
+	[/\bsleeps? on(?= until\b| unless\b| \|)/, '"stays asleep"'],
 	[
 		/\bso (?:many|much)\b(?!(?: [\w-]+){0,4} (?:that|as)\b)/,
 		'the number, "that many" or "longer than"',

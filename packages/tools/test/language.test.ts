@@ -36,7 +36,7 @@ language("finds what is hard to read", () => {
 		["It parts it from the rest, all the same.", "parts it from", "all the same"],
 		["It makes an end of it, thus in vain.", "makes an end of", "in vain", "thus"],
 		["Hence it shall go, ere it sleeps, lest it fall.", "Hence", "lest", "shall", "ere"],
-		["the reader sleeps on; it is passed over", "passed over", "sleeps on"],
+		["the reader sleeps on until it is passed over", "sleeps on", "passed over"],
 	] as const) {
 		assert.equal(phrases(text).sort(), [...found].sort(), text);
 	}
@@ -49,7 +49,7 @@ language("leaves alone what only looks like it", () => {
 		"A writer who waits, people who port programs; who is it?",
 		"They are all the same. So many files that it takes a minute; as much as that.",
 		"Only these few: thousand, there, where, whether, enthusiasm, shallow.",
-		"It sleeps on a pipe, on its channel; it is passed by; nobody is told.",
+		"It sleeps on a pipe, what does it sleep on; it is passed by; nobody is told.",
 	]) {
 		assert.equal(phrases(text), [], text);
 	}
