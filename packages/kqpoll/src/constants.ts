@@ -26,5 +26,5 @@ export const POLLWRBAND = 0x0100;
 export const POLL_NOHUP = 0x1000;
 /** poll's timeout that never ends. */
 export const INFTIM = -1;
-/** How many descriptors a set has room for unless said otherwise. */
+/** How many descriptors a set has room for by default. */
 export const FD_SETSIZE = 1024;

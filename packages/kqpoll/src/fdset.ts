@@ -19,7 +19,7 @@ export class FdSet implements Iterable<number> {
 	/** The bits, 32 descriptors a word: descriptor n is bit n mod 32 of word n / 32. */
 	words: Int32Array;
 
-	/** Makes a set of the descriptors given. Errors: EBADF for what is no descriptor. */
+	/** Makes a set of the descriptors given. Errors: EBADF for what cannot be a descriptor. */
 	constructor(fds: Iterable<number> = [], size: number = FD_SETSIZE) {
 		if (!Number.isInteger(size) || size < 0 || size > MAX_SIZE)
 			throw new SystemError(errno.EINVAL, "FdSet", `size ${show(size)}`);
@@ -34,7 +34,7 @@ export class FdSet implements Iterable<number> {
 		return this.words.length * 32;
 	}
 
-	/** Puts a descriptor in. Errors: EBADF for what is no descriptor. */
+	/** Puts a descriptor in. Errors: EBADF for what cannot be a descriptor. */
 	set(fd: number): void {
 		if (!Number.isInteger(fd) || fd < 0 || fd >= MAX_SIZE)
 			throw new SystemError(errno.EBADF, "FD_SET", `descriptor ${show(fd)}`);

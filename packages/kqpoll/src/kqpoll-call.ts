@@ -1,6 +1,7 @@
 // What poll and select have in common: a scan of the thread's own kqueue, or a sleep without one.
 import { errno, Kevent, type Thread } from "@kqpoll/kqueue";
 import {
+	attempt,
 	BlockingCall,
 	type EventSink,
 	faultOf,
@@ -13,6 +14,7 @@ import {
 	kqueueScan,
 	kqueueScanFinish,
 	kqueueScanSetup,
+	rethrow,
 	ScanState,
 	WaitChannel,
 	WOULD_SLEEP,
@@ -20,18 +22,18 @@ import {
 
 /** A poll or select under way; an object serves one thread again and again. */
 export abstract class KqpollCall extends BlockingCall implements EventSink {
-	/** How many serials it uses: what it gave to kqpollInit. */
+	/** How many serials it uses: what it passed to kqpollInit. */
 	protected serials = 0;
 	/** How many knotes it registered, less the events that came of them. */
 	protected registered = 0;
-	/** What the call will give. */
+	/** What the call will return. */
 	protected collected = 0;
 	private readonly scan: ScanState = new ScanState(this);
 	/** The errno that ends the call, of an event. */
 	private failure = 0;
 	private scanning = false;
 	private readonly change: Kevent = new Kevent();
-	/** Nobody wakes this: a call that watches nothing only waits for its time or a signal. */
+	/** Nothing wakes this: a call that watches nothing only waits for its time or a signal. */
 	private readonly nothing: WaitChannel = new WaitChannel();
 
 	/** Sets up for a call that was let in by kqpollInit. */
@@ -63,7 +65,7 @@ export abstract class KqpollCall extends BlockingCall implements EventSink {
 	/** Registers what an entry asks for, and remembers its knote if it can be asked again. */
 	protected abstract watchEntry(i: number): void;
 
-	/** Adds or refreshes a knote and gives register's errno. */
+	/** Adds or refreshes a knote and returns register's errno. */
 	protected register(
 		fd: number,
 		filter: number,
@@ -82,7 +84,7 @@ export abstract class KqpollCall extends BlockingCall implements EventSink {
 		return kqueueRegister(thread.kq as Kqueue, change, pollid, thread);
 	}
 
-	/** Turns an event into its part of the result: gives 0, or an errno that ends the call. */
+	/** Turns an event into its part of the result: returns 0, or an errno that ends the call. */
 	protected abstract convert(event: Knote | Kevent): number;
 
 	/** Makes an event part of the result as soon as it is there. */
@@ -91,7 +93,7 @@ export abstract class KqpollCall extends BlockingCall implements EventSink {
 		if (error !== 0) this.failure ||= error;
 	}
 
-	/** Hands the result to the program; gives 0, or the errno of a program that has no room left. */
+	/** Hands the result to the program; returns 0, or the errno of a program that has no room left. */
 	protected abstract copyout(): number;
 
 	/** Whether an interrupted call hands out what it has, which is nothing. */
@@ -152,6 +154,12 @@ export abstract class KqpollCall extends BlockingCall implements EventSink {
 		}
 		return 0;
 	}
+}
+
+/** Ends a poll or select that could not begin, for an error that the caller gets. */
+export function endAfter(thread: Thread, serials: number, value: unknown): never {
+	rethrow(attempt({ value }, () => kqpollDone(thread, serials)));
+	throw value;
 }
 
 /** The calls that a thread makes again and again. */

@@ -18,6 +18,7 @@ import {
 	type Timespec,
 } from "@kqpoll/kqueue";
 import {
+	type BlockingCall,
 	callAsync,
 	callNow,
 	enter,
@@ -29,7 +30,6 @@ import {
 	type Kqueue,
 	kassert,
 	knoteFind,
-	kqpollDone,
 	kqpollInit,
 	leave,
 	msToNs,
@@ -48,27 +48,27 @@ import {
 	POLLRDBAND,
 	POLLRDNORM,
 } from "./constants.ts";
-import { KqpollCall, pollState } from "./kqpoll-call.ts";
+import { endAfter, KqpollCall, pollState } from "./kqpoll-call.ts";
 
 /** struct pollfd: a descriptor, what is asked about it, and the answer. */
 export interface Pollfd {
 	/** The descriptor; a negative one is passed over. */
-	readonly fd: number;
+	fd: number;
 	/** What to wait for: POLLIN, POLLOUT, POLLPRI …, or-ed. */
-	readonly events: number;
+	events: number;
 	/** Written by the call: what is the case, also POLLERR, POLLHUP and POLLNVAL. */
 	revents: number;
 }
 
 /**
  * Waits until one of `fds` is ready, for `timeout` milliseconds (-1: for ever, 0: not at all;
- * parts of a millisecond count), writes every entry's `revents`, and gives how many of them are
+ * parts of a millisecond count), writes every entry's `revents`, and returns how many of them are
  * not 0. The same descriptor may stand in several entries.
  *
  * Rejects with: EINVAL timeout or events out of range, or more entries than a process can have
- * descriptors; EFAULT no array of pollfds, or an entry that cannot be written; EINTR a signal, with
- * all revents 0; EBUSY the thread sleeps already; EDEADLK it is called by a callback of another of
- * the thread's calls; ESRCH the thread has exited; the reason of `options.signal`.
+ * descriptors; EFAULT what is not an array of pollfds, or an entry that cannot be written; EINTR a
+ * signal, with all revents 0; EBUSY the thread sleeps already; EDEADLK it is called by a callback of
+ * another of the thread's calls; ESRCH the thread has exited; the reason of `options.signal`.
  * Source: poll(2).
  */
 export function poll(
@@ -77,9 +77,12 @@ export function poll(
 	timeout: number,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return callAsync(thread, "poll", options, () =>
-		begin(thread, "poll", fds, msToNs(timeout, "poll"), null),
-	);
+	return callAsync(thread, "poll", options, pollCall, fds, timeout);
+}
+
+/** Begins a {@link poll}, for any driver. */
+export function pollCall(thread: Thread, fds: readonly Pollfd[], timeout: number): BlockingCall {
+	return begin(thread, "poll", fds, msToNs(timeout, "poll"), null);
 }
 
 /**
@@ -93,9 +96,17 @@ export function ppoll(
 	sigmask: Sigset | null = null,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return callAsync(thread, "ppoll", options, () =>
-		begin(thread, "ppoll", fds, timespecToNs(timeout, "ppoll"), sigmask),
-	);
+	return callAsync(thread, "ppoll", options, ppollCall, fds, timeout, sigmask);
+}
+
+/** Begins a {@link ppoll}, for any driver. */
+export function ppollCall(
+	thread: Thread,
+	fds: readonly Pollfd[],
+	timeout: Timespec | null,
+	sigmask: Sigset | null = null,
+): BlockingCall {
+	return begin(thread, "ppoll", fds, timespecToNs(timeout, "ppoll"), sigmask);
 }
 
 /** As {@link poll} with a timeout of 0, without a promise: never sleeps, throws. */
@@ -128,26 +139,39 @@ function begin(
 	timeout: number,
 	sigmask: Sigset | null,
 ): PollCall {
-	if (!Array.isArray(fds)) throw new SystemError(errno.EFAULT, name, "fds is no array");
+	if (!Array.isArray(fds)) throw new SystemError(errno.EFAULT, name, "fds is not an array");
 	const nfds = fds.length;
 	const { limit } = thread.process.fdp;
 	if (nfds > limit)
 		throw new SystemError(errno.EINVAL, name, `${nfds} entries, the limit is ${limit}`);
 	kqpollInit(thread, nfds, name);
-	let begun = false;
 	try {
 		const state = pollState<PollCall, unknown>(thread);
 		state.poll ??= new PollCall(thread, name);
 		state.poll.begin(name, fds, nfds, timeout);
 		sigsuspendMask(thread, sigmask, name);
-		begun = true;
 		return state.poll;
-	} finally {
-		if (!begun) kqpollDone(thread, nfds);
+	} catch (error) {
+		return endAfter(thread, nfds, error);
 	}
 }
 
 const NONE: readonly Pollfd[] = [];
+/** How many entries are named before the rest is counted. */
+const NAMED = 8;
+const NAMES = [
+	[POLLIN, "POLLIN"],
+	[POLLRDNORM, "POLLRDNORM"],
+	[POLLOUT, "POLLOUT"],
+	[POLLPRI, "POLLPRI"],
+	[POLLRDBAND, "POLLRDBAND"],
+] as const;
+
+/** The names of the bits that a poll asks for. */
+function pollNames(events: number): string {
+	const names = NAMES.flatMap(([bit, name]) => ((events & bit) === 0 ? [] : [name]));
+	return names.length === 0 ? "hang-up only" : names.join("|");
+}
 const POLL_CHANGE = EV_ADD | EV_ENABLE | __EV_POLL;
 
 /** A poll under way. */
@@ -188,13 +212,13 @@ class PollCall extends KqpollCall {
 		for (let i = 0; i < nfds; i++) {
 			const entry = fds[i];
 			if (typeof entry !== "object" || entry === null)
-				throw new SystemError(errno.EFAULT, this.syscall, `entry ${i} is no pollfd`);
+				throw new SystemError(errno.EFAULT, this.syscall, `entry ${i} is not a pollfd`);
 			const { fd, events } = entry;
 			if (fd === own[i] && events === asked[i]) continue;
 			knotes[i] = null;
 			if (!isInt16(events) && !isUint16(events))
 				throw new SystemError(errno.EINVAL, this.syscall, `events of entry ${i}: ${show(events)}`);
-			// What is no C int can be no open descriptor either.
+			// What is not a C int cannot be an open descriptor either.
 			own[i] = isInt32(fd) ? fd : INT_MAX;
 			asked[i] = events & ~POLL_NOHUP;
 		}
@@ -264,6 +288,19 @@ class PollCall extends KqpollCall {
 		return 0;
 	}
 
+	/** Names the descriptors and what is asked about them. */
+	override describe(): string {
+		const entries: string[] = [];
+		for (let i = 0; i < Math.min(this.serials, NAMED); i++) {
+			if ((this.fd[i] as number) < 0) continue;
+			entries.push(`${this.fd[i]} (${pollNames(this.events[i] as number)})`);
+		}
+		const more = this.serials - NAMED;
+		if (more > 0) entries.push(`${more} more entries`);
+		if (entries.length === 0) return `${this.syscall} of nothing`;
+		return `${this.syscall} of descriptors ${entries.join(", ")}`;
+	}
+
 	/** A poll that slept has collected nothing, and says so. */
 	protected override readonly answersWhenInterrupted = true;
 
@@ -274,7 +311,7 @@ class PollCall extends KqpollCall {
 	}
 }
 
-/** What an entry says of a filter that cannot be registered. */
+/** What an entry answers for a filter that cannot be registered. */
 function refusal(error: number): number {
 	switch (error) {
 		case errno.EBADF:

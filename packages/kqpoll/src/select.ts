@@ -18,6 +18,7 @@ import {
 	type Timeval,
 } from "@kqpoll/kqueue";
 import {
+	type BlockingCall,
 	callAsync,
 	callNow,
 	enter,
@@ -25,7 +26,6 @@ import {
 	type Kqueue,
 	kassert,
 	knoteFind,
-	kqpollDone,
 	kqpollInit,
 	leave,
 	show,
@@ -34,19 +34,38 @@ import {
 	timevalToNs,
 } from "@kqpoll/kqueue/kernel";
 import { FdSet, lowestBit } from "./fdset.ts";
-import { KqpollCall, pollState } from "./kqpoll-call.ts";
+import { endAfter, KqpollCall, pollState } from "./kqpoll-call.ts";
+
+/** The sets of a select: to be read, to be written, with an exceptional condition. */
+type FdSets = readonly [read: FdSet | null, write: FdSet | null, except: FdSet | null];
+
+/** The sets of a call as one thing: the same as the last time, where a thread passes the same. */
+function setsOf(
+	thread: Thread,
+	read: FdSet | null,
+	write: FdSet | null,
+	except: FdSet | null,
+): FdSets {
+	const state = pollState<unknown, SelectCall>(thread);
+	state.select ??= new SelectCall(thread);
+	const { lastSets: last } = state.select;
+	if (last[0] === read && last[1] === write && last[2] === except) return last;
+	const sets: FdSets = [read, write, except];
+	state.select.lastSets = sets;
+	return sets;
+}
 
 /**
  * Waits until one of the descriptors below `nfds` in the sets is ready: to be read, to be
  * written, or with an exceptional condition. Then the sets have those that are, and their number
- * over all three is given. `timeout` null waits for ever. A set may be null.
+ * over all three is returned. `timeout` null waits for ever. A set may be null.
  *
  * `nfds` counts at most up to the size of the process's descriptor table; words of the sets
  * beyond that stay as they are. After an error the sets are as before; after a time-out they are
  * empty.
  *
  * Rejects with: EBADF a descriptor that is not open, or that was closed meanwhile; EINVAL nfds or
- * timeout out of range; EFAULT a set that is none, or has no room for nfds; EINTR a signal; what
+ * timeout out of range; EFAULT what is not an FdSet, or has no room for nfds; EINTR a signal; what
  * a descriptor says that cannot be watched; EBUSY the thread sleeps already; EDEADLK it is called
  * by a callback of another of the thread's calls; ESRCH the thread has exited; the reason of
  * `options.signal`. Source: select(2).
@@ -60,10 +79,30 @@ export function select(
 	timeout: Timeval | null,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return callAsync(thread, "select", options, () => {
-		const ns = timevalToNs(timeout, "select");
-		return begin(thread, "select", nfds, readfds, writefds, exceptfds, ns, null);
-	});
+	return callAsync(
+		thread,
+		"select",
+		options,
+		selectCall,
+		nfds,
+		readfds,
+		writefds,
+		exceptfds,
+		timeout,
+	);
+}
+
+/** Begins a {@link select}, for any driver. */
+export function selectCall(
+	thread: Thread,
+	nfds: number,
+	readfds: FdSet | null,
+	writefds: FdSet | null,
+	exceptfds: FdSet | null,
+	timeout: Timeval | null,
+): BlockingCall {
+	const ns = timevalToNs(timeout, "select");
+	return begin(thread, "select", nfds, setsOf(thread, readfds, writefds, exceptfds), ns, null);
 }
 
 /**
@@ -80,10 +119,32 @@ export function pselect(
 	sigmask: Sigset | null = null,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return callAsync(thread, "pselect", options, () => {
-		const ns = timespecToNs(timeout, "pselect");
-		return begin(thread, "pselect", nfds, readfds, writefds, exceptfds, ns, sigmask);
-	});
+	return callAsync(
+		thread,
+		"pselect",
+		options,
+		pselectCall,
+		nfds,
+		readfds,
+		writefds,
+		exceptfds,
+		timeout,
+		sigmask,
+	);
+}
+
+/** Begins a {@link pselect}, for any driver. */
+export function pselectCall(
+	thread: Thread,
+	nfds: number,
+	readfds: FdSet | null,
+	writefds: FdSet | null,
+	exceptfds: FdSet | null,
+	timeout: Timespec | null,
+	sigmask: Sigset | null = null,
+): BlockingCall {
+	const ns = timespecToNs(timeout, "pselect");
+	return begin(thread, "pselect", nfds, setsOf(thread, readfds, writefds, exceptfds), ns, sigmask);
 }
 
 /** As {@link select} with a timeout of zero, without a promise: never sleeps, throws. */
@@ -94,7 +155,13 @@ export function selectNow(
 	writefds: FdSet | null,
 	exceptfds: FdSet | null,
 ): number {
-	return now(thread, "select", nfds, readfds, writefds, exceptfds, null);
+	enter(thread, "select");
+	try {
+		const sets = setsOf(thread, readfds, writefds, exceptfds);
+		return callNow(begin(thread, "select", nfds, sets, 0, null));
+	} finally {
+		leave(thread);
+	}
 }
 
 /** As {@link pselect} with a timeout of zero, without a promise: never sleeps, throws. */
@@ -106,21 +173,10 @@ export function pselectNow(
 	exceptfds: FdSet | null,
 	sigmask: Sigset | null = null,
 ): number {
-	return now(thread, "pselect", nfds, readfds, writefds, exceptfds, sigmask);
-}
-
-function now(
-	thread: Thread,
-	name: string,
-	nfds: number,
-	readfds: FdSet | null,
-	writefds: FdSet | null,
-	exceptfds: FdSet | null,
-	sigmask: Sigset | null,
-): number {
-	enter(thread, name);
+	enter(thread, "pselect");
 	try {
-		return callNow(begin(thread, name, nfds, readfds, writefds, exceptfds, 0, sigmask));
+		const sets = setsOf(thread, readfds, writefds, exceptfds);
+		return callNow(begin(thread, "pselect", nfds, sets, 0, sigmask));
 	} finally {
 		leave(thread);
 	}
@@ -130,47 +186,51 @@ function begin(
 	thread: Thread,
 	name: string,
 	nfds: number,
-	readfds: FdSet | null,
-	writefds: FdSet | null,
-	exceptfds: FdSet | null,
+	sets: FdSets,
 	timeout: number,
 	sigmask: Sigset | null,
 ): SelectCall {
 	if (!Number.isInteger(nfds) || nfds < 0)
 		throw new SystemError(errno.EINVAL, name, `nfds ${show(nfds)}`);
 	const nd = Math.min(nfds, thread.process.fdp.size);
-	checkSet(readfds, nd, name);
-	checkSet(writefds, nd, name);
-	checkSet(exceptfds, nd, name);
+	for (let which = 0; which < 3; which++) checkSet(sets, which, nd, name);
 	kqpollInit(thread, nd, name);
-	let begun = false;
 	try {
-		const state = pollState<unknown, SelectCall>(thread);
-		state.select ??= new SelectCall(thread, name);
-		state.select.begin(name, nd, readfds, writefds, exceptfds, timeout);
+		const call = pollState<unknown, SelectCall>(thread).select as SelectCall;
+		call.begin(name, nd, sets, timeout);
 		sigsuspendMask(thread, sigmask, name);
-		begun = true;
-		return state.select;
-	} finally {
-		if (!begun) kqpollDone(thread, nd);
+		return call;
+	} catch (error) {
+		return endAfter(thread, nd, error);
 	}
 }
 
-function checkSet(set: FdSet | null, nd: number, name: string): void {
+const NAMES = ["readfds", "writefds", "exceptfds"] as const;
+
+function checkSet(sets: FdSets, which: number, nd: number, name: string): void {
+	const set = sets[which];
 	if (set === null || set === undefined) return;
-	if (!(set instanceof FdSet)) throw new SystemError(errno.EFAULT, name, "a set is no FdSet");
-	if (set.size < nd)
-		throw new SystemError(errno.EFAULT, name, `a set has room for ${set.size} of ${nd}`);
+	if (!(set instanceof FdSet))
+		throw new SystemError(errno.EFAULT, name, `${NAMES[which]} is not an FdSet`);
+	if (set.size >= nd) return;
+	const why = `${NAMES[which]} has room for ${set.size} descriptors of ${nd}`;
+	throw new SystemError(errno.EFAULT, name, why);
 }
 
 const SELECT_CHANGE = EV_ADD | EV_ENABLE | __EV_SELECT;
 const FILTERS: readonly number[] = [EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT];
 const FFLAGS = [0, 0, NOTE_OOB] as const;
 
+const NO_SETS: FdSets = [null, null, null];
+/** How many descriptors of a set are named before the rest is counted. */
+const NAMED = 8;
+
 /** A select under way. */
 class SelectCall extends KqpollCall {
-	/** The sets of the program: read, write, except. */
-	private readonly sets: (FdSet | null)[] = [null, null, null];
+	/** The sets of the program. */
+	private sets: FdSets = NO_SETS;
+	/** The sets of the thread's last call, which they are most often again. */
+	lastSets: FdSets = NO_SETS;
 	/** How many words of each set the call looks at. */
 	private words = 0;
 	/** The answer, word by word: the read set's, the write set's, the except set's. */
@@ -182,20 +242,14 @@ class SelectCall extends KqpollCall {
 	/** The knote of each of them that needed one and got it. */
 	private readonly knotes: (Knote | null)[] = [];
 
+	constructor(thread: Thread) {
+		super(thread, "select");
+	}
+
 	/** Registers the descriptors of the sets. */
-	begin(
-		name: string,
-		nd: number,
-		readfds: FdSet | null,
-		writefds: FdSet | null,
-		exceptfds: FdSet | null,
-		timeout: number,
-	): void {
-		const { sets } = this;
+	begin(name: string, nd: number, sets: FdSets, timeout: number): void {
 		this.prepare(name, nd, timeout);
-		sets[0] = readfds;
-		sets[1] = writefds;
-		sets[2] = exceptfds;
+		this.sets = sets;
 		this.makeRoom((nd + 31) >> 5);
 		if (this.copyin(nd)) this.list();
 		this.registerEntries(this.knotes, this.entries.length, 0);
@@ -301,12 +355,25 @@ class SelectCall extends KqpollCall {
 		return 0;
 	}
 
+	/** Names the descriptors of each set. */
+	override describe(): string {
+		const words = ["reading", "writing", "exceptions"].flatMap((word, which) => {
+			const fds = this.entries.filter((entry) => entry % 3 === which);
+			if (fds.length === 0) return [];
+			const named = fds.slice(0, NAMED).map((entry) => (entry - which) / 3);
+			const more = fds.length - named.length;
+			return [`${word} ${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}`];
+		});
+		if (words.length === 0) return `${this.syscall} of nothing`;
+		return `${this.syscall} of descriptors for ${words.join(", for ")}`;
+	}
+
 	/** An interrupted select leaves the sets alone. */
 	protected override readonly answersWhenInterrupted = false;
 
 	/** Ends the select. */
 	override end(): void {
-		this.sets.fill(null);
+		this.sets = NO_SETS;
 		super.end();
 	}
 }

@@ -118,6 +118,17 @@ export {
 	sigset,
 } from "./abi/signal.ts";
 export type { Timespec, Timeval } from "./abi/time.ts";
+export {
+	WCOREDUMP,
+	WEXITSTATUS,
+	WIFCONTINUED,
+	WIFEXITED,
+	WIFSIGNALED,
+	WIFSTOPPED,
+	WSTOPSIG,
+	WTERMSIG,
+} from "./abi/wait.ts";
+export { BlockingHost, ringDoorbell } from "./base/blocking-host.ts";
 export { filterName, formatKevent } from "./base/format.ts";
 export type { Host, HostTimer } from "./base/host.ts";
 export { RealHost } from "./base/real-host.ts";
@@ -156,16 +167,16 @@ export {
 } from "./syscall/descriptors.ts";
 export { kevent, keventNow, kqueue } from "./syscall/kevent-call.ts";
 export { kill, sigaction, sigpending, sigprocmask, threadKill } from "./syscall/kill.ts";
-export {
-	exec,
-	exit,
-	fork,
-	pledge,
-	threadExit,
-	type WaitResult,
-	waitpidNow,
-} from "./syscall/lifecycle.ts";
+export { exec, exit, fork, pledge, threadExit } from "./syscall/lifecycle.ts";
 export { getpgid, getsid, setpgid, setsid } from "./syscall/session-calls.ts";
+export {
+	nanosleep,
+	pause,
+	sigsuspend,
+	sigwait,
+	sigwaitNow,
+	type WritableTimespec,
+} from "./syscall/sleep-calls.ts";
 export {
 	read,
 	readNow,
@@ -176,3 +187,4 @@ export {
 	writev,
 	writevNow,
 } from "./syscall/transfer.ts";
+export { type WaitResult, waitpid, waitpidNow } from "./syscall/waitpid.ts";

@@ -21,6 +21,7 @@ export { msToNs, timespecToNs, timevalToNs } from "./abi/time.ts";
 export { faultOf, isInt16, isInt32, isUint16, isUint32, show } from "./abi/values.ts";
 export { kassert, Panic, unreachable } from "./base/assert.ts";
 export { attempt, doAll, type Failure, rethrow } from "./base/failure.ts";
+export { type DrivableHost, isDrivable } from "./base/host.ts";
 export { Timeout } from "./base/timeout.ts";
 export {
 	type FilterDefinition,
@@ -53,12 +54,20 @@ export {
 } from "./event/scan.ts";
 export { File, fileHold, fileRelease } from "./file/file.ts";
 export { type FileTable, getFile } from "./file/filedesc.ts";
+export type { Machine } from "./process/machine.ts";
 export { pgsignal, psignal } from "./process/psignal.ts";
 export type { ControllingTerminal, ProcessGroup, Session } from "./process/session.ts";
-export { BlockingCall, WOULD_SLEEP } from "./sched/call.ts";
-export { callAsync } from "./sched/call-async.ts";
+export { BlockingCall, Driver, WOULD_SLEEP } from "./sched/call.ts";
+export { callAsync, callEither } from "./sched/call-async.ts";
 export { callNow } from "./sched/call-now.ts";
+export { callSync } from "./sched/call-sync.ts";
 export { enter, leave, syscall } from "./sched/entry.ts";
+export { type Begin, cutShort, resume, startCall } from "./sched/run-call.ts";
 export { keepAlive, letGo, wakeup } from "./sched/sleep.ts";
 export { WaitChannel } from "./sched/wait-channel.ts";
+export { formatThread, formatThreads } from "./sched/waits.ts";
+export { keventCall } from "./syscall/kevent-call.ts";
 export { sigsuspendMask } from "./syscall/kill.ts";
+export { nanosleepCall, pauseCall, sigsuspendCall, sigwaitCall } from "./syscall/sleep-calls.ts";
+export { readCall, readvCall, writeCall, writevCall } from "./syscall/transfer.ts";
+export { type WaitStatus, waitpidCall } from "./syscall/waitpid.ts";

@@ -59,7 +59,8 @@ export type ErrnoName =
 	| "ENOTEMPTY"
 	| "ENOSYS"
 	| "EOVERFLOW"
-	| "ECANCELED";
+	| "ECANCELED"
+	| "ENOTSUP";
 
 /** Error numbers by name, with OpenBSD's values: `errno.EBADF` is 9. */
 export const errno: Readonly<Record<ErrnoName, number>> = {
@@ -121,6 +122,7 @@ export const errno: Readonly<Record<ErrnoName, number>> = {
 	ENOSYS: 78,
 	EOVERFLOW: 87,
 	ECANCELED: 88,
+	ENOTSUP: 91,
 };
 
 const TEXTS: Readonly<Record<ErrnoName, string>> = {
@@ -182,6 +184,7 @@ const TEXTS: Readonly<Record<ErrnoName, string>> = {
 	ENOSYS: "function not implemented",
 	EOVERFLOW: "value too large to be stored in data type",
 	ECANCELED: "operation canceled",
+	ENOTSUP: "not supported",
 };
 
 const NAMES: ReadonlyMap<number, ErrnoName> = new Map(

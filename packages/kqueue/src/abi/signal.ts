@@ -137,3 +137,9 @@ export function signalName(signal: number): string {
 	const name = NAMES[signal - 1];
 	return name === undefined ? `signal ${signal}` : `SIG${name}`;
 }
+
+/** The names of the signals of a set: `SIGINT, SIGTERM`. */
+export function formatSigset(set: Sigset): string {
+	const names = NAMES.flatMap((name, i) => ((set & (1 << i)) === 0 ? [] : [`SIG${name}`]));
+	return names.length === 0 ? "no signal" : names.join(", ");
+}

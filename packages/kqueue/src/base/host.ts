@@ -28,3 +28,24 @@ export interface Host {
 	/** Takes one `ref` back: timers alone must not keep the program alive. */
 	unref(): void;
 }
+
+/**
+ * A host that a call can block on: `BlockingHost` in real time, `VirtualHost` in virtual time. While
+ * it is driven nothing else of the program runs: no promise goes on, no callback of the platform.
+ */
+export interface DrivableHost extends Host {
+	/** Whether this thread of the platform may block: the main thread of a browser may not. */
+	readonly mayBlock: boolean;
+	/** Whether it is being driven: that cannot nest. */
+	readonly driving: boolean;
+	/**
+	 * Runs what is due, and sleeps in between, until `done` returns true. Returns false when nothing
+	 * will ever happen: no work is left, no timer is set, and nothing is expected from outside.
+	 */
+	drive(done: () => boolean): boolean;
+}
+
+/** Whether calls can block on a host. */
+export function isDrivable(host: Host): host is DrivableHost {
+	return typeof (host as Partial<DrivableHost>).drive === "function";
+}

@@ -27,6 +27,7 @@ const MAX_DELAY = 2 ** 31 - 1;
 /** After so many rounds of deferred work, one waits for the platform's own events. */
 const MAX_MICROTASKS = 1000;
 
+/** A timer of a real host. */
 class RealTimer implements HostTimer {
 	readonly at: number;
 	readonly fn: () => void;
@@ -59,12 +60,14 @@ export function platformTurn(fn: () => void): void {
  * early, and keep a Node process alive only while a thread sleeps.
  */
 export class RealHost implements Host {
-	private readonly timers: RealTimer[] = [];
+	/** The timers that are set, in no order. */
+	protected readonly timers: RealTimer[] = [];
 	private armed: { readonly at: number; readonly handle: PlatformTimer | number } | null = null;
 	private refs = 0;
 	private readonly work: ((() => void) | null)[] = [];
-	/** How many pieces of work are due. */
+	/** How many pieces of work are due, and how many of them are done. */
 	private due = 0;
+	private finished = 0;
 	private scheduled = false;
 	private microtasks = 0;
 
@@ -123,12 +126,13 @@ export class RealHost implements Host {
 		platformTurn(fn);
 	}
 
-	private readonly runDeferred = (): void => {
+	/** Runs deferred work until there is none. */
+	protected readonly runDeferred = (): void => {
 		const { work } = this;
-		// What is deferred meanwhile runs in the same round.
-		for (let done = 0; done < this.due; done++) {
-			const fn = work[done] as () => void;
-			work[done] = null;
+		// What is deferred meanwhile runs in the same round; work that blocks goes on with the rest.
+		while (this.finished < this.due) {
+			const fn = work[this.finished] as () => void;
+			work[this.finished++] = null;
 			try {
 				fn();
 			} catch (error) {
@@ -139,10 +143,12 @@ export class RealHost implements Host {
 			}
 		}
 		this.due = 0;
+		this.finished = 0;
 		this.scheduled = false;
 	};
 
-	private earliest(): RealTimer | undefined {
+	/** The timer that is due first. */
+	protected earliest(): RealTimer | undefined {
 		return this.timers.reduce<RealTimer | undefined>(
 			(first, timer) => (first === undefined || timer.at < first.at ? timer : first),
 			undefined,
@@ -181,14 +187,20 @@ export class RealHost implements Host {
 	private readonly fire = (): void => {
 		this.armed = null;
 		try {
-			for (let timer = this.earliest(); timer !== undefined; timer = this.earliest()) {
-				if (timer.at > this.now()) break;
-				this.timers.splice(this.timers.indexOf(timer), 1);
-				timer.fn();
+			while (this.fireOne()) {
 				if (this.scheduled) this.runDeferred();
 			}
 		} finally {
 			this.arm();
 		}
 	};
+
+	/** Fires the timer that is due first, if one is. */
+	protected fireOne(): boolean {
+		const timer = this.earliest();
+		if (timer === undefined || timer.at > this.now()) return false;
+		this.timers.splice(this.timers.indexOf(timer), 1);
+		timer.fn();
+		return true;
+	}
 }

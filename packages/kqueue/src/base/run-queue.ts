@@ -2,13 +2,13 @@
 import { report } from "./failure.ts";
 import type { Host } from "./host.ts";
 
-/** Something that runs soon, but not on the stack of whoever asked for it. */
+/** Something that runs soon, but not on the stack of its caller. */
 export interface Runnable {
 	/** RunQueue: whether it stands in the queue. */
 	queued: boolean;
-	/** RunQueue: who comes next. */
+	/** RunQueue: what runs next. */
 	runnext: Runnable | null;
-	/** RunQueue: who comes before. */
+	/** RunQueue: what runs before. */
 	runprev: Runnable | null;
 	/** Does its work. */
 	run(): void;
@@ -20,6 +20,8 @@ export class RunQueue {
 	private first: Runnable | null = null;
 	private last: Runnable | null = null;
 	private scheduled = false;
+	/** Whether it is running what stands in it. */
+	draining = false;
 
 	/** Makes an empty queue. */
 	constructor(host: Host) {
@@ -55,6 +57,7 @@ export class RunQueue {
 
 	/** Runs until nothing is runnable. What an item throws does not keep the others from running. */
 	private readonly drain = (): void => {
+		this.draining = true;
 		for (let item = this.first; item !== null; item = this.first) {
 			this.remove(item);
 			try {
@@ -63,6 +66,7 @@ export class RunQueue {
 				report(this.host, error);
 			}
 		}
+		this.draining = false;
 		this.scheduled = false;
 	};
 }

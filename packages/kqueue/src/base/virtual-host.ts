@@ -1,5 +1,5 @@
 // The host of tests: time moves by hand, and everything happens in a defined order.
-import type { Host, HostTimer } from "./host.ts";
+import type { DrivableHost, HostTimer } from "./host.ts";
 import { platformTurn } from "./real-host.ts";
 
 const NS_PER_MS = 1e6;
@@ -13,7 +13,7 @@ export interface VirtualHostOptions {
 	/** The seed of `random`. */
 	readonly seed?: number;
 	/**
-	 * Lets promises that can go on do so, before time moves. Unless given, one turn of the
+	 * Lets promises that can go on do so, before time moves. By default one turn of the
 	 * platform's event loop. A program that also waits for something outside the machine, a file
 	 * for example, needs one that waits for that.
 	 */
@@ -25,10 +25,12 @@ export interface VirtualHostOptions {
  * happens in order of time, then of arming; after each expiry all deferred work runs, first come
  * first served. {@link VirtualHost.run} does so for programs of promises, until they end.
  */
-export class VirtualHost implements Host {
+export class VirtualHost implements DrivableHost {
 	private time = 0;
 	private readonly timers: VirtualTimer[] = [];
-	private work: (() => void)[] = [];
+	/** Deferred work, and how much of it is done. */
+	private readonly work: ((() => void) | null)[] = [];
+	private finished = 0;
 	private state: number;
 	private readonly idle: () => Promise<void>;
 
@@ -84,19 +86,59 @@ export class VirtualHost implements Host {
 
 	/** Runs deferred work until there is none. What it throws comes out here. */
 	settle(): void {
-		while (this.work.length > 0) {
-			const { work } = this;
-			this.work = [];
-			let done = 0;
-			try {
-				while (done < work.length) (work[done++] as () => void)();
-			} finally {
-				this.work = [...work.slice(done), ...this.work];
-			}
+		// Work that throws, or blocks, does not keep the rest from running.
+		while (this.finished < this.work.length) {
+			const fn = this.work[this.finished] as () => void;
+			this.work[this.finished++] = null;
+			fn();
 		}
+		this.work.length = 0;
+		this.finished = 0;
 	}
 
-	/** Lets so many milliseconds pass, with all that is due in them. */
+	/** Whether a call blocks on it. */
+	driving = false;
+
+	/** Always true: virtual time does not block anything. */
+	get mayBlock(): boolean {
+		return true;
+	}
+
+	/**
+	 * See {@link DrivableHost.drive}: moves time to the next timer whenever no work is left. What work
+	 * throws comes out of the next `settle`.
+	 */
+	drive(done: () => boolean): boolean {
+		const failures: unknown[] = [];
+		const guarded = (act: () => void): void => {
+			try {
+				act();
+			} catch (error) {
+				failures.push(error);
+			}
+		};
+		let isDone = false;
+		this.driving = true;
+		for (;;) {
+			while (this.isBusy) guarded(() => this.settle());
+			isDone = done();
+			if (isDone || this.timers.length === 0) break;
+			guarded(() => this.expire());
+		}
+		this.driving = false;
+		for (const error of failures) {
+			this.defer(() => {
+				throw error;
+			});
+		}
+		return isDone;
+	}
+
+	private get isBusy(): boolean {
+		return this.finished < this.work.length;
+	}
+
+	/** Lets this many milliseconds pass, with all that is due in them. */
 	advance(ms: number): void {
 		if (!(ms >= 0)) throw new RangeError(`time does not move by ${ms} ms`);
 		const end = this.time + ms * NS_PER_MS;
@@ -120,7 +162,7 @@ export class VirtualHost implements Host {
 			this.settle();
 			await this.idle();
 			if (settled) return result;
-			if (this.work.length > 0) continue;
+			if (this.isBusy) continue;
 			if (this.timers.length === 0)
 				throw new Error("the program can never end: everybody waits and no timer is set");
 			this.expire();

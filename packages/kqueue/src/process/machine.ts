@@ -61,8 +61,6 @@ export abstract class Machine {
 	curthread: Thread | null = null;
 	/** Engine: how many calls, handlers and filters are on the stack. */
 	depth = 0;
-	/** Engine: whether a call blocks the whole program and drives the host. */
-	driving = false;
 	/** Engine: whether the trace sink is running. */
 	tracing = false;
 	/** Engine: itself while there is a sink or diagnostics are on: one comparison where it matters. */

@@ -31,9 +31,20 @@ export function psignal(
 	if (target === null) process.siglist |= bit;
 	else target.siglist |= bit;
 
+	const waiter = waiting(process, bit, target);
+	if (waiter !== null) {
+		wake(waiter, 0);
+		return;
+	}
 	const taker = target ?? chooseThread(process, bit, from);
 	if (taker === null || (taker.sigmask & bit) !== 0) return;
 	tell(taker);
+}
+
+/** A thread that waits for the signal with sigwait, whether it blocks it or not. */
+function waiting({ threads }: Process, bit: number, target: Thread | null): Thread | null {
+	const candidates = target === null ? threads : [target];
+	return candidates.find(({ sigdivert }) => (sigdivert & bit) !== 0) ?? null;
 }
 
 /** The thread for a signal to the whole process: the caller, else one that does not block it. */

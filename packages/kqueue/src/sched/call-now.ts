@@ -1,10 +1,13 @@
 // The driver that never sleeps.
-import { unwrap } from "../abi/errno.ts";
+import { errno, unwrap } from "../abi/errno.ts";
 import type { Failure } from "../base/failure.ts";
-import type { BlockingCall } from "./call.ts";
+import { type BlockingCall, WOULD_SLEEP } from "./call.ts";
 import { finish } from "./run-call.ts";
 
-/** The form that never sleeps: the call's timeout must be 0. The thread has entered it. */
+/**
+ * The form that never sleeps: EAGAIN for a call that would have to. The thread has entered it, and
+ * leaves it afterwards.
+ */
 export function callNow(call: BlockingCall): number {
 	const { syscall } = call;
 	let result = 0;
@@ -15,5 +18,5 @@ export function callNow(call: BlockingCall): number {
 		failure = { value };
 	}
 	finish(call, failure);
-	return unwrap(result, syscall);
+	return unwrap(result === WOULD_SLEEP ? -errno.EAGAIN : result, syscall);
 }

@@ -35,7 +35,6 @@ import type { File } from "../file/file.ts";
 import type { Thread, ThreadPart } from "../process/thread.ts";
 import { checkThread, enter, exited, leave } from "../sched/entry.ts";
 import { keepAlive, letGo } from "../sched/sleep.ts";
-import type { KeventWatch } from "./watch.ts";
 
 /** The flags of a change that a watch keeps. */
 const WATCH_FLAGS: number = EV_CLEAR | EV_DISPATCH | EV_ONESHOT | EV_ENABLE | EV_DISABLE;
@@ -43,6 +42,16 @@ const WATCH_FLAGS: number = EV_CLEAR | EV_DISPATCH | EV_ONESHOT | EV_ENABLE | EV
 const TURN = 64;
 /** After so many the platform has one: its timers and input. */
 const PLATFORM_TURN = 1000;
+
+/** What a pump tells of events. */
+export interface Watcher {
+	/** Whether it waits for an event. */
+	readonly armed: boolean;
+	/** An event, and whether it was the last. */
+	give(event: Kevent, last: boolean): void;
+	/** There will be no events. */
+	fail(error: unknown): void;
+}
 
 /** One registration, of one or of several watches. */
 export class Source {
@@ -57,7 +66,7 @@ export class Source {
 	/** Whether it follows the children of a process: they have knotes with its number too. */
 	readonly follows: boolean;
 	/** Who gets the events. */
-	readonly watches: Set<KeventWatch> = new Set();
+	readonly watches: Set<Watcher> = new Set();
 
 	/** Made by the pump. */
 	constructor(change: Kevent, pollid: number, key: string | null, file: File | null) {
@@ -117,7 +126,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	 * Adds a watch, and its knote unless it shares one. Throws the errno of the change; then nothing
 	 * has been added.
 	 */
-	add(watch: KeventWatch, from: KeventChange): Source {
+	add(watch: Watcher, from: KeventChange): Source {
 		let source = null as Source | null;
 		const failure = attempt(null, () => {
 			source = this.addOrShare(watch, from);
@@ -126,7 +135,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		return source as Source;
 	}
 
-	private addOrShare(watch: KeventWatch, from: KeventChange): Source {
+	private addOrShare(watch: Watcher, from: KeventChange): Source {
 		const change = new Kevent();
 		const error = copyinKevent(from, change);
 		if (error === errno.EFAULT)
@@ -141,7 +150,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	}
 
 	/** The source of those who ask for the same already. It tells all of them how things are. */
-	private share(watch: KeventWatch, change: Kevent): Source | null {
+	private share(watch: Watcher, change: Kevent): Source | null {
 		const key = keyOf(change);
 		const source = key === null ? undefined : this.shared.get(key);
 		if (source === undefined || source.change.udata !== change.udata) return null;
@@ -166,7 +175,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		return kn !== null && (kn.flags & EV_ERROR) === 0;
 	}
 
-	private register(watch: KeventWatch, change: Kevent): Source {
+	private register(watch: Watcher, change: Kevent): Source {
 		const file = this.thread.process.fdp.get(change.ident);
 		const pollid = ++this.lastPollid;
 		const isfd = this.kq.sysfilters[~change.filter]?.isfd ?? false;
@@ -193,7 +202,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	}
 
 	/** Takes a watch away, and its knote if nobody shares it. */
-	remove(source: Source, watch: KeventWatch): void {
+	remove(source: Source, watch: Watcher): void {
 		if (!source.watches.delete(watch) || source.watches.size > 0) return;
 		const { kernel } = this.thread;
 		this.forget(source);

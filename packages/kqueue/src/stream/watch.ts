@@ -1,10 +1,12 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // A watch: somebody who is told of kevents as they come.
+
 import { EV_DISABLE, EV_DISPATCH } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
 import type { Kevent, KeventChange } from "../abi/kevent.ts";
 import { doAll } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
+import type { Watcher } from "./pump.ts";
 import { type Pump, pumpOf, type Source } from "./pump.ts";
 
 /** Who is told. */
@@ -24,7 +26,7 @@ export interface KeventObserver {
  * A watch for events of one kind, from {@link watchKevent}. It is there until it is closed, fails
  * or completes.
  */
-export class KeventWatch {
+export class KeventWatch implements Watcher {
 	private readonly observer: KeventObserver;
 	private readonly pump: Pump;
 	private readonly source: Source;

@@ -1,4 +1,4 @@
-// System calls on signals: send, handle, hold back.
+// System calls on signals: send, handle, block.
 
 import { errno, SystemError } from "../abi/errno.ts";
 import {
@@ -26,20 +26,20 @@ import { wake } from "../sched/sleep.ts";
 /**
  * Sends a signal to a process; signal 0 only looks whether there is one. A `pid` of 0 stands for
  * all of the caller's group, -1 for all processes but the caller's, below that for all of the
- * group -`pid`. Errors: EINVAL no such signal, ESRCH nobody to send it to, or the process is
- * exiting. Source: kill(2).
+ * group -`pid`. Errors: EINVAL no such signal, ESRCH no such process, or it is exiting. Source:
+ * kill(2).
  */
 export function kill(thread: Thread, pid: number, signal: number): void {
 	syscall(thread, "kill", () => {
 		if (signal !== 0) checkSignal(signal, "kill");
-		const targets = addressees(thread, pid).filter((process) => !process.exiting);
+		const targets = targetsOf(thread, pid).filter((process) => !process.exiting);
 		if (targets.length === 0) throw new SystemError(errno.ESRCH, "kill", `process ${show(pid)}`);
 		if (signal !== 0) for (const process of targets) psignal(process, signal, thread);
 	});
 }
 
-/** Whom `kill` means by a number. */
-function addressees(thread: Thread, pid: number): Process[] {
+/** The processes that `kill` means by a number. */
+function targetsOf(thread: Thread, pid: number): Process[] {
 	const { kernel, process } = thread;
 	if (!isInt32(pid)) return [];
 	if (pid > 0) {
@@ -62,9 +62,9 @@ export function threadKill(thread: Thread, target: Thread, signal: number): void
 }
 
 /**
- * Says what the process does about a signal and gives what it did before: a function is called
+ * Says what the process does about a signal and returns what it did before: a function is called
  * for it, SIG_IGN ignores it, SIG_DFL does the default. While the function runs, the signal and
- * those in `mask` are held back. Errors: EINVAL, also for SIGKILL and SIGSTOP.
+ * those in `mask` are blocked. Errors: EINVAL, also for SIGKILL and SIGSTOP.
  * Source: sigaction(2).
  */
 export function sigaction(
@@ -78,7 +78,11 @@ export function sigaction(
 		if (signal === SIGKILL || signal === SIGSTOP)
 			throw new SystemError(errno.EINVAL, "sigaction", `signal ${signal} is always the default`);
 		if (typeof action !== "function" && action !== SIG_DFL && action !== SIG_IGN)
-			throw new SystemError(errno.EINVAL, "sigaction", "the action is no function");
+			throw new SystemError(
+				errno.EINVAL,
+				"sigaction",
+				"the action is a function, SIG_IGN or SIG_DFL",
+			);
 		checkSet(mask, "sigaction");
 		const { process } = thread;
 		const before = process.sigacts[signal] ?? SIG_DFL;
@@ -91,8 +95,8 @@ export function sigaction(
 }
 
 /**
- * Changes which signals the thread holds back, and gives the mask from before. What is pending
- * and no longer held back is taken before it returns. Errors: EINVAL. Source: sigprocmask(2).
+ * Changes which signals the thread blocks, and returns the mask from before. What is pending
+ * and no longer blocked is taken before it returns. Errors: EINVAL. Source: sigprocmask(2).
  */
 export function sigprocmask(thread: Thread, how: number, set: Sigset): Sigset {
 	return syscall(thread, "sigprocmask", () => {
@@ -102,7 +106,7 @@ export function sigprocmask(thread: Thread, how: number, set: Sigset): Sigset {
 		const after = newMask(before, how, set) & ~SIGCANTMASK;
 		if (thread.oldmask === null) thread.sigmask = after;
 		else thread.oldmask = after;
-		// What is let through is taken, what is held back others may take.
+		// What is no longer blocked is taken; what is blocked now, other threads may take.
 		if (cursig(thread) !== 0) wake(thread, 0);
 		reroute(thread.process);
 		return before;
@@ -122,7 +126,7 @@ function newMask(before: Sigset, how: number, set: Sigset): Sigset {
 	}
 }
 
-/** The signals that were sent and are held back. Source: sigpending(2). */
+/** The signals that were sent and are blocked. Source: sigpending(2). */
 export function sigpending(thread: Thread): Sigset {
 	checkCaller(thread, "sigpending");
 	return (thread.siglist | thread.process.siglist) & thread.sigmask;
@@ -130,7 +134,7 @@ export function sigpending(thread: Thread): Sigset {
 
 /**
  * Installs `mask` until the call that is under way returns to the program, for ppoll and pselect;
- * null leaves the mask alone. EINVAL for what is no set. A call that cannot be interrupted, as its
+ * null leaves the mask alone. EINVAL for what is not a set. A call that cannot be interrupted, as its
  * thread is asleep or in the middle of another, has no use for a mask and gets none.
  */
 export function sigsuspendMask(
@@ -149,7 +153,8 @@ function checkSignal(signal: number, name: string): void {
 	if (!isSignal(signal)) throw new SystemError(errno.EINVAL, name, `signal ${show(signal)}`);
 }
 
-function checkSet(set: Sigset, name: string): void {
+/** Refuses what is not a set of signals. */
+export function checkSet(set: Sigset, name: string): void {
 	if (!isInt32(set) && !isUint32(set))
-		throw new SystemError(errno.EINVAL, name, `${show(set)} is no set of signals`);
+		throw new SystemError(errno.EINVAL, name, `${show(set)} is not a set of signals`);
 }

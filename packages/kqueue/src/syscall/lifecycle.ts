@@ -3,11 +3,11 @@
 import { NOTE_EXEC, NOTE_FORK } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
 import { isSignal, SIG_DFL, SIG_IGN } from "../abi/signal.ts";
-import { isInt32, show } from "../abi/values.ts";
+import { show } from "../abi/values.ts";
 import { attempt, rethrow } from "../base/failure.ts";
 import { trace } from "../base/trace.ts";
 import { notify } from "../event/notify.ts";
-import { exit1, isBusy, reap, threadExit1 } from "../process/exit.ts";
+import { exit1, isBusy, threadExit1 } from "../process/exit.ts";
 import type { Process } from "../process/process.ts";
 import type { Thread } from "../process/thread.ts";
 import { checkCaller, syscall } from "../sched/entry.ts";
@@ -88,48 +88,15 @@ function busy(name: string): SystemError {
 	return new SystemError(errno.EDEADLK, name, "called by a filter or file that a call is asking");
 }
 
-/** A child that has exited. */
-export interface WaitResult {
-	/** Its process id. */
-	readonly pid: number;
-	/** Its wait status: the exit status times 256, plus the signal that ended it. */
-	readonly status: number;
-}
-
-/**
- * Takes the status of a child that has exited and forgets the child; null while none has. A `pid`
- * above 0 is that child, 0 any of the caller's group, -1 any, below that any of the group -`pid`. Never sleeps: NOTE_EXIT says when there is one.
- * Errors: ECHILD. Source: waitpid(2) with WNOHANG.
- */
-export function waitpidNow(thread: Thread, pid: number): WaitResult | null {
-	return syscall(thread, "waitpid", () => {
-		const children = childrenNamed(thread, pid);
-		if (children.length === 0) throw new SystemError(errno.ECHILD, "waitpid", `pid ${show(pid)}`);
-		const child = children.find(({ zombie }) => zombie);
-		if (child === undefined) return null;
-		reap(child);
-		return { pid: child.pid, status: child.status };
-	});
-}
-
-/** Which children `waitpid` means by a number. */
-function childrenNamed(thread: Thread, pid: number): Process[] {
-	const { children, pgrp } = thread.process;
-	if (!isInt32(pid)) return [];
-	if (pid === -1) return [...children];
-	const group = pid === 0 ? pgrp.pgid : -pid;
-	return [...children].filter((child) => child.pid === pid || child.pgrp.pgid === group);
-}
-
 /**
  * Holds the process to the promises named from now on. The engine asks for one: a process without
  * `"proc"` cannot add EVFILT_PROC events (EPERM). A fork does not inherit it, and it can be widened
- * again. EFAULT for what is no string.
+ * again. Errors: EFAULT for what is not a string.
  */
 export function pledge(thread: Thread, promises: string): void {
 	syscall(thread, "pledge", () => {
 		if (typeof promises !== "string")
-			throw new SystemError(errno.EFAULT, "pledge", "the promises are no string");
+			throw new SystemError(errno.EFAULT, "pledge", "the promises are not a string");
 		thread.process.pledge = new Set(promises.split(" ").filter((word) => word !== ""));
 	});
 }

@@ -1,0 +1,112 @@
+// The host of programs whose calls block the thread of the platform they run on.
+import type { DrivableHost } from "./host.ts";
+import { platformTurn, RealHost } from "./real-host.ts";
+
+/**
+ * A real host that calls can block on: while one does, the thread of the platform sleeps until the
+ * next timer is due. No callback of the platform runs meanwhile, so what comes from outside is
+ * posted by another thread: it writes to memory that both share, then calls {@link ringDoorbell}.
+ *
+ * ```ts
+ * const host = new BlockingHost();
+ * const detach = host.attach(() => file.push(takeFromSharedMemory())); // runs when the bell rang
+ * worker.postMessage(host.doorbell); // which calls ringDoorbell(doorbell)
+ * ```
+ */
+export class BlockingHost extends RealHost implements DrivableHost {
+	/** What other threads ring; null where memory cannot be shared. */
+	readonly doorbell: SharedArrayBuffer | null =
+		typeof SharedArrayBuffer === "function" ? new SharedArrayBuffer(4) : null;
+	/** Whether this thread of the platform may block: the main thread of a browser may not. */
+	readonly mayBlock: boolean;
+	/** Whether a call blocks on it. */
+	driving = false;
+	/** How often the bell was rung, seen from both sides. */
+	private readonly rings: Int32Array;
+	/** How often the receivers were called for that. */
+	private heard = 0;
+	private readonly receivers: Set<() => void> = new Set();
+	private turns: (() => void)[] = [];
+
+	/** Makes a host; its clock is the platform's. */
+	constructor() {
+		super();
+		this.rings = new Int32Array(this.doorbell ?? new ArrayBuffer(4));
+		this.mayBlock = mayWait(this.rings);
+	}
+
+	/**
+	 * Calls `receive` whenever the bell has rung: it takes from shared memory what was posted and
+	 * tells the files concerned. Returns what detaches it again. While one is attached, something may
+	 * always come, and no call fails as a deadlock.
+	 */
+	attach(receive: () => void): () => void {
+		const receiver = (): void => receive();
+		this.receivers.add(receiver);
+		return () => void this.receivers.delete(receiver);
+	}
+
+	/**
+	 * Calls the receivers if the bell has rung since. Needed where nothing blocks: a thread that rings
+	 * the bell of a program of promises also posts it a message, whose handler calls this.
+	 */
+	hear(): void {
+		const rings = Atomics.load(this.rings, 0);
+		if (rings === this.heard) return;
+		this.heard = rings;
+		for (const receive of [...this.receivers]) this.defer(receive);
+	}
+
+	/** See {@link Host.yield}. Counts as done before the host sleeps. */
+	override yield(fn: () => void): void {
+		this.turns.push(fn);
+		platformTurn(this.runTurns);
+	}
+
+	private readonly runTurns = (): void => {
+		const { turns } = this;
+		this.turns = [];
+		for (const fn of turns) this.defer(fn);
+		this.runDeferred();
+	};
+
+	/** See {@link DrivableHost.drive}. What work throws is left to the platform. */
+	drive(done: () => boolean): boolean {
+		this.driving = true;
+		try {
+			return this.driveUntil(done);
+		} finally {
+			this.driving = false;
+		}
+	}
+
+	private driveUntil(done: () => boolean): boolean {
+		for (;;) {
+			this.hear();
+			this.runTurns();
+			if (done()) return true;
+			if (this.fireOne() || this.turns.length > 0) continue;
+			const next = this.earliest()?.at ?? Number.POSITIVE_INFINITY;
+			if (next === Number.POSITIVE_INFINITY && this.receivers.size === 0) return false;
+			// A bell that was rung since `hear` looked keeps this from sleeping.
+			Atomics.wait(this.rings, 0, this.heard, Math.max(0, next - this.now()) / 1e6);
+		}
+	}
+}
+
+/** Wakes the program whose BlockingHost has this doorbell, from any thread. */
+export function ringDoorbell(doorbell: SharedArrayBuffer): void {
+	const rings = new Int32Array(doorbell);
+	Atomics.add(rings, 0, 1);
+	Atomics.notify(rings, 0);
+}
+
+/** Whether the platform lets this thread wait; it refuses even a wait that is over at once. */
+function mayWait(memory: Int32Array): boolean {
+	try {
+		Atomics.wait(memory, 0, 1, 0);
+		return true;
+	} catch {
+		return false;
+	}
+}

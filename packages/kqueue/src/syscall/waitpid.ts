@@ -1,0 +1,111 @@
+// waitpid(2): waits for a child to exit, and takes its status.
+import { errno, SystemError } from "../abi/errno.ts";
+import { isInt32, show } from "../abi/values.ts";
+import { reap } from "../process/exit.ts";
+import type { Process } from "../process/process.ts";
+import type { Thread } from "../process/thread.ts";
+import { BlockingCall, type SleepOptions, WOULD_SLEEP } from "../sched/call.ts";
+import { callAsync } from "../sched/call-async.ts";
+import { syscall } from "../sched/entry.ts";
+import type { WaitChannel } from "../sched/wait-channel.ts";
+
+/** A child that has exited. */
+export interface WaitResult {
+	/** Its process id. */
+	readonly pid: number;
+	/** Its wait status, for WIFEXITED and the like: the exit status times 256, plus the signal. */
+	readonly status: number;
+}
+
+/** Where a call writes a wait status. */
+export interface WaitStatus {
+	/** As {@link WaitResult.status}. */
+	status: number;
+}
+
+/**
+ * Waits until a child has exited, takes its status and forgets the child. A `pid` above 0 is that
+ * child, 0 any of the caller's group, -1 any, below that any of the group -`pid`.
+ *
+ * Rejects with: ECHILD no such child; EINTR a signal; as for kevent EBUSY, EDEADLK, ESRCH and the
+ * reason of `options.signal`. Source: waitpid(2).
+ */
+export function waitpid(
+	thread: Thread,
+	pid: number,
+	options: SleepOptions = {},
+): Promise<WaitResult> {
+	const taken: WaitStatus = { status: 0 };
+	return callAsync(thread, "waitpid", options, waitpidCall, pid, taken).then((child) => ({
+		pid: child,
+		status: taken.status,
+	}));
+}
+
+/** Begins a {@link waitpid}, for any driver: its result is the child's id, the status is written. */
+export function waitpidCall(
+	thread: Thread,
+	pid: number,
+	status: WaitStatus | null = null,
+): BlockingCall {
+	return new WaitpidCall(thread, pid, status);
+}
+
+/**
+ * As {@link waitpid} without sleeping: null while no such child has exited. NOTE_EXIT says when there
+ * is one. Errors: ECHILD. Source: waitpid(2) with WNOHANG.
+ */
+export function waitpidNow(thread: Thread, pid: number): WaitResult | null {
+	return syscall(thread, "waitpid", () => take(thread, pid));
+}
+
+/** Takes a child that has exited; null while none has. */
+function take(thread: Thread, pid: number): WaitResult | null {
+	const children = childrenNamed(thread, pid);
+	if (children.length === 0)
+		throw new SystemError(errno.ECHILD, "waitpid", `there is no child ${show(pid)}`);
+	const child = children.find(({ zombie }) => zombie);
+	if (child === undefined) return null;
+	reap(child);
+	return { pid: child.pid, status: child.status };
+}
+
+/** The children that `waitpid` means by a number. */
+function childrenNamed(thread: Thread, pid: number): Process[] {
+	const { children, pgrp } = thread.process;
+	if (!isInt32(pid)) return [];
+	if (pid === -1) return [...children];
+	const group = pid === 0 ? pgrp.pgid : -pid;
+	return [...children].filter((child) => child.pid === pid || child.pgrp.pgid === group);
+}
+
+/** A waitpid under way. */
+class WaitpidCall extends BlockingCall {
+	private readonly pid: number;
+	private readonly status: WaitStatus | null;
+
+	constructor(thread: Thread, pid: number, status: WaitStatus | null) {
+		super(thread, "waitpid");
+		this.timeout = Number.POSITIVE_INFINITY;
+		this.pid = pid;
+		this.status = status;
+	}
+
+	override get channel(): WaitChannel {
+		return this.thread.process.childChannel;
+	}
+
+	override step(woken: number): number {
+		if (woken === errno.EINTR) return -woken;
+		const child = take(this.thread, this.pid);
+		if (child === null) return WOULD_SLEEP;
+		if (this.status !== null) this.status.status = child.status;
+		return child.pid;
+	}
+
+	override end(): void {}
+
+	override describe(): string {
+		return `waitpid of ${this.pid === -1 ? "any child" : this.pid}`;
+	}
+}
