@@ -1,4 +1,4 @@
-// npm run bench: measures rows of work, ours beside what a user would pick instead.
+// npm run bench: measures rows of work, ours compared with what a user would pick instead.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -27,7 +27,7 @@ const ROWS: Readonly<Record<string, (quick: boolean) => Contest[]>> = {
 	linux,
 };
 
-/** Rows that are no contests. */
+/** Rows that are not contests. */
 const FIGURES: Readonly<Record<string, (quick: boolean) => Figure[] | Promise<Figure[]>>> = {
 	idle,
 	load,
@@ -78,7 +78,7 @@ function wish(): Wish {
 		const quick = values.quick ?? false;
 		const rounds = Number(values.rounds ?? (quick ? 5 : 15));
 		if (!Number.isInteger(rounds) || rounds < 1)
-			throw new Error(`No number of rounds: ${values.rounds}`);
+			throw new Error(`--rounds ${values.rounds} is not a number of rounds`);
 		if (values.reference !== undefined && !engine) throw new Error("--reference is for engine");
 		const rows =
 			positionals.length > 0 ? positionals : [...Object.keys(ROWS), ...Object.keys(FIGURES)];
@@ -129,7 +129,9 @@ async function measureRow(row: string, quick: boolean, rounds: number): Promise<
 	return { node: process.version, times, figures: (await FIGURES[row]?.(quick)) ?? [] };
 }
 
-/** A row in a process of its own: what the compiler has learned from one is no help to another. */
+/**
+ * A row in a process of its own, so that what the compiler learned from another does not matter.
+ */
 function measureApart(row: string, quick: boolean, rounds: number): Report {
 	const folder = mkdtempSync(join(tmpdir(), "kqpoll-bench-"));
 	try {

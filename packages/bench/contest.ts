@@ -5,13 +5,13 @@ import { median, quantile } from "simple-statistics";
 export interface Contestant {
 	/** Its name in the table; the first of a contest is ours. */
 	readonly name: string;
-	/** Does the work once, and gives how long that took, in nanoseconds, without what came before. */
+	/** Does the work once; returns how long that took, in nanoseconds, without the preparation. */
 	readonly run: () => number | Promise<number>;
-	/** Gives back what it holds. */
+	/** Releases what it holds. */
 	readonly close?: () => void | Promise<void>;
 }
 
-/** Some work, and those who do it. */
+/** Some work, and the contestants that do it. */
 export interface Contest {
 	/** The row's name, the same in every release. */
 	readonly name: string;
@@ -19,13 +19,13 @@ export interface Contest {
 	readonly n: number;
 	/** What is counted: events, descriptors, turns. */
 	readonly unit: string;
-	/** How many of them one run does. */
+	/** How many of those units one run does. */
 	readonly count: number;
-	/** Who does it. */
+	/** The contestants, ours first. */
 	readonly contestants: readonly Contestant[];
 }
 
-/** What came of one contestant, in nanoseconds a unit. */
+/** The result of one contestant, in nanoseconds a unit. */
 export interface Result {
 	readonly row: string;
 	readonly n: number;
@@ -42,7 +42,9 @@ export interface Result {
 	readonly ratio: number;
 }
 
-/** Measures a contest: every round lets each contestant run once, so that all meet the same weather. */
+/**
+ * Measures a contest. Each contestant runs once in every round: conditions are the same for all.
+ */
 export async function measure(contest: Contest, rounds: number): Promise<Result[]> {
 	const { contestants, count, name: row, n, unit } = contest;
 	const times: number[][] = contestants.map(() => []);

@@ -50,7 +50,7 @@ class World {
 		}
 	}
 
-	/** As in bench.c: data wakes who watches, none tells nobody. */
+	/** As in bench.c: data notifies watchers, no data notifies nobody. */
 	ready(i: number): void {
 		(this.files[i] as SyntheticFile).set("read", READY);
 	}
@@ -60,7 +60,7 @@ class World {
 	}
 }
 
-/** What was just made becomes old to the collector, as what a program registered long ago is. */
+/** Makes new objects old for the collector, as those are that a program registered long ago. */
 function age(): void {
 	const { gc } = globalThis as { gc?: (options: { type: "minor" }) => void };
 	for (let i = 0; i < 2; i++) gc?.({ type: "minor" });
@@ -147,7 +147,7 @@ function selects(world: World, n: number, iterations: number, times: Times): voi
 }
 
 /**
- * Runs the rows up to `largest` once; `iterations` is how much of everything. As in bench.c the
+ * Runs the rows up to `largest` once; `iterations` is how often each is repeated. As in bench.c the
  * process is a new one: the polls of another round would still have their knotes on the files.
  */
 function ours(iterations: number, largest = Number.POSITIVE_INFINITY): Times {
@@ -162,7 +162,7 @@ function ours(iterations: number, largest = Number.POSITIVE_INFINITY): Times {
 	return times;
 }
 
-/** Runs a program that prints a line for each row, and gives what it measured. */
+/** Runs a program that prints a line for each row; returns what it measured. */
 function measured(path: string, args: readonly string[]): Times {
 	const times: Times = new Map();
 	const output = execFileSync(path, args, {
@@ -174,14 +174,14 @@ function measured(path: string, args: readonly string[]): Times {
 	return times;
 }
 
-/** Measures once, in this process, which it warms up before. */
+/** Measures once, in this process, after warming it up. */
 function once(quick: boolean): Times {
 	const iterations = quick ? 20_000 : 200_000;
 	// For the compiler.
 	ours(iterations);
 	for (let i = 0; i < 2; i++) ours(iterations, 10_000);
-	// What that left is not to be collected in the middle of the rest, and collecting takes some
-	// compiled code along.
+	// Garbage of the warm-up must not be collected during the measurement, and a collection also
+	// drops some compiled code.
 	(globalThis as { gc?: () => void }).gc?.();
 	ours(iterations / 10, 10_000);
 	return ours(iterations);
@@ -195,9 +195,9 @@ function medians(rounds: readonly Times[]): Times {
 }
 
 /**
- * Prints a line for each row: our nanoseconds, and with a reference theirs and the ratio. Each of
- * several rounds is a process of its own: what the compiler makes of a program differs from one to
- * the next.
+ * Prints a line for each row: our nanoseconds, and with a reference its nanoseconds and the ratio.
+ * Each of several rounds is a process of its own: how the compiler treats a program differs from
+ * one to the next.
  */
 export function engine(reference: string | undefined, rounds: number, quick: boolean): void {
 	const alone = rounds === 1;

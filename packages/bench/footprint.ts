@@ -1,4 +1,4 @@
-// idle and load: bytes of memory for what only waits, and what it costs to load the packages.
+// idle and load: bytes of memory for what only waits, and the cost of loading the packages.
 import { spawnSync } from "node:child_process";
 import { gzipSync } from "node:zlib";
 import { pipe } from "@kqpoll/files";
@@ -27,7 +27,7 @@ export interface Figure {
 	readonly unit: string;
 }
 
-/** How many bytes of the heap each of `n` things takes that `make` makes. */
+/** How many bytes of the heap each of the `n` things takes that `make` makes. */
 function bytesEach(n: number, make: (i: number) => unknown): number {
 	const collect = (globalThis as { gc?: () => void }).gc;
 	if (collect === undefined) throw new Error("idle needs node --expose-gc");

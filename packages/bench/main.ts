@@ -12,9 +12,9 @@ await build({
 	entryPoints: [join(import.meta.dirname, "bench.ts")],
 	outfile,
 	bundle: true,
-	// What is measured is bundled; what measures comes from node_modules.
+	// The packages are bundled; the tools that measure them come from node_modules.
 	external: ["cli-table3", "esbuild", "rxjs", "simple-statistics"],
-	// Only the rows ask for their folder, and that is not where the bundle is.
+	// Only the rows ask for their folder, which is not the folder of the bundle.
 	define: { "import.meta.dirname": JSON.stringify(join(import.meta.dirname, "rows")) },
 	format: "esm",
 	platform: "node",

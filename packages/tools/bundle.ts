@@ -1,5 +1,5 @@
-// Builds the JavaScript of the published packages: a file for each entry point, and what they share,
-// once for bundlers, which leave out what a program does not use, and once for Node.
+// Builds the JavaScript of the published packages: a file for each entry point, and what they
+// share, once for bundlers, which leave out what a program does not use, and once for Node.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -12,9 +12,9 @@ const EXPORT = /^export \{([^}]*)\};$/gm;
 /**
  * Puts the body of a module that esbuild made into a function, and keeps every line where it was.
  *
- * V8 trusts a function's declarations to stay what they are, and calls them without looking; those
- * of a module it looks up and compares at every call, and imports even more so. Bundlers however
- * take such a module as a whole or not at all.
+ * V8 trusts that declarations inside a function do not change, and calls them without looking them
+ * up. Those of a module it looks up and compares at every call, and imports cost even more. But
+ * bundlers can take such a module only as a whole or not at all.
  */
 export function inFunction(code: string): string {
 	const statements = [...code.matchAll(IMPORT)];
@@ -38,7 +38,7 @@ export function inFunction(code: string): string {
 	].join("\n");
 }
 
-/** The entries of an import's or export's list: what stands before "as", and after it. */
+/** The entries of an import's or export's list: the names before and after "as". */
 function names(list = ""): [before: string, after: string][] {
 	return list
 		.split(",")
@@ -50,7 +50,7 @@ function names(list = ""): [before: string, after: string][] {
 		});
 }
 
-/** As many lines without anything in them. */
+/** As many empty lines. */
 function emptied(statement: string): string {
 	return statement.replace(/[^\n]/g, "");
 }
@@ -76,7 +76,7 @@ async function bundle({ folder, manifest }: Package): Promise<void> {
 		target: "es2022",
 		// Constants become numbers where they are used.
 		minifySyntax: true,
-		// Fields are assigned: a defined one holds undefined first, and V8 then trusts its type less.
+		// Fields are assigned: a defined one first holds undefined, and V8 then trusts its type less.
 		tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
 		sourcemap: true,
 		sourcesContent: false,

@@ -1,4 +1,5 @@
-// Runs the checks of the workspace step by step, and says of each how it went and how long it took.
+// Runs the checks of the workspace step by step; prints for each whether it failed and how long it
+// took.
 import { spawnSync } from "node:child_process";
 import { delimiter, resolve } from "node:path";
 import { parseArgs } from "node:util";

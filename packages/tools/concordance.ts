@@ -1,5 +1,5 @@
-// npm run concordance: writes docs/concordance.md, which says for each function of kern_event.c
-// what ours is and what runs it. With --check it only looks whether the file is right.
+// npm run concordance: generates docs/concordance.md, which says for each function of kern_event.c
+// which of ours corresponds to it and what runs that. With --check it only checks the file.
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type Ran, ranByScenario, ranByTest, ranKey } from "./concordance/exercise.ts";
@@ -11,16 +11,16 @@ const TARGET = "docs/concordance.md";
 const USAGE = "usage: npm run concordance -- [--check]";
 /** Tests that do not run the same functions every time prove nothing here. */
 const CHANCE = /property|model|real-host/;
-/** So many traces are named; the rest is counted. */
+/** How many traces are named; the rest is only counted. */
 const NAMED = 3;
 
 const INTRODUCTION = `# Concordance
 
-Each function that OpenBSD's \`kern_event.c\` 1.194 defines, in its order; the function of ours that
-stands for it; and what runs that function: the scenarios among the traces, or where no scenario
-does, the test files. Generated from the \`@kern\` tags in the sources and from what was seen to run,
-by \`npm run concordance\`; \`npm run check\` fails when it is out of date, when a function is neither
-ported nor excused, and when one is never run.
+Each function that OpenBSD's \`kern_event.c\` 1.194 defines, in its order; our function that corresponds
+to it; and what runs our function: scenarios among the traces, or where no scenario does, test files.
+\`npm run concordance\` generates this page from the \`@kern\` tags in the sources and from what was seen
+to run. \`npm run check\` fails when the page is out of date, when a function is neither ported nor listed
+with a reason, and when a ported one is never run.
 
 | kern_event.c | ours | run by |
 | --- | --- | --- |
@@ -31,14 +31,14 @@ function problemsOf(tags: readonly Tagged[]): string[] {
 	const tagged = new Set(tags.map(({ kern }) => kern));
 	return [
 		...LISTING.filter((name) => !tagged.has(name) && WITHOUT[name] === undefined).map(
-			(name) => `${name} is neither ported nor excused`,
+			(name) => `${name} is neither ported nor listed with a reason`,
 		),
 		...Object.keys(WITHOUT)
 			.filter((name) => tagged.has(name))
-			.map((name) => `${name} is excused although it is ported`),
+			.map((name) => `${name} is listed with a reason although it is ported`),
 		...[...tagged, ...Object.keys(WITHOUT)]
 			.filter((name) => !LISTING.includes(name))
-			.map((name) => `${name} is no function of the listing`),
+			.map((name) => `${name} is not a function of the listing`),
 	];
 }
 

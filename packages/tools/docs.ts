@@ -11,7 +11,7 @@ export interface Block {
 	readonly line: number;
 	/** Its source. */
 	readonly source: string;
-	/** What the block of plain text behind it says that it prints; null if there is none. */
+	/** What it prints, according to the block of plain text behind it; null without such a block. */
 	readonly output: string | null;
 }
 

@@ -10,7 +10,7 @@ const USAGE = `usage: npm run fuzz -- --reference PROGRAM [--seeds A-B] [--ops N
   --reference  the program that makes and answers traces
   --seeds      the first and the last seed, 1-100 unless given
   --ops        how many operations a trace has, 300 unless given
-  --profile    ${PROFILES.join(", ")}; all of them unless given`;
+  --profile    ${PROFILES.join(", ")}; by default all of them`;
 
 interface Options {
 	readonly reference: string;
@@ -43,17 +43,17 @@ function parse(): Options {
 	if (reference === undefined) return fail("--reference is missing");
 	const range = /^(\d+)-(\d+)$/.exec(seeds);
 	const [first, last] = [Number(range?.[1]), Number(range?.[2])];
-	if (range === null || first > last) return fail(`--seeds ${seeds} is no range such as 1-100`);
-	if (!/^[1-9]\d*$/.test(ops)) return fail(`--ops ${ops} is no number`);
+	if (range === null || first > last) return fail(`--seeds ${seeds} is not a range such as 1-100`);
+	if (!/^[1-9]\d*$/.test(ops)) return fail(`--ops ${ops} is not a number above 0`);
 	if (profile !== undefined && !PROFILES.includes(profile)) return fail(`no profile ${profile}`);
 	const profiles = profile === undefined ? PROFILES : [profile];
 	return { reference, first, last, ops: Number(ops), profiles };
 }
 
-/** Runs the reference and gives what it printed; rejects when it ends with an error. */
+/** Runs the reference; returns what it printed, and rejects when it ends with an error. */
 function run(program: string, args: readonly string[], input = ""): Promise<string> {
 	const child = promisify(execFile)(program, [...args], { maxBuffer: 2 ** 28 });
-	// A program that does not read its input, or ends early, must not end us.
+	// The reference may end early or not read its input; that must not end this program.
 	child.child.stdin?.on("error", () => {});
 	child.child.stdin?.end(input);
 	return child.then(({ stdout }) => stdout);
@@ -65,7 +65,7 @@ async function differs(program: string, operations: readonly string[]): Promise<
 	try {
 		trace = await run(program, ["run"], `${operations.join("\n")}\n`);
 	} catch {
-		return null; // Without the operations that are missing the reference itself breaks.
+		return null; // The reference itself fails without the operations that were removed.
 	}
 	return (await replay(trace)).difference === null ? null : trace;
 }

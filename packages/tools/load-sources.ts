@@ -1,5 +1,6 @@
-// Imports every source of the published packages, so that coverage knows those no test reaches.
-// (c8's own way, `--all`, counts a module that holds nothing but types as wholly uncovered.)
+// Imports every source of the published packages, so that coverage counts those that no test
+// imports. (c8's own way, `--all`, counts a module that holds nothing but types as wholly
+// uncovered.)
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { packages, sources } from "./workspace.ts";

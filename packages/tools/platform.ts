@@ -14,20 +14,22 @@ const PORTABLE = [
 const REAL_HOST = "packages/kqueue/src/base/real-host.ts";
 
 /**
- * What the language itself offers and the compiler therefore lets through: the way to the globals,
- * and the time and randomness that a virtual host has to be able to replace.
+ * What the language itself offers and the compiler therefore accepts: access to the globals, and
+ * the time and randomness that a virtual host has to be able to replace.
  */
 const FORBIDDEN = /^(globalThis|eval|Date|Math\.random)$/;
 
-/** What `using` needs is a part of the language that the compiler's es2022 does not know yet. */
+/** The compiler's es2022 does not have the part of the language that `using` needs. */
 const LANGUAGE = '/// <reference lib="esnext.disposable" preserve="true" />';
 
-/** True for `declare const x: ...` and the like, which name something the platform has to provide. */
+/**
+ * True for `declare const x: ...` and the like, which name something the platform has to provide.
+ */
 function isAmbient(node: ts.Node): boolean {
 	const isDeclared = (ts.canHaveModifiers(node) ? ts.getModifiers(node) : undefined)?.some(
 		({ kind }) => kind === ts.SyntaxKind.DeclareKeyword,
 	);
-	// A declared field only gives a type to what the class already has.
+	// A declared field only states the type of what the class already has.
 	return isDeclared === true && !ts.isPropertyDeclaration(node);
 }
 
@@ -44,7 +46,7 @@ function* nodeProblems(node: ts.Node, file: ts.SourceFile): Generator<string> {
 	for (const child of children) yield* nodeProblems(child, file);
 }
 
-/** Comments by which a file would get round the compiler. */
+/** Comments that switch off the compiler's checks. */
 function* commentProblems(path: string, text: string): Generator<string> {
 	for (const [directive] of text.matchAll(/^\s*\/\/\/ *<reference.*$/gm)) {
 		if (directive === LANGUAGE) continue;

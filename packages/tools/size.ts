@@ -1,4 +1,4 @@
-// Checks what a program's bundle grows by for what it imports, against what packages/tools/size.json allows.
+// Checks the sizes of bundles of what programs import against those in packages/tools/size.json.
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
@@ -16,7 +16,7 @@ const PROGRAMS: Record<string, string> = {
 	pipe: 'export { pipe } from "@kqpoll/files";',
 };
 
-/** A size may exceed what was recorded by so much: compilers change. */
+/** By how much a size may exceed the recorded one: compilers change. */
 const TOLERANCE = 1.01;
 const FILE = "packages/tools/size.json";
 const USAGE = `usage: node --import tsx packages/tools/size.ts [--write]

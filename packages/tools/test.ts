@@ -1,4 +1,4 @@
-// Runs the test files of the workspace under uvu and fails where uvu 0.5.6 would stay silent.
+// Runs the test files of the workspace under uvu, and fails where uvu 0.5.6 would not.
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
@@ -10,7 +10,7 @@ type Runner = () => Promise<
 >;
 type Group = [name: string, ...runners: Runner[]];
 
-/** The globals by which uvu's own command line steers it. */
+/** The globals by which uvu's own command line controls it. */
 interface UvuGlobals {
 	UVU_DEFER: 1;
 	UVU_INDEX: number;
@@ -29,15 +29,15 @@ const { exec, test } = await import("uvu");
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
-/** Says what is wrong outside any test, and counts it as a failed one. */
+/** Prints what is wrong outside any test, and counts it as a failed test. */
 function fail(problem: string): void {
 	counts.failed++;
 	console.error(`FAIL ${problem}`);
 }
 
 /**
- * Takes the tests the shared `test` still holds, and says how many there were. They were defined
- * after `test.run()` or without one, and would otherwise run as part of the next file.
+ * Removes the tests that the shared `test` still holds; returns how many there were. They were
+ * defined after `test.run()` or without one, and would otherwise run as part of the next file.
  */
 function takeLeftovers(group: Group): number {
 	// uvu adds to an array and returns its new length; the types do not say so.
@@ -47,9 +47,9 @@ function takeLeftovers(group: Group): number {
 	return length - 1;
 }
 
-/** What the text of a test file shows and uvu's results do not. */
+/** Problems that show in the text of a test file but not in uvu's results. */
 function* textProblems(text: string): Generator<string> {
-	// Only at the start of a line, so that a test about tests may hold such a call in a string.
+	// Only at the start of a line, so that a test of this runner may have such a call in a string.
 	for (const [, name] of text.matchAll(/^\s*(\w+)\.only\(/gm)) yield `a test is on ${name}.only`;
 	for (const [, name] of text.matchAll(/^\s*const (\w+) = suite\b/gm)) {
 		if (!text.includes(`${name}.run()`)) yield `no ${name}.run()`;
@@ -77,10 +77,10 @@ async function load(name: string, file: string, index: number): Promise<void> {
 	group.splice(1, runners.length, ...runners.map((run) => counted(name, run)));
 }
 
-/** A file that takes longer than this waits for something that does not come. */
+/** If a file takes longer than this, it waits for something that never happens. */
 const LIMIT_MINUTES = 5;
 
-/** The same runner, adding to `counts`; a hook that throws becomes an error uvu prints. */
+/** The same runner, which adds to `counts`; if a hook throws, uvu prints the error. */
 function counted(name: string, run: Runner): Runner {
 	return async () => {
 		const limit = setTimeout(() => {
@@ -93,11 +93,11 @@ function counted(name: string, run: Runner): Runner {
 			counts.failed += total - passed;
 			counts.skipped += skipped;
 			if (errors === true && passed < total) {
-				return ["  FAIL  a hook threw, uvu does not keep what\n", passed, skipped, total];
+				return ["  FAIL  a hook threw, uvu does not keep the error\n", passed, skipped, total];
 			}
 			return [errors, passed, skipped, total];
 		} catch (error) {
-			// An `after` hook threw, and the suite's numbers went with it.
+			// An `after` hook threw, and the suite's numbers are lost.
 			counts.failed++;
 			return [`  FAIL  after: ${error instanceof Error ? error.stack : error}\n`, 0, 0, 0];
 		} finally {
@@ -122,9 +122,9 @@ const { suites } = await parse(".", TEST_FILE, { ignore: ["(^|[\\\\/])(dist|\\.[
 const files = suites.filter(({ name }) => wanted.test(name));
 let ended = false;
 
-// On exit, because a test that waits for what never comes lets the process end in the middle of it.
+// On exit, because a test that waits for something that never happens lets the process end.
 process.on("exit", (code) => {
-	if (!ended) fail("the run broke off: a test waits for what cannot come any more, or exits");
+	if (!ended) fail("the run broke off: a test waits for something that never happens, or exits");
 	else if (files.length === 0) fail(`no test file matches ${wanted}`);
 	else if (counts.passed + counts.failed === 0) fail("no test ran");
 	else if (code !== 0 && counts.failed === 0) fail("an error came after the tests");

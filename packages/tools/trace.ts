@@ -17,7 +17,7 @@ async function main(): Promise<number> {
 	} catch (error) {
 		return fail((error as Error).message);
 	}
-	if (files.length === 0) return fail("no file given");
+	if (files.length === 0) return fail("names of trace files are missing");
 	let lines = 0;
 	let differ = 0;
 	for (const file of files) {

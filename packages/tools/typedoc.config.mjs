@@ -1,5 +1,5 @@
-// How typedoc proves that everything the entry points export is documented. It writes nothing, but
-// with `npm run api`, which makes pages of it.
+// How typedoc checks that everything the entry points export is documented. Only `npm run api`
+// makes it write pages.
 import { OptionDefaults } from "typedoc";
 
 // biome-ignore lint/style/noDefaultExport: typedoc reads its options from there
@@ -24,7 +24,7 @@ export default {
 	// `@kern kqueue_scan` names the C function that a function of ours is.
 	blockTags: [...OptionDefaults.blockTags, "@kern"],
 	excludeInternal: true,
-	// What RxJS says of its own methods has links into its own pages.
+	// RxJS's documentation of its methods has links into its own pages.
 	excludeExternals: true,
 	// Without this typedoc looks only at the root package, which exports nothing.
 	packagesRequiringDocumentation: [

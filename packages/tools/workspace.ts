@@ -48,7 +48,7 @@ export function sources(root: string, folder: string): string[] {
 		.sort();
 }
 
-/** Makes a module that finds problems a program as well, which fails when it finds any. */
+/** Lets a module that finds problems also be run as a program, which fails when it finds any. */
 export function program(url: string, problems: (root: string) => Iterable<string>): void {
 	if (url !== pathToFileURL(process.argv[1] ?? "").href) return;
 	for (const problem of problems(".")) {

@@ -1,4 +1,4 @@
-// c10k: many sockets, one in a hundred of which has something to say in each turn.
+// c10k: many sockets, one in a hundred of which sends something in each turn.
 import { socketpair } from "@kqpoll/files";
 import { FdSet, POLLIN, type Pollfd, pollNow, selectNow } from "@kqpoll/kqpoll";
 import {
@@ -33,7 +33,7 @@ function world(n: number): World {
 	return { host, thread, pairs: Array.from({ length: n }, () => socketpair(thread, "stream")) };
 }
 
-/** Serves one turn: takes a byte from each descriptor that is ready, and gives how many. */
+/** Serves one turn: takes a byte from each descriptor that is ready; returns how many were. */
 type Serve = (w: World) => () => number;
 
 const buffer = new Uint8Array(16);
@@ -97,7 +97,7 @@ function contestant(name: string, serve: Serve, n: number, turns: number): Conte
 	return {
 		name,
 		run() {
-			// Made when it is its turn, so that not all worlds are there at once.
+			// Made when its turn comes, so that not all worlds exist at once.
 			if (ready === null) {
 				const w = world(n);
 				ready = { w, turn: serve(w) };

@@ -18,7 +18,7 @@ const ACTIVE = 64;
 const READY = { data: 1 };
 const IDLE = { data: 0 };
 
-/** A kqueue with `n` knotes; gives what one turn of the active ones does. */
+/** A kqueue with `n` knotes; returns a function that does one turn of the active ones. */
 function crowd(n: number): () => void {
 	const { main: thread } = new Kernel({ host: new VirtualHost(), maxfiles: n + 10 }).spawn();
 	const kq = kqueue(thread);

@@ -1,4 +1,4 @@
-// linux: which of many descriptors is ready, beside the kernel's own poll, select and epoll.
+// linux: finds the ready one of many descriptors, compared with Linux's own poll, select and epoll.
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -22,7 +22,7 @@ const SIZES = [10, 100, 1000, 10_000];
 /** Room for descriptors that are not counted: the standard ones, the kqueue or epoll. */
 const SPARE = 16;
 
-/** Prepares to ask for what is ready; each call asks once, and gives how many there are. */
+/** Prepares a question; each call of the result asks once, and returns how many are ready. */
 type Ask = (thread: Thread, fds: readonly number[]) => () => number;
 
 const byPoll: Ask = (thread, fds) => {
@@ -48,9 +48,9 @@ const byKevent: Ask = (thread, fds) => {
 	return () => keventNow(thread, kq, null, events);
 };
 
-/** A call of the kernel's, and ours beside it. */
+/** A call of Linux, and ours to compare it with. */
 interface Call {
-	/** What the C program calls it. */
+	/** Its name in the C program. */
 	readonly call: string;
 	readonly theirs: string;
 	readonly ours: string;
@@ -96,7 +96,7 @@ function ours({ ours: name, ask }: Call, n: number, turns: number): Contestant {
 	return {
 		name,
 		run() {
-			// Made when it is its turn, so that not all worlds are there at once.
+			// Made when its turn comes, so that not all worlds exist at once.
 			ready ??= world(n, ask);
 			const once = ready;
 			return timed(() => {
@@ -111,7 +111,7 @@ function ours({ ours: name, ask }: Call, n: number, turns: number): Contestant {
 	};
 }
 
-/** The kernel's: the program measures itself, without what it prepares. */
+/** Linux's: the program measures itself, without its preparation. */
 function theirs({ call, theirs: name }: Call, n: number, turns: number, path: string): Contestant {
 	const run = (): number =>
 		Number(execFileSync(path, [call, String(n), String(turns)], { encoding: "utf8" }));
@@ -124,7 +124,9 @@ interface Program {
 	readonly limit: number;
 }
 
-/** Compiles linux.c with the first compiler whose program runs; a string says why there is none. */
+/**
+ * Compiles linux.c with the first compiler that works; returns a string that says why if none does.
+ */
 function compiled(): Program | string {
 	if (process.platform !== "linux") return `this is ${process.platform}`;
 	const folder = mkdtempSync(join(tmpdir(), "kqpoll-bench-"));
@@ -145,7 +147,9 @@ function compiled(): Program | string {
 	return `no C compiler works (tried ${compilers.join(", ")})`;
 }
 
-/** The contests, call by call for more and more descriptors; none without Linux and a C compiler. */
+/**
+ * The contests, call by call for more and more descriptors; none without Linux and a C compiler.
+ */
 export function linux(quick: boolean): Contest[] {
 	const program = compiled();
 	if (typeof program === "string") {

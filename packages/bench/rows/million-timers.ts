@@ -13,10 +13,10 @@ import {
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 import { type Contest, type Contestant, timed, timedAsync } from "../contest.ts";
 
-/** One of so many expires, the others are cancelled. */
+/** One in this many expires, the others are cancelled. */
 const KEPT = 10;
 
-/** Timers of a kqueue, in virtual time: what the machine does, without waiting for it. */
+/** Timers of a kqueue, in virtual time: the machine's work, without waiting. */
 function ours(n: number, span: number): Contestant {
 	return {
 		name: "EVFILT_TIMER",
@@ -50,7 +50,7 @@ function ours(n: number, span: number): Contestant {
 	};
 }
 
-/** Node's own, which have to wait for their time: what they only wait is taken off. */
+/** Node's own, which have to wait for their time: the time spent waiting is subtracted. */
 function theirs(n: number, span: number): Contestant {
 	return {
 		name: "setTimeout",
@@ -79,7 +79,7 @@ function theirs(n: number, span: number): Contestant {
 /** The contest: processor time for each timer, with all that happens to it. */
 export function millionTimers(quick: boolean): Contest[] {
 	const n = quick ? 100_000 : 1_000_000;
-	// Milliseconds until the last expires, which Node's have to wait for in every round.
+	// Milliseconds until the last expires; in every round Node's timers have to wait for that.
 	const span = quick ? 200 : 1000;
 	const contestants = [ours(n, span), theirs(n, span)];
 	return [{ name: "million-timers", n, unit: "timer", count: n, contestants }];

@@ -1,4 +1,4 @@
-// ping-pongs: a byte that goes to and fro between two who sleep until it comes.
+// ping-pongs: a byte that goes back and forth between two threads that sleep until it comes.
 import { EventEmitter, once } from "node:events";
 import { PassThrough } from "node:stream";
 import { pipe } from "@kqpoll/files";
@@ -18,7 +18,7 @@ import {
 } from "@kqpoll/kqueue";
 import { type Contest, type Contestant, timedAsync } from "../contest.ts";
 
-/** One who waits for a byte, and then takes it. */
+/** A player: waits for a byte, and then takes it. */
 interface Player {
 	readonly wait: () => Promise<number>;
 	readonly take: () => void;
@@ -81,7 +81,7 @@ function pipes(name: string, wait: Wait, count: number): Contestant {
 /** The next event as a promise. */
 type Next = (emitter: EventEmitter, name: string) => Promise<unknown>;
 
-/** By hand, and without an end for an emitter that fails. */
+/** Written by hand; it would never settle if the emitter failed. */
 const promised: Next = (emitter, name) =>
 	new Promise<void>((resolve) => emitter.once(name, () => resolve()));
 
@@ -100,7 +100,7 @@ function emitters(name: string, nextOf: Next, count: number): Contestant {
 					}
 				})();
 				for (let i = 0; i < count; i++) {
-					// The other waits only when it has come round.
+					// The other one waits only after a turn of the microtasks.
 					const answer = next("pong");
 					while (emitter.listenerCount("ping") === 0) await null;
 					emitter.emit("ping");

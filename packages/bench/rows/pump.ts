@@ -42,7 +42,7 @@ export function pump(quick: boolean): Contest[] {
 							const stream = new PassThrough();
 							const writing = (async () => {
 								for (let at = 0; at < bytes; at += PIECE) {
-									// A copy, as a pipe takes one: whoever writes may use the buffer again.
+									// A copy, as a pipe takes one: the writer may use the buffer again.
 									if (!stream.write(Buffer.from(piece)))
 										await new Promise((resolve) => stream.once("drain", resolve));
 								}

@@ -1,4 +1,4 @@
-// rx: events that come one by one, through observables and what a user would pick instead.
+// rx: events that come one by one, through observables and through what a user would pick instead.
 import { EventEmitter } from "node:events";
 import {
 	EV_ADD,
@@ -34,7 +34,7 @@ function machine(): Machine {
 	return { host, thread, file, fd: openFile(thread, file) };
 }
 
-/** Who is told of `count` events, each before the next comes; the sum proves that all came. */
+/** A receiver of `count` events, each before the next comes; the sum proves that all came. */
 function pushed(
 	name: string,
 	count: number,
@@ -121,7 +121,7 @@ export function rx(quick: boolean): Contest[] {
 	];
 }
 
-/** An async iterable: each event is asked for, and comes in a promise. */
+/** An async iterable: each event is asked for, and arrives by a promise. */
 function iterated(count: number): Contestant {
 	const { host, thread, file, fd } = machine();
 	return {

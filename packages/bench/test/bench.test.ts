@@ -22,7 +22,10 @@ function bench(...args: string[]) {
 	return benchIn({}, ...args);
 }
 
-/** Measures the row linux once, with a new folder for temporary files; gives what it says and leaves. */
+/**
+ * Measures the row linux once, with a new folder for temporary files; returns what it leaves there
+ * too.
+ */
 function linuxRow(makeEnv: (folder: string) => NodeJS.ProcessEnv) {
 	const folder = mkdtempSync(join(tmpdir(), "kqpoll-test-"));
 	try {
@@ -38,12 +41,14 @@ function linuxRow(makeEnv: (folder: string) => NodeJS.ProcessEnv) {
 	}
 }
 
-/** A program that says it may open 1010 descriptors, and that a turn of any call took it a second. */
+/**
+ * A program that says it may open 1010 descriptors, and that one turn of any call took a second.
+ */
 const PROGRAM = `#!/bin/sh
 case $1 in limit) echo 1010;; *) echo "\${3}000000000";; esac
 `;
 
-/** A compiler that knows only the program above. */
+/** A compiler whose output is always the program above. */
 const COMPILER = `#!/bin/sh
 while [ "$1" != -o ]; do shift; done
 cp "$(dirname "$0")/program" "$2"
@@ -139,7 +144,7 @@ test("linux takes the compiler in CC, and leaves out sizes above the limit", () 
 	);
 });
 
-test("linux puts ours beside the kernel's calls where it can", () => {
+test("linux compares ours with Linux's own calls where it can", () => {
 	const { stderr, times, left } = linuxRow(() => ({ CC: " " }));
 	assert.equal(left, []);
 	if (times.length === 0) {

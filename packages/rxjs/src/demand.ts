@@ -9,37 +9,37 @@ import {
 	tap,
 } from "rxjs";
 
-/** Who gets values on demand. */
+/** An observer that gets values on demand. */
 export interface DemandObserver<T> {
-	/** A value: what one request has brought. */
+	/** The value of one request. */
 	next(value: T): void;
-	/** There will be no more, for this reason. */
+	/** There will be no more values, for this reason. */
 	error(error: unknown): void;
-	/** There will be no more. */
+	/** There will be no more values. */
 	complete(): void;
 }
 
-/** A connection to a source that gives a value when it is asked for one. */
+/** A connection to a source that sends a value when it is asked for one. */
 export interface Demand {
-	/** Asks for one value. Must not be called again before that has come. */
+	/** Asks for one value. Must not be called again before that value has come. */
 	request(): void;
 	/** Ends the connection: nothing comes any more. */
 	close(): void;
 }
 
-/** Connects an observer to a source. Nothing comes before it asks, and never inside `request`. */
+/** Connects an observer to a source. No value comes before it is asked for, or inside `request`. */
 export type Connect<T> = (observer: DemandObserver<T>) => Demand;
 
 /**
- * An observable whose source can wait. Subscribed to as usual it emits one value after the other,
- * each in a turn of its own, and asks for the next when `next` has returned. {@link
- * withBackpressure} and `writeBytes` ask for the next when they are through with the one before.
+ * An observable whose source can wait. A plain subscription gets one value after the other, each in
+ * a turn of its own; the next is asked for when `next` has returned. {@link withBackpressure} and
+ * `writeBytes` ask for the next value when they are done with the one before.
  */
 export class DemandObservable<T> extends Observable<T> {
 	/** Connects an observer that asks for each value. */
 	readonly connect: Connect<T>;
 
-	/** Made of how it gives values on demand, and, if it differs, of how it gives them without. */
+	/** Takes how it sends values on demand and, if that differs, how it sends them to subscribers. */
 	constructor(
 		connect: Connect<T>,
 		push: (subscriber: Subscriber<T>) => Demand = (subscriber) => pushing(connect, subscriber),
@@ -51,7 +51,7 @@ export class DemandObservable<T> extends Observable<T> {
 		this.connect = connect;
 	}
 
-	/** The same source with each value made into another; what cannot be made is an error. */
+	/** The same source with each value decoded; if `decode` throws, the observable errors. */
 	decoded<R>(decode: (value: T) => R): DemandObservable<R> {
 		const through = (observer: DemandObserver<R>, close: () => void): DemandObserver<T> => ({
 			next(value) {
@@ -96,11 +96,11 @@ function pushing<T>(connect: Connect<T>, subscriber: Subscriber<T>): Demand {
 }
 
 /**
- * As `concatMap`, with `concurrent` above 1 as `mergeMap` with that limit, for a source that waits:
- * the next value is asked for when there is room for its work. Nothing is kept in between, and
- * nothing is lost: a slow consumer of bytes makes the other end's descriptor unwritable.
+ * Like `concatMap`, with `concurrent` above 1 like `mergeMap` with that limit, for a source that
+ * waits: the next value is asked for when its work can begin. Nothing is buffered and nothing is
+ * lost: a slow consumer of bytes makes the other end's descriptor unwritable.
  *
- * It must be the first operator behind a {@link DemandObservable}; a TypeError says so if it is not.
+ * It must be the first operator after a {@link DemandObservable}, or a TypeError is thrown.
  */
 export function withBackpressure<T, R>(
 	project: (value: T, index: number) => ObservableInput<R>,
@@ -155,7 +155,7 @@ export function withBackpressure<T, R>(
 	};
 }
 
-/** How to ask a source; a TypeError for one that cannot wait. */
+/** How to ask a source. Throws a TypeError for a source that cannot wait. */
 function connectOf<T>(source: Observable<T>): Connect<T> {
 	if (source instanceof DemandObservable) return source.connect;
 	throw new TypeError("withBackpressure comes first behind an observable of this package");

@@ -1,4 +1,4 @@
-// Kevents under names that say what they mean, with a type for each filter.
+// Kevents with readable names, and a type for each filter.
 import {
 	EV_ENABLE,
 	EV_EOF,
@@ -30,7 +30,7 @@ import {
 import type { DemandObservable } from "./demand.ts";
 import { type FromKeventOptions, fromKevent } from "./from-kevent.ts";
 
-/** Something can be read, or never will be. */
+/** Something can be read, or nothing will come any more. */
 export interface ReadableEvent {
 	/** Which kind of event this is. */
 	readonly filter: typeof EVFILT_READ;
@@ -38,31 +38,31 @@ export interface ReadableEvent {
 	readonly fd: number;
 	/** How many bytes can be read; for a listener how many connections wait. */
 	readonly bytes: number;
-	/** Whether what is there is the last. */
+	/** Whether nothing follows these bytes. */
 	readonly eof: boolean;
-	/** With `eof`: the errno that a socket ended with, 0 for none. */
+	/** With `eof`: the errno with which a socket ended, or 0. */
 	readonly errno: number;
 	/** The event itself. */
 	readonly kevent: Kevent;
 }
 
-/** There is room to write, or nobody will read. */
+/** There is room to write, or no reader is left. */
 export interface WritableEvent {
 	/** Which kind of event this is. */
 	readonly filter: typeof EVFILT_WRITE;
 	/** The descriptor. */
 	readonly fd: number;
-	/** For how many bytes there is room. */
+	/** The room in bytes. */
 	readonly room: number;
 	/** Whether nothing can be written any more. */
 	readonly eof: boolean;
-	/** With `eof`: the errno that a socket ended with, 0 for none. */
+	/** With `eof`: the errno with which a socket ended, or 0. */
 	readonly errno: number;
 	/** The event itself. */
 	readonly kevent: Kevent;
 }
 
-/** Out-of-band data is near, or a terminal has something to tell its master. */
+/** There is out-of-band data, or a control byte of a terminal for its master. */
 export interface ExceptionalEvent {
 	/** Which kind of event this is. */
 	readonly filter: typeof EVFILT_EXCEPT;
@@ -80,9 +80,9 @@ export interface VnodeEvent {
 	readonly filter: typeof EVFILT_VNODE;
 	/** The descriptor. */
 	readonly fd: number;
-	/** A name of it was removed. */
+	/** One of its names was removed. */
 	readonly deleted: boolean;
-	/** It was written; of a directory: names in it have changed. */
+	/** It was written; for a directory: names in it have changed. */
 	readonly written: boolean;
 	/** It has grown. */
 	readonly extended: boolean;
@@ -90,9 +90,9 @@ export interface VnodeEvent {
 	readonly attributes: boolean;
 	/** The number of its names has changed. */
 	readonly linked: boolean;
-	/** It has another name. */
+	/** It was renamed. */
 	readonly renamed: boolean;
-	/** It was taken away from those who have it open. */
+	/** It was revoked: open descriptors of it no longer work. */
 	readonly revoked: boolean;
 	/** It has become smaller. */
 	readonly truncated: boolean;
@@ -100,11 +100,11 @@ export interface VnodeEvent {
 	readonly kevent: Kevent;
 }
 
-/** A process has forked, executed or exited. */
+/** A process has forked, called exec or exited. */
 export interface ProcessEvent {
 	/** Which kind of event this is. */
 	readonly filter: typeof EVFILT_PROC;
-	/** Its id. */
+	/** The process's id. */
 	readonly pid: number;
 	/** It has forked. */
 	readonly forked: boolean;
@@ -112,9 +112,9 @@ export interface ProcessEvent {
 	readonly execed: boolean;
 	/** It has exited. */
 	readonly exited: boolean;
-	/** With `exited`: the status that it gave, null if a signal ended it. */
+	/** With `exited`: its exit status, null if a signal ended it. */
 	readonly exitStatus: number | null;
-	/** With `exited`: the signal that ended it, null if it ended by itself. */
+	/** With `exited`: the signal that ended it, null if none did. */
 	readonly exitSignal: number | null;
 	/** For a child that is followed with NOTE_TRACK, in its first event: the id of its parent. */
 	readonly parent: number | null;
@@ -128,17 +128,17 @@ export interface SignalEvent {
 	readonly filter: typeof EVFILT_SIGNAL;
 	/** The signal. */
 	readonly signal: number;
-	/** How often, since the last event. */
+	/** How often it was sent since the last event. */
 	readonly count: number;
 	/** The event itself. */
 	readonly kevent: Kevent;
 }
 
-/** Periods of a timer are over. */
+/** Periods of a timer have passed. */
 export interface TimerEvent {
 	/** Which kind of event this is. */
 	readonly filter: typeof EVFILT_TIMER;
-	/** How many, since the last event. */
+	/** How many periods have passed since the last event. */
 	readonly expirations: number;
 	/** The event itself. */
 	readonly kevent: Kevent;
@@ -154,13 +154,15 @@ export type KqueueEvent =
 	| SignalEvent
 	| TimerEvent;
 
-/** What can be chosen about {@link readable} and {@link writable}. */
+/** Options of {@link readable} and {@link writable}. */
 export interface ReadinessOptions extends FromKeventOptions {
-	/** From how many bytes on there is an event: the descriptor's own low-water mark unless given. */
+	/**
+	 * The fewest bytes for which there is an event; by default the descriptor's own low-water mark.
+	 */
 	readonly lowat?: number | undefined;
 }
 
-/** When a descriptor can be read. See {@link fromKevent} for what all of these have in common. */
+/** When a descriptor can be read. {@link fromKevent} says what holds for all of these functions. */
 export function readable(
 	thread: Thread,
 	fd: number,
@@ -206,7 +208,7 @@ function isEof(kevent: Kevent): boolean {
 	return (kevent.flags & EV_EOF) !== 0;
 }
 
-/** When out-of-band data comes in. */
+/** When out-of-band data arrives. */
 export function exceptional(thread: Thread, fd: number): DemandObservable<ExceptionalEvent> {
 	const change = { ident: fd, filter: EVFILT_EXCEPT, flags: 0, fflags: NOTE_OOB };
 	return fromKevent(thread, change).decoded((kevent) => ({
@@ -227,7 +229,9 @@ const ALL_VNODE_NOTES: number =
 	NOTE_REVOKE |
 	NOTE_TRUNCATE;
 
-/** When an open file or directory changes: of `notes`, which are NOTE_ flags, all unless given. */
+/**
+ * When an open file or directory changes. `notes` are the NOTE_ flags to watch for, by default all.
+ */
 export function vnodeChanges(
 	thread: Thread,
 	fd: number,
@@ -252,9 +256,9 @@ export function vnodeChanges(
 const ALL_PROCESS_NOTES: number = NOTE_EXIT | NOTE_FORK | NOTE_EXEC;
 
 /**
- * What a process does, until it exits: of `notes`, NOTE_EXIT, NOTE_FORK and NOTE_EXEC unless given.
- * Its exit is always emitted. With NOTE_TRACK its children are followed too, and it completes when
- * the last of them has exited.
+ * What a process does, until it exits. `notes` are the NOTE_ flags to watch for, by default
+ * NOTE_EXIT, NOTE_FORK and NOTE_EXEC. Its exit is always emitted. With NOTE_TRACK its children are
+ * followed too, and the observable completes when the last of them has exited.
  */
 export function processEvents(
 	thread: Thread,
@@ -279,7 +283,7 @@ export function processEvents(
 	});
 }
 
-/** Signals to the thread's process, whatever it does about them; the count says how often. */
+/** Signals to the thread's process, even those that it ignores; the count says how many. */
 export function signals(thread: Thread, signal: number): DemandObservable<SignalEvent> {
 	const change = { ident: signal, filter: EVFILT_SIGNAL, flags: 0 };
 	return fromKevent(thread, change).decoded((kevent) => ({
@@ -290,19 +294,19 @@ export function signals(thread: Thread, signal: number): DemandObservable<Signal
 	}));
 }
 
-/** What can be chosen about a {@link timer}. */
+/** Options of a {@link timer}. */
 export interface TimerOptions {
-	/** Whether it expires once, and completes. */
+	/** Whether it expires only once, and then completes. */
 	readonly oneshot?: boolean | undefined;
 }
 
-/** A timer of so many milliseconds, which begins when it is subscribed to. */
+/** A timer with a period of `ms` milliseconds, which begins when it is subscribed to. */
 export function timer(
 	thread: Thread,
 	ms: number,
 	options: TimerOptions = {},
 ): DemandObservable<TimerEvent> {
-	// EV_ENABLE gives each subscription a knote of its own, so that nobody joins one under way.
+	// With EV_ENABLE each subscription has a knote of its own: none joins a timer that already runs.
 	const flags = options.oneshot === true ? EV_ONESHOT : EV_ENABLE;
 	const change = { ident: 0, filter: EVFILT_TIMER, flags, data: ms };
 	return fromKevent(thread, change).decoded((kevent) => ({

@@ -1,4 +1,4 @@
-// kevents as observables.
+// Kevents as observables.
 import {
 	EV_CLEAR,
 	EV_DISABLE,
@@ -16,25 +16,27 @@ import {
 } from "@kqpoll/kqueue";
 import { type Demand, DemandObservable, type DemandObserver } from "./demand.ts";
 
-/** What can be chosen about an observable of kevents. */
+/** Options of an observable of kevents. */
 export interface FromKeventOptions {
-	/** "complete", the default: an event with EV_EOF is the last. "emit": it is one like others. */
+	/**
+	 * "complete", the default: an event with EV_EOF is the last. "emit": it is an event like others.
+	 */
 	readonly eof?: "complete" | "emit" | undefined;
 }
 
 /**
  * The events that `change` asks for. Cold: the first subscriber adds the knote, the last one to
- * leave deletes it; those of a thread who ask for the same with EV_CLEAR, which is the default,
- * share one. Nothing is emitted while it is subscribed to, but in a turn of the machine's own. No
- * descriptor is used, and the thread may sleep in other calls.
+ * leave deletes it. Subscribers of one thread that ask for the same with EV_CLEAR, which is the
+ * default, share a knote. Nothing is emitted inside `subscribe`, but in a turn of the machine's
+ * own. No descriptor is used, and the thread may sleep in other calls.
  *
- * Subscribers are told of each change, with EV_DISPATCH again and again for as long as it is so;
- * behind `withBackpressure` the knote is asked when there is demand, and keeps what comes meanwhile
- * in one event.
+ * Subscribers are told of each change, with EV_DISPATCH again and again while the condition holds.
+ * Behind `withBackpressure` the knote is asked when there is demand, and what happens meanwhile
+ * becomes one event.
  *
- * It errors with a SystemError: what kevent answers the change with; EBADF when the descriptor is
- * closed; ESRCH when the thread exits. It completes after an event with EV_EOF, unless `eof` is
- * "emit", and after one that is reported once.
+ * It errors with a SystemError: the error that kevent has for the change; EBADF when the descriptor
+ * is closed; ESRCH when the thread exits. It completes after an event with EV_EOF, unless `eof` is
+ * "emit", and after the event of a change with EV_ONESHOT.
  */
 export function fromKevent(
 	thread: Thread,
@@ -86,17 +88,17 @@ export class Watching implements Demand {
 		});
 	}
 
-	/** The next event is asked for, or with a change that has no EV_DISPATCH all from now on. */
+	/** Asks for the next event; if the change has no EV_DISPATCH, for all events from now on. */
 	request(): void {
 		if (!this.closed) this.attempt(() => this.made?.enable());
 	}
 
-	/** No event is asked for any more. Not for changes without EV_DISABLE. */
+	/** Asks for no more events. Only for changes with EV_DISABLE. */
 	pause(): void {
 		this.made?.disable();
 	}
 
-	/** Gives false if it was closed, or has ended, before. */
+	/** Returns false if it was closed, or has ended, before. */
 	close(): boolean {
 		const open = !this.closed && this.made?.closed !== true;
 		this.closed = true;
@@ -104,7 +106,7 @@ export class Watching implements Demand {
 		return open;
 	}
 
-	/** What it is refused with is told soon. */
+	/** If the change is refused, the observer gets the error soon. */
 	private attempt(act: () => void): void {
 		try {
 			act();
@@ -116,7 +118,7 @@ export class Watching implements Demand {
 	}
 }
 
-/** A watch on demand. What the change is refused with comes as an error, soon. */
+/** A watch on demand. If the change is refused, the observer gets the error soon. */
 export function watch(thread: Thread, change: KeventChange, observer: KeventObserver): Watching {
 	return new Watching(thread, change, observer);
 }

@@ -3,15 +3,15 @@ import { type Pollfd, poll } from "@kqpoll/kqpoll";
 import type { AbortSignalLike, Thread } from "@kqpoll/kqueue";
 import { DemandObservable } from "./demand.ts";
 
-/** What is asked of a descriptor. */
+/** A descriptor, and what to ask of it. */
 export interface PollRequest {
-	/** The descriptor; one below 0 is passed over. */
+	/** The descriptor; one below 0 is skipped. */
 	readonly fd: number;
-	/** POLLIN, POLLOUT, POLLPRI, or-ed. */
+	/** POLLIN, POLLOUT and POLLPRI, joined by `|`. */
 	readonly events: number;
 }
 
-/** What ends a poll that nobody waits for any more. */
+/** The reason with which a poll is aborted when nobody waits for it any more. */
 class Cancel implements AbortSignalLike {
 	aborted = false;
 	readonly reason = "cancelled";
@@ -33,11 +33,12 @@ class Cancel implements AbortSignalLike {
 
 /**
  * Polls descriptors again and again, without a time-out, and emits the revents of each poll, in the
- * order of `fds`. As in a loop around poll(2) a descriptor is in every poll for as long as it is
- * ready: read it or write it in `next`, or poll slowly behind `withBackpressure`.
+ * order of `fds`. As in a loop around poll(2), every poll reports a descriptor for as long as it is
+ * ready: read or write it in `next`, or poll slowly behind `withBackpressure`.
  *
- * The thread sleeps in the polls: give it one of its own. Every subscriber polls for itself. Errors
- * with what poll rejects with: EBUSY when the thread sleeps already, EINTR, ESRCH.
+ * The thread sleeps in the polls, so that it should be used for nothing else. Every subscriber
+ * polls for itself. Errors with what poll rejects with: EBUSY when the thread already sleeps,
+ * EINTR, ESRCH.
  */
 export function pollfds(
 	thread: Thread,
@@ -58,7 +59,7 @@ export function pollfds(
 			);
 		};
 		return {
-			// Soon: a poll that was cancelled just now has to come back first.
+			// Soon: a poll that was cancelled just now has to return first.
 			request: () => thread.kernel.host.defer(begin),
 			close: () => cancel.abort(),
 		};

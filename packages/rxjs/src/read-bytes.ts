@@ -12,24 +12,25 @@ import {
 import { DemandObservable } from "./demand.ts";
 import { watch } from "./from-kevent.ts";
 
-/** What can be chosen about {@link readBytes}. */
+/** Options of {@link readBytes}. */
 export interface ReadBytesOptions {
-	/** How many bytes a chunk has at most: 65536 unless given. */
+	/** The most bytes in a chunk, by default 65536. */
 	readonly size?: number | undefined;
 }
 
 /**
- * The bytes that can be read from a descriptor, as chunks that are the subscriber's to keep, until
- * the end of file. Each is read when it is asked for, so that nothing is kept in between: as usual
- * that is one after the other, behind `withBackpressure` and `writeBytes` when the work on the one
- * before is done. While nobody asks, the bytes stay where they are, and who writes them has to wait.
+ * The bytes that can be read from a descriptor, until the end of file, as chunks that the
+ * subscriber may keep. Each chunk is read when it is asked for, so that nothing is buffered: for a
+ * plain subscriber that is one after the other, behind `withBackpressure` and `writeBytes` when the
+ * work on the chunk before is done. While nobody asks, the bytes stay where they are, and their
+ * writer waits.
  *
- * Where a read gives nothing though there is something, as from a terminal that has fewer bytes than
- * VMIN, the next change is waited for: VTIME does not count.
+ * If a read returns nothing although there is something, as from a terminal that has fewer bytes
+ * than VMIN, it waits for the next change: VTIME does not count.
  *
  * The descriptor stays open. Each byte goes to one subscriber. Errors with a SystemError: what
- * read(2) fails with, EBADF when the descriptor is closed, ESRCH when the thread exits. RangeError
- * for a size that is none.
+ * read(2) fails with, EBADF when the descriptor is closed, ESRCH when the thread exits. Throws a
+ * RangeError for a size that is not a whole number above 0.
  */
 export function readBytes(
 	thread: Thread,
@@ -37,21 +38,22 @@ export function readBytes(
 	options: ReadBytesOptions = {},
 ): DemandObservable<Uint8Array> {
 	const { size = 65536 } = options;
-	if (!Number.isSafeInteger(size) || size < 1) throw new RangeError(`size ${size}`);
+	if (!Number.isSafeInteger(size) || size < 1)
+		throw new RangeError(`size is a whole number above 0, not ${size}`);
 	const flags = EV_CLEAR | EV_DISABLE;
-	// Files tell of their end only if they are asked to.
+	// Files report their end only with NOTE_EOF.
 	const change = { ident: fd, filter: EVFILT_READ, flags, fflags: NOTE_EOF };
 	return new DemandObservable((observer) => {
 		const demand = watch(thread, change, {
 			next({ data }) {
-				// A file behind its end has less than nothing to read.
+				// Behind the end of a file the number is negative.
 				const chunk = new Uint8Array(data > 0 ? Math.min(data, size) : size);
 				let n: number;
 				try {
 					n = readNow(thread, fd, chunk);
 				} catch (error) {
-					// Somebody else was quicker, or it is not for this process now. To ask at once could go on
-					// for ever: the knote stays on, and tells when something changes.
+					// Another reader was faster, or this process may not read now. Asking again at once could
+					// go on forever: the knote stays enabled, and reports the next change.
 					if (isError(error, errno.EAGAIN)) return;
 					demand.close();
 					observer.error(error);
@@ -72,7 +74,7 @@ export function readBytes(
 	});
 }
 
-/** Whether it is the system's error of that number. */
+/** Whether it is a SystemError with that errno. */
 export function isError(error: unknown, number: number): boolean {
 	return error instanceof SystemError && error.errno === number;
 }

@@ -5,7 +5,7 @@ import { type SchedulerAction, type SchedulerLike, Subscription } from "rxjs";
 
 const NS_PER_MS = 1e6;
 
-/** Work to be done at a time, perhaps again and again. */
+/** Work to do at a given time, perhaps repeatedly. */
 class KernelAction<T> extends Subscription implements SchedulerAction<T> {
 	private readonly kernel: Kernel;
 	private readonly work: (this: SchedulerAction<T>, state?: T) => void;
@@ -29,7 +29,7 @@ class KernelAction<T> extends Subscription implements SchedulerAction<T> {
 		return this;
 	}
 
-	/** While it is, the program stays alive. */
+	/** Whether it is to run; if so it keeps the program alive. */
 	private setPending(pending: boolean): void {
 		const { kernel, timeout } = this;
 		if (!pending) kernel.timeouts.delete(timeout);
@@ -39,7 +39,7 @@ class KernelAction<T> extends Subscription implements SchedulerAction<T> {
 		else letGo(kernel);
 	}
 
-	/** Work that throws is not done again. */
+	/** Work that throws is not repeated. */
 	private run(): void {
 		this.setPending(false);
 		let done = false;
@@ -53,10 +53,10 @@ class KernelAction<T> extends Subscription implements SchedulerAction<T> {
 }
 
 /**
- * A scheduler that runs work by the kernel's clock: with it operators that use time, as `delay`,
- * `debounceTime`, `timeout` and `interval`, go with the descriptors and timers of the machine, in
- * virtual time too. `now` is in milliseconds since the host's clock began. Work is never run while
- * it is scheduled.
+ * A scheduler that runs work by the kernel's clock. With it operators that use time, such as
+ * `delay`, `debounceTime`, `timeout` and `interval`, go by the same clock as the machine's timers,
+ * in virtual time too. `now` is in milliseconds since the host's clock began. Work never runs
+ * inside `schedule`.
  */
 export function kernelScheduler(kernel: Kernel): SchedulerLike {
 	return {

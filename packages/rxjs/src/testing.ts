@@ -1,4 +1,4 @@
-// @kqpoll/rxjs/testing: a machine whose clock is a TestScheduler's.
+// @kqpoll/rxjs/testing: a host whose clock is that of a TestScheduler.
 import type { Host, HostTimer } from "@kqpoll/kqueue";
 import type { Subscription, VirtualTimeScheduler } from "rxjs";
 
@@ -16,12 +16,12 @@ export class TestSchedulerHost implements Host {
 	private readonly scheduler: VirtualTimeScheduler;
 	private state = 1;
 
-	/** Makes a host of a scheduler. */
+	/** Takes the scheduler. */
 	constructor(scheduler: VirtualTimeScheduler) {
 		this.scheduler = scheduler;
 	}
 
-	/** The scheduler's frame in nanoseconds. */
+	/** The scheduler's current frame, in nanoseconds. */
 	now(): number {
 		return this.scheduler.now() * NS_PER_MS;
 	}
@@ -38,12 +38,12 @@ export class TestSchedulerHost implements Host {
 		(timer as Scheduled).subscription.unsubscribe();
 	}
 
-	/** Runs in the same frame, after what is due in it already. */
+	/** Runs in the same frame, after everything that is already due in it. */
 	defer(fn: () => void): void {
 		this.scheduler.schedule(fn, 0);
 	}
 
-	/** As defer. */
+	/** The same as defer. */
 	yield(fn: () => void): void {
 		this.defer(fn);
 	}
@@ -54,7 +54,7 @@ export class TestSchedulerHost implements Host {
 		return this.state;
 	}
 
-	/** Does nothing: virtual time keeps nobody alive. */
+	/** Does nothing: virtual time keeps no program alive. */
 	ref(): void {}
 
 	/** Does nothing. */

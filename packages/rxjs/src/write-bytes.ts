@@ -1,4 +1,4 @@
-// A stream of bytes written into a descriptor.
+// A stream of bytes written to a descriptor.
 import {
 	close,
 	EV_CLEAR,
@@ -14,26 +14,26 @@ import { type Demand, DemandObservable, type DemandObserver } from "./demand.ts"
 import { type Watching, watch } from "./from-kevent.ts";
 import { isError } from "./read-bytes.ts";
 
-/** What can be chosen about {@link writeBytes}. */
+/** Options of {@link writeBytes}. */
 export interface WriteBytesOptions {
-	/** Whether the descriptor is closed when all is written: no unless given. */
+	/** Whether the descriptor is closed when all is written; by default it is not. */
 	readonly close?: boolean | undefined;
-	/** How many chunks of a source that does not wait may wait themselves: 64 unless given. */
+	/** How many chunks are kept of a source that cannot wait, by default 64. */
 	readonly bound?: number | undefined;
 }
 
 /**
- * Writes the chunks of its source into a descriptor, one after the other, each as a whole; emits
- * for each how many bytes it had, when they are written, and completes when the source has and all
- * is written.
+ * Writes the chunks of its source to a descriptor, one after the other, each as a whole. When a
+ * chunk is written it emits the chunk's number of bytes; it completes when the source has completed
+ * and all is written.
  *
  * From a {@link DemandObservable}, `readBytes` for example, it takes the next chunk when the one
- * before is written: nothing is kept in between. Other sources do not wait for anybody; of theirs
- * up to `bound` chunks are kept, and one more is the error ENOBUFS.
+ * before is written, and buffers nothing. Other sources do not wait: up to `bound` of their chunks
+ * are kept, and one more is the error ENOBUFS.
  *
- * Errors with a SystemError: what write(2) fails with, which for EPIPE comes with SIGPIPE; EBADF
- * when the descriptor is closed; ESRCH when the thread exits; and with what the source does.
- * RangeError for a bound that is none.
+ * Errors with a SystemError: what write(2) fails with, for EPIPE together with SIGPIPE; EBADF when
+ * the descriptor is closed; ESRCH when the thread exits. Errors of the source are passed on. Throws
+ * a RangeError for a bound below 1.
  */
 export function writeBytes(
 	thread: Thread,
@@ -41,32 +41,32 @@ export function writeBytes(
 	options: WriteBytesOptions = {},
 ): OperatorFunction<Uint8Array, number> {
 	const { bound = 64 } = options;
-	if (!(bound >= 1)) throw new RangeError(`bound ${bound}`);
+	if (!(bound >= 1)) throw new RangeError(`bound is at least 1, not ${bound}`);
 	return (source) =>
 		new Observable((subscriber) => {
 			const writer = new Writer(thread, fd, options.close === true, subscriber);
-			// First of all, as the source may give all it has at once.
+			// First of all, as the source may emit everything at once.
 			subscriber.add(() => writer.stop());
 			writer.takeFrom(source, bound);
 		});
 }
 
-/** What writes for one subscriber. */
+/** Writes for one subscriber. */
 class Writer implements DemandObserver<Uint8Array> {
 	private readonly thread: Thread;
 	private readonly fd: number;
-	/** The open file: its number may become another one's. */
+	/** The open file: the descriptor may become another file's. */
 	private readonly file: unknown;
 	private readonly closes: boolean;
 	private readonly subscriber: Subscriber<number>;
 	private readonly room: Watching;
 	private source: Demand = { request: () => {}, close: () => {} };
-	/** Chunks that came, the first of which is being written. */
+	/** The chunks that came; the first one is being written. */
 	private readonly chunks: Uint8Array[] = [];
 	private bound = 1;
 	/** How much of the first chunk is written. */
 	private done = 0;
-	/** Whether the descriptor is to say when there is room. */
+	/** Whether the watch is to report room. */
 	private waiting = false;
 	private ended = false;
 	private stopped = false;
@@ -80,13 +80,13 @@ class Writer implements DemandObserver<Uint8Array> {
 		const change = { ident: fd, filter: EVFILT_WRITE, flags: EV_CLEAR | EV_DISABLE };
 		this.room = watch(thread, change, {
 			next: () => this.write(),
-			// A pipe that nobody reads cannot be watched; a write, if there is one, fails with SIGPIPE.
+			// A pipe without a reader cannot be watched; a write, if there is one, fails with SIGPIPE.
 			error: (error) => isError(error, errno.EPIPE) || this.error(error),
 			complete: () => this.error(new SystemError(errno.EPIPE, "write", `descriptor ${fd}`)),
 		});
 	}
 
-	/** Asks a source that waits; of another, keeps so many chunks. */
+	/** Asks a source that waits; keeps the chunks of any other. */
 	takeFrom(source: Observable<Uint8Array>, bound: number): void {
 		if (source instanceof DemandObservable) {
 			this.source = source.connect(this);
@@ -94,7 +94,7 @@ class Writer implements DemandObserver<Uint8Array> {
 			return;
 		}
 		this.bound = bound;
-		// One that emits all at once has to stop in the middle.
+		// A source that emits all at once has to stop in the middle.
 		const stop = new Subject<void>();
 		this.source = { request: () => {}, close: () => stop.next() };
 		source.pipe(takeUntil(stop)).subscribe(this);
@@ -103,7 +103,7 @@ class Writer implements DemandObserver<Uint8Array> {
 	next(chunk: Uint8Array): void {
 		if (this.stopped) return;
 		if (!(chunk instanceof Uint8Array)) {
-			this.error(new SystemError(errno.EFAULT, "write", "the chunk is no Uint8Array"));
+			this.error(new SystemError(errno.EFAULT, "write", "the chunk is not a Uint8Array"));
 			return;
 		}
 		if (this.chunks.length === this.bound) {
@@ -153,7 +153,7 @@ class Writer implements DemandObserver<Uint8Array> {
 		if (this.ended) this.finish();
 	}
 
-	/** Gives how many bytes went in, or -1 if it has to wait or has failed. */
+	/** Returns how many bytes were written, or -1 if it has to wait or has failed. */
 	private put(bytes: Uint8Array): number {
 		try {
 			this.checkFile("write");
@@ -166,14 +166,14 @@ class Writer implements DemandObserver<Uint8Array> {
 			}
 		}
 		if (this.waiting || this.stopped) return -1;
-		// From now on it is told of each change, until all is written: to ask at once after a write
-		// that found no room could go on for ever.
+		// From now on it is told of each change, until all is written: asking again at once after a
+		// write that found no room could go on forever.
 		this.waiting = true;
 		this.room.request();
 		return -1;
 	}
 
-	/** What the number has become since is not ours. */
+	/** Throws EBADF if the descriptor has become another file's. */
 	private checkFile(syscall: string): void {
 		const file = this.thread.process.fdp.get(this.fd);
 		if (file === null || file === this.file) return;

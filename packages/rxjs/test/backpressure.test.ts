@@ -1,4 +1,4 @@
-// withBackpressure: as concatMap and mergeMap, but that the source waits.
+// withBackpressure: like concatMap and mergeMap, except that the source waits.
 import { pipe, socketpair } from "@kqpoll/files";
 import { POLLOUT, type Pollfd, pollNow } from "@kqpoll/kqpoll";
 import {
@@ -48,11 +48,13 @@ interface Supply<T> {
 	readonly source: DemandObservable<T>;
 	/** How many values it was asked for. */
 	asked: number;
-	/** Whether somebody is connected. */
+	/** Whether an observer is connected. */
 	connected: boolean;
 }
 
-/** Gives values as they are asked for, each soon, and then ends: completes or, with `end`, fails. */
+/**
+ * Sends values as they are asked for, each soon, and then ends: completes or, with `end`, fails.
+ */
 function supply<T>({ host }: World, values: readonly T[], end: string | null = null): Supply<T> {
 	const result: Supply<T> = {
 		asked: 0,
@@ -65,7 +67,7 @@ function supply<T>({ host }: World, values: readonly T[], end: string | null = n
 			return {
 				request() {
 					assert.not(outstanding, "a value is asked for when the one before has come");
-					assert.not(closed, "nobody asks who has closed");
+					assert.not(closed, "a closed connection is not asked");
 					outstanding = true;
 					result.asked++;
 					host.defer(() => {
@@ -99,7 +101,7 @@ function inner(
 	scheduler: SchedulerLike,
 ): ObservableInput<string> {
 	if (end === "throw") throw `thrown ${index}`;
-	// No two of them have the same times, so that their order is not a matter of taste.
+	// No two of them have the same times, so that their order is defined.
 	const values = delays.map((ms, k) => {
 		const value = of(`${index}.${k}`);
 		return ms === 0 ? value : value.pipe(delay(ms + (index * 16 + k + 1) * 1e-4, scheduler));
@@ -112,7 +114,7 @@ function inner(
 	return end === "never" ? concat(...values, NEVER) : concat(...values);
 }
 
-test("with the same inner observables it gives what mergeMap gives, and when", () => {
+test("with the same inner observables it emits the same as mergeMap at the same times", () => {
 	const ends = fc.constantFrom(
 		"complete",
 		"complete",
@@ -150,7 +152,7 @@ test("with the same inner observables it gives what mergeMap gives, and when", (
 			const ours = run((w, project) =>
 				supply(w, script, ending).source.pipe(withBackpressure(project, concurrent)),
 			);
-			// A source that fails does so in turn: mergeMap would be told at once.
+			// Here the error comes after the values before it; mergeMap would be told of it at once.
 			if (ending !== null) {
 				const without = run((w, project) =>
 					supply(w, script).source.pipe(withBackpressure(project, concurrent)),
@@ -173,7 +175,7 @@ test("with the same inner observables it gives what mergeMap gives, and when", (
 	);
 });
 
-test("a value is asked for when there is room for its work, and not before", () => {
+test("a value is asked for when its work can begin, and not before", () => {
 	for (const concurrent of [1, 3, Number.POSITIVE_INFINITY]) {
 		const w = world();
 		const values = supply(w, [0, 1, 2, 3, 4]);
@@ -195,7 +197,7 @@ test("a value is asked for when there is room for its work, and not before", () 
 	}
 });
 
-test("work that never ends keeps the source waiting for ever", () => {
+test("work that never ends keeps the source waiting forever", () => {
 	const w = world();
 	const values = supply(w, [1, 2]);
 	const subscription = w.listen("", values.source.pipe(withBackpressure(() => NEVER)));
@@ -205,7 +207,7 @@ test("work that never ends keeps the source waiting for ever", () => {
 	assert.is(values.connected, false);
 });
 
-test("work that is done at once goes through in order, and so does what takes a promise", async () => {
+test("work that is done at once keeps its order, and so does work that takes a promise", async () => {
 	const w = world();
 	w.listen("a", supply(w, [1, 2, 3]).source.pipe(withBackpressure((n, i) => [n, n * 10, i])));
 	assert.equal(w.heard(), [..."1 10 0 2 20 1 3 30 2".split(" ").map((n) => `a ${n}`), "a done"]);
@@ -227,7 +229,7 @@ test("the end of the source waits for the work", () => {
 	assert.equal(w.heard(), [" late", " done"]);
 });
 
-test("an error of the source, of the work, or of who makes it ends all of it", () => {
+test("an error of the source, of the work, or in making the work ends everything", () => {
 	const boom = (): never => {
 		throw "thrown";
 	};
@@ -254,7 +256,7 @@ test("an error of the source, of the work, or of who makes it ends all of it", (
 	}
 });
 
-test("work without end that is done at once stops when nobody wants more", () => {
+test("endless work that is done at once stops when nobody wants more", () => {
 	const w = world();
 	const values = supply(w, [1, 2]);
 	let given = 0;
@@ -271,7 +273,7 @@ test("work without end that is done at once stops when nobody wants more", () =>
 	assert.equal([w.heard(), given, values.connected], [[" 0", " 1", " done"], 2, false]);
 });
 
-test("who unsubscribes inside next, inside the work or while it is made is asked for nothing more", () => {
+test("after unsubscribing in next, in the work or while it is made nothing more is asked for", () => {
 	for (const where of ["next", "work", "project"] as const) {
 		const w = world();
 		const values = supply(w, [1, 2, 3]);
@@ -307,7 +309,7 @@ test("every subscriber has a connection of its own", () => {
 	);
 });
 
-test("it must come first, and with a limit that is one", () => {
+test("it must come first, and its limit must be at least 1", () => {
 	const w = world();
 	const bytes = readBytes(w.thread, w.fd);
 	for (const source of [of(1), bytes.pipe(take(1)), bytes.pipe(withBackpressure(() => of(1)))])
@@ -319,7 +321,7 @@ test("it must come first, and with a limit that is one", () => {
 		assert.throws(() => withBackpressure(() => of(1), concurrent), RangeError);
 });
 
-test("values can be made into others on the way, and one that cannot is an error", () => {
+test("values can be decoded on the way, and a decoder that throws is an error", () => {
 	const w = world();
 	const values = supply(w, [1, 2, 3]);
 	const decoded = values.source.decoded((n) => {
@@ -334,7 +336,7 @@ test("values can be made into others on the way, and one that cannot is an error
 	assert.equal([w.heard(), values.connected], [["some 10", "some done"], false]);
 });
 
-test("with EV_DISPATCH a subscriber is told again for as long as it is so", () => {
+test("with EV_DISPATCH a subscriber is told again and again while the condition holds", () => {
 	const w = world();
 	let left = 3;
 	const change = { ident: w.fd, filter: EVFILT_READ, flags: EV_DISPATCH };
@@ -346,7 +348,7 @@ test("with EV_DISPATCH a subscriber is told again for as long as it is so", () =
 	assert.equal(w.heard(), ["3", "2", "1"]);
 });
 
-test("who closes a connection inside the last value does not hear of the end", () => {
+test("an observer that closes its connection inside the last value is not told of the end", () => {
 	const w = world();
 	const demand = readable(w.thread, w.fd).connect({
 		next({ eof }) {
@@ -395,7 +397,7 @@ function writable(thread: Thread, fd: number): boolean {
 	return list[0]?.revents === POLLOUT;
 }
 
-/** How many bytes go in before there is no more room. */
+/** How many bytes can be written before there is no more room. */
 function fill(thread: Thread, fd: number): number {
 	for (let n = 0; ; n += 512) if (!writable(thread, fd) || put(thread, fd) === 0) return n;
 }
@@ -408,7 +410,7 @@ function put(thread: Thread, fd: number): number {
 	}
 }
 
-test("while the consumer is at work the writer finds no room, and finds some when it goes on", () => {
+test("during the consumer's work the writer finds no room, and finds some when it goes on", () => {
 	for (const make of [pipe, (thread: Thread) => socketpair(thread, "stream")]) {
 		const w = world();
 		const other = w.process.spawnThread();
@@ -441,7 +443,7 @@ test("while the consumer is at work the writer finds no room, and finds some whe
 	}
 });
 
-/** One pattern, so long that its bytes tell where they belong, and again its beginning. */
+/** A pattern so long that its bytes tell where they belong, followed by its beginning again. */
 const PERIOD = 65_521;
 const PATTERN = Buffer.from(
 	Uint8Array.from(
@@ -450,19 +452,19 @@ const PATTERN = Buffer.from(
 	),
 );
 
-/** Proves that chunks are one after the other what was written. */
+/** Checks that the chunks, one after the other, are what was written. */
 class Check {
 	bytes = 0;
 
 	take(chunk: Uint8Array): void {
 		const from = this.bytes % PERIOD;
 		if (PATTERN.compare(chunk, 0, chunk.length, from, from + chunk.length) !== 0)
-			throw new Error(`bytes from ${this.bytes} on are others`);
+			throw new Error(`bytes from ${this.bytes} on differ`);
 		this.bytes += chunk.length;
 	}
 }
 
-/** Writes so many bytes of the pattern, in parts of up to 64 KB, and closes. */
+/** Writes `total` bytes of the pattern, in parts of up to 64 KB, and closes. */
 async function writeAll(thread: Thread, fd: number, total: number): Promise<void> {
 	for (let done = 0; done < total; ) {
 		const from = done % PERIOD;
@@ -472,10 +474,10 @@ async function writeAll(thread: Thread, fd: number, total: number): Promise<void
 	close(thread, fd);
 }
 
-/** What a pipe holds once a large write met it empty. */
+/** What a pipe holds after a large write into the empty pipe. */
 const BIG_PIPE = 65_536;
 
-test("100 MB come through slow work whole, and never more of it is about than the pipe and one chunk", async () => {
+test("100 MB go through slow work complete, and only the pipe and one chunk are ever in memory", async () => {
 	const w = world();
 	const total = 100_000_000;
 	const [reader, writer] = pipe(w.thread);
@@ -490,7 +492,7 @@ test("100 MB come through slow work whole, and never more of it is about than th
 				withBackpressure((chunk) => {
 					check.take(chunk);
 					chunks++;
-					// The work takes a millisecond; then it is looked at what has come meanwhile.
+					// The work takes a millisecond; then the test looks at what has come meanwhile.
 					return timer(w.thread, 1, { oneshot: true }).pipe(
 						concatMap(() => {
 							peak = Math.max(peak, ioctl(w.thread, reader, FIONREAD) + chunk.length);
@@ -505,14 +507,14 @@ test("100 MB come through slow work whole, and never more of it is about than th
 	const other = w.process.spawnThread();
 	await w.host.run(() => Promise.all([writeAll(other, writer, total), consumed]));
 	assert.equal([check.bytes, peak], [total, 2 * BIG_PIPE]);
-	// All but the last chunks were full ones, and the writer had to wait for each of them.
+	// All chunks but the last were full, and the writer had to wait for each of them.
 	assert.equal([chunks, w.host.now()], [Math.ceil(total / BIG_PIPE), chunks * 1e6]);
 	assert.ok(blocked >= chunks - 2, `no room ${blocked} times`);
 	threadExit(poller);
 	w.checkClean();
 });
 
-test("with several at work there are several chunks about, and no more", async () => {
+test("with several works at a time there are as many chunks in memory, and no more", async () => {
 	const w = world();
 	const total = 5_000_000;
 	const [reader, writer] = pipe(w.thread);
@@ -546,7 +548,7 @@ test("with several at work there are several chunks about, and no more", async (
 	w.checkClean();
 });
 
-test("slow work at the end of two pipes is felt at their beginning", async () => {
+test("slow work at the end of two pipes holds up the writer at their beginning", async () => {
 	const w = world();
 	const total = 10_000_000;
 	const [reader, writer] = pipe(w.thread);
@@ -583,7 +585,7 @@ test("slow work at the end of two pipes is felt at their beginning", async () =>
 	w.checkClean();
 });
 
-test("work that fails in the middle leaves the rest where it is, and nothing else", () => {
+test("work that fails in the middle leaves the rest in the pipe, and nothing else", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	let chunks = 0;

@@ -1,4 +1,5 @@
-// readBytes and writeBytes over what can be read and written: order, ends, errors, and who leaves when.
+// readBytes and writeBytes over all that can be read and written: order, ends, errors,
+// unsubscribing.
 import {
 	cfmakeraw,
 	mkfifo,
@@ -50,7 +51,7 @@ import * as assert from "uvu/assert";
 import { DemandObservable, readBytes, type WriteBytesOptions, writeBytes } from "../src/index.ts";
 import { world as anyWorld, type World } from "./world.ts";
 
-/** A machine whose process does not mind broken pipes. */
+/** A machine whose process ignores SIGPIPE. */
 function world(): World {
 	const w = anyWorld();
 	sigaction(w.thread, SIGPIPE, SIG_IGN);
@@ -70,7 +71,7 @@ function same(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {
 
 const length = ({ length }: Uint8Array): number => length;
 
-/** A program that writes as far as there is room, lets the machine go on, and so on to the end. */
+/** A program that writes as much as there is room for, lets the machine go on, and repeats that. */
 function feed({ host, thread }: World, fd: number, all: Uint8Array): void {
 	for (let done = 0, before = -1; done < all.length; host.settle()) {
 		assert.is.not(done, before, "somebody reads");
@@ -83,7 +84,7 @@ function feed({ host, thread }: World, fd: number, all: Uint8Array): void {
 	}
 }
 
-/** What can be read now, at most so many bytes; "EAGAIN" or an errno ends it. */
+/** What can be read now, at most `most` bytes; "EAGAIN" or an errno ends it. */
 function drain(thread: Thread, fd: number, most = Number.POSITIVE_INFINITY): Uint8Array {
 	const all: Uint8Array[] = [];
 	for (let left = most; left > 0; ) {
@@ -106,7 +107,7 @@ function unread({ thread }: World, fd: number): number {
 	return ioctl(thread, fd, FIONREAD);
 }
 
-/** Leaves no room in an empty pipe. */
+/** Fills an empty pipe. */
 function fill({ thread }: World, fd: number): void {
 	for (;;) {
 		try {
@@ -174,7 +175,7 @@ for (const { name, make } of KINDS) {
 			w.checkClean();
 		});
 
-		test(`${through} is written in order and completely, while somebody reads slowly`, () => {
+		test(`${through} is written in order and completely, with a slow reader`, () => {
 			const w = world();
 			const [reader, writer] = make(w.thread);
 			for (const fd of [reader, writer]) fcntl(w.thread, fd, F_SETFL, flags);
@@ -242,7 +243,7 @@ test("any chunks and sizes go through two pipes in order", () => {
 	);
 });
 
-test("a chunk is what is there, in parts of the size that is asked for", () => {
+test("a chunk is what is there, in parts of the requested size", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	const chunks: Uint8Array[] = [];
@@ -257,7 +258,7 @@ test("a chunk is what is there, in parts of the size that is asked for", () => {
 	assert.throws(() => readBytes(w.thread, reader, { size: 1.5 }), RangeError);
 });
 
-test("a regular file is read to its end, an empty one and one behind its end too", () => {
+test("a regular file is read to its end, also an empty one and one open behind its end", () => {
 	for (const [content, at, expected] of [
 		[pattern(150_000), 0, [65536, 65536, 18928]],
 		[bytes(), 0, []],
@@ -278,7 +279,7 @@ test("a regular file is read to its end, an empty one and one behind its end too
 	}
 });
 
-test("a regular file is written, also behind what somebody else appends", () => {
+test("a regular file is written, also behind bytes that another writer appends", () => {
 	const w = world();
 	const fd = regular(w, bytes());
 	fcntl(w.thread, fd, F_SETFL, O_APPEND);
@@ -316,7 +317,7 @@ test("nothing is read while nobody has subscribed, nor inside subscribe", () => 
 	w.checkClean();
 });
 
-test("what the subscriber gets is its own", () => {
+test("the subscriber may keep its chunks", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	const chunks: Uint8Array[] = [];
@@ -328,7 +329,7 @@ test("what the subscriber gets is its own", () => {
 	assert.equal(chunks, [bytes(0, 0), bytes(1, 1), bytes(2, 2)]);
 });
 
-test("who unsubscribes inside next gets no more, and the rest stays where it is", () => {
+test("after unsubscribing inside next no more chunks come, and the rest stays where it is", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	writeNow(w.thread, writer, pattern(10));
@@ -337,7 +338,7 @@ test("who unsubscribes inside next gets no more, and the rest stays where it is"
 	w.checkClean();
 });
 
-test("who unsubscribes while there is nothing to read leaves nothing", () => {
+test("unsubscribing while there is nothing to read leaves nothing", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	const subscription = w.listen("r", readBytes(w.thread, reader), length);
@@ -383,13 +384,13 @@ test("of two subscribers each byte goes to one", () => {
 	feed(w, writer, sent);
 	assert.ok(same(got, [sent]));
 	assert.equal(counts, [2500, 2500]);
-	// One byte is too little for two.
+	// One byte is not enough for two.
 	feed(w, writer, bytes(1));
 	feed(w, writer, bytes(2));
 	assert.equal(got.slice(-2), [bytes(1), bytes(2)]);
 });
 
-test("who reads what a subscriber was told of does no harm", () => {
+test("another reader that takes the bytes a subscriber was told of does no harm", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	w.listen("r", readBytes(w.thread, reader), (chunk) => `[${chunk}]`);
@@ -415,7 +416,7 @@ test("a thread may sleep in a read of the same descriptor", async () => {
 	writeNow(w.thread, writer, bytes(1, 2, 3));
 	w.host.settle();
 	const quicker = w.log.length > 0;
-	// Who sleeps was woken first.
+	// The sleeper was woken first.
 	assert.equal([quicker, await sleeping], [false, 3]);
 	writeNow(w.thread, writer, bytes(4));
 	assert.equal(w.heard(), ["r 1"]);
@@ -454,7 +455,7 @@ function failing(error: number): SyntheticFile {
 	return file;
 }
 
-test("who unsubscribes before an error is told hears nothing", () => {
+test("after unsubscribing before an error is reported nothing is reported", () => {
 	const w = world();
 	w.listen("r", readBytes(w.thread, 99), length).unsubscribe();
 	w.listen("w", NEVER.pipe(writeBytes(w.thread, 99))).unsubscribe();
@@ -462,7 +463,7 @@ test("who unsubscribes before an error is told hears nothing", () => {
 	w.checkClean();
 });
 
-test("a descriptor that is closed is EBADF, a thread that exits ESRCH, for who reads and writes", () => {
+test("for readers and writers a closed descriptor is EBADF, and a thread that exits is ESRCH", () => {
 	const w = world();
 	const other = w.process.spawnThread();
 	const [, writer] = pipe(w.thread);
@@ -485,7 +486,7 @@ test("a descriptor that is closed is EBADF, a thread that exits ESRCH, for who r
 	w.checkClean();
 });
 
-test("what becomes of a number that was closed is not read, written or closed", () => {
+test("a new file under a closed descriptor's number is not read, written or closed", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	const chunks = new Subject<Uint8Array>();
@@ -506,7 +507,7 @@ test("what becomes of a number that was closed is not read, written or closed", 
 	w.checkClean();
 });
 
-test("the bytes before a close of the other number are still read", () => {
+test("the bytes before the other descriptor was closed are still read", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	const again = dup(w.thread, reader);
@@ -518,7 +519,7 @@ test("the bytes before a close of the other number are still read", () => {
 	w.checkClean();
 });
 
-test("a file that is ready but gives or takes nothing is not asked again and again", () => {
+test("a file that is ready but neither reads nor writes is not asked again and again", () => {
 	const w = world();
 	let asked = 0;
 	const file = new SyntheticFile({
@@ -548,7 +549,7 @@ test("a file that is ready but gives or takes nothing is not asked again and aga
 	}
 });
 
-test("a terminal that has fewer bytes than VMIN leaves the machine in peace", () => {
+test("a terminal that has fewer bytes than VMIN does not keep the machine busy", () => {
 	const w = world();
 	const cc = [...RAW.cc];
 	cc[VMIN] = 5;
@@ -561,7 +562,7 @@ test("a terminal that has fewer bytes than VMIN leaves the machine in peace", ()
 	assert.equal(w.heard(), ["r 5"]);
 });
 
-test("a device that always has bytes lets the platform have its turn", async () => {
+test("a device that always has bytes lets the platform take its turn", async () => {
 	const { main: thread } = new Kernel({ host: new RealHost() }).spawn();
 	let zeros = 0;
 	await new Promise<void>((resolve) => {
@@ -579,7 +580,7 @@ test("a device that always has bytes lets the platform have its turn", async () 
 	assert.is(thread.watches, null);
 });
 
-test("a chunk is told of when all of it is written", () => {
+test("a chunk is reported when all of it is written", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	const chunk = pattern(100_000);
@@ -597,7 +598,7 @@ test("a chunk is told of when all of it is written", () => {
 	w.checkClean();
 });
 
-test("who has nothing to write, or is not asked to read, keeps no program alive", () => {
+test("a writer without chunks, or a reader that is not asked, keeps no program alive", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	const source = new Subject<Uint8Array>();
@@ -624,7 +625,7 @@ test("who has nothing to write, or is not asked to read, keeps no program alive"
 	w.checkClean();
 });
 
-test("a source that waits is not asked any more by who has left", () => {
+test("a source that waits is not asked any more after unsubscribing", () => {
 	const w = world();
 	const [, writer] = pipe(w.thread);
 	const asked: string[] = [];
@@ -670,7 +671,7 @@ test("empty chunks are written too", () => {
 	w.checkClean();
 });
 
-test("what is no chunk is EFAULT", () => {
+test("a chunk that is not a Uint8Array is EFAULT", () => {
 	for (const chunk of ["text", null, undefined, [1]]) {
 		const w = world();
 		const [, writer] = pipe(w.thread);
@@ -680,7 +681,7 @@ test("what is no chunk is EFAULT", () => {
 	}
 });
 
-test("a descriptor is closed at the end if that is asked for, and only then", () => {
+test("a descriptor is closed at the end with the option close, and only then", () => {
 	const chunk = bytes(1);
 	const cases: [WriteBytesOptions, Observable<Uint8Array>, string[], boolean][] = [
 		[{ close: true }, of(chunk), ["w 1", "w done"], false],
@@ -701,7 +702,7 @@ test("a descriptor is closed at the end if that is asked for, and only then", ()
 	}
 });
 
-test("a descriptor that somebody else has closed is an error at the end", () => {
+test("a descriptor that was closed elsewhere is an error at the end", () => {
 	const w = world();
 	const [, writer] = pipe(w.thread);
 	const source = new Subject<Uint8Array>();
@@ -712,7 +713,7 @@ test("a descriptor that somebody else has closed is an error at the end", () => 
 	w.checkClean();
 });
 
-test("a source that fails ends the writing with its error, and what waits is forgotten", () => {
+test("a source that fails ends the writing with its error, and waiting chunks are dropped", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	fill(w, writer);
@@ -727,7 +728,7 @@ test("a source that fails ends the writing with its error, and what waits is for
 	w.checkClean();
 });
 
-test("of a source that does not wait a number of chunks is kept, one more is ENOBUFS", () => {
+test("of a source that cannot wait a number of chunks is kept, and one more is ENOBUFS", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	fill(w, writer);
@@ -746,7 +747,7 @@ test("of a source that does not wait a number of chunks is kept, one more is ENO
 	assert.throws(() => writeBytes(w.thread, writer, { bound: 0 }), RangeError);
 });
 
-/** A source that gives all at once, and how many it was made to give. */
+/** A source that emits all at once, and how many values it emitted. */
 function greedy(n: number): { readonly source: Observable<Uint8Array>; given: number } {
 	const counted = {
 		given: 0,
@@ -761,7 +762,7 @@ function greedy(n: number): { readonly source: Observable<Uint8Array>; given: nu
 	return counted;
 }
 
-test("a source that gives all at once stops when nobody wants more", () => {
+test("a source that emits all at once stops when nobody wants more", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	const some = greedy(100);
@@ -777,7 +778,7 @@ test("a source that gives all at once stops when nobody wants more", () => {
 	w.checkClean();
 });
 
-test("a pipe that nobody reads is EPIPE, with one SIGPIPE for what was to be written", () => {
+test("a pipe without a reader is EPIPE, with one SIGPIPE if there was something to write", () => {
 	const w = world();
 	let signals = 0;
 	sigaction(w.thread, SIGPIPE, () => signals++);
@@ -831,7 +832,7 @@ test("other errors of a write come with their code, and are the end", () => {
 	}
 });
 
-test("an error of a write leaves the source alone", () => {
+test("after an error of a write the source is not asked any more", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	const [reader2, writer2] = pipe(w.thread);
@@ -842,7 +843,7 @@ test("an error of a write leaves the source alone", () => {
 	w.checkClean();
 });
 
-test("who unsubscribes while there is no room writes no more", () => {
+test("after unsubscribing while there is no room nothing more is written", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	const source = new Subject<Uint8Array>();
@@ -859,7 +860,7 @@ test("who unsubscribes while there is no room writes no more", () => {
 	w.checkClean();
 });
 
-test("who unsubscribes inside next has the chunk written, and no other", () => {
+test("after unsubscribing inside next that chunk is written, and no other", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	const source = new Subject<Uint8Array>();
@@ -872,7 +873,7 @@ test("who unsubscribes inside next has the chunk written, and no other", () => {
 	w.checkClean();
 });
 
-test("chunks that are given inside next come after those that wait", () => {
+test("chunks that are emitted inside next come after those that wait", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	const source = new Subject<Uint8Array>();
@@ -896,7 +897,7 @@ test("chunks that are given inside next come after those that wait", () => {
 	w.checkClean();
 });
 
-test("somebody else may write in between", async () => {
+test("another writer may write in between", async () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
 	fill(w, writer);

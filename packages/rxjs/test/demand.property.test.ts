@@ -1,4 +1,4 @@
-// On demand comes what comes without: in order, one value for each request, never inside one.
+// On demand the same values come as without: in order, one for each request, and never inside one.
 import { mkfifo, O_RDONLY, O_WRONLY, openNow, pipe, socketpair, Tree } from "@kqpoll/files";
 import {
 	close,
@@ -32,7 +32,7 @@ import {
 } from "../src/index.ts";
 import { type World, world } from "./world.ts";
 
-/** Who asks for values, and proves that the source keeps to what it promises. */
+/** An observer that asks for values, and checks that the source keeps its promises. */
 class Asker<T> {
 	readonly values: T[] = [];
 	/** "done" or the code of an error, once it has ended. */
@@ -55,7 +55,7 @@ class Asker<T> {
 		this.calling = false;
 	}
 
-	/** Asks for a value, unless one is owed already. */
+	/** Asks for a value, if it does not wait for one already. */
 	ask(): void {
 		if (this.owed || this.closed) return;
 		this.owed = true;
@@ -94,7 +94,7 @@ class Asker<T> {
 	}
 }
 
-/** What happens to an asker: it asks, several times in a row, or waits for what it has asked for. */
+/** What the observer does: it asks, several times in a row, or waits for what it has asked for. */
 type Asking = { readonly do: "ask"; readonly eager: number } | { readonly do: "settle" };
 
 const asking: fc.Arbitrary<Asking> = fc.oneof(
@@ -149,7 +149,7 @@ const stealing = fc.record({
 const ending = fc.record({
 	do: fc.constantFrom("end" as const, "shut" as const, "leave" as const),
 });
-/** Now and then somebody else reads, and now and then it is over before its time. */
+/** Sometimes another reader reads, and sometimes an end is closed early. */
 const steps: fc.Arbitrary<Step[]> = fc.array(
 	fc.oneof(
 		{ weight: 6, arbitrary: asking },
@@ -162,7 +162,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 const ends = fc.constantFrom(...ENDS);
 const size = fc.integer({ min: 1, max: 2500 });
 
-/** Writes so many bytes, if there is room, that go on from those before. */
+/** Writes up to `n` bytes, as many as there is room for, that continue those before. */
 function writeOn(thread: Thread, fd: number, n: number, before: number): number {
 	try {
 		return writeNow(
@@ -184,7 +184,7 @@ function steal(thread: Thread, fd: number, n: number): Uint8Array {
 	}
 }
 
-test("whoever reads, asked or not, all bytes come once and in order", () => {
+test("with any readers, on demand or not, all bytes come once and in order", () => {
 	fc.assert(
 		fc.property(ends, size, steps, (make, size, script) => {
 			const w = world();
@@ -221,7 +221,7 @@ test("whoever reads, asked or not, all bytes come once and in order", () => {
 				came,
 				Array.from({ length: came.length }, (_, i) => i % 251),
 			);
-			// All but what was thrown away with the descriptor, or left to others, has come.
+			// All bytes have come except those lost with the descriptor or taken by other readers.
 			if (!left && !shut) assert.is(came.length, written);
 			const possible: (string | null)[] = ["done"];
 			if (shut) possible.push("EBADF");
@@ -257,7 +257,7 @@ test("on demand the same bytes come as without", () => {
 				let written = 0;
 				for (const step of script) {
 					if (step.do === "write") {
-						// Without demand there may be room that there is not with it.
+						// Without demand there may be room where there is none with demand.
 						w.host.settle();
 						if (asker !== null) askAll(w, asker);
 						written += writeOn(w.thread, writer, step.n, written);
@@ -277,7 +277,7 @@ test("on demand the same bytes come as without", () => {
 	);
 });
 
-/** Adds up what is counted, on demand and without, while things happen and time goes by. */
+/** Adds up the counts of events, on demand and without, while things happen and time passes. */
 function counted<T>(
 	source: (w: World) => DemandObservable<T>,
 	count: (value: T) => number,
@@ -289,7 +289,7 @@ function counted<T>(
 		sigaction(w.thread, SIGUSR1, SIG_IGN);
 		let sum = 0;
 		const add = (value: T): void => {
-			assert.ok(count(value) > 0, "what comes has something to count");
+			assert.ok(count(value) > 0, "an event has something to count");
 			sum += count(value);
 		};
 		const asker = onDemand ? new Asker(source(w), add) : null;
@@ -335,7 +335,7 @@ test("on demand as many signals are counted as without, and as were sent", () =>
 	);
 });
 
-test("on demand as many periods of a timer are counted as without, and as have gone by", () => {
+test("on demand as many periods of a timer are counted as without, and as have passed", () => {
 	fc.assert(
 		fc.property(happenings, fc.integer({ min: 1, max: 50 }), (script, ms) => {
 			const pass = (w: World, n: number): void => w.host.advance(n);
@@ -353,7 +353,7 @@ test("on demand as many periods of a timer are counted as without, and as have g
 	);
 });
 
-test("what comes on demand is how things are then", () => {
+test("an event on demand tells the state at that moment", () => {
 	const step = fc.oneof(
 		asking,
 		fc.record({ do: fc.constant("set" as const), data: fc.integer({ min: 0, max: 3 }) }),
@@ -378,7 +378,7 @@ test("what comes on demand is how things are then", () => {
 	);
 });
 
-test("of processes that are followed every fork and exit comes, one event at a time", () => {
+test("every fork and exit of followed processes comes, one event at a time", () => {
 	const step = fc.oneof(
 		asking,
 		fc.record({ do: fc.constantFrom("fork" as const, "exit" as const), which: fc.nat(20) }),
@@ -421,7 +421,7 @@ test("of processes that are followed every fork and exit comes, one event at a t
 			const byPid = (a: readonly unknown[], b: readonly unknown[]): number =>
 				Number(a[0]) - Number(b[0]);
 			assert.equal([seen.exits.sort(byPid), asker.end], [exits.sort(byPid), "done"]);
-			// A child whose exit came first is told of in one event with that.
+			// If a child's exit came first, the event tells of both.
 			for (const [pid, parent] of seen.parents)
 				assert.equal(parents.find(([child]) => child === pid)?.[1], parent);
 			w.checkClean();

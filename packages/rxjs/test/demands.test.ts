@@ -56,7 +56,7 @@ test("1: subscribing registers, unsubscribing deletes", () => {
 	w.checkClean();
 });
 
-test("1: subscribers of the same share a knote, which goes with the last", () => {
+test("1: subscribers of the same events share a knote, which goes with the last of them", () => {
 	const w = world();
 	const subscriptions = [w.listen("a", reads(w), data), w.listen("b", reads(w), data)];
 	assert.is(w.process.fdp.firstKqueue?.nknotes, 1);
@@ -69,7 +69,7 @@ test("1: subscribers of the same share a knote, which goes with the last", () =>
 	w.checkClean();
 });
 
-test("1: who subscribes or unsubscribes inside next harms nobody", () => {
+test("1: subscribing or unsubscribing inside next does not affect other subscribers", () => {
 	const w = world();
 	let late: Subscription | null = null;
 	const first = reads(w).subscribe(() => {
@@ -91,14 +91,14 @@ test("1: who subscribes or unsubscribes inside next harms nobody", () => {
 	w.checkClean();
 });
 
-test("1: a subscriber that throws harms nobody else", () => {
+test("1: a subscriber that throws does not affect other subscribers", () => {
 	const w = world();
 	const bad = reads(w).subscribe(() => {
 		throw new Error("mine");
 	});
 	const good = w.listen("good", reads(w), data);
 	w.file.set("read", { data: 1 });
-	// RxJS reports it in a timer of the platform's; nothing comes out here.
+	// RxJS reports it in a timer of the platform; nothing is thrown here.
 	const report = globalThis.setTimeout;
 	const reported: unknown[] = [];
 	globalThis.setTimeout = ((fn: () => void) => reported.push(fn)) as never;
@@ -113,7 +113,7 @@ test("1: a subscriber that throws harms nobody else", () => {
 	w.checkClean();
 });
 
-test("2: an end of file completes after its event, or is one like others, and the errno is kept", () => {
+test("2: an end of file completes after its event, or is like other events, and the errno is kept", () => {
 	const w = world();
 	const change = { ident: w.fd, filter: EVFILT_READ, flags: 0 };
 	const show = ({ flags, fflags }: Kevent): string =>
@@ -230,13 +230,13 @@ test("6: the filter tells what an event is", () => {
 	kill(w.thread, w.process.pid, SIGUSR1);
 	assert.equal(w.heard().sort(), [" 1 signals", " 3 bytes", " something else"]);
 	for (const subscription of subscriptions) subscription.unsubscribe();
-	// What does not fit is refused by the compiler.
+	// The compiler refuses what does not fit.
 	const event = {} as ReadableEvent;
 	// @ts-expect-error A readable event has no count.
 	void event.count;
 });
 
-test("8: prototypes are left alone, and operators of RxJS take what comes", async () => {
+test("8: prototypes stay as they are, and operators of RxJS work", async () => {
 	const w = world();
 	const before = Object.getOwnPropertyNames(Observable.prototype).sort();
 	const [r, wr] = pipe(w.thread);

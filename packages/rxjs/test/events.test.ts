@@ -1,4 +1,4 @@
-// Kevents under readable names: what each source says.
+// Kevents with readable names: what each source emits.
 import {
 	acceptNow,
 	bind,
@@ -96,7 +96,7 @@ test("readable counts the connections of a listener", () => {
 	w.checkClean();
 });
 
-test("low-water marks hold events back", () => {
+test("below a low-water mark there are no events", () => {
 	const w = world();
 	const [a, b] = socketpair(w.thread, "stream");
 	const subscriptions = [
@@ -112,7 +112,7 @@ test("low-water marks hold events back", () => {
 	w.checkClean();
 });
 
-test("writable says how much room there is, and whether anybody will read", () => {
+test("writable says how much room there is, and whether a reader is left", () => {
 	const w = world();
 	const [r, wr] = pipe(w.thread);
 	w.listen("", writable(w.thread, wr), ({ room, eof }) => `${room} ${eof}`);
@@ -125,7 +125,7 @@ test("writable says how much room there is, and whether anybody will read", () =
 	w.checkClean();
 });
 
-test("exceptional tells of out-of-band data", () => {
+test("exceptional reports out-of-band data", () => {
 	const w = world();
 	const listener = socket(w.thread, "inet", "stream");
 	bind(w.thread, listener, 80);
@@ -214,7 +214,7 @@ test("processEvents follows children with NOTE_TRACK, until the last has exited"
 	w.checkClean();
 });
 
-test("signals are counted whatever the process does about them", () => {
+test("signals are counted, even when the process ignores or handles them", () => {
 	const w = world();
 	sigaction(w.thread, SIGUSR1, SIG_IGN);
 	sigaction(w.thread, SIGUSR2, () => {});

@@ -1,4 +1,4 @@
-// What is left of ten thousand subscriptions that came and went in every way: nothing.
+// Ten thousand subscriptions that began and ended in every way leave nothing.
 import { getEventListeners, setMaxListeners } from "node:events";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -77,17 +77,17 @@ import {
 } from "../src/index.ts";
 import { type World, world } from "./world.ts";
 
-/** A machine with something of everything, and the ways to subscribe to it. */
+/** A machine with files, processes and timers of every kind, and the ways to subscribe to them. */
 interface Zoo extends World {
-	/** Descriptors to write into, to read from, to close. */
+	/** Descriptors to write to, to read from, to close. */
 	readonly fds: readonly number[];
 	readonly child: Process;
 	readonly sources: Readonly<Record<string, () => Observable<unknown>>>;
 	/** Iterates over events; the controller aborts it. */
 	iterate(abort: AbortController): KeventIterator;
-	/** Lets something happen that somebody may wait for. */
+	/** Lets something happen that a subscriber may wait for. */
 	stir(which: number): void;
-	/** Lists of knotes: of every file, every process and whatever else they have. */
+	/** Lists of knotes: of every file, every process and every object that they refer to. */
 	klists(): Klist[];
 }
 
@@ -97,7 +97,7 @@ function zoo(): Zoo {
 	for (const signal of [SIGPIPE, SIGUSR1]) sigaction(thread, signal, SIG_IGN);
 	const child = fork(thread);
 	closefrom(child.main, 0);
-	// Nobody waits for its children.
+	// No process waits for its children.
 	sigaction(child.main, SIGCHLD, SIG_IGN);
 	const tree = new Tree();
 	mkfifo(thread, tree, "/fifo");
@@ -192,7 +192,7 @@ function attempt(act: () => unknown): void {
 	}
 }
 
-/** The lists of knotes that something has, in itself or so many steps away. */
+/** The lists of knotes in an object, and in objects up to that many steps away. */
 function collect(from: unknown, into: Set<Klist>, steps: number): void {
 	if (from instanceof Klist) into.add(from);
 	else if (typeof from === "object" && from !== null && !ArrayBuffer.isView(from) && steps > 0)
@@ -224,7 +224,7 @@ function random(seed: number): (below: number) => number {
 	};
 }
 
-test("ten thousand subscriptions that come and go inside each other leave nothing", async () => {
+test("ten thousand subscriptions that begin and end inside each other leave nothing", async () => {
 	const z = zoo();
 	const before = left(z);
 	assert.ok(z.klists().length >= 12, "there are lists to look at");
@@ -272,7 +272,7 @@ test("ten thousand subscriptions that come and go inside each other leave nothin
 		[...made.entries()].filter(([, count]) => count < 100),
 		[],
 	);
-	// Some are never told of anything here; all others were.
+	// Some are never told of anything here; all the others were.
 	const silent = ["exceptional", "refused", "writeNever", "backpressure3"];
 	assert.equal(
 		[...heard.keys()].filter((name) => (heard.get(name) ?? 0) < 20 && !silent.includes(name)),
@@ -336,7 +336,7 @@ test("ten thousand iterations that end in every way leave nothing, also on their
 	assert.equal(left(z), before);
 });
 
-test("polls that are left and begun again at once leave nothing, and none is refused", async () => {
+test("polls that are cancelled and begun again at once leave nothing, and none is refused", async () => {
 	const z = zoo();
 	const before = left(z);
 	const other = z.process.spawnThread();
@@ -364,7 +364,7 @@ test("polls that are left and begun again at once leave nothing, and none is ref
 	assert.equal(left(z), before);
 });
 
-test("work whose delay is no number is done at once, and keeps no other from being done", () => {
+test("work whose delay is not a number is done at once, and does not hold up other work", () => {
 	const w = world();
 	const scheduler = kernelScheduler(w.kernel);
 	scheduler.schedule(() => w.log.push("second"), 1);
@@ -378,12 +378,12 @@ setFlagsFromString("--expose-gc");
 const gc: () => void = runInNewContext("gc");
 
 const ROUNDS = 2000;
-/** Bytes for each round that cannot be noise. */
+/** More bytes in each round than noise explains. */
 const LEAK = 100;
 
 /**
- * By how many bytes the heap grows in each round. The compiler keeps things too, once: what stays
- * in each round is found again when it is measured again.
+ * By how many bytes the heap grows in each round. The compiler keeps memory too, but only once: a
+ * second measurement shows only what stays in each round.
  */
 function growth(round: () => void): number {
 	let bytes = 0;
@@ -392,7 +392,7 @@ function growth(round: () => void): number {
 		gc();
 		return process.memoryUsage().heapUsed;
 	};
-	// What came before this may be let go of only now.
+	// Memory of earlier tests may be released only now.
 	run();
 	let before = run();
 	for (let tries = 0; tries < 3; tries++) {
@@ -404,7 +404,7 @@ function growth(round: () => void): number {
 	return bytes;
 }
 
-test("a subscription that has gone holds no memory", () => {
+test("a subscription that has ended holds no memory", () => {
 	const z = zoo();
 	z.kernel.diagnostics = false;
 	const round = (source: () => Observable<unknown>) => (): void => {
@@ -415,12 +415,12 @@ test("a subscription that has gone holds no memory", () => {
 	const check = (name: string, grown: number): void =>
 		assert.ok(grown < LEAK, `${name}: ${grown} bytes each`);
 	check("a pump", growth(round(z.sources["readable"] as () => Observable<unknown>)));
-	// With one that stays there are only the subscriptions to look at.
+	// With one that stays, only the subscriptions are measured.
 	const stays = signals(z.thread, SIGUSR1).subscribe();
 	for (const [name, source] of Object.entries(z.sources)) check(name, growth(round(source)));
 	stays.unsubscribe();
 	const kept: unknown[] = [];
-	// So much that nothing else which is let go of meanwhile hides it.
+	// Large enough that memory released meanwhile does not hide it.
 	const leak = growth(() => kept.push(new Array(250)));
 	assert.ok(leak > LEAK, `${leak} bytes each, of something that stays`);
 });

@@ -1,4 +1,4 @@
-// Demand 7: what a machine does, in marbles: its clock and the TestScheduler's are one.
+// Demand 7: what a machine does, in marbles: its clock is that of the TestScheduler.
 import { pipe } from "@kqpoll/files";
 import {
 	close,
@@ -47,7 +47,7 @@ test("7: a timer begins with each subscription", () => {
 	});
 });
 
-test("7: what marbles do to a file is heard in the same frames", () => {
+test("7: what marbles do to a file is reported in the same frames", () => {
 	marbles(({ cold, expectObservable }, thread) => {
 		const file = new SyntheticFile();
 		const fd = openFile(thread, file);
@@ -93,14 +93,15 @@ test("7: events of the same frame come in the order in which they were armed", (
 	});
 });
 
-test("7: slow work behind withBackpressure coalesces what comes meanwhile", () => {
+test("7: events that come during slow work behind withBackpressure become one", () => {
 	marbles(({ cold, expectObservable }, thread) => {
 		const change = { ident: 1, filter: EVFILT_TIMER, flags: EV_CLEAR, data: 2 };
 		const source = fromKevent(thread, change).pipe(
 			withBackpressure(({ data }) => cold("-----x|").pipe(map(() => data))),
 			take(3),
 		);
-		// At 2 one expiry; work until 8 meanwhile 4, 6 and 8; until 14 meanwhile 10, 12 and 14.
+		// At 2 one expiry; during the work until 8 those of 4, 6 and 8; until 14 those of 10, 12 and
+		// 14.
 		expectObservable(source).toBe("-------a-----b-----(c|)", { a: 1, b: 3, c: 3 });
 	});
 });

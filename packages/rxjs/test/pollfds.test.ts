@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { pollfds, withBackpressure } from "../src/index.ts";
 import { type World, world } from "./world.ts";
 
-/** Lets promises and the machine go on until nobody can. */
+/** Lets promises and the machine run until nothing is left to do. */
 async function turns(w: World): Promise<void> {
 	for (let i = 0; i < 20; i++) {
 		w.host.settle();
@@ -39,7 +39,7 @@ test("each poll is emitted, for as long as a descriptor is ready", async () => {
 	assert.is(w.kernel.sleepers, 0);
 });
 
-test("revents stand in the order of the descriptors, those below 0 are passed over", async () => {
+test("revents are in the order of the descriptors, and those below 0 are skipped", async () => {
 	const w = world();
 	const [r, wr] = pipe(w.thread);
 	const poller = w.process.spawnThread();

@@ -19,7 +19,7 @@ import * as assert from "uvu/assert";
 import { kernelScheduler, timer } from "../src/index.ts";
 import { world } from "./world.ts";
 
-test("work runs in its time, never while it is scheduled, in order of time and then of scheduling", () => {
+test("work runs at its time, never inside schedule, in order of time and then of scheduling", () => {
 	const w = world();
 	const scheduler = kernelScheduler(w.kernel);
 	const order: string[] = [];
@@ -55,7 +55,7 @@ test("work may schedule itself again, and its state is passed on", () => {
 	w.checkClean();
 });
 
-test("what is unsubscribed does not run, and leaves no timer", () => {
+test("work that is unsubscribed does not run, and leaves no timer", () => {
 	const w = world();
 	let runs = 0;
 	const action = kernelScheduler(w.kernel).schedule(() => void runs++, 10);
@@ -66,7 +66,7 @@ test("what is unsubscribed does not run, and leaves no timer", () => {
 	assert.is(runs, 0);
 });
 
-test("work that throws is not done again, and its error comes out of the clock", () => {
+test("work that throws is not repeated, and the host's advance throws its error", () => {
 	const w = world();
 	kernelScheduler(w.kernel).schedule(function () {
 		this.schedule(undefined, 1);

@@ -4,7 +4,7 @@ import { VirtualHost } from "@kqpoll/kqueue/testing";
 import type { Observable, Subscription } from "rxjs";
 import * as assert from "uvu/assert";
 
-/** A machine with one synthetic file, and what was heard on it. */
+/** A machine with one synthetic file, and a log of what subscribers were told. */
 export interface World {
 	readonly host: VirtualHost;
 	readonly kernel: Kernel;
@@ -14,9 +14,9 @@ export interface World {
 	readonly fd: number;
 	/** What subscribers were told: a name, then a value, the code of an error, or "done". */
 	readonly log: string[];
-	/** Subscribes on behalf of a name; `show` says what is noted of a value. */
+	/** Subscribes under a name; `show` says what to log of a value. */
 	listen<T>(name: string, source: Observable<T>, show?: (value: T) => unknown): Subscription;
-	/** What was heard since the last look, after all that is due now. */
+	/** What subscribers were told since the last call, after everything that is due now. */
 	heard(): string[];
 	/** Throws if a knote, pump, timer or sleeper is left. */
 	checkClean(): void;

@@ -53,7 +53,7 @@ export async function ranByScenario(): Promise<ReadonlyMap<string, Ran>> {
 	await session.post("Profiler.startPreciseCoverage", { callCount: true, detailed: false });
 	const ran = new Map<string, Ran>();
 	for (const file of readdirSync(SCENARIOS).sort()) {
-		await session.post("Profiler.takePreciseCoverage"); // Begins to count anew.
+		await session.post("Profiler.takePreciseCoverage"); // Counts from 0 again.
 		await replay(readFileSync(join(SCENARIOS, file), "utf8"));
 		const { result } = await session.post("Profiler.takePreciseCoverage");
 		ran.set(file.replace(/\.trace$/, ""), ranIn(result));
@@ -67,7 +67,7 @@ export function ranByTest(file: string): Ran {
 	const folder = mkdtempSync(join(tmpdir(), "kqpoll-coverage-"));
 	try {
 		const runner = ["--import", "tsx", "packages/tools/test.ts", file.replaceAll(".", "\\.")];
-		// Whether the tests pass is for others to say.
+		// Whether the tests pass does not matter here.
 		spawnSync(process.execPath, runner, {
 			cwd: ROOT,
 			stdio: "ignore",

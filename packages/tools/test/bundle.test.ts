@@ -1,4 +1,4 @@
-// The published modules: their bodies are in functions, and nobody who imports them can tell.
+// The published modules: their bodies are in functions, which makes no difference to importers.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ export {
 //# sourceMappingURL=chunk.js.map
 `;
 
-test("a module in a function exports what it did, under the same names", async () => {
+test("a module in a function exports the same values under the same names", async () => {
 	const folder = mkdtempSync(join(tmpdir(), "kqpoll-bundle-"));
 	try {
 		for (const [name, code] of [
@@ -58,7 +58,7 @@ test("every line of a body stays where it was, for the source map", () => {
 	assert.is(lines.at(-2), "//# sourceMappingURL=chunk.js.map");
 });
 
-test("a module with nothing of its own stays what it is", () => {
+test("a module without declarations stays as it is", () => {
 	const module = 'import {\n  a\n} from "./b.js";\nexport {\n  a\n};\n';
 	assert.is(inFunction(module), module);
 });

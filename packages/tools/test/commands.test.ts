@@ -36,7 +36,7 @@ commands.before(async (context) => {
 commands.after(({ folder }) => rm(folder, { recursive: true }));
 
 commands(
-	"trace without a file, with an option or with a file that is not there is usage",
+	"trace without a file, with an option or with a file that does not exist prints its usage",
 	async () => {
 		for (const args of [[], ["--nope"], ["no-such.trace"]]) {
 			const { status, stdout, stderr } = await run("trace", ...args);
@@ -67,7 +67,7 @@ commands(
 	},
 );
 
-commands("fuzz without a reference, or with arguments that make no sense, is usage", async () => {
+commands("fuzz without a reference, or with wrong arguments, prints its usage", async () => {
 	const wrong = [
 		[],
 		["--reference", "/no/such/program"],

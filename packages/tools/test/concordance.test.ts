@@ -44,7 +44,7 @@ test("a tag before nothing is refused", () => {
 	assert.throws(() => tagsOf("/** @kern a */\n", "x.ts"), "stands before nothing");
 });
 
-test("every function of the listing is either ported or excused", () => {
+test("every function of the listing is either ported or listed with a reason", () => {
 	const ported = new Set(findTags().map(({ kern }) => kern));
 	assert.equal(
 		LISTING.filter((name) => ported.has(name) === (WITHOUT[name] !== undefined)),
@@ -53,8 +53,8 @@ test("every function of the listing is either ported or excused", () => {
 	assert.is(LISTING.length, 87);
 });
 
-test("what runs in a scenario is seen to run, and what does not is not", () => {
-	// In a process of its own: counting anew would spoil the coverage of this one.
+test("a function that runs in a scenario is counted, one that does not is not", () => {
+	// In a process of its own: counting from 0 would spoil the coverage of this one.
 	const { NODE_V8_COVERAGE: _, ...env } = process.env;
 	const module = new URL("../concordance/exercise.ts", import.meta.url).href;
 	const program = `const { ranByScenario } = await import("${module}");

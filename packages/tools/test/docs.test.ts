@@ -35,7 +35,7 @@ test("blocks are found, with what they print", () => {
 rmSync(FOLDER, { recursive: true, force: true });
 mkdirSync(FOLDER, { recursive: true });
 
-/** Two at a time, begun when the first test asks. */
+/** Two run at a time. */
 const runs: Map<Block, Promise<[number, string]>> = new Map();
 let last: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()];
 for (const block of documentedBlocks(ROOT)) {

@@ -26,7 +26,7 @@ export class Project {
 	/** Runs `packages/tools/NAME.ts` of the real workspace in this project. */
 	run(name: string, args: string[] = [], env: Record<string, string> = {}) {
 		const tool = fileURLToPath(new URL(`../${name}.ts`, import.meta.url));
-		// The child is no part of what is measured, and decides by itself whether it is in CI.
+		// The child is not part of the coverage, and whether it runs in CI is up to the test.
 		const { CI: _ci, NODE_V8_COVERAGE: _coverage, ...inherited } = process.env;
 		return spawnSync(process.execPath, ["--import", "tsx", tool, ...args], {
 			cwd: this.root,

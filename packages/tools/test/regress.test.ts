@@ -31,7 +31,7 @@ function rowsOf(text: string): Row[] {
 	});
 }
 
-/** The names of the tests in a source; of one made by a loop, all that it could have. */
+/** The names of the tests in a source; for a test made by a loop, all names that it could have. */
 function testNames(text: string): string[] {
 	const source = ts.createSourceFile("x.test.ts", text, ts.ScriptTarget.Latest, true);
 	const names: string[] = [];
@@ -46,7 +46,7 @@ function testNames(text: string): string[] {
 	return names;
 }
 
-/** What a string of the source can be. */
+/** The values that a string of the source can have. */
 function expansions(name: ts.Expression): string[] {
 	if (ts.isStringLiteralLike(name)) return [name.text];
 	if (!ts.isTemplateExpression(name)) return [];
@@ -58,7 +58,7 @@ function expansions(name: ts.Expression): string[] {
 	return all;
 }
 
-/** The strings that the loop goes through whose variable the expression is, or is a part of. */
+/** The strings in the list of the loop whose variable the expression is, or is a part of. */
 function loopStrings(expression: ts.Expression): string[] {
 	let root = expression;
 	while (ts.isPropertyAccessExpression(root)) root = root.expression;
@@ -78,7 +78,7 @@ function identifiers(node: ts.Node): string[] {
 	return found;
 }
 
-/** The strings in an expression, and in what its names stand for at the top of the file. */
+/** The strings in an expression, and in the constants of the file that it names. */
 function strings(node: ts.Node): string[] {
 	if (ts.isStringLiteralLike(node)) return [node.text];
 	const found: string[] = [];
@@ -97,12 +97,12 @@ function strings(node: ts.Node): string[] {
 	return found;
 }
 
-/** Whether a name begins like that, with whole words. */
+/** Whether a name has that beginning, in whole words. */
 function begins(name: string, beginning: string): boolean {
 	return name.startsWith(beginning) && !/^[\w-]/.test(name.slice(beginning.length));
 }
 
-/** What is wrong with a list, given the text of a test file by its path, if there is one. */
+/** What is wrong with a list. `read` returns the text of a test file, null if it does not exist. */
 function* listProblems(list: string, read: (path: string) => string | null): Generator<string> {
 	const rows = rowsOf(list);
 	if (rows.length === 0) yield "there is no row";
@@ -190,7 +190,7 @@ test("a list is right when each row has a test that exists, or a reason", () => 
 	assert.equal([...listProblems(list, readSource)], []);
 });
 
-test("each way to be wrong is found", () => {
+test("each kind of mistake is found", () => {
 	const list = table(
 		"| kq-one | it does one | files/b.test.ts: kq-one |",
 		"| kq-one | it does one | files/a.test.ts: kq-one |",
@@ -240,12 +240,12 @@ test("a test that no row names is found", () => {
 
 const LIST = readFileSync("docs/regress.md", "utf8");
 
-test("every test of OpenBSD's has one of ours, or a reason", () => {
+test("each of OpenBSD's tests has one of ours, or a reason", () => {
 	assert.equal([...listProblems(LIST, readOrNull)], []);
 	assert.is(rowsOf(LIST).length, 70);
 });
 
-test("every test of ours under an original name is in the list", () => {
+test("each of our tests under an original name is in the list", () => {
 	const files = packages(".")
 		.flatMap(({ folder }) => sources(".", `${folder}/test`))
 		.filter((path) => SUITE.test(path));

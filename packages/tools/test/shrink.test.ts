@@ -1,10 +1,10 @@
-// Lists that fail are made as short as they get.
+// Lists that fail are made as short as possible.
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { shrink } from "../trace/shrink.ts";
 
-test("what has no part in the failure is removed", async () => {
+test("items that do not matter to the failure are removed", async () => {
 	const items = Array.from({ length: 100 }, (_, i) => i);
 	const small = await shrink(items, async (some) => some.includes(13) && some.includes(77));
 	assert.equal(small, [13, 77]);

@@ -1,4 +1,4 @@
-// The check of bundle sizes notices what has grown.
+// The check of bundle sizes finds bundles that have grown.
 import { spawnSync } from "node:child_process";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -6,7 +6,7 @@ import { excess } from "../size.ts";
 
 const size = (gzipped: number) => ({ minified: 3 * gzipped, gzipped });
 
-test("what grows by more than a hundredth, or is not recorded, is too large", () => {
+test("a bundle that grows by more than a hundredth, or is not recorded, is too large", () => {
 	const allowed = {
 		same: size(1000),
 		grown: size(1000),

@@ -1,4 +1,4 @@
-// The test runner, run as a child process on tiny projects: each way in which uvu stays silent.
+// The test runner, run as a child process on tiny projects: each problem that uvu does not report.
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Project } from "./project.ts";
@@ -15,12 +15,14 @@ runner.before.each(() => {
 
 runner.after.each(() => project.remove());
 
-/** Writes a test file into the project, in the first package unless told otherwise. */
+/** Writes a test file into the project, by default into the first package. */
 function file(name: string, lines: string[], folder = "packages/one/test"): void {
 	project.write(`${folder}/${name}`, [IMPORT, ...lines]);
 }
 
-/** What a run came to: exit status, what the runner complains about, and the last line. */
+/**
+ * The outcome of a run: its exit status, the problems that the runner reports, and the last line.
+ */
 function run(args: string[] = [], env: Record<string, string> = {}) {
 	const { status, stdout, stderr } = project.run("test", args, env);
 	const problems = `${stdout}\n${stderr}`.match(/(?<=^ *FAIL ).*$/gm) ?? [];
@@ -58,7 +60,7 @@ runner("fails when a before hook throws", () => {
 	]);
 	assert.equal(run(), {
 		status: 1,
-		problems: ["a hook threw, uvu does not keep what"],
+		problems: ["a hook threw, uvu does not keep the error"],
 		last: "0 passed, 2 failed, 0 skipped",
 	});
 });
@@ -120,11 +122,11 @@ runner("lets a test be skipped, but not in CI", () => {
 	});
 });
 
-runner("fails when a test waits for what never comes", () => {
+runner("fails when a test waits for something that never happens", () => {
 	file("a.test.ts", ['test("sleeps", () => new Promise(() => {}));', PASSES, "test.run();"]);
 	assert.equal(run(), {
 		status: 1,
-		problems: ["the run broke off: a test waits for what cannot come any more, or exits"],
+		problems: ["the run broke off: a test waits for something that never happens, or exits"],
 		last: "0 passed, 1 failed, 0 skipped",
 	});
 });
@@ -159,7 +161,7 @@ runner("runs the files a pattern matches, and fails when there are none", () => 
 	});
 });
 
-runner("refuses an option it does not know, and what is no pattern", () => {
+runner("refuses an unknown option, and a pattern that is not a regular expression", () => {
 	assert.equal(run(["--watch"]), { status: 2, problems: [], last: "" });
 	assert.equal(run(["["]), { status: 2, problems: [], last: "" });
 	assert.equal(run(["a", "b"]), { status: 2, problems: [], last: "" });

@@ -13,7 +13,7 @@ for (const kind of ["scenarios", "random"]) {
 		assert.is(names.length, kind === "random" ? 40 : 33);
 	});
 	for (const name of names) {
-		test(`${kind}/${name} comes out as the reference has it`, async () => {
+		test(`${kind}/${name} has the same results as in the reference`, async () => {
 			const text = await readFile(new URL(name, folder), "utf8");
 			const { lines, difference } = await replay(text);
 			assert.is(difference, null);
@@ -32,7 +32,7 @@ const TRACE = `# a comment
 < 1 1 1,-1,0x1,0x0,3,7
 `;
 
-test("a trace that is right has no difference", async () => {
+test("a correct trace has no difference", async () => {
 	assert.equal(await replay(TRACE), { lines: 8, difference: null });
 });
 
@@ -43,7 +43,7 @@ test("a result that differs is shown with its line", async () => {
 	});
 });
 
-test("what a woken thread returns is compared too", async () => {
+test("the result of a woken thread is compared too", async () => {
 	assert.equal(await replay(TRACE.replace("0x0,3,7", "0x0,4,7")), {
 		lines: 8,
 		difference: { line: 8, expected: "< 1 1 1,-1,0x1,0x0,4,7", got: "< 1 1 1,-1,0x1,0x0,3,7" },
@@ -57,7 +57,7 @@ test("a line that is missing is a difference", async () => {
 	});
 });
 
-test("a line too many is a difference", async () => {
+test("an additional line is a difference", async () => {
 	assert.equal(await replay(`${TRACE}< 0 5\n`), {
 		lines: 9,
 		difference: { line: 9, expected: "< 0 5", got: "" },

@@ -1,7 +1,7 @@
 // Replays a trace and compares every line.
 import { World } from "./world.ts";
 
-/** The first line of a trace that came out otherwise. */
+/** The first line of a trace that differs. */
 export interface Difference {
 	/** Its number, from 1. */
 	readonly line: number;
@@ -11,7 +11,7 @@ export interface Difference {
 	readonly got: string;
 }
 
-/** What became of a trace. */
+/** The result of replaying a trace. */
 export interface Replay {
 	/** How many lines it has, comments and empty ones included. */
 	readonly lines: number;

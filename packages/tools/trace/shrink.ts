@@ -1,8 +1,8 @@
-// Makes a list that fails as short as it gets.
+// Makes a list that fails as short as possible.
 
 /**
- * Removes pieces of `items`, larger ones first, as long as what is left still `fails`, and gives
- * a list from which no single item can be removed.
+ * Removes pieces of `items`, larger ones first, as long as what is left still `fails`; returns a
+ * list from which no single item can be removed.
  */
 export async function shrink<T>(
 	items: readonly T[],

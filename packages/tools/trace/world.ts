@@ -1,5 +1,5 @@
-// One emulated machine that does what the operations of a trace say, through the packages' own
-// entry points, and prints what came of them. The language is described in docs/traces.md.
+// One emulated machine that does the operations of a trace, through the packages' own entry points,
+// and prints their results. The language is described in docs/traces.md.
 import { FdSet, type Pollfd, poll, ppoll, pselect, select } from "@kqpoll/kqpoll";
 import {
 	close,
@@ -76,13 +76,13 @@ export class World {
 	constructor() {
 		const { main } = this.kernel.spawn();
 		this.threads.push(main);
-		// In a trace a signal only tells knotes: it neither ends nor interrupts anybody.
+		// In a trace a signal only notifies knotes: it ends no process and interrupts no thread.
 		for (let signal = 1; signal < NSIG; signal++) {
 			if (signal !== SIGKILL && signal !== SIGSTOP) sigaction(main, signal, SIG_IGN);
 		}
 	}
 
-	/** Does one operation and gives the lines that it printed. */
+	/** Does one operation; returns the lines that it printed. */
 	async step(operation: string): Promise<string[]> {
 		const [who = "", op = "", ...args] = operation.split(" ").filter((word) => word !== "");
 		if (who === "tick") {
@@ -98,14 +98,14 @@ export class World {
 		return [`${operation} => ${slept ? "..." : await result}`, ...(await this.finished())];
 	}
 
-	/** Proves the invariants of every kqueue of the world. */
+	/** Checks the invariants of every kqueue of the world. */
 	check(): void {
 		for (const process of this.kernel.processes.values()) {
 			for (let kq = process.fdp.firstKqueue; kq !== null; kq = kq.next) kqueueDoCheck(kq);
 		}
 	}
 
-	/** What the threads print that slept and do so no longer, in order of their numbers. */
+	/** The lines of the threads whose sleeping calls have ended, in order of their numbers. */
 	private async finished(): Promise<string[]> {
 		const lines: string[] = [];
 		for (const thread of this.threads) {
@@ -129,7 +129,7 @@ export class World {
 	}
 }
 
-/** Gives what is printed; nothing is printed as 0. */
+/** Returns what to print; undefined is printed as 0. */
 type Operation = (thread: Thread, args: readonly string[], threads: Thread[]) => unknown;
 
 const OPERATIONS: Readonly<Record<string, Operation>> = {
@@ -207,7 +207,7 @@ function integer(text: string | undefined): number {
 	return Number.parseInt(text ?? "", text?.includes("0x") ? 16 : 10) || 0;
 }
 
-/** A signal that can be ignored is sent; others would do more than a trace means. */
+/** A signal that can be ignored is sent; others would do more than notify. */
 function post(thread: Thread, pid: number, signal: number): void {
 	if (signal >= 1 && signal < NSIG && signal !== SIGKILL && signal !== SIGSTOP) {
 		kill(thread, pid, signal);
