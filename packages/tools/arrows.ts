@@ -1,7 +1,9 @@
-// Checks that imports between packages follow the arrows of the design and end at entry points.
+// Checks that imports between packages follow the arrows of the design and end at entry points, and
+// that those inside a package follow the order of its folders.
 import { readFileSync } from "node:fs";
 import { join, posix } from "node:path";
 import ts from "typescript";
+import { folderProblems } from "./folders.ts";
 import { type Package, packages, program, SCOPE, sources } from "./workspace.ts";
 
 /** Which packages each one may import. Private packages are free: nothing imports them. */
@@ -87,6 +89,7 @@ export function* arrowProblems(root: string): Generator<string> {
 	const workspace = packages(root);
 	for (const from of workspace) {
 		yield* manifestProblems(from, workspace);
+		yield* folderProblems(root, from.folder, from.name);
 		for (const file of sources(root, from.folder)) {
 			const text = readFileSync(join(root, file), "utf8");
 			for (const { fileName } of ts.preProcessFile(text, true, true).importedFiles) {
