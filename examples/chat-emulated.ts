@@ -1,25 +1,8 @@
 // The scene of the chat on emulated sockets, in virtual time: the same every run.
-import {
-	bind,
-	connect,
-	listen,
-	recv,
-	SHUT_WR,
-	SOCK_NONBLOCK,
-	send,
-	shutdown,
-	socket,
-} from "@kqpoll/files";
-import {
-	close,
-	exit,
-	Kernel,
-	type KernelOptions,
-	SIG_IGN,
-	SIGPIPE,
-	SystemError,
-	sigaction,
-} from "@kqpoll/kqueue";
+import { bind, connect, listen, recv, send, shutdown, socket } from "@kqpoll/files";
+import { SHUT_WR, SOCK_NONBLOCK } from "@kqpoll/files/socket";
+import { close, exit, Kernel, type KernelOptions, SystemError, sigaction } from "@kqpoll/kqueue";
+import { SIG_IGN, SIGPIPE } from "@kqpoll/kqueue/signal";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 import type { Serve } from "./chat-protocol.ts";
 import { type Peer, play } from "./chat-script.ts";

@@ -3,7 +3,8 @@
 //
 // The first line that a client sends is its name; each one after that goes to all the others. Who
 // has left (`/quit`, or an end of file) hears no more, but gets what was said until then.
-import { acceptNow, MSG_NOSIGNAL, recvNow, sendNow } from "@kqpoll/files";
+import { acceptNow, recvNow, sendNow } from "@kqpoll/files";
+import { MSG_NOSIGNAL } from "@kqpoll/files/socket";
 import { close, SystemError, type Thread } from "@kqpoll/kqueue";
 
 /** What a client hears whose line is too long. */

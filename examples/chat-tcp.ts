@@ -2,15 +2,8 @@
 // sockets and know nothing of emulated descriptors.
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer } from "node:net";
-import {
-	close,
-	exit,
-	F_SETFL,
-	fcntl,
-	Kernel,
-	type KernelOptions,
-	O_NONBLOCK,
-} from "@kqpoll/kqueue";
+import { close, exit, fcntl, Kernel, type KernelOptions } from "@kqpoll/kqueue";
+import { F_SETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { openServer } from "@kqpoll/node";
 import type { Serve } from "./chat-protocol.ts";
 import type { Dial, Peer } from "./chat-script.ts";

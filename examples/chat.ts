@@ -2,7 +2,7 @@
 // connections. What the clients hear must be the same, and be what is recorded.
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { TraceEvent, Transition } from "@kqpoll/kqueue";
+import type { TraceEvent, Transition } from "@kqpoll/kqueue/kernel";
 import { serve as kevent } from "./chat-kevent.ts";
 import { serve as poll } from "./chat-poll.ts";
 import type { Serve } from "./chat-protocol.ts";

@@ -4,16 +4,8 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import {
-	connect as connectTo,
-	listen,
-	recv,
-	SHUT_RDWR,
-	SOCK_NONBLOCK,
-	send,
-	shutdown,
-	socket,
-} from "@kqpoll/files";
+import { connect as connectTo, listen, recv, send, shutdown, socket } from "@kqpoll/files";
+import { SHUT_RDWR, SOCK_NONBLOCK } from "@kqpoll/files/socket";
 import { close, dup, Kernel, type Thread } from "@kqpoll/kqueue";
 import { kqueueDoCheck } from "@kqpoll/kqueue/kernel";
 import { VirtualHost } from "@kqpoll/kqueue/testing";

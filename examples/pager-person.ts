@@ -1,5 +1,6 @@
 // A person at an emulated terminal, and a program that writes slowly: what the pager is shown with.
-import { login_tty, openpty, pipe, TTYDEF, tcsetwinsize } from "@kqpoll/files";
+import { login_tty, openpty, pipe, tcsetwinsize } from "@kqpoll/files";
+import { TTYDEF } from "@kqpoll/files/termios";
 import { poll } from "@kqpoll/kqpoll";
 import {
 	close,

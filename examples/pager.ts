@@ -1,15 +1,8 @@
 // A pager that reads text from a pipe and keys from a terminal, and redraws when the window changes:
 // three things to wait for in one wait without end. With select it takes a signal handler, a self-pipe
 // and care; with kevent a changed window is an event like the others.
-import {
-	ECHO,
-	ICANON,
-	openDevice,
-	TCSANOW,
-	tcgetattr,
-	tcgetwinsize,
-	tcsetattrNow,
-} from "@kqpoll/files";
+import { openDevice, tcgetattr, tcgetwinsize, tcsetattrNow } from "@kqpoll/files";
+import { ECHO, ICANON, TCSANOW } from "@kqpoll/files/termios";
 import {
 	EV_ADD,
 	EV_DELETE,
@@ -21,10 +14,10 @@ import {
 	kevent,
 	kqueue,
 	readNow,
-	SIGWINCH,
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { SIGWINCH } from "@kqpoll/kqueue/signal";
 import { perform } from "./pager-person.ts";
 
 /** Shows what comes from descriptor 0 on the terminal, until q is typed; then the process exits. */

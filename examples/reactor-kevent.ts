@@ -15,10 +15,10 @@ import {
 	kevent,
 	keventNow,
 	kqueue,
-	SIG_IGN,
 	sigaction,
 	type Thread,
 } from "@kqpoll/kqueue";
+import { SIG_IGN } from "@kqpoll/kqueue/signal";
 import { demonstrate, type Reactor } from "./reactor-program.ts";
 
 class KeventReactor implements Reactor {

@@ -10,11 +10,10 @@ import {
 	kill,
 	type Process,
 	readNow,
-	SIGTERM,
-	SIGUSR1,
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { SIGTERM, SIGUSR1 } from "@kqpoll/kqueue/signal";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 
 /** What calls back when something happens. One callback runs at a time. */

@@ -3,16 +3,9 @@
 // that comes just before the call does not go unnoticed until the next time-out: the self-pipe trick.
 import { pipe2 } from "@kqpoll/files";
 import { FD_ISSET, FdSet, select } from "@kqpoll/kqpoll";
-import {
-	close,
-	O_NONBLOCK,
-	readNow,
-	SIG_DFL,
-	type SystemError,
-	sigaction,
-	type Thread,
-	writeNow,
-} from "@kqpoll/kqueue";
+import { close, readNow, type SystemError, sigaction, type Thread, writeNow } from "@kqpoll/kqueue";
+import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { SIG_DFL } from "@kqpoll/kqueue/signal";
 import { demonstrate, type Reactor } from "./reactor-program.ts";
 import { TimerWheel } from "./timer-wheel.ts";
 

@@ -1,20 +1,27 @@
 // How typedoc checks that everything the entry points export is documented. Only `npm run api`
 // makes it write pages.
+import { readdirSync, readFileSync } from "node:fs";
 import { OptionDefaults } from "typedoc";
+
+const PACKAGES = new URL("..", import.meta.url);
+
+/** The entry points of the published packages, as their manifests name them. */
+const entryPoints = readdirSync(PACKAGES)
+	.sort()
+	.map((name) => [
+		name,
+		JSON.parse(readFileSync(new URL(`${name}/package.json`, PACKAGES), "utf8")),
+	])
+	.filter(([, manifest]) => !manifest.private)
+	.flatMap(([name, { exports }]) =>
+		Object.values(exports)
+			.filter((path) => path.endsWith(".ts"))
+			.map((path) => `../${name}/${path}`),
+	);
 
 // biome-ignore lint/style/noDefaultExport: typedoc reads its options from there
 export default {
-	entryPoints: [
-		"../kqueue/src/index.ts",
-		"../kqueue/src/kernel.ts",
-		"../kqueue/src/testing.ts",
-		"../kqpoll/src/index.ts",
-		"../files/src/index.ts",
-		"../files/src/kernel.ts",
-		"../rxjs/src/index.ts",
-		"../rxjs/src/testing.ts",
-		"../node/src/index.ts",
-	],
+	entryPoints,
 	tsconfig: "../../tsconfig.check.json",
 	emit: "none",
 	// The README is for the repository, its links lead into it.

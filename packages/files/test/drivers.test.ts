@@ -15,15 +15,10 @@ import {
 	kill,
 	kqueue,
 	readNow,
-	SIG_BLOCK,
-	SIGUSR1,
-	SIGUSR2,
 	SystemError,
 	sigaction,
 	sigprocmask,
-	sigset,
 	type Thread,
-	WEXITSTATUS,
 	watchKevent,
 	writeNow,
 } from "@kqpoll/kqueue";
@@ -41,7 +36,9 @@ import {
 	waitpidCall,
 	writeCall,
 } from "@kqpoll/kqueue/kernel";
+import { SIG_BLOCK, SIGUSR1, SIGUSR2, sigset } from "@kqpoll/kqueue/signal";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
+import { WEXITSTATUS } from "@kqpoll/kqueue/wait";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { pipe } from "../src/index.ts";

@@ -1,16 +1,8 @@
 // A small machine in virtual time for the tests of emulated descriptors.
 import { FdSet, type Pollfd, pollNow, selectNow } from "@kqpoll/kqpoll";
-import {
-	eventList,
-	Kernel,
-	keventNow,
-	type Process,
-	SIG_IGN,
-	SIGPIPE,
-	sigaction,
-	type Thread,
-} from "@kqpoll/kqueue";
+import { eventList, Kernel, keventNow, type Process, sigaction, type Thread } from "@kqpoll/kqueue";
 import { kqueueDoCheck } from "@kqpoll/kqueue/kernel";
+import { SIG_IGN, SIGPIPE } from "@kqpoll/kqueue/signal";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 
 /** A kernel with diagnostics on, one process that ignores SIGPIPE, and its thread. */

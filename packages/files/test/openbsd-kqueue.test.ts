@@ -24,22 +24,24 @@ import {
 	NOTE_EXIT,
 	NOTE_FORK,
 	NOTE_TRACK,
-	O_NONBLOCK,
 	readNow,
+	sigaction,
+	sigprocmask,
+	type Thread,
+	waitpidNow,
+} from "@kqpoll/kqueue";
+import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import {
 	SIG_BLOCK,
 	SIG_DFL,
 	SIG_IGN,
 	SIGINT,
 	SIGUSR1,
 	SIGUSR2,
-	sigaction,
 	sigpending,
-	sigprocmask,
 	sigset,
-	type Thread,
-	type Timespec,
-	waitpidNow,
-} from "@kqpoll/kqueue";
+} from "@kqpoll/kqueue/signal";
+import type { Timespec } from "@kqpoll/kqueue/time";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

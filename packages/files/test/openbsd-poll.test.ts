@@ -15,18 +15,13 @@ import {
 import {
 	close,
 	kill,
-	NSIG,
 	readNow,
-	SIG_BLOCK,
-	SIG_SETMASK,
-	SIGTERM,
-	SIGUSR1,
 	sigaction,
 	sigprocmask,
-	sigset,
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { NSIG, SIG_BLOCK, SIG_SETMASK, SIGTERM, SIGUSR1, sigset } from "@kqpoll/kqueue/signal";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openDevice } from "../src/device/device-calls.ts";

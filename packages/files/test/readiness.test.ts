@@ -30,14 +30,13 @@ import {
 	kqueue,
 	lseek,
 	NOTE_OOB,
-	O_NONBLOCK,
 	openFile,
 	readNow,
-	SEEK_END,
-	SEEK_SET,
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { DetachableDevice } from "../src/device/detachable-device.ts";

@@ -1,19 +1,20 @@
 // Pairs of ends that carry bytes: how each kind is made, what it promises, and what must not remain.
+
 import {
 	close,
-	F_SETFL,
 	fcntl,
 	type Kernel,
-	O_NONBLOCK,
 	type Process,
 	read,
 	type SleepOptions,
 	type Thread,
 	write,
 } from "@kqpoll/kqueue";
+import { F_SETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import type { File, Klist } from "@kqpoll/kqueue/kernel";
 import type { VirtualHost } from "@kqpoll/kqueue/testing";
 import * as assert from "uvu/assert";
+import { O_RDONLY, O_WRONLY } from "../src/fcntl.ts";
 import {
 	acceptNow,
 	bind,
@@ -21,8 +22,6 @@ import {
 	getsockname,
 	listen,
 	mkfifo,
-	O_RDONLY,
-	O_WRONLY,
 	openNow,
 	PIPE_BUF,
 	pipe,

@@ -30,9 +30,6 @@ import {
 	EVFILT_WRITE,
 	eventList,
 	exit,
-	F_GETFL,
-	F_SETFL,
-	FIONREAD,
 	fcntl,
 	fork,
 	ioctl,
@@ -42,9 +39,21 @@ import {
 	keventNow,
 	kill,
 	kqueue,
-	O_NONBLOCK,
 	type Process,
 	readNow,
+	type SleepOptions,
+	SystemError,
+	sigaction,
+	sigprocmask,
+	type Thread,
+	threadExit,
+	waitpidNow,
+	writeNow,
+} from "@kqpoll/kqueue";
+import { F_GETFL, F_SETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
+import { type File, kqueueDoCheck } from "@kqpoll/kqueue/kernel";
+import {
 	SIG_BLOCK,
 	SIG_DFL,
 	SIG_IGN,
@@ -54,24 +63,15 @@ import {
 	SIGUSR1,
 	SIGUSR2,
 	type SignalAction,
-	type SleepOptions,
-	SystemError,
-	sigaction,
-	sigprocmask,
 	sigset,
-	type Thread,
-	type Timespec,
-	threadExit,
 	threadKill,
-	waitpidNow,
-	writeNow,
-} from "@kqpoll/kqueue";
-import { type File, kqueueDoCheck } from "@kqpoll/kqueue/kernel";
+} from "@kqpoll/kqueue/signal";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
+import type { Timespec } from "@kqpoll/kqueue/time";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { SHUT_RD, SHUT_RDWR, SHUT_WR } from "../src/index.ts";
+import { SHUT_RD, SHUT_RDWR, SHUT_WR } from "../src/socket.ts";
 import {
 	KINDS,
 	type Kind,

@@ -22,12 +22,11 @@ import {
 	read,
 	readNow,
 	type Thread,
-	type TraceEvent,
 	waitpidNow,
 	write,
 	writeNow,
 } from "@kqpoll/kqueue";
-import type { File } from "@kqpoll/kqueue/kernel";
+import type { File, TraceEvent } from "@kqpoll/kqueue/kernel";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -93,6 +92,7 @@ class Run {
 
 	constructor(seed: number) {
 		this.state = seed;
+		// Without diagnostics: to check thousands of ready knotes at each step takes too long.
 		this.kernel = new Kernel({
 			host: this.host,
 			maxfiles: 2 * PIPES + 1,

@@ -1,7 +1,5 @@
 // poll(2) and ppoll(2).
 import {
-	__EV_HUP,
-	__EV_POLL,
 	EV_ADD,
 	EV_ENABLE,
 	EV_ERROR,
@@ -11,13 +9,13 @@ import {
 	errno,
 	type Kevent,
 	NOTE_OOB,
-	type Sigset,
 	type SleepOptions,
 	SystemError,
 	type Thread,
-	type Timespec,
 } from "@kqpoll/kqueue";
 import {
+	__EV_HUP,
+	__EV_POLL,
 	type BlockingCall,
 	callAsync,
 	callNow,
@@ -37,6 +35,8 @@ import {
 	sigsuspendMask,
 	timespecToNs,
 } from "@kqpoll/kqueue/kernel";
+import type { Sigset } from "@kqpoll/kqueue/signal";
+import type { Timespec } from "@kqpoll/kqueue/time";
 import {
 	POLL_NOHUP,
 	POLLERR,

@@ -1,6 +1,5 @@
 // select(2) and pselect(2).
 import {
-	__EV_SELECT,
 	EV_ADD,
 	EV_ENABLE,
 	EV_ERROR,
@@ -10,14 +9,12 @@ import {
 	errno,
 	type Kevent,
 	NOTE_OOB,
-	type Sigset,
 	type SleepOptions,
 	SystemError,
 	type Thread,
-	type Timespec,
-	type Timeval,
 } from "@kqpoll/kqueue";
 import {
+	__EV_SELECT,
 	type BlockingCall,
 	callAsync,
 	callNow,
@@ -33,6 +30,8 @@ import {
 	timespecToNs,
 	timevalToNs,
 } from "@kqpoll/kqueue/kernel";
+import type { Sigset } from "@kqpoll/kqueue/signal";
+import type { Timespec, Timeval } from "@kqpoll/kqueue/time";
 import { FdSet, lowestBit } from "./fdset.ts";
 import { endAfter, KqpollCall, pollState } from "./kqpoll-call.ts";
 

@@ -7,15 +7,13 @@ import {
 	kevent,
 	kqueue,
 	openFile,
-	SIGUSR1,
 	SyntheticFile,
 	sigaction,
-	sigset,
 	type Thread,
-	type Timespec,
-	type Timeval,
 	threadExit,
 } from "@kqpoll/kqueue";
+import { SIGUSR1, sigset } from "@kqpoll/kqueue/signal";
+import type { Timespec, Timeval } from "@kqpoll/kqueue/time";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {

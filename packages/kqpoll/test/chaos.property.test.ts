@@ -31,19 +31,11 @@ import {
 	NOTE_FORK,
 	NOTE_TRACK,
 	openFile,
-	SIG_BLOCK,
-	SIG_DFL,
-	SIG_SETMASK,
-	SIGTERM,
-	SIGUSR1,
-	SIGUSR2,
 	SystemError,
 	sigaction,
 	sigprocmask,
-	sigset,
 	type Thread,
 	threadExit,
-	threadKill,
 } from "@kqpoll/kqueue";
 import {
 	File,
@@ -53,6 +45,16 @@ import {
 	type Knote,
 	kqueueDoCheck,
 } from "@kqpoll/kqueue/kernel";
+import {
+	SIG_BLOCK,
+	SIG_DFL,
+	SIG_SETMASK,
+	SIGTERM,
+	SIGUSR1,
+	SIGUSR2,
+	sigset,
+	threadKill,
+} from "@kqpoll/kqueue/signal";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 import fc from "fast-check";
 import { test } from "uvu";

@@ -14,13 +14,9 @@ import {
 	kill,
 	kqueue,
 	openFile,
-	SIG_SETMASK,
-	SIGUSR1,
-	SIGUSR2,
 	SyntheticFile,
 	sigaction,
 	sigprocmask,
-	sigset,
 	type Thread,
 	threadExit,
 } from "@kqpoll/kqueue";
@@ -34,6 +30,7 @@ import {
 	SERIAL_MAX,
 	seltrueKqfilter,
 } from "@kqpoll/kqueue/kernel";
+import { SIG_SETMASK, SIGUSR1, SIGUSR2, sigset } from "@kqpoll/kqueue/signal";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

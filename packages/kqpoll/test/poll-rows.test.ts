@@ -1,7 +1,5 @@
 // The tables of poll, row by row: what is registered, what comes of it, who closes a descriptor.
 import {
-	__EV_POLL,
-	__EV_SELECT,
 	close,
 	dup,
 	dup2,
@@ -19,15 +17,13 @@ import {
 	NOTE_OOB,
 	openFile,
 	type Readiness,
-	SIGUSR1,
 	type Side,
 	SyntheticFile,
 	sigaction,
-	sigset,
 	type Thread,
-	threadKill,
 } from "@kqpoll/kqueue";
-import { File, filterops, type Knote } from "@kqpoll/kqueue/kernel";
+import { __EV_POLL, __EV_SELECT, File, filterops, type Knote } from "@kqpoll/kqueue/kernel";
+import { SIGUSR1, sigset, threadKill } from "@kqpoll/kqueue/signal";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {

@@ -1,6 +1,12 @@
-// @kqpoll/kqueue/kernel for those who write file types, filters and system calls.
-
+// @kqpoll/kqueue/kernel for those who write file types, filters, system calls and hosts.
 export {
+	__EV_HUP,
+	__EV_POLL,
+	__EV_SELECT,
+	EV_FLAG1,
+	EV_SYSFLAGS,
+	EVFILT_AIO,
+	EVFILT_SYSCOUNT,
 	FREAD,
 	FWRITE,
 	INT_MAX,
@@ -13,16 +19,22 @@ export {
 	KQ_NEVENTS,
 	KQ_SLEEP,
 	KQ_TASK,
+	NOTE_PCTRLMASK,
+	NOTE_PDATAMASK,
 	NOTE_SIGNAL,
 	NOTE_SUBMIT,
+	PID_MAX,
 } from "./abi/constants.ts";
-export { unwrap } from "./abi/errno.ts";
+export { type ErrnoName, unwrap } from "./abi/errno.ts";
+export { formatSigset, signalName } from "./abi/signal.ts";
 export { msToNs, timespecToNs, timevalToNs } from "./abi/time.ts";
 export { faultOf, isInt16, isInt32, isUint16, isUint32, show } from "./abi/values.ts";
 export { kassert, Panic, unreachable } from "./base/assert.ts";
 export { attempt, doAll, type Failure, rethrow } from "./base/failure.ts";
-export { type DrivableHost, isDrivable } from "./base/host.ts";
+export { filterName } from "./base/format.ts";
+export { type DrivableHost, type Host, type HostTimer, isDrivable } from "./base/host.ts";
 export { Timeout } from "./base/timeout.ts";
+export type { KnoteTransition, Traced, TraceEvent, TraceSink, Transition } from "./base/trace.ts";
 export {
 	type FilterDefinition,
 	type Filterops,
@@ -52,12 +64,13 @@ export {
 	kqueueScanSetup,
 	ScanState,
 } from "./event/scan.ts";
-export { File, fileHold, fileRelease } from "./file/file.ts";
+export { File, type FileType, fileHold, fileRelease } from "./file/file.ts";
 export { type FileTable, getFile } from "./file/filedesc.ts";
 export type { Machine } from "./process/machine.ts";
 export { pgsignal, psignal } from "./process/psignal.ts";
 export type { ControllingTerminal, ProcessGroup, Session } from "./process/session.ts";
-export { BlockingCall, Driver, WOULD_SLEEP } from "./sched/call.ts";
+export type { ThreadState } from "./process/thread.ts";
+export { type AbortSignalLike, BlockingCall, Driver, WOULD_SLEEP } from "./sched/call.ts";
 export { callAsync, callEither } from "./sched/call-async.ts";
 export { callNow } from "./sched/call-now.ts";
 export { callSync } from "./sched/call-sync.ts";
@@ -66,8 +79,15 @@ export { type Begin, cutShort, resume, startCall } from "./sched/run-call.ts";
 export { keepAlive, letGo, wakeup } from "./sched/sleep.ts";
 export { WaitChannel } from "./sched/wait-channel.ts";
 export { formatThread, formatThreads } from "./sched/waits.ts";
+export type { KeventsPolicy, Overflow } from "./stream/kevents.ts";
 export { keventCall } from "./syscall/kevent-call.ts";
 export { sigsuspendMask } from "./syscall/kill.ts";
-export { nanosleepCall, pauseCall, sigsuspendCall, sigwaitCall } from "./syscall/sleep-calls.ts";
+export {
+	nanosleepCall,
+	pauseCall,
+	sigsuspendCall,
+	sigwaitCall,
+	type WritableTimespec,
+} from "./syscall/sleep-calls.ts";
 export { readCall, readvCall, writeCall, writevCall } from "./syscall/transfer.ts";
 export { type WaitStatus, waitpidCall } from "./syscall/waitpid.ts";

@@ -1,10 +1,10 @@
 // A small machine in virtual time for tests, which proves its invariants at every step.
 
 import { kqueueDoCheck } from "../src/event/kqueue-ops.ts";
-import type { Kevent } from "../src/index.ts";
 import {
 	Kernel,
 	type KernelOptions,
+	type Kevent,
 	type Process,
 	SyntheticFile,
 	type Thread,

@@ -4,52 +4,49 @@ import { constants } from "node:os";
 import {
 	errno,
 	type Process,
-	SIG_SETMASK,
-	SIGCHLD,
-	SIGKILL,
-	SIGSTOP,
-	SIGTERM,
 	SystemError,
 	sigaction,
 	sigprocmask,
 	type Thread,
 } from "@kqpoll/kqueue";
+import { SIG_SETMASK, SIGCHLD, SIGKILL, SIGSTOP, SIGTERM } from "@kqpoll/kqueue/signal";
 import { Listeners } from "./listeners.ts";
 import { type OpenOptions, requireMethods, setRef } from "./open.ts";
 import { RealProcess } from "./real-process.ts";
 import { SIGNAL_NUMBERS } from "./signal-numbers.ts";
 import { openReadable, openWritable } from "./streams.ts";
 
-/** What a process exits with that could not be started, as a shell says it. */
+/** The exit status of a process that could not be started, the same as a shell's. */
 const NOT_STARTED = 127;
 
 /** An emulated child and its pipes. */
 export interface SpawnedChild {
 	/** Its id on the emulated machine, not the real one. */
 	readonly pid: number;
-	/** The descriptor to write its input to; -1 if it has no pipe for that. */
+	/** The descriptor to write its standard input to; -1 if there is no pipe for it. */
 	readonly stdin: number;
-	/** The descriptor to read its output from; -1 if it has no pipe for that. */
+	/** The descriptor to read its standard output from; -1 if there is no pipe for it. */
 	readonly stdout: number;
-	/** The descriptor to read its errors from; -1 if it has no pipe for that. */
+	/** The descriptor to read its standard error from; -1 if there is no pipe for it. */
 	readonly stderr: number;
 }
 
 /**
- * Makes a ChildProcess a child of the thread's process, and gives descriptors for its three pipes,
- * as by `openReadable` and `openWritable`. When the real child exits so does the emulated one:
- * NOTE_EXIT has its wait status in data, the parent gets SIGCHLD, and `waitpidNow` takes the status.
- * A signal that ended it has OpenBSD's number, SIGTERM if there is none. One that could not be
- * started exits with 127. What it still has in its pipes can be read after that, as ever.
+ * Makes a ChildProcess a child of the thread's process, and returns descriptors for its three
+ * pipes, like those of `openReadable` and `openWritable`. When the real child exits so does the
+ * emulated one: NOTE_EXIT has its wait status in data, the parent gets SIGCHLD, and `waitpidNow`
+ * takes the status. A signal that ended it has OpenBSD's number; if OpenBSD does not have that
+ * signal, it is SIGTERM. A child that could not be started exits with 127. What is still in its
+ * pipes can be read afterwards.
  *
- * Signals sent to the emulated child are sent to the real one, which decides what becomes of it,
- * but for SIGKILL: that ends the emulated one at once and the real one soon. SIGSTOP does nothing,
- * SIGTSTP does. Whatever else ends the emulated child kills the real one. What the real one forks
- * cannot be seen.
+ * Signals sent to the emulated child are sent to the real one, which decides what to do about them.
+ * The exception is SIGKILL: it ends the emulated child at once and the real one soon. SIGSTOP has
+ * no effect, SIGTSTP has. If anything else ends the emulated child, the real one is killed.
+ * Children of the real child cannot be seen.
  *
- * With `ref` given it counts for the child and for its pipes; `close` false leaves the pipes open.
+ * `ref` is for the child and for its pipes; with `close` false the pipes stay open.
  *
- * Errors: EMFILE and EAGAIN, with the child left alone; EFAULT for what is no ChildProcess.
+ * Errors: EMFILE and EAGAIN, which leave the child as it is; EFAULT if it is not a ChildProcess.
  */
 export function spawnChild(
 	thread: Thread,
@@ -71,7 +68,7 @@ export function spawnChild(
 	return spawned;
 }
 
-/** Throws EMFILE unless there is a number for each pipe. */
+/** Throws EMFILE unless there is a free descriptor for each pipe. */
 function requireDescriptors(thread: Thread, child: ChildProcess): void {
 	const { fdp } = thread.process;
 	let fd = -1;
@@ -92,7 +89,7 @@ function forwardTo(child: ChildProcess, { main }: Process): void {
 	sigprocmask(main, SIG_SETMASK, 0);
 }
 
-/** Lets the emulated child exit when the real one does, or is found not to have begun. */
+/** Lets the emulated child exit when the real one does, or could not be started. */
 function endWith(child: ChildProcess, real: RealProcess): void {
 	const listeners = new Listeners(child);
 	const end = (): void => {
@@ -102,7 +99,7 @@ function endWith(child: ChildProcess, real: RealProcess): void {
 		else real.end(child.pid === undefined ? NOT_STARTED : (child.exitCode ?? 0));
 	};
 	listeners.on("exit", end).on("error", () => {
-		// Other errors are of signals and messages that could not be sent.
+		// Other errors are about signals and messages that could not be sent.
 		if (child.pid === undefined) end();
 	});
 	if (child.exitCode !== null || child.signalCode !== null) end();

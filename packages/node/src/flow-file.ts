@@ -1,22 +1,18 @@
-// An open file that bytes flow out of or into, and its filters: what Node's streams have in common.
+// An open file for streams of bytes, and its filters: what Node's streams have in common.
 import {
-	__EV_HUP,
-	__EV_POLL,
-	__EV_SELECT,
 	EV_EOF,
 	EVFILT_EXCEPT,
 	EVFILT_READ,
 	EVFILT_WRITE,
 	errno,
-	FIOASYNC,
-	FIONBIO,
-	FIONREAD,
 	NOTE_LOWAT,
-	S_IFIFO,
-	type Stat,
 	type Thread,
 } from "@kqpoll/kqueue";
+import { FIOASYNC, FIONBIO, FIONREAD } from "@kqpoll/kqueue/ioctl";
 import {
+	__EV_HUP,
+	__EV_POLL,
+	__EV_SELECT,
 	File,
 	type Filterops,
 	FREAD,
@@ -27,18 +23,19 @@ import {
 	WaitChannel,
 	wakeup,
 } from "@kqpoll/kqueue/kernel";
+import { S_IFIFO, type Stat } from "@kqpoll/kqueue/stat";
 
 /**
- * A file that behaves like an end of a pipe. It keeps no state of its own: a class for an object of
- * Node says how things stand there, and calls {@link FlowFile.changed} when they have changed. What
- * is not overridden answers for a direction that is not there.
+ * A file that behaves like an end of a pipe. It keeps no state of its own: a derived class asks its
+ * Node object for the state, and calls {@link FlowFile.changed} when that has changed. The methods
+ * that it does not override answer for a direction that is missing.
  */
 export abstract class FlowFile extends File {
 	private readonly klist: Klist = new Klist();
 	private readonly readers: WaitChannel = new WaitChannel();
 	private readonly writers: WaitChannel = new WaitChannel();
 
-	/** Makes a file that is open for FREAD, FWRITE, or both. */
+	/** Makes a file that is open for FREAD, FWRITE or both. */
 	constructor(mode: number) {
 		super("pipe");
 		this.flags = mode;
@@ -49,17 +46,17 @@ export abstract class FlowFile extends File {
 		return 0;
 	}
 
-	/** Whether nothing will come after what can be read. */
+	/** Whether nothing will follow what can be read. */
 	get readEnded(): boolean {
 		return true;
 	}
 
-	/** The errno that reading ended with, 0 if it ended well. */
+	/** The errno with which reading ended, 0 if without an error. */
 	get readError(): number {
 		return 0;
 	}
 
-	/** How many bytes there is room for. */
+	/** The room in bytes. */
 	get room(): number {
 		return 0;
 	}
@@ -74,36 +71,40 @@ export abstract class FlowFile extends File {
 		return true;
 	}
 
-	/** The errno that writing ended with, 0 if it ended well. */
+	/** The errno with which writing ended, 0 if without an error. */
 	get writeError(): number {
 		return 0;
 	}
 
-	/** Reads as {@link File.read}, into a buffer of some length, unless it failed or is at its end. */
+	/**
+	 * Reads like {@link File.read}, into a buffer that is not empty. Not after a failure or the end.
+	 */
 	protected get(_buffer: Uint8Array): number {
 		return -errno.EAGAIN;
 	}
 
-	/** Writes as {@link File.write}, some bytes, when it is ready for them. */
+	/** Writes at least one byte, like {@link File.write}. Called when it is ready for them. */
 	protected put(_bytes: Uint8Array): number {
 		return -errno.EAGAIN;
 	}
 
-	/** Wakes who sleeps, and tells who watches. */
+	/** Wakes sleepers, and notifies watchers. */
 	protected readonly changed = (): void => {
 		wakeup(this.readers);
 		wakeup(this.writers);
 		this.klist.notify(0);
 	};
 
-	/** Gives the errno of an object that has failed, each time; else what there is, then 0. */
+	/**
+	 * Returns the errno of an object that has failed, every time; otherwise what there is, then 0.
+	 */
 	override read(_thread: Thread, buffer: Uint8Array): number {
 		if (this.readError !== 0) return -this.readError;
 		if (this.available === 0 && this.readEnded) return 0;
 		return buffer.length === 0 ? 0 : this.get(buffer);
 	}
 
-	/** Gives the errno of an object that has failed, each time; EPIPE once it has ended. */
+	/** Returns the errno of an object that has failed, every time; EPIPE once it has ended. */
 	override write(_thread: Thread, buffer: Uint8Array): number {
 		if (this.writeError !== 0) return -this.writeError;
 		if (this.writeEnded) return -errno.EPIPE;
@@ -122,14 +123,14 @@ export abstract class FlowFile extends File {
 		return command === FIONBIO || command === FIOASYNC ? 0 : -errno.ENOTTY;
 	}
 
-	/** A fifo with what there is to read in it. */
+	/** The stat of a fifo whose size is what can be read. */
 	override stat(): Stat {
 		return { mode: S_IFIFO, size: this.available, blksize: 0 };
 	}
 
 	/**
-	 * Joins a READ or WRITE knote to a file that is open for that, and poll's EXCEPT knote to any;
-	 * else gives what a fifo gives.
+	 * Joins a READ or WRITE knote to a file that is open for that, and poll's EXCEPT knote to any
+	 * file; returns the same errnos as for a fifo otherwise.
 	 */
 	override kqfilter(kn: Knote): number {
 		const polled = (kn.flags & (__EV_POLL | __EV_SELECT)) !== 0;
@@ -137,7 +138,7 @@ export abstract class FlowFile extends File {
 			case EVFILT_READ:
 				return (this.flags & FREAD) === 0 ? errno.EINVAL : this.join(kn, readFiltops);
 			case EVFILT_WRITE:
-				// poll then asks for the hang-up only.
+				// Then poll asks only for the hang-up.
 				if ((this.flags & FWRITE) === 0) return polled ? errno.EPERM : errno.EINVAL;
 				return this.join(kn, writeFiltops);
 			case EVFILT_EXCEPT:
@@ -160,7 +161,7 @@ function fileOf(kn: Knote): FlowFile {
 	return kn.fp as FlowFile;
 }
 
-/** Whether nothing moves any more, in no direction. */
+/** Whether both directions have ended. */
 function hungUp(file: FlowFile): boolean {
 	return file.readEnded && file.writeEnded;
 }

@@ -1,10 +1,11 @@
 // Signals of the real process for an emulated one.
-import { errno, type Process, SIGKILL, SIGSTOP, SystemError } from "@kqpoll/kqueue";
+import { errno, type Process, SystemError } from "@kqpoll/kqueue";
 import { psignal } from "@kqpoll/kqueue/kernel";
+import { SIGKILL, SIGSTOP } from "@kqpoll/kqueue/signal";
 import { Listeners } from "./listeners.ts";
 import { signalNumber } from "./signal-numbers.ts";
 
-/** What forwards signals, from {@link forwardSignals}, until it is closed. */
+/** Forwards signals until it is closed; see {@link forwardSignals}. */
 export class SignalForwarding {
 	private readonly target: Process;
 	private readonly listeners: Listeners = new Listeners(process);
@@ -20,12 +21,12 @@ export class SignalForwarding {
 			psignal(this.target, number);
 			return;
 		}
-		// Nobody is left who could take it: what would have happened to it without us.
+		// No process is left to take it: what follows is what would happen without forwarding.
 		this.close();
 		process.kill(process.pid, name);
 	}
 
-	/** Forwards no more: the listeners go, and with the last one Node's default action is back. */
+	/** Stops forwarding: removes the listeners; with the last one Node's default action is back. */
 	close(): void {
 		this.listeners.off();
 	}
@@ -37,17 +38,17 @@ export class SignalForwarding {
 }
 
 /**
- * Sends signals that the real process gets, by name, to an emulated one, under OpenBSD's numbers,
- * until the handle is closed: handlers, EVFILT_SIGNAL and default actions of the emulated process
- * see them.
+ * Sends signals that the real process gets to an emulated process, until the handle is closed. They
+ * are chosen by name and sent under OpenBSD's numbers. Handlers, EVFILT_SIGNAL and default actions
+ * of the emulated process work for them.
  *
- * While Node has a listener for a signal its default action is off: SIGINT and SIGTERM no longer
- * end the program, but the emulated process. A signal that comes when that has exited takes the
- * listeners off and is sent again. Listeners for signals do not keep the program alive, and several
- * signals of a kind in a row may arrive as one.
+ * While Node has a listener for a signal, the signal's default action is off: SIGINT and SIGTERM no
+ * longer end the program, but the emulated process. A signal that comes after that has exited
+ * removes the listeners and is sent again. Listeners for signals do not keep the program alive, and
+ * several equal signals in a row may arrive as one.
  *
- * Errors: ESRCH when the process has exited; EINVAL for SIGKILL and SIGSTOP, which nobody can
- * forward, and for a name that OpenBSD or this system does not have.
+ * Errors: ESRCH when the process has exited; EINVAL for SIGKILL and SIGSTOP, which cannot be
+ * forwarded, and for a name that OpenBSD or this system does not have.
  */
 export function forwardSignals(
 	target: Process,

@@ -1,8 +1,8 @@
-// The listeners that a descriptor has on a Node object: they come one by one and go together.
+// The listeners that a descriptor has on a Node object: added one by one, removed together.
 
 import type { EventEmitter } from "node:events";
 
-/** What an object can call. */
+/** A listener. */
 type Listener = Parameters<EventEmitter["on"]>[1];
 
 /** The part of an EventEmitter that is needed. */
@@ -17,10 +17,10 @@ export interface Emitter {
 export class Listeners {
 	private readonly emitter: Emitter;
 	private readonly list: [event: string, listener: Listener][] = [];
-	/** Whether they have been taken off. */
+	/** Whether they have been removed. */
 	isOff = false;
 
-	/** Begins with none. */
+	/** Begins without listeners. */
 	constructor(emitter: Emitter) {
 		this.emitter = emitter;
 	}
@@ -32,7 +32,7 @@ export class Listeners {
 		return this;
 	}
 
-	/** Takes all of them off. */
+	/** Removes all of them. */
 	off(): void {
 		this.isOff = true;
 		for (const [event, listener] of this.list.splice(0)) this.emitter.off(event, listener);
@@ -41,11 +41,14 @@ export class Listeners {
 
 /** A stream, or anything else that fails and closes. */
 export interface Closable extends Emitter {
-	/** Whether it is closed; 'error' and 'close' may still come in this turn of the event loop or the next. */
+	/**
+	 * Whether it is closed; 'error' and 'close' may still come in this turn of the event loop or the
+	 * next.
+	 */
 	readonly closed: boolean;
 }
 
-/** Takes listeners off when nothing will come any more. */
+/** Removes listeners when no event will come any more. */
 export function offWhenClosed(stream: Closable, listeners: Listeners): void {
 	const off = (): void => listeners.off();
 	listeners.on("close", off);
@@ -53,8 +56,8 @@ export function offWhenClosed(stream: Closable, listeners: Listeners): void {
 }
 
 /**
- * Lets a stream fail without harm that nobody has a descriptor for any more, until it is closed;
- * gives the listeners for that, to which others can be added.
+ * Lets a stream without a descriptor fail harmlessly, until it is closed. Returns the listeners for
+ * that, to which others can be added.
  */
 export function ignoreErrors(stream: Closable): Listeners {
 	const listeners = new Listeners(stream);

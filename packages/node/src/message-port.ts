@@ -5,18 +5,18 @@ import { type OpenOptions, openNodeFile, requireMethods } from "./open.ts";
 import { PortFile } from "./port-file.ts";
 
 /**
- * Gives a MessagePort a descriptor to read and write messages of bytes, as datagrams: a read gives
- * one message (Uint8Array, another view, ArrayBuffer), of which what its buffer has no room for is
- * lost; a message that is no bytes fails the read that takes it with EINVAL. READ data is how many
- * messages wait; there may be any number, as ports cannot hold up who sends. A write sends one
- * Uint8Array, always at once. When the channel is closed it hangs up, after what still waits; then
- * reads give 0, as they do for an empty message, and writes fail with EPIPE and SIGPIPE.
+ * Makes a descriptor for a MessagePort, to read and write messages of bytes like datagrams. A read
+ * takes one message (Uint8Array, another view, ArrayBuffer); what does not fit into its buffer is
+ * lost. If a message is not bytes, the read that takes it fails with EINVAL. READ data is how many
+ * messages wait, any number, as ports cannot hold up their senders. A write sends one Uint8Array,
+ * always at once. When the channel is closed the descriptor hangs up, after the messages that still
+ * wait; then reads return 0, as for an empty message, and writes fail with EPIPE and SIGPIPE.
  *
- * The port is started, and as with any listener that keeps the program alive; `ref` false does not.
- * Closing the last descriptor closes the port. With `close` false messages that have not been read
- * yet are lost, later ones stay in the port.
+ * The port is started, which keeps the program alive, as with any listener, unless `ref` is false.
+ * Closing the last descriptor closes the port. With `close` false the port stays open: messages
+ * that arrived but were not read are lost, later ones stay in the port.
  *
- * Errors: EMFILE; EFAULT for what is no MessagePort.
+ * Errors: EMFILE; EFAULT if it is not a MessagePort.
  */
 export function openMessagePort(
 	thread: Thread,

@@ -1,10 +1,11 @@
 // Node's errors as OpenBSD's error numbers.
-import { type ErrnoName, errno, SystemError } from "@kqpoll/kqueue";
+import { errno, SystemError } from "@kqpoll/kqueue";
+import type { ErrnoName } from "@kqpoll/kqueue/kernel";
 
 /**
- * The errno of an error of Node: by its `code`, so that "ECONNRESET" is 54 whatever number this
- * system has for it. EIO for what has none; and for EAGAIN and EINTR, which a stream that has failed
- * must not answer a read with, as that would wait and try again.
+ * The errno of an error of Node: by its `code`, so that "ECONNRESET" is 54 on every system. It is
+ * EIO for an error that OpenBSD does not have; also for EAGAIN and EINTR, since a read of a failed
+ * stream would otherwise wait and try again.
  */
 export function errnoOf(error: unknown): number {
 	const code = (error as { readonly code?: unknown } | null | undefined)?.code;
@@ -12,7 +13,9 @@ export function errnoOf(error: unknown): number {
 	return code === "EAGAIN" || code === "EINTR" ? errno.EIO : errno[code as ErrnoName];
 }
 
-/** Does what may fail with an error of Node, which is thrown as a call's own. */
+/**
+ * Calls a function that may fail with an error of Node, and throws that as an error of the call.
+ */
 export function translated<T>(syscall: string, detail: string, act: () => T): T {
 	try {
 		return act();

@@ -1,22 +1,22 @@
-// How Node's objects get their descriptors, and what can be chosen for all of them.
+// How Node's objects get their descriptors, and the options that all of them have.
 import { close, errno, openFile, SystemError, type Thread } from "@kqpoll/kqueue";
 import { type File, getFile } from "@kqpoll/kqueue/kernel";
 
-/** What can be chosen when a Node object gets a descriptor. */
+/** Options for the descriptor of a Node object. */
 export interface OpenOptions {
 	/**
-	 * Whether the object is closed with the last descriptor: it is unless this is false. Then only the
-	 * listeners go, and the object can be used as before.
+	 * Whether the object is closed with the last descriptor, by default true. If false only the
+	 * listeners are removed, and the object can be used as before.
 	 */
 	readonly close?: boolean | undefined;
 	/**
-	 * Whether the object keeps the program alive: true and false are what its own `ref` and `unref`
-	 * do. Unless given it stays as it is, as Node's objects do unless they are told otherwise.
+	 * Whether the object keeps the program alive: true and false do what its own `ref` and `unref`
+	 * do. By default it stays as it is.
 	 */
 	readonly ref?: boolean | undefined;
 }
 
-/** What has `ref` and `unref`, as Node's handles do; of streams not all have. */
+/** An object with `ref` and `unref`, like Node's handles; not all streams have them. */
 export interface Refable {
 	/** It keeps the program alive. */
 	ref?(): unknown;
@@ -24,7 +24,7 @@ export interface Refable {
 	unref?(): unknown;
 }
 
-/** An open file behind which there is an object of Node. */
+/** An open file of an object of Node. */
 export interface NodeFile extends File {
 	/** The object that keeps the program alive, or does not. */
 	readonly handle: Refable;
@@ -32,7 +32,10 @@ export interface NodeFile extends File {
 	start(): void;
 }
 
-/** Gives the file of a Node object a descriptor, and then lets it follow the object. EMFILE. */
+/**
+ * Makes a descriptor for the file of a Node object, and then lets the file follow the object.
+ * EMFILE.
+ */
 export function openNodeFile(thread: Thread, file: NodeFile, options: OpenOptions): number {
 	const fd = openFile(thread, file);
 	try {
@@ -45,7 +48,7 @@ export function openNodeFile(thread: Thread, file: NodeFile, options: OpenOption
 	return fd;
 }
 
-/** Lets an object keep the program alive or not, as far as it can. */
+/** Lets an object keep the program alive or not, if it has `ref` and `unref`. */
 export function setRef(handle: Refable, on: boolean): void {
 	if (on) handle.ref?.();
 	else handle.unref?.();
@@ -53,14 +56,14 @@ export function setRef(handle: Refable, on: boolean): void {
 
 /**
  * Lets the Node object behind a descriptor keep the program alive, as its own `ref` does. A stream
- * that has none keeps it alive by what it has under way. Errors: EBADF; EINVAL for the descriptor
+ * without `ref` keeps it alive while it works on something. Errors: EBADF; EINVAL for a descriptor
  * of anything else.
  */
 export function ref(thread: Thread, fd: number): void {
 	setRef(nodeFile(thread, fd, "ref").handle, true);
 }
 
-/** As {@link ref}, the other way: the program ends when nothing else keeps it alive. */
+/** The opposite of {@link ref}: the program ends when nothing else keeps it alive. */
 export function unref(thread: Thread, fd: number): void {
 	setRef(nodeFile(thread, fd, "unref").handle, false);
 }
@@ -68,7 +71,7 @@ export function unref(thread: Thread, fd: number): void {
 function nodeFile(thread: Thread, fd: number, name: string): NodeFile {
 	const file = getFile(thread, fd, name) as File & Partial<NodeFile>;
 	if (file.handle === undefined)
-		throw new SystemError(errno.EINVAL, name, `descriptor ${fd} is no object of Node`);
+		throw new SystemError(errno.EINVAL, name, `descriptor ${fd} is not an object of Node`);
 	return file as NodeFile;
 }
 

@@ -10,7 +10,7 @@ import {
 	watch,
 } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { EVFILT_VNODE, errno, type Stat, type Thread } from "@kqpoll/kqueue";
+import { EVFILT_VNODE, errno, type Thread } from "@kqpoll/kqueue";
 import {
 	File,
 	type Filterops,
@@ -21,24 +21,25 @@ import {
 	unwrap,
 	vnodeEvent,
 } from "@kqpoll/kqueue/kernel";
+import type { Stat } from "@kqpoll/kqueue/stat";
 import { Listeners } from "./listeners.ts";
 import { translated } from "./node-errors.ts";
 import { type NodeFile, type OpenOptions, openNodeFile, type Refable } from "./open.ts";
 import { notesOf, type WatchEvent } from "./path-notes.ts";
 
-/** What can be chosen when a path gets a descriptor: what watches it always goes with that. */
+/** Options for the descriptor of a path. There is no `close`: the watcher always goes with it. */
 export type PathOptions = Pick<OpenOptions, "ref">;
 
 /** How coarse the clock of a file system may be, in nanoseconds. */
 const TICK = 20_000_000n;
 
-/** The file behind a path, which is open so that it can be looked at wherever it goes. */
+/** The file behind a path; it is open, so that it can be examined even after it was renamed. */
 class PathFile extends File implements NodeFile {
 	private readonly klist: Klist = new Klist();
 	private readonly path: string;
 	/** The real descriptor. */
 	private readonly fd: number;
-	/** What watches it, and for a directory what watches the one that it is in. */
+	/** Its watcher, and for a directory the watcher of the directory that contains it. */
 	private readonly watchers: FSWatcher[] = [];
 	private readonly listeners: Listeners[] = [];
 	/** What was seen last, and when, in nanoseconds. */
@@ -49,7 +50,7 @@ class PathFile extends File implements NodeFile {
 		super("vnode");
 		this.flags = FREAD;
 		this.path = resolve(path);
-		// A fifo must not wait for who writes.
+		// The open of a fifo must not wait for a writer.
 		this.fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
 		try {
 			this.stats = fstatSync(this.fd, { bigint: true });
@@ -77,7 +78,7 @@ class PathFile extends File implements NodeFile {
 			return listeners.on("error", () => this.klist.invalidate());
 		});
 		own?.on("change", (event: WatchEvent) => this.look(event));
-		// That a directory is gone it does not say itself as long as somebody has it open.
+		// As long as a directory is open, its own watcher does not report that it was removed.
 		parent?.on("change", () => this.lookForEnd());
 	}
 
@@ -97,7 +98,7 @@ class PathFile extends File implements NodeFile {
 		if (notes !== 0) this.klist.notify(notes);
 	}
 
-	/** There is nothing to read: EISDIR of a directory, else ENXIO. */
+	/** There is nothing to read: EISDIR for a directory, otherwise ENXIO. */
 	override read(): number {
 		return this.stats.isDirectory() ? -errno.EISDIR : -errno.ENXIO;
 	}
@@ -125,7 +126,7 @@ class PathFile extends File implements NodeFile {
 	}
 }
 
-/** Whether a path leads to a file; it does not if nobody may look. */
+/** Whether a path leads to a file; false if permissions forbid to look. */
 function leadsTo(path: string, { dev, ino }: BigIntStats): boolean {
 	try {
 		const there = statSync(path, { bigint: true });
@@ -146,28 +147,31 @@ const filtops: Filterops = filterops({
 });
 
 /**
- * Gives the file or directory behind a path of the real file system a descriptor that can only be
- * watched, with EVFILT_VNODE. As with open(2) it is the file that is watched, not the name: it is
- * followed where it is renamed to, and what takes its place is another file.
+ * Makes a descriptor for the file or directory at a path of the real file system. The descriptor
+ * can only be watched, with EVFILT_VNODE. As with open(2) it stands for the file, not for the name:
+ * it still stands for the file after a rename, and a new file at the path is another one.
  *
- * - NOTE_WRITE: written; of a directory, an entry was added, removed or renamed. NOTE_EXTEND with it:
- *   longer than before. NOTE_TRUNCATE, with NOTE_ATTRIB: shorter.
+ * - NOTE_WRITE: it was written; for a directory: an entry was added, removed or renamed. Together
+ * with
+ *   NOTE_EXTEND: it is longer than before. NOTE_TRUNCATE, with NOTE_ATTRIB: it is shorter.
  * - NOTE_ATTRIB: permissions, owner or times were set.
- * - NOTE_LINK: it has another name; a directory, another directory in it or one less. NOTE_DELETE:
- *   it has lost a name, by being removed or by another file taking its place.
- * - NOTE_RENAME: its path does not lead to it any more, though it has not lost a name.
+ * - NOTE_LINK: it has one name more; for a directory: one directory in it more or less.
+ * NOTE_DELETE:
+ *   it has lost a name, because that was removed or another file took its place.
+ * - NOTE_RENAME: the path does not lead to it any more, though it has not lost a name.
  *
- * It knows that something has happened by `fs.watch`, and what by comparing what the file is with
- * what it was. So it can miss: all but the outcome of what happens in a row, as a truncation before
- * a write, or a rename there and back; the removal of a directory that has moved into another one;
- * writes through mapped memory; whatever `fs.watch` misses, as on network file systems. It can take
- * a time that was set for a write, if that is the present, and report two writes in a row twice.
- * What is written into the files in a directory is not reported.
+ * It learns from `fs.watch` that something has happened, and what by comparing the file with what
+ * it was before. So it can miss changes. Of several changes in a row, for example a truncation
+ * before a write, or a rename there and back, it sees only the result. It misses the removal of a
+ * directory that was moved into another one, writes through mapped memory, and whatever `fs.watch`
+ * misses, for example on network file systems. It can take a file time that was set to the present
+ * for a write, and it can report two writes in a row as two events. Writes to the files in a
+ * directory are not reported.
  *
- * Reading fails with EISDIR or ENXIO. It takes a real descriptor, and permission to read the file,
- * and the directory that a directory is in: that it is removed is noticed there. As with `fs.watch`
- * it keeps the program alive, unless `ref` is false. Errors: EMFILE; as the real system says ENOENT,
- * EACCES, ENOTDIR …
+ * Reading fails with EISDIR or ENXIO. It uses a real descriptor, and needs permission to read the
+ * file. For a directory it also needs to read the directory that contains it, where a removal
+ * shows. As with `fs.watch` it keeps the program alive, unless `ref` is false. Errors: EMFILE; and
+ * those of the real system: ENOENT, EACCES, ENOTDIR …
  */
 export function openPath(thread: Thread, path: string, options: PathOptions = {}): number {
 	const { fdp } = thread.process;

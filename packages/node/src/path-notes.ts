@@ -1,4 +1,4 @@
-// What has happened to a file, by what it was and what it is: NOTE_ flags of EVFILT_VNODE.
+// What has happened to a file, from what it was and what it is: NOTE_ flags of EVFILT_VNODE.
 import type { BigIntStats } from "node:fs";
 import {
 	NOTE_ATTRIB,
@@ -10,7 +10,7 @@ import {
 	NOTE_WRITE,
 } from "@kqpoll/kqueue";
 
-/** What `fs.watch` says. */
+/** The events of `fs.watch`. */
 export type WatchEvent = "change" | "rename";
 
 /** A file at two times. */
@@ -19,15 +19,15 @@ export interface Change {
 	readonly before: BigIntStats;
 	/** What is seen now. */
 	readonly after: BigIntStats;
-	/** Why somebody looked. */
+	/** The event that is the reason to look. */
 	readonly event: WatchEvent;
 	/** Whether the path still leads to the file. */
 	readonly inPlace: boolean;
-	/** Whether it had just been written when it was seen last: a write in the same tick does not show. */
+	/** Whether it had just been written when it was seen last: then another write may not show. */
 	readonly hadJustChanged: boolean;
 }
 
-/** What happened to a file: NOTE_ flags, 0 for nothing that is known of. */
+/** What happened to a file: NOTE_ flags, 0 if nothing is known. */
 export function notesOf(change: Change): number {
 	const { before, after } = change;
 	const notes = after.isDirectory() ? directoryNotes(change) : fileNotes(change);
@@ -49,18 +49,18 @@ function directoryNotes({ before, after, event, inPlace }: Change): number {
 	if (after.nlink === 0n) return before.nlink === 0n ? 0 : NOTE_DELETE;
 	if (event === "rename" && !inPlace) return NOTE_RENAME;
 	const links = after.nlink === before.nlink ? 0 : NOTE_LINK;
-	// 'change' may be about what is in it, which is none of its business.
+	// 'change' may be about a file in the directory, which is not reported.
 	const written = event === "rename" || after.mtimeNs !== before.mtimeNs;
 	return links | (written ? NOTE_WRITE : 0);
 }
 
-/** One name less is an unlink, be it that others remain. */
+/** One name less is an unlink, even if others remain. */
 function linkNotes(before: BigIntStats, after: BigIntStats): number {
 	if (after.nlink === before.nlink) return 0;
 	return after.nlink < before.nlink ? NOTE_DELETE : NOTE_LINK;
 }
 
-/** Whether the time of the last write was set by somebody: else it is that of the last change. */
+/** Whether the time of the last write was set: otherwise it equals the time of the last change. */
 function setByHand(stats: BigIntStats): boolean {
 	return stats.mtimeNs !== stats.ctimeNs;
 }

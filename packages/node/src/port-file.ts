@@ -6,27 +6,27 @@ import { FlowFile } from "./flow-file.ts";
 import { type Emitter, Listeners } from "./listeners.ts";
 import type { NodeFile, Refable } from "./open.ts";
 
-/** How many bytes WRITE events promise: a message goes as a whole, however long it is. */
+/** How many bytes WRITE events promise; a message of any length is sent as a whole. */
 const MESSAGE_ROOM = 65536;
 
 /** One end of a channel of messages. */
 export interface MessageEnd extends Emitter, Refable {
-	/** Sends a message, with what is to be moved and not copied. */
+	/** Sends a message; the objects in the list are moved, not copied. */
 	postMessage(message: unknown, moved: ArrayBuffer[]): void;
 }
 
-/** A message end as an open file. */
+/** One end of a channel as an open file. */
 export class PortFile extends FlowFile implements NodeFile {
 	readonly handle: MessageEnd;
-	/** The event by which the end says that it is gone. */
+	/** The event by which the end reports that the channel is closed. */
 	private readonly last: string;
 	private readonly shut: () => void;
 	private readonly listeners: Listeners;
-	/** What has arrived; null for what is no bytes. */
+	/** The messages that have arrived; null for one that is not bytes. */
 	private readonly messages: (Uint8Array | null)[] = [];
 	private ended = false;
 
-	/** Makes a file that does not listen yet; `shut` is done when it is closed. */
+	/** Makes a file that does not listen yet; `shut` is called when it is closed. */
 	constructor(handle: MessageEnd, last: string, shut: () => void) {
 		super(FREAD | FWRITE);
 		this.handle = handle;
@@ -68,7 +68,7 @@ export class PortFile extends FlowFile implements NodeFile {
 		return this.ended;
 	}
 
-	/** Gives one message, of which what the buffer has no room for is lost. EINVAL for no bytes. */
+	/** Reads one message; what does not fit into the buffer is lost. EINVAL if it is not bytes. */
 	protected override get(buffer: Uint8Array): number {
 		const message = this.messages.shift();
 		if (message === undefined) return -errno.EAGAIN;

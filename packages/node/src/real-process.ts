@@ -1,4 +1,4 @@
-// An emulated process that stands for something that really runs.
+// An emulated process for something that really runs, such as a child or a worker.
 import {
 	closefrom,
 	errno,
@@ -11,7 +11,7 @@ import {
 } from "@kqpoll/kqueue";
 import { File } from "@kqpoll/kqueue/kernel";
 
-/** Calls back when its process exits: it is the only file that the process has open. */
+/** Calls a function when its process exits: it is the only file that the process has open. */
 class LastWill extends File {
 	private readonly run: () => void;
 
@@ -31,7 +31,7 @@ export class RealProcess {
 	readonly process: Process;
 	private over = false;
 
-	/** Forks it. `kill` is called when it exits and what really runs has not ended yet. EAGAIN. */
+	/** Forks it. `kill` is called when it exits before what really runs has ended. EAGAIN. */
 	constructor(thread: Thread, kill: () => void) {
 		this.process = fork(thread);
 		const { main } = this.process;
@@ -44,7 +44,7 @@ export class RealProcess {
 		openFile(main, will);
 	}
 
-	/** What really runs has ended: so does the process, if it has not yet. */
+	/** What really runs has ended: lets the process exit, if it has not yet. */
 	end(status: number, signal = 0): void {
 		if (this.over) return;
 		this.over = true;
@@ -52,12 +52,12 @@ export class RealProcess {
 	}
 }
 
-/** Closes what was inherited. */
+/** Closes inherited descriptors. */
 function closeAll(thread: Thread): void {
 	try {
 		closefrom(thread, 0);
 	} catch (error) {
-		// There was nothing.
+		// It was not open.
 		if (!(error instanceof SystemError && error.errno === errno.EBADF)) throw error;
 	}
 }

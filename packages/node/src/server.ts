@@ -1,8 +1,8 @@
 // net.Server as a listening socket.
 import type { Socket as NetSocket, Server } from "node:net";
 import { getDefaultHighWaterMark } from "node:stream";
-import { type Address, SO_ACCEPTCONN } from "@kqpoll/files";
 import { SockBuf, Socket } from "@kqpoll/files/kernel";
+import { type Address, SO_ACCEPTCONN } from "@kqpoll/files/socket";
 import { errno, type Kernel, SystemError, type Thread } from "@kqpoll/kqueue";
 import { wakeup } from "@kqpoll/kqueue/kernel";
 import { Listeners } from "./listeners.ts";
@@ -10,12 +10,12 @@ import { errnoOf } from "./node-errors.ts";
 import { type NodeFile, type OpenOptions, openNodeFile, requireMethods } from "./open.ts";
 import { NodeSocket, RECEIVE_SPACE, resetSocket, SEND_LOWAT } from "./socket.ts";
 
-/** How many connections wait unless it is said otherwise: as many as Node asks the system for. */
+/** How many connections may wait by default: as many as Node asks the system for. */
 const BACKLOG = 511;
 
-/** What can be chosen when a server gets a descriptor. */
+/** Options for the descriptor of a server. */
 export interface ServerOptions extends OpenOptions {
-	/** How many connections may wait to be accepted: 511 unless given. */
+	/** How many connections may wait to be accepted, by default 511. */
 	readonly backlog?: number | undefined;
 }
 
@@ -57,7 +57,7 @@ class NodeServer extends Socket implements NodeFile {
 		this.name = typeof address === "object" ? (address?.port ?? null) : address;
 	}
 
-	/** A connection waits to be accepted, unless too many do. */
+	/** Lets a connection wait to be accepted, unless too many do. */
 	private arrive(node: NetSocket): void {
 		if (this.queue.length >= this.qlimit) {
 			resetSocket(node);
@@ -73,12 +73,12 @@ class NodeServer extends Socket implements NodeFile {
 		return null;
 	}
 
-	/** Node does that: EINVAL. */
+	/** Node has bound it: EINVAL. */
 	override bind(): number {
 		return errno.EINVAL;
 	}
 
-	/** It does: listen changes how many connections may wait. */
+	/** It listens: listen only changes how many connections may wait. */
 	override listenable(): number {
 		return 0;
 	}
@@ -113,22 +113,22 @@ class NodeServer extends Socket implements NodeFile {
 }
 
 /**
- * Gives a `net.Server` that listens, or is about to, a descriptor, which is a listening socket like
- * the emulated ones: READ data is how many connections wait, and `accept` gives a descriptor for
- * the first of them, as by `openSocket`; it keeps the program alive, whatever is chosen for the
- * server. Nobody else may listen for connections meanwhile.
+ * Makes a descriptor for a `net.Server` that listens, or is about to. It is a listening socket like
+ * the emulated ones: READ data is how many connections wait, and `accept` returns a descriptor for
+ * the first of them, like one of `openSocket`. That keeps the program alive, whatever was chosen
+ * for the server. Nothing else may listen for the server's connections meanwhile.
  *
- * A connection that waits is paused: no more of it is read than its receive buffer has room for. One
- * too many is reset; the system has a backlog of its own besides, of the connections that Node has
- * not taken yet. `listen` changes the backlog, up to 128. An error of the server, as EADDRINUSE, is
- * what `accept` fails with, and SO_ERROR. The descriptor hangs up when the server says 'close':
- * after `server.close()` and the end of its last connection.
+ * A connection that waits is paused: no more of it is read than its receive buffer has room for.
+ * Connections above the limit are reset; the system has its own backlog besides, for the
+ * connections that Node has not taken yet. `listen` changes the limit, up to 128. With an error of
+ * the server, such as EADDRINUSE, `accept` fails, and SO_ERROR reports it. The descriptor hangs up
+ * when the server emits 'close': after `server.close()` and the end of its last connection.
  *
- * Closing the last descriptor closes the server, or with `close` false lets go of it; the
- * connections that nobody has accepted are reset either way.
+ * Closing the last descriptor closes the server, or with `close` false releases it; connections
+ * that were not accepted are reset in both cases.
  *
- * Errors: EMFILE; EFAULT for what is no `net.Server`; EINVAL for a backlog that is no number from
- * 1 on.
+ * Errors: EMFILE; EFAULT if it is not a `net.Server`; EINVAL for a backlog that is not a whole
+ * number above 0.
  */
 export function openServer(thread: Thread, server: Server, options: ServerOptions = {}): number {
 	requireMethods(server, "openServer", "on", "off", "address", "close");

@@ -1,6 +1,6 @@
 // Node's names of signals as OpenBSD's numbers.
+import { errno, SystemError } from "@kqpoll/kqueue";
 import {
-	errno,
 	SIGABRT,
 	SIGALRM,
 	SIGBUS,
@@ -31,8 +31,7 @@ import {
 	SIGWINCH,
 	SIGXCPU,
 	SIGXFSZ,
-	SystemError,
-} from "@kqpoll/kqueue";
+} from "@kqpoll/kqueue/signal";
 
 /** The signals that OpenBSD and Node both know; the numbers are OpenBSD's. */
 export const SIGNAL_NUMBERS: Readonly<Partial<Record<NodeJS.Signals, number>>> = {
@@ -68,7 +67,7 @@ export const SIGNAL_NUMBERS: Readonly<Partial<Record<NodeJS.Signals, number>>> =
 	SIGUSR2,
 };
 
-/** OpenBSD's number of a signal. EINVAL for one that it does not have. */
+/** OpenBSD's number of a signal. EINVAL for a signal that OpenBSD does not have. */
 export function signalNumber(name: NodeJS.Signals, syscall: string): number {
 	const number = Object.hasOwn(SIGNAL_NUMBERS, name) ? SIGNAL_NUMBERS[name] : undefined;
 	if (number === undefined) throw new SystemError(errno.EINVAL, syscall, `signal ${String(name)}`);

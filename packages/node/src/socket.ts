@@ -1,6 +1,5 @@
-// net.Socket as a protocol of the emulated sockets.
+// net.Socket as one more protocol of emulated sockets.
 import type { Socket as NetSocket } from "node:net";
-import type { Address } from "@kqpoll/files";
 import {
 	type Packet,
 	SockBuf,
@@ -10,6 +9,7 @@ import {
 	SS_ISCONNECTING,
 	SS_ISDISCONNECTED,
 } from "@kqpoll/files/kernel";
+import type { Address } from "@kqpoll/files/socket";
 import { errno, type Kernel, SystemError, type Thread } from "@kqpoll/kqueue";
 import { ignoreErrors, Listeners, offWhenClosed } from "./listeners.ts";
 import { errnoOf } from "./node-errors.ts";
@@ -17,7 +17,7 @@ import { type NodeFile, type OpenOptions, openNodeFile, requireMethods } from ".
 
 /** How many bytes wait to be received. */
 export const RECEIVE_SPACE = 16384;
-/** From how much room on a sender is told, and part of what is sent is taken. */
+/** The least room for which a sender is woken, and for which a part of its bytes is taken. */
 export const SEND_LOWAT = 2048;
 
 /** A send buffer with as much room as Node's stream has. */
@@ -42,9 +42,9 @@ export class NodeSocket extends Socket implements NodeFile {
 	readonly handle: NetSocket;
 	private readonly closes: boolean;
 	private readonly listeners: Listeners;
-	/** What the object did about the end of the stream before. */
+	/** The object's own `allowHalfOpen`, to be restored. */
 	private readonly halfOpen: boolean;
-	/** Whether what arrives is swallowed. */
+	/** Whether bytes that arrive are discarded. */
 	private deaf = false;
 
 	/** Makes a socket that does not follow the object yet. */
@@ -61,10 +61,10 @@ export class NodeSocket extends Socket implements NodeFile {
 		this.halfOpen = node.allowHalfOpen;
 	}
 
-	/** Listens, and finds out how far the connection is. */
+	/** Listens, and finds out the state of the connection. */
 	start(): void {
 		const { handle, listeners } = this;
-		// A program says itself when it has sent all.
+		// The program itself says when it has sent everything.
 		handle.allowHalfOpen = true;
 		listeners.on("error", this.onError).on("close", this.onClose);
 		offWhenClosed(handle, listeners);
@@ -76,7 +76,7 @@ export class NodeSocket extends Socket implements NodeFile {
 		}
 	}
 
-	/** There is nothing left to happen. */
+	/** Nothing more will happen. */
 	private beDestroyed(): void {
 		const { errored } = this.handle;
 		if (errored) this.error = errnoOf(errored);
@@ -86,7 +86,7 @@ export class NodeSocket extends Socket implements NodeFile {
 	private readonly onConnect = (): void => {
 		const { handle, listeners } = this;
 		this.name = handle.localPort ?? this.name;
-		// Not before: a stream that is asked to read too early leaves a listener of its own.
+		// Not earlier: a stream that is asked to read too early leaves a listener of its own.
 		listeners.on("readable", this.onReadable).on("end", this.onEnd);
 		listeners.on("drain", this.onRoom).on("finish", this.onFinish);
 		this.isConnected();
@@ -95,7 +95,7 @@ export class NodeSocket extends Socket implements NodeFile {
 		else this.onReadable();
 	};
 
-	/** Takes in what there is room for. */
+	/** Takes the bytes that there is room for. */
 	private readonly onReadable = (): void => {
 		const { handle, rcv } = this;
 		if (this.deaf) {
@@ -111,7 +111,7 @@ export class NodeSocket extends Socket implements NodeFile {
 		if (rcv.cc > before) rcv.wakeup();
 	};
 
-	/** How many bytes to take next: asked for more than its highWaterMark the stream would raise that. */
+	/** How many bytes to take next: if asked for more than its highWaterMark, the stream would raise that. */
 	private takes(): number {
 		const { readableLength, readableHighWaterMark } = this.handle;
 		return Math.min(this.rcv.space, readableLength, readableHighWaterMark || readableLength);
@@ -126,7 +126,7 @@ export class NodeSocket extends Socket implements NodeFile {
 	private readonly onRoom = (): void => this.snd.wakeup();
 
 	private readonly onError = (error: unknown): void => {
-		// It may have been seen already.
+		// The end may have been seen already.
 		if ((this.state & SS_ISDISCONNECTED) !== 0) return;
 		this.error = errnoOf(error);
 		this.isDisconnected();
@@ -141,22 +141,22 @@ export class NodeSocket extends Socket implements NodeFile {
 		return this.handle.remotePort ?? null;
 	}
 
-	/** Node does that: EINVAL. */
+	/** Node binds sockets itself: EINVAL. */
 	override bind(): number {
 		return errno.EINVAL;
 	}
 
-	/** A `net.Server` does that: EOPNOTSUPP. */
+	/** Only a `net.Server` listens: EOPNOTSUPP. */
 	override listenable(): number {
 		return errno.EOPNOTSUPP;
 	}
 
-	/** Node does that: EOPNOTSUPP. */
+	/** Node connects sockets itself: EOPNOTSUPP. */
 	override connect(): number {
 		return errno.EOPNOTSUPP;
 	}
 
-	/** EPIPE when the object was ended by somebody else; EOPNOTSUPP for out-of-band data. */
+	/** EPIPE when something else has ended the object; EOPNOTSUPP for out-of-band data. */
 	override transmit(packet: Packet): number {
 		if (packet.urgent) return errno.EOPNOTSUPP;
 		if (!this.handle.writable) return errno.EPIPE;
@@ -168,7 +168,7 @@ export class NodeSocket extends Socket implements NodeFile {
 		if ((this.state & SS_ISCONNECTED) !== 0) this.onReadable();
 	}
 
-	/** What the other end sends from now on is swallowed. */
+	/** What the other end sends from now on is discarded. */
 	override flushReceived(): void {
 		try {
 			super.flushReceived();
@@ -189,7 +189,7 @@ export class NodeSocket extends Socket implements NodeFile {
 		return -errno.EOPNOTSUPP;
 	}
 
-	/** What was sent still goes out; or the object is left to others, with what was not received. */
+	/** What was written still goes out; or the object is released, with what was not received. */
 	override detach(): void {
 		const isOver = this.listeners.isOff;
 		this.listeners.off();
@@ -201,14 +201,14 @@ export class NodeSocket extends Socket implements NodeFile {
 	private giveBack(): void {
 		const { handle, rcv } = this;
 		handle.allowHalfOpen = this.halfOpen;
-		// Into a stream that has said that it ended nothing can be put back.
+		// Nothing can be put back into a stream that has emitted 'end'.
 		if (handle.readableEnded || handle.destroyed) return;
 		const chunks: Uint8Array[] = [];
 		for (let packet = rcv.first; packet !== null; packet = packet.next) chunks.push(packet.bytes);
 		for (const chunk of chunks.reverse()) handle.unshift(chunk);
 	}
 
-	/** The listener is gone before anybody accepted it. */
+	/** The listener has gone before the connection was accepted. */
 	override abort(): void {
 		const isOver = this.listeners.isOff;
 		this.listeners.off();
@@ -222,7 +222,7 @@ function packetOf(chunk: Buffer | string, encoding: BufferEncoding | null): Pack
 	return { bytes, address: null, files: null, header: 0, record: false, urgent: false, next: null };
 }
 
-/** Lets out what was written, then closes; what is not connected yet never will be. */
+/** Sends what was written, then closes; gives up a connection that is not made yet. */
 function closeSocket(node: NetSocket): void {
 	const listeners = ignoreErrors(node);
 	if (node.pending || node.writableFinished) {
@@ -233,7 +233,7 @@ function closeSocket(node: NetSocket): void {
 	if (node.writable) node.end();
 }
 
-/** Closes at once, and lets the other end know. */
+/** Closes at once, and resets the connection. */
 export function resetSocket(node: NetSocket): void {
 	ignoreErrors(node);
 	// A connection to a path cannot be reset.
@@ -242,27 +242,28 @@ export function resetSocket(node: NetSocket): void {
 }
 
 /**
- * Gives a `net.Socket` a descriptor, which is a socket like the emulated ones: `read`, `recv`,
+ * Makes a descriptor for a `net.Socket`. It is a socket like the emulated ones: `read`, `recv`,
  * `write`, `send`, `shutdown`, `getsockopt`, `getsockname`, poll, select and kevent work on it. Its
- * addresses are ports; a connection to a path has none.
+ * addresses are ports; a connection to a path has no address.
  *
  * - While the object connects it is neither readable nor writable. A connection that fails leaves
  *   its errno for SO_ERROR.
- * - It is paused: as many bytes as SO_RCVBUF says are taken out of it and wait to be received. While
- *   they are not, Node's buffer fills up, then the system's, then the sender has to wait.
- * - It is writable while the object does not need to drain, with what SO_SNDBUF leaves, which is the
- *   object's highWaterMark unless set.
- * - The other end's FIN is EV_EOF; both ends' is a hang-up. For that `allowHalfOpen` is set:
- *   `shutdown` or `close` says that all is sent. A reset is a hang-up with ECONNRESET in fflags,
- *   which a read fails with, once. Node notices either only when it reads or writes: while the
- *   receive buffer and Node's own are full, it does not read.
+ * - It is paused: up to SO_RCVBUF bytes are taken out of it and wait to be received. Until they are
+ *   received, Node's buffer fills up, then the system's, and then the sender has to wait.
+ * - It is writable while the object does not need to drain. WRITE data is what is left of SO_SNDBUF,
+ *   which by default is the object's highWaterMark.
+ * - The other end's FIN is EV_EOF; the FINs of both ends are a hang-up. For that `allowHalfOpen` is
+ *   set: only `shutdown` or `close` sends ours. A reset is a hang-up with ECONNRESET in fflags, with
+ *   which one read fails. Node notices a FIN or a reset only when it reads or writes, and it does
+ *   not read while the receive buffer and Node's own are full.
  * - There is no out-of-band data (EOPNOTSUPP); descriptors cannot be sent (EINVAL).
  *
- * Closing the last descriptor ends the object, and destroys it when all is out, until when it keeps
- * the program alive, as after Node's own `end`; a connection that is being made is given up. With `close` false the object is left as it was, with what was not
- * received yet, unless it has emitted 'end' already: then that is lost.
+ * Closing the last descriptor ends the object, and destroys it when everything is sent. Until then it
+ * keeps the program alive, as after Node's own `end`. A connection that is not made yet is given up.
+ * With `close` false the object is left as it was, with the bytes that were not received yet; those
+ * are lost if it has emitted 'end' already.
  *
- * Nobody else may read from the object meanwhile. Errors: EMFILE; EFAULT for what is no
+ * Nothing else may read from the object meanwhile. Errors: EMFILE; EFAULT if it is not a
  * `net.Socket`; EINVAL if it has an encoding.
  */
 export function openSocket(thread: Thread, socket: NetSocket, options: OpenOptions = {}): number {

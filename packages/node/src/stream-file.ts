@@ -1,4 +1,4 @@
-// struct file for Node's Readable, Writable and Duplex: what they say of themselves is what it says.
+// Node's Readable, Writable and Duplex as open files, which report what the streams report.
 import type { Readable, Writable } from "node:stream";
 import { errno } from "@kqpoll/kqueue";
 import { FREAD, FWRITE } from "@kqpoll/kqueue/kernel";
@@ -7,29 +7,29 @@ import { ignoreErrors, Listeners, offWhenClosed } from "./listeners.ts";
 import { errnoOf } from "./node-errors.ts";
 import type { NodeFile, Refable } from "./open.ts";
 
-/** A write of up to so many bytes goes into a stream as a whole, as into a pipe. */
+/** A write of up to this many bytes goes into a stream as a whole, as into a pipe. */
 const PIPE_BUF = 512;
 
-/** A stream behind a descriptor: what it is read from, what it is written to, or the same twice. */
+/** The streams behind a descriptor: one to read, one to write, or the same for both. */
 interface Ends {
-	/** What can be read, null if nothing can. */
+	/** The stream to read from, or null. */
 	readonly readable: Readable | null;
-	/** What can be written to, null if nothing can. */
+	/** The stream to write to, or null. */
 	readonly writable: Writable | null;
 	/** Whether the stream is closed with the last descriptor. */
 	readonly closes: boolean;
 }
 
-/** Whether a stream has got its last byte, be it that nobody has read that yet. */
+/** Whether a stream has got its last byte, even if that was not read yet. */
 function hasEnded(stream: Readable): boolean {
-	// Every stream of Node has had this field for ever. Without it the end shows when it is read.
+	// Node's streams have always had this field. Without it the end shows when it is read.
 	const { _readableState: state } = stream as { _readableState?: { readonly ended?: boolean } };
 	return stream.readableEnded || stream.destroyed || state?.ended === true;
 }
 
 /**
- * Whether it is one of the three streams of the program itself. Those are made when somebody asks
- * for them, so nobody does for a stream that cannot be one.
+ * Whether it is one of the program's own three streams. Those are made when they are first used, so
+ * the function touches none of them for a stream that cannot be one.
  */
 export function isStandard(stream: Readable | Writable | null): boolean {
 	switch ((stream as { readonly fd?: unknown } | null)?.fd) {
@@ -50,7 +50,7 @@ export class StreamFile extends FlowFile implements NodeFile {
 	private readonly writable: Writable | null;
 	private readonly closes: boolean;
 	private readonly listeners: Listeners;
-	/** The errno of a failure that the stream has told of, and may not have noted. */
+	/** The errno of a failure that the stream has emitted, even if it did not keep it. */
 	private failure = 0;
 
 	/** Makes a file that does not follow the stream yet. */
@@ -85,7 +85,7 @@ export class StreamFile extends FlowFile implements NodeFile {
 
 	override get available(): number {
 		const { readable } = this;
-		// What a stream holds that is destroyed is lost.
+		// What a destroyed stream still holds is lost.
 		if (readable === null || readable.destroyed || this.failure !== 0) return 0;
 		return readable.readableLength;
 	}
@@ -98,7 +98,7 @@ export class StreamFile extends FlowFile implements NodeFile {
 		return this.errorOf(this.readable);
 	}
 
-	/** A stream may have failed before it had a descriptor, or be about to say so. */
+	/** A stream may have failed before it had a descriptor, or be about to report a failure. */
 	private errorOf(stream: Readable | Writable | null): number {
 		if (this.failure !== 0 || !stream?.errored) return this.failure;
 		return errnoOf(stream.errored);
@@ -122,17 +122,17 @@ export class StreamFile extends FlowFile implements NodeFile {
 		return this.errorOf(this.writable);
 	}
 
-	/** EINVAL when somebody has set an encoding: a character is no byte. */
+	/** EINVAL if the stream has an encoding: characters are not bytes. */
 	protected override get(buffer: Uint8Array): number {
 		const stream = this.readable as Readable;
 		if (stream.readableEncoding !== null) return -errno.EINVAL;
-		// Asked for more than its highWaterMark a stream would raise that.
+		// If asked for more than its highWaterMark, a stream would raise that.
 		const most = stream.readableHighWaterMark || buffer.length;
 		const n = Math.min(buffer.length, stream.readableLength, most);
 		const chunk = n === 0 ? null : (stream.read(n) as Uint8Array | null);
 		if (chunk === null) return -errno.EAGAIN;
 		buffer.set(chunk);
-		// This is how a stream gets to tell of what comes next, and of its end.
+		// This makes the stream report what comes next, and its end.
 		stream.read(0);
 		return chunk.length;
 	}
@@ -150,7 +150,7 @@ export class StreamFile extends FlowFile implements NodeFile {
 		this.listeners.off();
 		if (isOver) return;
 		if (this.closes) this.end();
-		// As long as it reads, standard input keeps the program alive.
+		// While standard input reads, it keeps the program alive.
 		else if (isStandard(this.readable)) process.nextTick(() => process.stdin.pause());
 	}
 

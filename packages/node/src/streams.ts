@@ -5,19 +5,19 @@ import { type OpenOptions, openNodeFile, requireMethods } from "./open.ts";
 import { isStandard, StreamFile } from "./stream-file.ts";
 
 /**
- * Gives a Readable a descriptor to read from; `process.stdin` and the output of a child are such.
+ * Makes a descriptor to read from a Readable, such as `process.stdin` or the output of a child.
  *
- * It is paused, and nobody else may read from it or give it an encoding: that fails reads with
- * EINVAL. READ data is how many bytes it has buffered, at most about its highWaterMark: who reads
- * nothing holds up whoever fills the stream. EV_EOF is there as soon as the stream knows its end,
- * with what is still to be read in data. When the stream fails, what it has buffered is lost;
+ * The stream is paused. Nothing else may read from it or set an encoding, after which reads fail with
+ * EINVAL. READ data is how many bytes it has buffered, at most about its highWaterMark: if they are
+ * not read, whatever fills the stream has to wait. EV_EOF is set as soon as the stream knows its end,
+ * with the bytes still to be read in data. When the stream fails, what it has buffered is lost;
  * EV_EOF has the errno in fflags, and reads fail with that. It hangs up at its end.
  *
- * Closing the last descriptor destroys the stream, also if it is a Duplex that is still written to.
- * With `close` false what was not read stays in it; standard input stays open unless `close` is
- * true, and is paused, so that it does not keep the program alive.
+ * Closing the last descriptor destroys the stream, even a Duplex that is still written to. With
+ * `close` false what was not read stays in it. Standard input stays open unless `close` is true, and
+ * is paused, so that it does not keep the program alive.
  *
- * Errors: EMFILE; EFAULT for what is no Readable; EINVAL in object mode or with an encoding.
+ * Errors: EMFILE; EFAULT if it is not a Readable; EINVAL in object mode or with an encoding.
  */
 export function openReadable(thread: Thread, stream: Readable, options: OpenOptions = {}): number {
 	checkReadable(stream, "openReadable");
@@ -25,18 +25,18 @@ export function openReadable(thread: Thread, stream: Readable, options: OpenOpti
 }
 
 /**
- * Gives a Writable a descriptor to write to; `process.stdout`, `process.stderr` and the input of a
- * child are such.
+ * Makes a descriptor to write to a Writable, such as `process.stdout`, `process.stderr` or the input
+ * of a child.
  *
- * It is writable unless it needs to drain, and WRITE data is what its highWaterMark leaves; a write
- * takes that much, or up to 512 bytes as a whole. What it takes is copied. When the stream has
- * ended or is destroyed, it hangs up with EV_EOF, and writes fail with EPIPE and SIGPIPE; when it
- * has failed, EV_EOF has the errno in fflags, and writes fail with that.
+ * It is writable unless the stream needs to drain, and WRITE data is what is left of the stream's
+ * highWaterMark. A write takes that much, or up to 512 bytes as a whole; the bytes are copied. When the
+ * stream has ended or is destroyed, it hangs up with EV_EOF, and writes fail with EPIPE and SIGPIPE;
+ * when it has failed, EV_EOF has the errno in fflags, and writes fail with that.
  *
- * Closing the last descriptor ends the stream, which goes on until all is out. Standard output and
- * error stay open unless `close` is true.
+ * Closing the last descriptor ends the stream, which goes on until everything is written. Standard
+ * output and standard error stay open unless `close` is true.
  *
- * Errors: EMFILE; EFAULT for what is no Writable; EINVAL in object mode.
+ * Errors: EMFILE; EFAULT if it is not a Writable; EINVAL in object mode.
  */
 export function openWritable(thread: Thread, stream: Writable, options: OpenOptions = {}): number {
 	checkWritable(stream, "openWritable");
@@ -44,10 +44,10 @@ export function openWritable(thread: Thread, stream: Writable, options: OpenOpti
 }
 
 /**
- * Gives a Duplex one descriptor for both directions, each as by {@link openReadable} and
- * {@link openWritable}; it hangs up when both have ended. Closing the last descriptor ends it, and
- * destroys it when all is out. For a `net.Socket` there is `openSocket`, which can do more. Errors:
- * EMFILE; EFAULT for what is no Duplex; EINVAL in object mode or with an encoding.
+ * Makes one descriptor for both directions of a Duplex, each as with {@link openReadable} and
+ * {@link openWritable}; it hangs up when both have ended. Closing the last descriptor ends the stream,
+ * and destroys it when everything is written. For a `net.Socket` use `openSocket`, which can do more.
+ * Errors: EMFILE; EFAULT if it is not a Duplex; EINVAL in object mode or with an encoding.
  */
 export function openDuplex(thread: Thread, stream: Duplex, options: OpenOptions = {}): number {
 	checkReadable(stream, "openDuplex");

@@ -13,12 +13,12 @@ import {
 	requireMethods,
 } from "./open.ts";
 
-/** What can be chosen when a web stream gets a descriptor: it has no `ref`. */
+/** Options for the descriptor of a web stream, which has no `ref`. */
 export type WebOptions = Pick<OpenOptions, "close">;
 
 const NOTHING = new Uint8Array(0);
 
-/** A ReadableStream as an open file: one read is under way, or its chunk is held. */
+/** A ReadableStream as an open file. It waits for a chunk, or holds one. */
 class WebReadableFile extends FlowFile implements NodeFile {
 	readonly handle: Refable = {};
 	private readonly stream: ReadableStream;
@@ -57,7 +57,7 @@ class WebReadableFile extends FlowFile implements NodeFile {
 		const { reader } = this;
 		reader?.read().then(
 			({ done, value }) => {
-				// When the descriptor is closed nobody wants it.
+				// After the descriptor was closed the chunk is not needed.
 				if (this.reader !== null) this.arrive(done, value);
 			},
 			(error) => {
@@ -105,16 +105,16 @@ class WebReadableFile extends FlowFile implements NodeFile {
 }
 
 /**
- * Gives a web ReadableStream of bytes (Uint8Array, other views, ArrayBuffer) a descriptor to read
- * from. One chunk at a time is asked for, from the beginning on, and held until it is read: READ
+ * Makes a descriptor to read from a web ReadableStream of bytes (Uint8Array, other views,
+ * ArrayBuffer). It asks for one chunk at a time, beginning at once, and holds it until it is read: READ
  * data is what is left of it. The end is EV_EOF and a hang-up. When the stream fails, or a chunk is
- * no bytes (EINVAL, and the stream is cancelled), EV_EOF has the errno in fflags and reads fail with
+ * not bytes (EINVAL, and the stream is cancelled), EV_EOF has the errno in fflags and reads fail with
  * it.
  *
- * Closing the last descriptor cancels the stream. With `close` false its lock is released; of a
- * chunk that is held what was not read is lost, and so is one that is under way.
+ * Closing the last descriptor cancels the stream. With `close` false its lock is released; the unread
+ * rest of a chunk is lost, and so is a chunk that was asked for.
  *
- * Errors: EMFILE; EBUSY if the stream is locked; EFAULT for what is no ReadableStream.
+ * Errors: EMFILE; EBUSY if the stream is locked; EFAULT if it is not a ReadableStream.
  */
 export function openWebReadable(
 	thread: Thread,

@@ -7,7 +7,7 @@ import { errnoOf } from "./node-errors.ts";
 import { type NodeFile, openNodeFile, type Refable, requireMethods } from "./open.ts";
 import type { WebOptions } from "./web-readable.ts";
 
-/** How many bytes a chunk has at most. */
+/** The most bytes in a chunk. */
 const CHUNK = 16384;
 
 /** A WritableStream as an open file. */
@@ -34,7 +34,7 @@ class WebWritableFile extends FlowFile implements NodeFile {
 		this.whenReady();
 	}
 
-	/** A stream that fails says so by its `closed`. */
+	/** A stream reports a failure by its promise `closed`. */
 	private whenReady(): void {
 		this.writer?.ready.then(this.changed, () => {});
 	}
@@ -46,7 +46,7 @@ class WebWritableFile extends FlowFile implements NodeFile {
 		this.changed();
 	}
 
-	/** The stream counts in whatever it likes: it wants a chunk, or does not. */
+	/** The stream's unit is unknown, so all that counts is whether it wants a chunk. */
 	override get room(): number {
 		return !this.ended && (this.writer?.desiredSize ?? 0) > 0 ? CHUNK : 0;
 	}
@@ -75,16 +75,16 @@ class WebWritableFile extends FlowFile implements NodeFile {
 }
 
 /**
- * Gives a web WritableStream of Uint8Arrays a descriptor to write to. It is writable while the
- * stream wants more (`desiredSize` is above 0), and then takes one chunk of up to 16384 bytes, which
- * is what WRITE data says: the stream's own count may be of chunks. When it is closed, EV_EOF is
- * set, it hangs up, and writes fail with EPIPE and SIGPIPE; when it failed, EV_EOF has the errno in
- * fflags and writes fail with that.
+ * Makes a descriptor to write to a web WritableStream of Uint8Arrays. It is writable while the stream
+ * wants more (`desiredSize` is above 0), and then takes one chunk of up to 16384 bytes. WRITE data is
+ * that number, as the stream's own count may be of chunks. When the stream is closed, EV_EOF is set,
+ * the descriptor hangs up, and writes fail with EPIPE and SIGPIPE; when it has failed, EV_EOF has the
+ * errno in fflags and writes fail with that.
  *
- * Closing the last descriptor closes the stream after what was written, or with `close` false
+ * Closing the last descriptor closes the stream after everything is written, or with `close` false
  * releases its lock.
  *
- * Errors: EMFILE; EBUSY if the stream is locked; EFAULT for what is no WritableStream.
+ * Errors: EMFILE; EBUSY if the stream is locked; EFAULT if it is not a WritableStream.
  */
 export function openWebWritable(
 	thread: Thread,

@@ -15,15 +15,14 @@ export interface SpawnedWorker {
 }
 
 /**
- * Makes a Worker a child of the thread's process, and gives a descriptor for its messages, which
- * is as the one of `openMessagePort`; closing it only stops listening. When the worker exits so does
- * the emulated process: NOTE_EXIT has its wait status in data, the parent gets SIGCHLD, and
- * `waitpidNow` takes the status. Whatever ends the emulated process, as a signal may, terminates the
- * worker.
+ * Makes a Worker a child of the thread's process, and returns a descriptor for its messages, like that
+ * of `openMessagePort`; closing it only stops listening. When the worker exits so does the emulated
+ * process: NOTE_EXIT has its wait status in data, the parent gets SIGCHLD, and `waitpidNow` takes the
+ * status. Anything that ends the emulated process, for example a signal, terminates the worker.
  *
- * A worker that fails says so by 'error', which is for the program to listen to, as ever.
+ * If a worker fails it emits 'error', for which the program itself has to listen, as always.
  *
- * Errors: EMFILE, EAGAIN; EFAULT for what is no Worker; ESRCH for one that has exited.
+ * Errors: EMFILE, EAGAIN; EFAULT if it is not a Worker; ESRCH for a worker that has exited.
  */
 export function spawnWorker(
 	thread: Thread,

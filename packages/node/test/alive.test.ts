@@ -11,18 +11,19 @@ interface Program {
 	readonly child: ChildProcess;
 	/** The first line that it prints. */
 	readonly line: Promise<string>;
-	/** All that it prints until it ends, and how that was: its code or its signal. */
+	/** All that it prints until it ends, and how it ended: its exit status or its signal. */
 	readonly outcome: Promise<[string, unknown]>;
 }
 
-/** A program of this package's users; `body` runs after the imports. */
+/** A program that uses this package; `body` runs after the imports. */
 function program(body: string): Program {
 	const source = `
 		import { spawn } from "node:child_process";
 		import { createServer, connect } from "node:net";
 		import { accept } from "@kqpoll/files";
+		import { close, EV_ADD, eventList, EVFILT_SIGNAL, Kernel, kevent, kqueue, read, writeNow } from "@kqpoll/kqueue";
+		import { SIGTERM } from "@kqpoll/kqueue/signal";
 		import { poll, POLLIN } from "@kqpoll/kqpoll";
-		import { close, Kernel, read, writeNow, kqueue, kevent, eventList, EV_ADD, EVFILT_SIGNAL, SIGTERM } from "@kqpoll/kqueue";
 		import * as node from "@kqpoll/node";
 		const emulated = new Kernel().spawn();
 		const { main } = emulated;
@@ -34,7 +35,7 @@ function program(body: string): Program {
 		void (async () => { ${body} })();
 	`;
 	const options = ["--import", "tsx", "--input-type=module", "-e", source];
-	// Where all packages of the workspace are known by their names.
+	// A folder where all packages of the workspace can be imported by their names.
 	const stdio = ["pipe", "pipe", "inherit"] as const;
 	const child = spawn(process.execPath, options, { cwd: FOLDER, stdio: [...stdio] });
 	return { child, line: lineOf(child), outcome: outcomeOf(child) };
@@ -110,7 +111,7 @@ function begin() {
 	};
 }
 
-/** All begun at once, as each takes its time to load, when the first test asks. */
+/** All are started at once, when the first test asks, as each takes some time to load. */
 let begun: ReturnType<typeof begin> | null = null;
 
 function programs(): ReturnType<typeof begin> {
@@ -118,7 +119,7 @@ function programs(): ReturnType<typeof begin> {
 	return begun;
 }
 
-test("a thread that sleeps on a server keeps its program alive by the server", async () => {
+test("a server keeps the program of a thread that sleeps on it alive", async () => {
 	const { server } = programs();
 	const port = Number(await server.line);
 	assert.is(server.child.exitCode, null);
@@ -126,16 +127,16 @@ test("a thread that sleeps on a server keeps its program alive by the server", a
 	assert.equal(await server.outcome, [`${port} accepted exit`, 0]);
 });
 
-test("a thread that sleeps on what does not keep its program alive does not either", async () => {
+test("a sleeping thread alone does not keep its program alive", async () => {
 	assert.equal(await programs().unref.outcome, ["asleep exit", 0]);
 	assert.equal(await programs().later.outcome, ["asleep exit", 0]);
 });
 
-test("a watched path keeps the program alive until it is closed, unless it must not", async () => {
+test("a watched path keeps the program alive until it is closed, or not at all with ref false", async () => {
 	assert.equal(await programs().path.outcome, ["awake exit", 0]);
 });
 
-test("standard input lets the program go when its descriptor is closed, and output stays open", async () => {
+test("the program ends when the descriptor of standard input is closed, and output stays open", async () => {
 	const { stdin } = programs();
 	stdin.child.stdin?.write("a line\n");
 	assert.equal(await stdin.outcome, ["a line false,false 0 exit", 0]);

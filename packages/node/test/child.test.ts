@@ -9,12 +9,20 @@ import {
 	EVFILT_READ,
 	EVFILT_SIGNAL,
 	exit,
-	F_DUPFD,
 	fcntl,
 	kill,
 	NOTE_EXIT,
 	NOTE_FORK,
 	read,
+	sigaction,
+	sigprocmask,
+	type Thread,
+	waitpidNow,
+	write,
+	writeNow,
+} from "@kqpoll/kqueue";
+import { F_DUPFD } from "@kqpoll/kqueue/fcntl";
+import {
 	SIG_BLOCK,
 	SIG_IGN,
 	SIGBUS,
@@ -22,14 +30,8 @@ import {
 	SIGKILL,
 	SIGTERM,
 	SIGUSR1,
-	sigaction,
-	sigprocmask,
 	sigset,
-	type Thread,
-	waitpidNow,
-	write,
-	writeNow,
-} from "@kqpoll/kqueue";
+} from "@kqpoll/kqueue/signal";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { spawnChild } from "../src/index.ts";
@@ -62,7 +64,7 @@ async function all(thread: Thread, fd: number): Promise<string> {
 	}
 }
 
-test("what is written to a child comes back, and its exit is an event, a signal and a status", async () => {
+test("a child echoes what is written to it, and its exit is an event, a signal and a status", async () => {
 	const w = world();
 	const { thread } = w;
 	const child = node("process.stdin.pipe(process.stdout)");
@@ -91,7 +93,7 @@ test("what is written to a child comes back, and its exit is an event, a signal 
 	assert.equal(listenerCounts(child), {});
 });
 
-test("the end of a child's output is seen with what is unread, and a status of its own", async () => {
+test("the end of a child's output is reported with the unread bytes, and so is its status", async () => {
 	const w = world();
 	const { thread } = w;
 	const child = node("process.stdout.write('bye'); process.exitCode = 3;");
@@ -112,7 +114,7 @@ test("the end of a child's output is seen with what is unread, and a status of i
 	assert.equal(child.stdout?.listenerCount("readable"), 0);
 });
 
-test("a child that nobody reads from waits, and loses nothing", async () => {
+test("a child whose output nobody reads waits, and loses nothing", async () => {
 	const w = world();
 	const { thread } = w;
 	const child = node("process.stdout.write(Buffer.alloc(8_000_000, 'x'))");
@@ -125,7 +127,7 @@ test("a child that nobody reads from waits, and loses nothing", async () => {
 	assert.is((await next(w))[0]?.[4], 0);
 });
 
-test("a child that dies by a signal has it in its status", async () => {
+test("the status of a child that a signal killed has the signal's number", async () => {
 	const w = world();
 	const child = node("process.kill(process.pid, 'SIGBUS')", { stdio: "ignore" });
 	const { pid, ...pipes } = spawnChild(w.thread, child);
@@ -137,7 +139,7 @@ test("a child that dies by a signal has it in its status", async () => {
 	);
 });
 
-test("a signal for the emulated child is one for the real one, which decides", async () => {
+test("a signal to the emulated child is sent to the real one, which decides what to do", async () => {
 	const w = world();
 	const { thread } = w;
 	sigaction(thread, SIGTERM, SIG_IGN);
@@ -159,7 +161,7 @@ test("a signal for the emulated child is one for the real one, which decides", a
 	assert.is((await next(w))[0]?.[4], SIGTERM);
 });
 
-test("SIGKILL, and whatever else ends the emulated child, kills the real one", async () => {
+test("SIGKILL, and anything else that ends the emulated child, kills the real one", async () => {
 	const w = world();
 	const { thread, kernel } = w;
 	for (const [end, status] of [
@@ -187,7 +189,7 @@ test("a child that cannot be started exits with 127", async () => {
 	assert.equal([await all(w.thread, stdout), listenerCounts(child)], ["", {}]);
 });
 
-test("a child that has exited already is there to be waited for", async () => {
+test("a child that has already exited can still be waited for", async () => {
 	const w = world();
 	const child = node("process.exit(4)");
 	await once(child, "exit");
@@ -206,7 +208,7 @@ test("the emulated child has none of its parent's descriptors", async () => {
 	assert.is(await all(thread, stdout), "");
 });
 
-test("when there is no room for it a child is left alone", async () => {
+test("when there is no room for a child it is left as it is", async () => {
 	const child = node("process.stdin.pipe(process.stdout)");
 	const before = listenerCounts(child);
 	const few = world({ maxfiles: 3 }).thread;

@@ -21,10 +21,10 @@ import * as assert from "uvu/assert";
 import { openServer } from "../src/index.ts";
 import { gone, listenerCounts, listening, pause, world } from "./world.ts";
 
-/** How many connections: the other ends are in a program of their own, with descriptors of its own. */
+/** How many connections. The other ends are in another program, with descriptors of its own. */
 const MANY = 10_000;
 
-/** Connects so often, sends a line each, and ends when all have been answered and closed. */
+/** Connects that often, sends a line each, and ends when all have been answered and closed. */
 const CLIENTS = `
 const { connect } = require("node:net");
 const [port, many] = process.argv.slice(1).map(Number);
@@ -42,7 +42,7 @@ const begin = () => {
 for (let i = 0; i < 100; i++) begin();
 `;
 
-/** How many descriptors this program may have open, from what the system lets a child have. */
+/** How many descriptors this program may have open, found out by asking a child. */
 async function openFiles(): Promise<number> {
 	const shell = spawn("sh", ["-c", "ulimit -n"], { stdio: ["ignore", "pipe", "ignore"] });
 	const [line] = await once(shell.stdout, "data");

@@ -16,12 +16,11 @@ import {
 	exit,
 	kill,
 	NOTE_EXIT,
-	SIGCHLD,
-	SIGKILL,
 	waitpidNow,
 	write,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { SIGCHLD, SIGKILL } from "@kqpoll/kqueue/signal";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openMessagePort, ref, spawnWorker, unref } from "../src/index.ts";
@@ -62,7 +61,7 @@ test("READ says how many messages wait, and a read takes one", async () => {
 	close(thread, fd);
 });
 
-test("a message that is no bytes fails the read that takes it", async () => {
+test("a message that is not bytes fails the read that takes it", async () => {
 	const { w, thread, port2, fd } = channel();
 	port2.postMessage("text");
 	port2.postMessage(bytes("bytes"));
@@ -80,7 +79,7 @@ test("a write is a message, which is a copy", async () => {
 	close(thread, fd);
 });
 
-test("when the channel is closed what waits can be read, then it is over", async () => {
+test("when the channel is closed messages that wait can be read, and then come hang-ups", async () => {
 	const { w, thread, port1, port2, fd } = channel();
 	port2.postMessage(bytes("last"));
 	port2.close();
@@ -100,7 +99,7 @@ test("when the channel is closed what waits can be read, then it is over", async
 	close(thread, fd);
 });
 
-test("closing closes the port, or with close false leaves it and what comes later", async () => {
+test("closing closes the port, or with close false leaves it and later messages", async () => {
 	const { w, thread, port2, fd } = channel();
 	const closed = new Promise((resolve) => port2.once("close", () => resolve("closed")));
 	port2.ref();
@@ -117,7 +116,7 @@ test("closing closes the port, or with close false leaves it and what comes late
 	mine.close();
 });
 
-test("a port keeps the program alive as long as it is asked to", () => {
+test("a port keeps the program alive while ref is on", () => {
 	const { thread } = world();
 	const { port1, port2 } = new MessageChannel();
 	const fd = openMessagePort(thread, port1, { ref: false });
@@ -131,7 +130,7 @@ test("a port keeps the program alive as long as it is asked to", () => {
 	assert.equal(states, [false, true, false]);
 });
 
-test("what is no port is refused, and ref for what is no object of Node", () => {
+test("an object that is not a port is refused, and so is ref of any other descriptor", () => {
 	const { thread, kq } = world();
 	assert.equal(
 		[
@@ -143,7 +142,7 @@ test("what is no port is refused, and ref for what is no object of Node", () => 
 	);
 });
 
-/** What Node knows and its types do not. */
+/** What Node has and its types do not. */
 function hasRef(port: MessagePort): boolean {
 	return (port as unknown as { hasRef(): boolean }).hasRef();
 }
@@ -151,7 +150,7 @@ function hasRef(port: MessagePort): boolean {
 const ECHO = `const { parentPort } = require("node:worker_threads");
 parentPort.on("message", (bytes) => bytes.length > 0 ? parentPort.postMessage(bytes) : process.exit(5));`;
 
-test("a worker is a child with a descriptor of its messages", async () => {
+test("a worker is a child with a descriptor for its messages", async () => {
 	const w = world();
 	const { thread } = w;
 	const worker = new Worker(ECHO, { eval: true });
@@ -183,7 +182,7 @@ test("a worker is a child with a descriptor of its messages", async () => {
 	);
 });
 
-test("what ends the process terminates the worker", async () => {
+test("the end of the process terminates the worker", async () => {
 	const w = world();
 	const { thread, kernel } = w;
 	for (const end of [
@@ -202,7 +201,7 @@ test("what ends the process terminates the worker", async () => {
 	}
 });
 
-test("when there is no room for it a worker is left alone", async () => {
+test("when there is no room for a worker it is left as it is", async () => {
 	const { thread } = world({ maxprocesses: 1 });
 	const worker = new Worker(ECHO, { eval: true });
 	const before = listenerCounts(worker);

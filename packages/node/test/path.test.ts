@@ -1,4 +1,4 @@
-// Watched paths: what happened, by what fs.watch says and what the files have become.
+// Watched paths: what happened, found out from fs.watch and the new state of the files.
 import {
 	appendFileSync,
 	chmodSync,
@@ -34,8 +34,8 @@ import {
 	NOTE_RENAME,
 	NOTE_TRUNCATE,
 	NOTE_WRITE,
-	S_IFREG,
 } from "@kqpoll/kqueue";
+import { S_IFREG } from "@kqpoll/kqueue/stat";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openPath } from "../src/index.ts";
@@ -47,7 +47,7 @@ const ALL =
 interface Folder extends World {
 	readonly folder: string;
 	readonly file: string;
-	/** Watches a path, does something, and gives the notes of it when there are all of `wanted`. */
+	/** Watches a path, does something, and returns its notes when all of `wanted` are there. */
 	after(fd: number, wanted: number, act: () => void): Promise<number>;
 }
 
@@ -57,7 +57,7 @@ async function inFolder(run: (f: Folder) => Promise<void>): Promise<void> {
 	const folder = mkdtempSync(join(tmpdir(), "kqpoll-"));
 	const file = join(folder, "file");
 	writeFileSync(file, "abc");
-	// The clock of the file system is coarse: what was written is to be older than what will be.
+	// The clock of the file system is coarse: the times of later writes must differ from this one's.
 	await pause(20);
 	const after = async (fd: number, wanted: number, act: () => void) => {
 		const kq = kqueue(w.thread);
@@ -82,7 +82,7 @@ async function inFolder(run: (f: Folder) => Promise<void>): Promise<void> {
 	}
 }
 
-test("a file that is written to, cut, or given other attributes", () =>
+test("notes of a file that is written to or truncated, or whose attributes change", () =>
 	inFolder(async ({ thread, file, after }) => {
 		const fd = openPath(thread, file);
 		const notes = [
@@ -103,7 +103,7 @@ test("a file that is written to, cut, or given other attributes", () =>
 		close(thread, fd);
 	}));
 
-test("a file that gets and loses names", () =>
+test("notes of a file that gets and loses names", () =>
 	inFolder(async ({ thread, folder, file, after }) => {
 		const fd = openPath(thread, file);
 		const [second, third] = [join(folder, "second"), join(folder, "third")];
@@ -124,7 +124,7 @@ test("a file that gets and loses names", () =>
 		close(thread, fd);
 	}));
 
-test("a file that another one takes the place of is deleted; its successor is another file", () =>
+test("a file that another one replaces is deleted, and its successor is another file", () =>
 	inFolder(async ({ thread, folder, file, after }) => {
 		const fd = openPath(thread, file);
 		const fresh = join(folder, "fresh");
@@ -139,7 +139,7 @@ test("a file that another one takes the place of is deleted; its successor is an
 		for (const each of [fd, successor]) close(thread, each);
 	}));
 
-test("a directory is written to when its entries change, not when what is in them does", () =>
+test("a directory is written to when its entries change, not when the files in it do", () =>
 	inFolder(async ({ thread, folder, file, after }) => {
 		const fd = openPath(thread, folder);
 		const inner = join(folder, "inner");
@@ -166,7 +166,7 @@ test("a directory is written to when its entries change, not when what is in the
 		for (const each of [fd, other, within]) close(thread, each);
 	}));
 
-test("writes within a tick of the clock are seen; two changes of mode are no write", () =>
+test("writes within one tick of the clock are seen, and two changes of mode are not a write", () =>
 	inFolder(async ({ thread, file, after }) => {
 		const fd = openPath(thread, file);
 		for (let i = 0; i < 20; i++) {
@@ -182,7 +182,7 @@ test("writes within a tick of the clock are seen; two changes of mode are no wri
 		close(thread, fd);
 	}));
 
-test("a path can only be watched, and must be there", () =>
+test("a path can only be watched, and must exist", () =>
 	inFolder(async (f) => {
 		const { thread, folder, file } = f;
 		const fds = [openPath(thread, file), openPath(thread, folder)];

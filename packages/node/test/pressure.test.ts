@@ -1,4 +1,4 @@
-// Sockets that are full: who does not read holds up who writes, in both directions, and nobody spins.
+// Full sockets: an end that does not read holds up its writer, in both directions, and nothing spins.
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { send } from "@kqpoll/files";
@@ -29,12 +29,12 @@ async function pair() {
 	return { ...w, w, mine, peer, fd: openSocket(w.thread, mine) };
 }
 
-/** Bytes that differ enough for a lost or doubled one to be seen. */
+/** Bytes that differ enough to show a lost or repeated one. */
 function pattern(n: number): Buffer {
 	return Buffer.from(Uint32Array.from({ length: n / 4 }, (_, i) => i * 2654435761).buffer);
 }
 
-/** Whether something stays the case for some turns of the event loop. */
+/** Whether a condition holds for some turns of the event loop. */
 async function stays(holds: () => boolean): Promise<boolean> {
 	for (let turn = 0; turn < 10; turn++) {
 		await pause(15);
@@ -43,7 +43,7 @@ async function stays(holds: () => boolean): Promise<boolean> {
 	return true;
 }
 
-/** Writes until nothing moves any more; gives how many bytes that took. */
+/** Writes until nothing moves any more; returns how many bytes were written. */
 async function fill(socket: Socket, data: Buffer): Promise<number> {
 	for (let at = 0; at < data.length; ) {
 		const piece = data.subarray(at, at + 65536);
@@ -63,7 +63,7 @@ test("a descriptor that nobody reads stops the sender, and reading lets it go on
 		[peer.write(data.subarray(taken, taken + 4)), await stays(() => peer.writableNeedDrain)],
 		[false, true],
 	);
-	// What is on this side: one receive buffer, and what Node reads before it stops.
+	// What this side holds: one receive buffer, and what Node reads before it stops.
 	assert.ok(mine.readableLength <= mine.readableHighWaterMark + 65536, `${mine.readableLength}`);
 	peer.end(data.subarray(taken + 4));
 	const got = Buffer.alloc(LOTS);
@@ -73,7 +73,7 @@ test("a descriptor that nobody reads stops the sender, and reading lets it go on
 	close(thread, fd);
 });
 
-test("a descriptor whose other end does not read is not writable until it does", async () => {
+test("a descriptor is not writable while its other end does not read", async () => {
 	const { w, thread, mine, peer, fd } = await pair();
 	const chunk = new Uint8Array(65536);
 	let sent = 0;
@@ -119,7 +119,7 @@ test("a writer sleeps whenever there is no room, and every byte arrives in order
 	peer.destroy();
 });
 
-test("a writer whose other end never reads sleeps until it is told to stop, or the end is gone", async () => {
+test("a writer whose other end never reads sleeps until it is aborted, or the end is gone", async () => {
 	const { thread, mine, peer, fd } = await pair();
 	const controller = new AbortController();
 	const sending = outcome(send(thread, fd, new Uint8Array(LOTS), 0, { signal: controller.signal }));
@@ -130,7 +130,7 @@ test("a writer whose other end never reads sleeps until it is told to stop, or t
 	const more = outcome(write(thread, fd, new Uint8Array(LOTS)));
 	await pause();
 	peer.resetAndDestroy();
-	// What Node calls it depends on whether it was about to read or to write.
+	// Node's error depends on whether it was about to read or to write.
 	assert.ok(["ECONNRESET", "EPIPE"].includes(String(await more)));
 	close(thread, fd);
 	await gone(mine);

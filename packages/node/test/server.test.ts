@@ -13,18 +13,21 @@ import {
 	getsockname,
 	getsockopt,
 	listen,
-	MSG_OOB,
 	recvNow,
+	setsockopt,
+	shutdown,
+} from "@kqpoll/files";
+import {
+	MSG_OOB,
 	SHUT_RDWR,
 	SO_ACCEPTCONN,
 	SO_ERROR,
 	SO_RCVBUF,
 	SOL_SOCKET,
-	setsockopt,
-	shutdown,
-} from "@kqpoll/files";
+} from "@kqpoll/files/socket";
 import { POLLHUP, POLLIN, POLLOUT, poll } from "@kqpoll/kqpoll";
-import { close, EV_ADD, EVFILT_READ, errno, FIONREAD, ioctl, read, writeNow } from "@kqpoll/kqueue";
+import { close, EV_ADD, EVFILT_READ, errno, ioctl, read, writeNow } from "@kqpoll/kqueue";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openServer } from "../src/index.ts";
@@ -89,7 +92,7 @@ test("READ says how many connections wait, and accept takes the first", async ()
 	assert.equal(listenerCounts(server), {});
 });
 
-test("accept sleeps until somebody connects, and what was sent before is there", async () => {
+test("accept sleeps until a client connects, and bytes sent before are there", async () => {
 	const { w, thread, port, fd } = await served();
 	const accepting = accept(thread, fd);
 	const socket = connect(port, "127.0.0.1");
@@ -128,7 +131,7 @@ test("a server that is closed before it listens never does", async () => {
 	assert.equal([server.listening, server.address()], [false, null]);
 });
 
-test("an error of the server is what accept fails with", async () => {
+test("accept fails with an error of the server", async () => {
 	const w = world();
 	const { thread } = w;
 	const [other, port] = await listening();
@@ -147,7 +150,7 @@ test("an error of the server is what accept fails with", async () => {
 	assert.equal(listenerCounts(server), {});
 });
 
-test("a connection that nobody has accepted holds no more than its receive buffer", async () => {
+test("a connection that waits holds no more than its receive buffer", async () => {
 	const { w, thread, port, fd } = await served();
 	setsockopt(thread, fd, SOL_SOCKET, SO_RCVBUF, 1000);
 	const socket = await client(port);
@@ -162,7 +165,7 @@ test("a connection that nobody has accepted holds no more than its receive buffe
 	close(thread, fd);
 });
 
-test("one connection too many is reset, and the others are not", async () => {
+test("a connection above the limit is reset, and the others are not", async () => {
 	const { w, thread, port, fd } = await served({ backlog: 2 });
 	const clients = await Promise.all([client(port), client(port)]);
 	await until(w, { ident: fd, filter: EVFILT_READ }, (e) => e.data === 2);
@@ -177,7 +180,7 @@ test("one connection too many is reset, and the others are not", async () => {
 	await Promise.all(clients.map(gone));
 });
 
-test("who waits to be accepted is reset when the descriptor is closed", async () => {
+test("a connection that waits is reset when the listening descriptor is closed", async () => {
 	const { w, thread, server, port, fd } = await served();
 	const waiting: Socket[] = [];
 	server.on("connection", (socket) => waiting.push(socket));
@@ -205,7 +208,7 @@ test("a connection that is reset before it is accepted is aborted", async () => 
 	close(thread, fd);
 });
 
-test("a server that somebody closes hangs up when its last connection is gone", async () => {
+test("a server that is closed elsewhere hangs up when its last connection is gone", async () => {
 	const { thread, server, port, fd } = await served();
 	const socket = await client(port);
 	const fds = [{ fd, events: POLLIN, revents: 0 }];
@@ -224,7 +227,7 @@ test("a server that somebody closes hangs up when its last connection is gone", 
 	assert.equal(listenerCounts(server), {});
 });
 
-test("with close false the server goes on listening for others", async () => {
+test("with close false the server goes on listening", async () => {
 	const { thread, server, port, fd } = await served({ close: false });
 	close(thread, fd);
 	assert.equal([server.listening, listenerCounts(server)], [true, {}]);
@@ -235,7 +238,7 @@ test("with close false the server goes on listening for others", async () => {
 	server.close();
 });
 
-test("a server at a path has that for a name, and so have its connections", async () => {
+test("the name of a server at a path is the path, and so is that of its connections", async () => {
 	const w = world();
 	const { thread } = w;
 	const folder = mkdtempSync(join(tmpdir(), "kqpoll-"));
@@ -256,7 +259,7 @@ test("a server at a path has that for a name, and so have its connections", asyn
 	rmSync(folder, { recursive: true });
 });
 
-test("what is no server, and what one cannot do, is refused", async () => {
+test("an object that is not a server is refused, and so are calls that a server cannot do", async () => {
 	const { thread, fd, server } = await served();
 	assert.equal(
 		[

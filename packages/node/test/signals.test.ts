@@ -1,14 +1,6 @@
 // Signals of the real process for an emulated one.
-import {
-	EVFILT_SIGNAL,
-	eventList,
-	exit,
-	kevent,
-	SIG_IGN,
-	SIGHUP,
-	SIGUSR2,
-	sigaction,
-} from "@kqpoll/kqueue";
+import { EVFILT_SIGNAL, eventList, exit, kevent, sigaction } from "@kqpoll/kqueue";
+import { SIG_IGN, SIGHUP, SIGUSR2 } from "@kqpoll/kqueue/signal";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { forwardSignals } from "../src/index.ts";
@@ -27,7 +19,7 @@ test("a signal is counted under OpenBSD's number, and handled", async () => {
 	watch(w, { ident: SIGUSR2, filter: EVFILT_SIGNAL });
 	const forwarding = forwardSignals(w.process, ["SIGUSR2", "SIGHUP"]);
 	const sleeping = outcome(kevent(w.process.spawnThread(), w.kq, null, eventList(1), null));
-	// What keeps the program alive is not the listener.
+	// The listener does not keep the program alive.
 	const alive = setInterval(() => {}, 1000);
 	raise("SIGUSR2");
 	assert.is(await sleeping, "EINTR");
@@ -65,7 +57,7 @@ test("a signal for a process that has exited is sent again without the listener"
 	assert.equal([process.listenerCount("SIGUSR2"), process.listenerCount("SIGHUP")], [0, 0]);
 });
 
-test("what cannot be forwarded is refused, and nothing of the rest is done", () => {
+test("a signal that cannot be forwarded is refused, and then none is forwarded", () => {
 	const { process: emulated, thread } = world();
 	const before = process.eventNames();
 	for (const signal of ["SIGKILL", "SIGSTOP", "SIGPWR", "toString"] as NodeJS.Signals[])

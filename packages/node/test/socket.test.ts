@@ -1,4 +1,4 @@
-// A net.Socket as a descriptor: bytes, ends, resets, and what becomes of the object.
+// A net.Socket as a descriptor: bytes, ends, resets, and the state of the object afterwards.
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, Socket } from "node:net";
@@ -10,19 +10,14 @@ import {
 	getsockname,
 	getsockopt,
 	listen,
-	MSG_OOB,
 	connect as reconnect,
 	recv,
 	recvNow,
-	SHUT_RD,
-	SHUT_WR,
-	SO_ERROR,
-	SO_RCVBUF,
-	SOL_SOCKET,
 	sendNow,
 	setsockopt,
 	shutdown,
 } from "@kqpoll/files";
+import { MSG_OOB, SHUT_RD, SHUT_WR, SO_ERROR, SO_RCVBUF, SOL_SOCKET } from "@kqpoll/files/socket";
 import { FdSet, POLLHUP, POLLIN, POLLOUT, poll, selectNow } from "@kqpoll/kqpoll";
 import {
 	close,
@@ -33,13 +28,13 @@ import {
 	EVFILT_WRITE,
 	errno,
 	exit,
-	FIONREAD,
 	fork,
 	fstat,
 	ioctl,
 	read,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openSocket } from "../src/index.ts";
@@ -62,7 +57,7 @@ import {
 } from "./world.ts";
 
 const ALL = POLLIN | POLLOUT;
-/** What a net.Socket listens to of itself. */
+/** The listeners that a net.Socket has on itself. */
 const OWN = listenerCounts(new Socket());
 
 /** A descriptor and the other end of its connection. */
@@ -128,7 +123,7 @@ test("a socket that connects is not ready until it is connected", async () => {
 	server.close();
 });
 
-test("a socket that its owner connects later is not ready before", async () => {
+test("a socket that the program connects later is not ready before", async () => {
 	const w = world();
 	const [server, port] = await listening();
 	const socket = new Socket();
@@ -164,7 +159,7 @@ test("a connection that is refused leaves its errno, and no listener", async () 
 	close(thread, fd);
 });
 
-test("the other end's FIN is the end of what is read, behind what is unread; the rest goes on", async () => {
+test("after the other end's FIN unread bytes are read, then the end; writes still work", async () => {
 	const { w, thread, peer, fd } = await pair();
 	peer.end("last");
 	assert.equal(
@@ -183,7 +178,7 @@ test("the other end's FIN is the end of what is read, behind what is unread; the
 	close(thread, fd);
 });
 
-test("after shutdown for writing the other end hears so, and can still send", async () => {
+test("shutdown for writing is an end for the other side, which can still send", async () => {
 	const { w, thread, peer, mine, fd } = await pair();
 	writeNow(thread, fd, bytes("question"));
 	shutdown(thread, fd, SHUT_WR);
@@ -201,7 +196,7 @@ test("after shutdown for writing the other end hears so, and can still send", as
 	close(thread, fd);
 });
 
-test("after shutdown for reading what arrives is swallowed", async () => {
+test("after shutdown for reading bytes that arrive are discarded", async () => {
 	const { w, thread, peer, mine, fd } = await pair();
 	peer.write("before");
 	await until(w, { ident: fd, filter: EVFILT_READ });
@@ -214,7 +209,7 @@ test("after shutdown for reading what arrives is swallowed", async () => {
 	close(thread, fd);
 });
 
-test("a reset is a hang-up with an errno, which a read fails with once", async () => {
+test("a reset is a hang-up with an errno, with which one read fails", async () => {
 	const { w, thread, peer, mine, fd } = await pair();
 	peer.write("abc");
 	await until(w, { ident: fd, filter: EVFILT_READ });
@@ -236,7 +231,7 @@ test("a reset is a hang-up with an errno, which a read fails with once", async (
 	close(thread, fd);
 });
 
-test("sleepers hear of a reset: the reader gets it, then nothing is left", async () => {
+test("a reset wakes sleepers: the reader gets its errno, and then nothing is left", async () => {
 	const { thread, process, peer, fd } = await pair();
 	const sleeper = process.spawnThread();
 	const receiving = outcome(recv(sleeper, fd, new Uint8Array(1)));
@@ -250,7 +245,7 @@ test("sleepers hear of a reset: the reader gets it, then nothing is left", async
 	close(thread, fd);
 });
 
-test("an object that somebody destroys hangs up without an errno", async () => {
+test("an object that is destroyed elsewhere hangs up without an errno", async () => {
 	const { w, thread, peer, mine, fd } = await pair();
 	mine.destroy();
 	assert.equal((await until(w, { ident: fd, filter: EVFILT_READ })).slice(0, 2), [EV_EOF, 0]);
@@ -262,7 +257,7 @@ test("an object that somebody destroys hangs up without an errno", async () => {
 	peer.destroy();
 });
 
-test("an object that somebody ends takes no more", async () => {
+test("an object that is ended elsewhere takes no more bytes", async () => {
 	const { w, thread, peer, mine, fd } = await pair();
 	mine.end();
 	assert.is(
@@ -280,7 +275,7 @@ test("an object that somebody ends takes no more", async () => {
 	peer.destroy();
 });
 
-test("an object that has ended, failed or gone before is seen as it is", async () => {
+test("an object that had ended, failed or closed before shows that state", async () => {
 	const { thread } = world();
 	const [ended, other] = await tcpPair();
 	ended.end();
@@ -308,7 +303,7 @@ test("an object that has ended, failed or gone before is seen as it is", async (
 	assert.equal(listenerCounts(failed), { ...OWN, error: 1 });
 });
 
-test("closing the last descriptor lets out what was written, then ends the connection", async () => {
+test("closing the last descriptor sends what was written, then ends the connection", async () => {
 	const { thread, peer, mine, fd } = await pair();
 	const other = dup(thread, fd);
 	close(thread, fd);
@@ -342,7 +337,7 @@ test("the exit of a process closes its sockets, and a fork keeps them open", asy
 	assert.equal([got, listenerCounts(mine)], ["from the parent, from the child", OWN]);
 });
 
-test("closing while it connects gives the connection up", async () => {
+test("closing while it connects gives up the connection", async () => {
 	const { thread } = world();
 	const [server, port] = await listening();
 	const socket = connect(port, "127.0.0.1");
@@ -352,7 +347,7 @@ test("closing while it connects gives the connection up", async () => {
 	server.close();
 });
 
-test("a reset after the descriptor was closed harms nobody", async () => {
+test("a reset after the descriptor was closed has no effect", async () => {
 	const { thread, peer, mine, fd } = await pair();
 	while (revents(thread, POLLOUT, fd)[0] === POLLOUT) writeNow(thread, fd, new Uint8Array(65536));
 	close(thread, fd);
@@ -361,7 +356,7 @@ test("a reset after the descriptor was closed harms nobody", async () => {
 	assert.equal(listenerCounts(mine), OWN);
 });
 
-test("with close false the object is left as it was, with what was not received", async () => {
+test("with close false the object is left as it was, with the bytes that were not received", async () => {
 	const w = world();
 	const { thread } = w;
 	const [mine, peer] = await tcpPair();
@@ -396,7 +391,7 @@ test("with close false a destroyed object gets nothing back", async () => {
 	peer.destroy();
 });
 
-test("a number that is closed and used again answers for what it is now", async () => {
+test("a closed descriptor whose number is used again answers for its new file", async () => {
 	const { w, thread, peer, fd } = await pair();
 	peer.write("old");
 	await until(w, { ident: fd, filter: EVFILT_READ });
@@ -410,7 +405,7 @@ test("a number that is closed and used again answers for what it is now", async 
 	peer.destroy();
 });
 
-test("a poll of several descriptors sees whichever is ready, and a byte at a time", async () => {
+test("a poll of several descriptors reports those that are ready, byte by byte", async () => {
 	const { thread, peer, fd } = await pair();
 	const idle = await tcpPair();
 	const fds = [openSocket(thread, idle[0]), fd].map((each) => ({
@@ -440,7 +435,7 @@ test("a poll of several descriptors sees whichever is ready, and a byte at a tim
 	idle[1].destroy();
 });
 
-test("SO_RCVBUF says how much is taken out of the object", async () => {
+test("SO_RCVBUF limits how much is taken out of the object", async () => {
 	const { w, thread, peer, mine, fd } = await pair();
 	setsockopt(thread, fd, SOL_SOCKET, SO_RCVBUF, 3);
 	peer.write("abcdefgh");
@@ -451,7 +446,7 @@ test("SO_RCVBUF says how much is taken out of the object", async () => {
 	peer.destroy();
 });
 
-test("what somebody turns into text all the same arrives as bytes", async () => {
+test("bytes arrive as bytes even when the program sets an encoding later", async () => {
 	const { w, thread, peer, mine, fd } = await pair();
 	mine.setEncoding("utf8");
 	peer.write("grün");
@@ -461,7 +456,7 @@ test("what somebody turns into text all the same arrives as bytes", async () => 
 	peer.destroy();
 });
 
-test("what Node does not have is refused", async () => {
+test("calls that Node cannot do are refused", async () => {
 	const { thread, peer, fd } = await pair();
 	const calls = [
 		() => sendNow(thread, fd, bytes("x"), MSG_OOB),
@@ -500,7 +495,7 @@ test("when no number is free the object is not touched", async () => {
 	for (const socket of [mine, peer]) socket.destroy();
 });
 
-test("a connection to a path has no ports, and works all the same", async () => {
+test("a connection to a path has no ports, and works", async () => {
 	const w = world();
 	const { thread } = w;
 	const folder = mkdtempSync(join(tmpdir(), "kqpoll-"));

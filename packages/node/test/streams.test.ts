@@ -1,4 +1,4 @@
-// Node's streams as descriptors: readiness, room, ends, failures, and what becomes of them.
+// Node's streams as descriptors: readiness, room, ends, failures, and their state afterwards.
 import { once } from "node:events";
 import {
 	createReadStream,
@@ -22,18 +22,17 @@ import {
 	EVFILT_VNODE,
 	EVFILT_WRITE,
 	errno,
-	FIONBIO,
-	FIONREAD,
 	fstat,
 	ioctl,
 	NOTE_LOWAT,
 	read,
-	S_IFIFO,
-	SIGPIPE,
 	sigaction,
 	write,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { FIONBIO, FIONREAD } from "@kqpoll/kqueue/ioctl";
+import { SIGPIPE } from "@kqpoll/kqueue/signal";
+import { S_IFIFO } from "@kqpoll/kqueue/stat";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openDuplex, openReadable, openWritable } from "../src/index.ts";
@@ -55,12 +54,12 @@ import {
 
 const ALL = POLLIN | POLLOUT;
 
-/** A Readable that gives what is pushed. */
+/** A Readable of what is pushed into it. */
 function source(highWaterMark = 16384): Readable {
 	return new Readable({ highWaterMark, read() {} });
 }
 
-/** A Writable that takes a chunk when it is told to, and notes it as text. */
+/** A Writable that takes a chunk when it is told to, and logs it as text. */
 class Sink extends Writable {
 	readonly taken: string[] = [];
 	private waiting: (() => void) | null = null;
@@ -70,7 +69,7 @@ class Sink extends Writable {
 		this.waiting = done;
 	}
 
-	/** Is done with the chunk that it has. */
+	/** Finishes the chunk that it has. */
 	take(): void {
 		const { waiting } = this;
 		this.waiting = null;
@@ -99,7 +98,7 @@ test("READ says how much a stream has buffered, and a read takes it", async () =
 	assert.equal([stream.destroyed, listenerCounts(stream)], [true, {}]);
 });
 
-test("the end is seen before what is unread is read, and is a hang-up", async () => {
+test("the end is reported before the unread bytes are read, and is a hang-up", async () => {
 	const w = world();
 	const { thread } = w;
 	const stream = source();
@@ -116,7 +115,7 @@ test("the end is seen before what is unread is read, and is a hang-up", async ()
 	close(thread, fd);
 });
 
-test("a stream that fails says why, and so does each read", async () => {
+test("the event of a stream that fails has the errno, and so has each read", async () => {
 	const w = world();
 	const { thread } = w;
 	const stream = source();
@@ -134,7 +133,7 @@ test("a stream that fails says why, and so does each read", async () => {
 	close(thread, fd);
 });
 
-test("a stream that says that it failed, and goes on all the same, has failed", async () => {
+test("a stream that emits an error counts as failed, even if it goes on", async () => {
 	const w = world();
 	const { thread } = w;
 	const stream = new PassThrough({ autoDestroy: false });
@@ -153,7 +152,7 @@ test("a stream that says that it failed, and goes on all the same, has failed", 
 	close(thread, fd);
 });
 
-test("who asks for each change hears of what comes after a part was read", async () => {
+test("with EV_CLEAR bytes that come after a part was read are reported", async () => {
 	const w = world();
 	const { thread } = w;
 	const stream = source(4);
@@ -173,7 +172,7 @@ test("who asks for each change hears of what comes after a part was read", async
 	close(thread, fd);
 });
 
-test("errors without a number of OpenBSD are EIO, and none makes a read wait", async () => {
+test("errors that OpenBSD does not have are EIO, and none makes a read wait", async () => {
 	const { thread } = world();
 	const codes = ["EWHATEVER", "ERR_STREAM_PREMATURE_CLOSE", "EAGAIN", undefined];
 	const fds = codes.map((code) => {
@@ -189,7 +188,7 @@ test("errors without a number of OpenBSD are EIO, and none makes a read wait", a
 	);
 });
 
-test("a stream that is destroyed is at its end, and what it had is lost", async () => {
+test("a stream that is destroyed is at its end, and its bytes are lost", async () => {
 	const { thread } = world();
 	const stream = source();
 	const fd = openReadable(thread, stream);
@@ -226,7 +225,7 @@ test("a stream that nobody reads from is not asked for more than its highWaterMa
 	close(thread, fd);
 });
 
-test("a stream from an array gives all of it, and one from nothing its end", async () => {
+test("a stream from an array has all of it, and one from nothing only an end", async () => {
 	const { thread } = world();
 	const fd = openReadable(thread, Readable.from([bytes("a"), bytes("bc")], { objectMode: false }));
 	const buffer = new Uint8Array(9);
@@ -287,7 +286,7 @@ test("WRITE says how much a stream takes, and waits while it has to drain", asyn
 	close(thread, fd);
 });
 
-test("who waits for an amount of room is told when it is there", async () => {
+test("a watch for an amount of room reports it when it is there", async () => {
 	const w = world();
 	const { thread } = w;
 	const sink = new Sink({ highWaterMark: 1000 });
@@ -301,7 +300,7 @@ test("who waits for an amount of room is told when it is there", async () => {
 	close(thread, fd);
 });
 
-test("a writer sleeps until all is taken, and what it wrote is a copy", async () => {
+test("a writer sleeps until everything is taken, and what it wrote is copied", async () => {
 	const { thread } = world();
 	const sink = new Sink({ highWaterMark: 4 });
 	const fd = openWritable(thread, sink);
@@ -318,7 +317,7 @@ test("a writer sleeps until all is taken, and what it wrote is a copy", async ()
 	close(thread, fd);
 });
 
-test("a stream without a highWaterMark takes a little at a time", async () => {
+test("a stream whose highWaterMark is 0 takes a little at a time", async () => {
 	const { thread } = world();
 	const sink = new Sink({ highWaterMark: 0 });
 	const fd = openWritable(thread, sink);
@@ -360,7 +359,7 @@ test("after the end of a stream writes fail with EPIPE and SIGPIPE", async () =>
 	assert.is(signals, 2);
 });
 
-test("a stream that cannot write says why", async () => {
+test("the event of a stream that cannot write has the errno", async () => {
 	const w = world();
 	const { thread, process } = w;
 	const full = Object.assign(new Error("full"), { code: "ENOSPC" });
@@ -407,7 +406,7 @@ test("a duplex has two directions, which end one by one", async () => {
 	assert.equal(listenerCounts(half), {});
 });
 
-test("closing ends what is written to after all is out, and destroys what is read from", async () => {
+test("closing ends a Writable after everything is written, and destroys a Readable", async () => {
 	const { thread } = world();
 	const sink = new Sink();
 	const fd = openWritable(thread, sink);
@@ -470,7 +469,7 @@ test("files are streams like others", async () => {
 	rmSync(folder, { recursive: true });
 });
 
-test("a direction that is not there is refused, but poll hears of the hang-up", async () => {
+test("a missing direction is refused, but poll reports the hang-up", async () => {
 	const w = world();
 	const { thread } = w;
 	const stream = source();
@@ -502,7 +501,7 @@ test("a direction that is not there is refused, but poll hears of the hang-up", 
 	for (const fd of [from, to]) close(thread, fd);
 });
 
-test("a stream that cannot be listened to gets no descriptor", () => {
+test("a stream that throws when listeners are added gets no descriptor", () => {
 	const { thread } = world();
 	const stream = source();
 	stream.on = () => {
@@ -512,7 +511,7 @@ test("a stream that cannot be listened to gets no descriptor", () => {
 	assert.equal([failure.message, thread.process.fdp.get(1)], ["nobody listens to me", null]);
 });
 
-test("what are no bytes is refused, and a stream that is none", async () => {
+test("streams of other things than bytes are refused, and so are objects that are not streams", async () => {
 	const w = world();
 	const { thread } = w;
 	const encoded = source();

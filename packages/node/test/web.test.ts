@@ -33,7 +33,7 @@ import {
 	world,
 } from "./world.ts";
 
-/** A stream that gives what its controller is given. */
+/** A stream of what its controller enqueues. */
 function source() {
 	let controller!: ReadableStreamDefaultController;
 	const cancelled: unknown[] = [];
@@ -73,7 +73,7 @@ function sink(highWaterMark = 1) {
 	return { stream, taken, take: () => done(), closed: () => closed };
 }
 
-test("a chunk is asked for from the beginning on, held, and read bit by bit", async () => {
+test("a chunk is asked for at once, held, and read bit by bit", async () => {
 	const w = world();
 	const { thread } = w;
 	const { stream, controller, asked } = source();
@@ -97,7 +97,7 @@ test("a chunk is asked for from the beginning on, held, and read bit by bit", as
 	close(thread, fd);
 });
 
-test("a stream that fails, or gives what is no bytes, says why", async () => {
+test("the event of a stream that fails, or whose chunk is not bytes, has the errno", async () => {
 	const w = world();
 	const { thread } = w;
 	const failing = source();
@@ -114,7 +114,7 @@ test("a stream that fails, or gives what is no bytes, says why", async () => {
 	for (const each of [fd, other]) close(thread, each);
 });
 
-test("closing cancels a stream, or with close false gives its lock back", async () => {
+test("closing cancels a ReadableStream, or with close false releases its lock", async () => {
 	const { thread } = world();
 	const one = source();
 	close(thread, openWebReadable(thread, one.stream));
@@ -196,7 +196,7 @@ test("a stream that is closed or fails takes no more", async () => {
 	close(thread, other);
 });
 
-test("with close false the lock of a stream is given back", async () => {
+test("with close false the lock of a WritableStream is released", async () => {
 	const { thread } = world();
 	const { stream, closed } = sink();
 	close(thread, openWebWritable(thread, stream, { close: false }));
@@ -204,7 +204,7 @@ test("with close false the lock of a stream is given back", async () => {
 	assert.equal([stream.locked, closed()], [false, false]);
 });
 
-test("what is locked or no stream is refused, and ref does nothing", async () => {
+test("a locked stream and an object that is not a stream are refused, and ref does nothing", async () => {
 	const { thread } = world();
 	const { stream } = source();
 	const fd = openWebReadable(thread, stream);

@@ -1,4 +1,4 @@
-// A machine on the real host, and real objects of Node to give descriptors to.
+// A machine on the real host, and real objects of Node to make descriptors for.
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
@@ -17,13 +17,12 @@ import {
 	kqueue,
 	type Process,
 	readNow,
-	SIG_IGN,
-	SIGPIPE,
 	sigaction,
 	type Thread,
 } from "@kqpoll/kqueue";
+import { SIG_IGN, SIGPIPE } from "@kqpoll/kqueue/signal";
 
-/** A change that adds unless it says otherwise. */
+/** A change whose flags are EV_ADD by default. */
 type Change = Omit<KeventChange, "flags"> & Partial<KeventChange>;
 
 /** A process that ignores SIGPIPE, its thread, and a kqueue. */
@@ -53,7 +52,7 @@ export function watch({ thread, kq }: World, ...changes: Change[]): void {
 	);
 }
 
-/** Sleeps until there is an event, and gives it and others as [ident, filter, flags, fflags, data]. */
+/** Sleeps until there are events; returns them as [ident, filter, flags, fflags, data]. */
 export async function next({ thread, kq }: World): Promise<number[][]> {
 	const events = eventList(16);
 	const n = await kevent(thread, kq, null, events, null);
@@ -62,7 +61,7 @@ export async function next({ thread, kq }: World): Promise<number[][]> {
 		.map(({ ident, filter, flags, fflags, data }) => [ident, filter, flags, fflags, data]);
 }
 
-/** What is reported now, in the same form. */
+/** The events that are reported now, in the same form. */
 export function now({ thread, kq }: World): number[][] {
 	const events = eventList(16);
 	const n = keventNow(thread, kq, null, events);
@@ -71,7 +70,7 @@ export function now({ thread, kq }: World): number[][] {
 		.map(({ ident, filter, flags, fflags, data }) => [ident, filter, flags, fflags, data]);
 }
 
-/** Sleeps until a knote on a descriptor says what it is asked for; gives the event. */
+/** Sleeps until an event of a descriptor fulfils a condition; returns the event. */
 export async function until(
 	{ thread }: World,
 	change: Change,
@@ -87,14 +86,14 @@ export async function until(
 	return [event.flags & ~(EV_ADD | EV_CLEAR), event.fflags, event.data];
 }
 
-/** What poll says of descriptors now, each asked for the same events. */
+/** The revents of descriptors now, each asked for the same events. */
 export function revents(thread: Thread, events: number, ...fds: number[]): number[] {
 	const list = fds.map((fd): Pollfd => ({ fd, events, revents: -1 }));
 	pollNow(thread, list);
 	return list.map((entry) => entry.revents);
 }
 
-/** What a read gives: the text, or the code of its error. */
+/** The result of a read: the text, or the code of its error. */
 export function text(thread: Thread, fd: number, size = 65536): string {
 	const buffer = new Uint8Array(size);
 	try {
@@ -109,7 +108,7 @@ export function bytes(string: string): Uint8Array {
 	return new TextEncoder().encode(string);
 }
 
-/** What a call throws: an error's code, or the thing itself. */
+/** What a call throws: the code of an error, or the value itself. */
 export function codeOf(call: () => unknown): unknown {
 	try {
 		call();
@@ -119,12 +118,12 @@ export function codeOf(call: () => unknown): unknown {
 	return "no error";
 }
 
-/** The same for a promise, which may also give something. */
+/** The same for a promise, which may also be fulfilled. */
 export function outcome(promise: Promise<unknown>): Promise<unknown> {
 	return promise.catch((error) => (error as { code?: string }).code ?? error);
 }
 
-/** Lets the platform's events come, for so many milliseconds. */
+/** Lets the platform's events come, for that many milliseconds. */
 export function pause(ms = 1): Promise<void> {
 	return new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -149,10 +148,10 @@ export async function tcpPair(): Promise<[Socket, Socket]> {
 	return [client, socket];
 }
 
-/** Waits until a stream is closed and has said so, whatever the reason. */
+/** Waits until a stream is closed and has emitted 'close', for any reason. */
 export async function gone(stream: Readable | Writable): Promise<void> {
 	if (!stream.closed) await new Promise<unknown>((resolve) => stream.once("close", resolve));
-	// Sockets say so later than that they are.
+	// Sockets emit it some time after they are closed.
 	for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 

@@ -1,6 +1,7 @@
 // poll(2), again and again, as an observable.
 import { type Pollfd, poll } from "@kqpoll/kqpoll";
-import type { AbortSignalLike, Thread } from "@kqpoll/kqueue";
+import type { Thread } from "@kqpoll/kqueue";
+import type { AbortSignalLike } from "@kqpoll/kqueue/kernel";
 import { DemandObservable } from "./demand.ts";
 
 /** A descriptor, and what to ask of it. */

@@ -1,5 +1,5 @@
 // @kqpoll/rxjs/testing: a host whose clock is that of a TestScheduler.
-import type { Host, HostTimer } from "@kqpoll/kqueue";
+import type { Host, HostTimer } from "@kqpoll/kqueue/kernel";
 import type { Subscription, VirtualTimeScheduler } from "rxjs";
 
 const NS_PER_MS = 1e6;

@@ -5,13 +5,13 @@ import {
 	close,
 	EV_DISPATCH,
 	EVFILT_READ,
-	FIONREAD,
 	ioctl,
 	type Thread,
 	threadExit,
 	write,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import fc from "fast-check";
 import {
 	concat,

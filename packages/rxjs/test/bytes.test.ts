@@ -1,12 +1,7 @@
 // readBytes and writeBytes over all that can be read and written: order, ends, errors,
 // unsubscribing.
 import {
-	cfmakeraw,
 	mkfifo,
-	O_CREAT,
-	O_RDONLY,
-	O_RDWR,
-	O_WRONLY,
 	openDevice,
 	openNow,
 	openpty,
@@ -14,29 +9,21 @@ import {
 	revoke,
 	socketpair,
 	Tree,
-	TTYDEF,
-	VMIN,
-	VTIME,
 } from "@kqpoll/files";
+import { O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from "@kqpoll/files/fcntl";
+import { cfmakeraw, TTYDEF, VMIN, VTIME } from "@kqpoll/files/termios";
 import {
 	close,
 	dup,
 	errno,
-	F_SETFL,
-	FIONREAD,
 	fcntl,
 	ioctl,
 	Kernel,
 	lseek,
-	O_APPEND,
-	O_NONBLOCK,
 	openFile,
 	RealHost,
 	read,
 	readNow,
-	SEEK_SET,
-	SIG_IGN,
-	SIGPIPE,
 	SyntheticFile,
 	sigaction,
 	type Thread,
@@ -44,6 +31,10 @@ import {
 	write,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { F_SETFL, O_APPEND, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
+import { SIG_IGN, SIGPIPE } from "@kqpoll/kqueue/signal";
+import { SEEK_SET } from "@kqpoll/kqueue/unistd";
 import fc from "fast-check";
 import { config, EMPTY, from, NEVER, Observable, of, Subject, take, throwError } from "rxjs";
 import { test } from "uvu";

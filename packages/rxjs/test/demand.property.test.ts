@@ -1,5 +1,6 @@
 // On demand the same values come as without: in order, one for each request, and never inside one.
-import { mkfifo, O_RDONLY, O_WRONLY, openNow, pipe, socketpair, Tree } from "@kqpoll/files";
+import { mkfifo, openNow, pipe, socketpair, Tree } from "@kqpoll/files";
+import { O_RDONLY, O_WRONLY } from "@kqpoll/files/fcntl";
 import {
 	close,
 	exit,
@@ -8,16 +9,14 @@ import {
 	NOTE_EXIT,
 	NOTE_FORK,
 	NOTE_TRACK,
-	O_NONBLOCK,
 	type Process,
 	readNow,
-	SIG_IGN,
-	SIGPIPE,
-	SIGUSR1,
 	sigaction,
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { SIG_IGN, SIGPIPE, SIGUSR1 } from "@kqpoll/kqueue/signal";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -9,11 +9,10 @@ import {
 	type Kevent,
 	kevents,
 	kill,
-	SIG_IGN,
-	SIGUSR1,
 	sigaction,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { SIG_IGN, SIGUSR1 } from "@kqpoll/kqueue/signal";
 import {
 	firstValueFrom,
 	fromEvent,

@@ -6,17 +6,11 @@ import {
 	connect,
 	link,
 	listen,
-	MSG_OOB,
 	mkdir,
-	O_CREAT,
-	O_RDWR,
 	openNow,
 	pipe,
 	rename,
 	revoke,
-	SHUT_WR,
-	SO_OOBINLINE,
-	SOL_SOCKET,
 	sendNow,
 	setsockopt,
 	shutdown,
@@ -26,6 +20,8 @@ import {
 	truncate,
 	unlink,
 } from "@kqpoll/files";
+import { O_CREAT, O_RDWR } from "@kqpoll/files/fcntl";
+import { MSG_OOB, SHUT_WR, SO_OOBINLINE, SOL_SOCKET } from "@kqpoll/files/socket";
 import {
 	exec,
 	exit,
@@ -36,14 +32,11 @@ import {
 	NOTE_FORK,
 	NOTE_TRACK,
 	NOTE_WRITE,
-	O_APPEND,
-	SIG_IGN,
-	SIGKILL,
-	SIGUSR1,
-	SIGUSR2,
 	sigaction,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { O_APPEND } from "@kqpoll/kqueue/fcntl";
+import { SIG_IGN, SIGKILL, SIGUSR1, SIGUSR2 } from "@kqpoll/kqueue/signal";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {

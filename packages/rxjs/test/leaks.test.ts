@@ -2,20 +2,9 @@
 import { getEventListeners, setMaxListeners } from "node:events";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import {
-	cfmakeraw,
-	mkfifo,
-	O_CREAT,
-	O_RDONLY,
-	O_RDWR,
-	O_WRONLY,
-	openNow,
-	openpty,
-	pipe,
-	socketpair,
-	Tree,
-	TTYDEF,
-} from "@kqpoll/files";
+import { mkfifo, openNow, openpty, pipe, socketpair, Tree } from "@kqpoll/files";
+import { O_CREAT, O_RDONLY, O_RDWR, O_WRONLY } from "@kqpoll/files/fcntl";
+import { cfmakeraw, TTYDEF } from "@kqpoll/files/termios";
 import { POLLIN } from "@kqpoll/kqpoll";
 import {
 	close,
@@ -32,20 +21,17 @@ import {
 	NOTE_EXIT,
 	NOTE_FORK,
 	NOTE_TRACK,
-	O_NONBLOCK,
 	openFile,
 	type Process,
 	readNow,
-	SIG_IGN,
-	SIGCHLD,
-	SIGPIPE,
-	SIGUSR1,
 	SyntheticFile,
 	sigaction,
 	threadExit,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { Klist } from "@kqpoll/kqueue/kernel";
+import { SIG_IGN, SIGCHLD, SIGPIPE, SIGUSR1 } from "@kqpoll/kqueue/signal";
 import {
 	config,
 	interval,

@@ -1,7 +1,8 @@
 // Repeated poll: what each poll says, and what ends it.
 import { pipe } from "@kqpoll/files";
 import { POLLHUP, POLLIN, POLLNVAL, POLLOUT } from "@kqpoll/kqpoll";
-import { close, exit, readNow, SIGUSR1, sigaction, threadKill, writeNow } from "@kqpoll/kqueue";
+import { close, exit, readNow, sigaction, writeNow } from "@kqpoll/kqueue";
+import { SIGUSR1, threadKill } from "@kqpoll/kqueue/signal";
 import { defer, EMPTY, take } from "rxjs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -10,7 +10,6 @@ import {
 	eventList,
 	exec,
 	exit,
-	FIONREAD,
 	fork,
 	fstat,
 	interrupt,
@@ -20,22 +19,18 @@ import {
 	kevent,
 	kill,
 	kqueue,
-	NSIG,
 	openFile,
 	pledge,
 	readNow,
-	SIG_IGN,
-	SIGKILL,
-	SIGSTOP,
 	type Side,
 	SyntheticFile,
 	SystemError,
 	sigaction,
 	type Thread,
-	type Timespec,
 	threadExit,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import {
 	getFile,
 	type Knote,
@@ -48,7 +43,9 @@ import {
 	SERIAL_MAX,
 	seltrueKqfilter,
 } from "@kqpoll/kqueue/kernel";
+import { NSIG, SIG_IGN, SIGKILL, SIGSTOP } from "@kqpoll/kqueue/signal";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
+import type { Timespec } from "@kqpoll/kqueue/time";
 
 /** The size of the sets of select, and how many descriptors a process can have. */
 const MAXFILES = 1024;

@@ -1,14 +1,8 @@
 // What all character devices have in common.
-import {
-	errno,
-	S_IFCHR,
-	SEEK_CUR,
-	SEEK_END,
-	SEEK_SET,
-	type Stat,
-	type Thread,
-} from "@kqpoll/kqueue";
+import { errno, type Thread } from "@kqpoll/kqueue";
 import { File, type Knote } from "@kqpoll/kqueue/kernel";
+import { S_IFCHR, type Stat } from "@kqpoll/kqueue/stat";
+import { SEEK_CUR, SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { deadKqfilter } from "../shared/vnode-dead.ts";
 
 /**

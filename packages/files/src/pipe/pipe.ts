@@ -1,24 +1,20 @@
 // pipe(2): two ends, each of which reads what is written into the other.
 import {
-	__EV_HUP,
-	__EV_POLL,
-	__EV_SELECT,
 	EV_EOF,
 	EVFILT_EXCEPT,
 	EVFILT_READ,
 	EVFILT_WRITE,
 	errno,
-	FIOASYNC,
-	FIONBIO,
-	FIONREAD,
 	type Kernel,
-	O_NONBLOCK,
-	S_IFIFO,
-	type Stat,
 	SystemError,
 	type Thread,
 } from "@kqpoll/kqueue";
+import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { FIOASYNC, FIONBIO, FIONREAD } from "@kqpoll/kqueue/ioctl";
 import {
+	__EV_HUP,
+	__EV_POLL,
+	__EV_SELECT,
 	doAll,
 	File,
 	type Filterops,
@@ -26,10 +22,12 @@ import {
 	filterops,
 	Klist,
 	type Knote,
+	kassert,
 	knoteJoin,
 	WaitChannel,
 	wakeup,
 } from "@kqpoll/kqueue/kernel";
+import { S_IFIFO, type Stat } from "@kqpoll/kqueue/stat";
 import { O_CLOEXEC, openPair } from "../shared/open-file.ts";
 import { Ring } from "../shared/ring.ts";
 
@@ -81,8 +79,10 @@ class PipeEnd extends File {
 	readonly writers: WaitChannel = new WaitChannel();
 	/** The other end, null once either is closed. */
 	peer: PipeEnd | null = null;
-	private readonly kernel: Kernel;
-	private big = false;
+	/** The machine it is on. */
+	readonly kernel: Kernel;
+	/** Whether a large write has given it more room. */
+	big = false;
 
 	constructor(kernel: Kernel) {
 		super("pipe");
@@ -100,6 +100,7 @@ class PipeEnd extends File {
 		const n = ring.read(buffer);
 		// Writers do not come back for every byte, but at the latest when there is none left.
 		if (n > 0 && ring.count < MINPIPESIZE) wakeup(this.writers);
+		if (this.kernel.diagnostics) pipeCheck(this);
 		if (ring.room >= PIPE_BUF) this.klist.notify(0);
 		return n > 0 || buffer.length === 0 || this.peer === null ? n : -errno.EAGAIN;
 	}
@@ -116,6 +117,7 @@ class PipeEnd extends File {
 		const atomic = whole <= PIPE_BUF;
 		const n = atomic && ring.room < bytes.length ? 0 : ring.write(bytes);
 		if (n > 0) wakeup(this.readers);
+		if (this.kernel.diagnostics) pipeCheck(this);
 		if (ring.count > 0) this.klist.notify(0);
 		return n === 0 ? -errno.EAGAIN : n;
 	}
@@ -182,12 +184,33 @@ class PipeEnd extends File {
 		peer.peer = null;
 		wakeup(peer.readers);
 		wakeup(this.writers);
+		if (this.kernel.diagnostics) {
+			pipeCheck(this);
+			pipeCheck(peer);
+		}
 		// On its own list are the watchers that wait to write into it.
 		doAll(
 			() => peer.klist.notify(0),
 			() => this.klist.notify(0),
 		);
 	}
+}
+
+/** Throws a Panic unless the bytes of an end, its room, its peer and its sleepers agree. */
+function pipeCheck(end: PipeEnd): void {
+	const { buffer, big, peer, readers, writers } = end;
+	const large = bigPipes.get(end.kernel) ?? 0;
+	buffer.check();
+	kassert(buffer.limit === (big ? BIG_PIPE_SIZE : PIPE_SIZE), "a pipe has the room of its size");
+	kassert(large >= 0 && large <= LIMITBIGPIPES, "large pipes are counted");
+	kassert(peer === null || peer.peer === end, "the ends of a pipe name each other");
+	kassert(buffer.count === 0 || readers.first === null, "no reader sleeps while there are bytes");
+	if (peer === null) {
+		kassert(readers.first === null, "no reader sleeps without a writer");
+		kassert(writers.first === null, "no writer sleeps without a reader");
+	}
+	if (buffer.count < MINPIPESIZE)
+		kassert(writers.first === null, "no writer sleeps while there is plenty of room");
 }
 
 function endOf(kn: Knote): PipeEnd {

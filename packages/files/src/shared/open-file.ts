@@ -1,13 +1,6 @@
 // How what the system calls make gets its descriptors.
-import {
-	close,
-	F_SETFD,
-	FD_CLOEXEC,
-	fcntl,
-	O_NONBLOCK,
-	openFile,
-	type Thread,
-} from "@kqpoll/kqueue";
+import { close, fcntl, openFile, type Thread } from "@kqpoll/kqueue";
+import { F_SETFD, FD_CLOEXEC, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { attempt, type File } from "@kqpoll/kqueue/kernel";
 
 /** open, pipe2: close the descriptor on exec. */

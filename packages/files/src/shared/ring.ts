@@ -1,4 +1,5 @@
 // A ring of bytes: what is written at one end is read at the other, without moving the rest.
+import { kassert } from "@kqpoll/kqueue/kernel";
 
 /** How much room a ring begins with. */
 const FIRST_ROOM = 512;
@@ -55,6 +56,15 @@ export class Ring {
 		this.bytes = new Uint8Array(0);
 		this.start = 0;
 		this.count = 0;
+	}
+
+	/** For diagnostics: throws a Panic unless the bytes are within the limit and the memory. */
+	check(): void {
+		const { bytes, count, limit, start } = this;
+		kassert(count >= 0 && count <= limit, "a ring holds at most as many bytes as its limit");
+		kassert(count <= bytes.length, "a ring has memory for its bytes");
+		kassert(start >= 0 && (start === 0 || start < bytes.length), "a ring begins in its memory");
+		kassert(count > 0 || start === 0, "an empty ring begins at the start of its memory");
 	}
 
 	/** A place up to one round too far, as it is counted in the memory. */

@@ -1,6 +1,6 @@
 // The file system of vnodes that their own file system has let go of.
-import { __EV_POLL, EVFILT_EXCEPT, EVFILT_READ, EVFILT_WRITE, errno } from "@kqpoll/kqueue";
-import { deadFiltops, type Knote } from "@kqpoll/kqueue/kernel";
+import { EVFILT_EXCEPT, EVFILT_READ, EVFILT_WRITE, errno } from "@kqpoll/kqueue";
+import { __EV_POLL, deadFiltops, type Knote } from "@kqpoll/kqueue/kernel";
 
 /**
  * The `kqfilter` of a revoked vnode: READ and WRITE are ready for ever, at end of file, and poll

@@ -1,5 +1,6 @@
 // fcntl.h: how files are opened.
-import { errno, O_APPEND, O_ASYNC, O_NONBLOCK, SystemError } from "@kqpoll/kqueue";
+import { errno, SystemError } from "@kqpoll/kqueue";
+import { O_APPEND, O_ASYNC, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { FREAD, FWRITE, isInt32, show } from "@kqpoll/kqueue/kernel";
 
 /** open: for reading only. */

@@ -1,14 +1,6 @@
 // bind(2), listen(2), accept(2), connect(2): how sockets find each other.
-import {
-	errno,
-	F_SETFD,
-	FD_CLOEXEC,
-	fcntl,
-	O_NONBLOCK,
-	type SleepOptions,
-	SystemError,
-	type Thread,
-} from "@kqpoll/kqueue";
+import { errno, fcntl, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
+import { F_SETFD, FD_CLOEXEC, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { show } from "@kqpoll/kqueue/kernel";
 import type { Socket } from "./socket.ts";
 import { checkFlags } from "./socket-calls.ts";

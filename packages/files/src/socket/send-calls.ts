@@ -1,5 +1,5 @@
 // send(2), sendto(2), sendmsg(2): bytes, addresses, and descriptors that travel.
-import { errno, SIGPIPE, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
+import { errno, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
 import {
 	type Failure,
 	type File,
@@ -9,6 +9,7 @@ import {
 	psignal,
 	rethrow,
 } from "@kqpoll/kqueue/kernel";
+import { SIGPIPE } from "@kqpoll/kqueue/signal";
 import type { Socket } from "./socket.ts";
 import { releaseAll } from "./socket-buffer.ts";
 import { type Address, MSG_DONTWAIT, MSG_NOSIGNAL } from "./socket-constants.ts";

@@ -6,6 +6,7 @@ import {
 	type File,
 	fileRelease,
 	Klist,
+	kassert,
 	rethrow,
 	WaitChannel,
 	wakeup,
@@ -42,6 +43,8 @@ export class SockBuf {
 	lowat: number;
 	/** How many bytes it holds, headers included; a local stream's sender mirrors its receiver. */
 	cc = 0;
+	/** Engine: of a local receiver, the sender's buffer whose `cc` is to be the same. */
+	mirror: SockBuf | null = null;
 	/** How many bytes of data it holds. */
 	datacc = 0;
 	/** What is first to go. */
@@ -64,7 +67,7 @@ export class SockBuf {
 		if (this.last === null) this.first = packet;
 		else this.last.next = packet;
 		this.last = packet;
-		this.cc += packet.header + packet.bytes.length;
+		this.count(packet.header + packet.bytes.length);
 		this.datacc += packet.bytes.length;
 	}
 
@@ -72,7 +75,7 @@ export class SockBuf {
 	drop(n: number): void {
 		const packet = this.first as Packet;
 		packet.bytes = packet.bytes.subarray(n);
-		this.cc -= n;
+		this.count(-n);
 		this.datacc -= n;
 		if (packet.bytes.length === 0) this.dropRecord();
 	}
@@ -80,7 +83,7 @@ export class SockBuf {
 	/** Takes the first packet with all that is left of it. */
 	dropRecord(): void {
 		const packet = this.first as Packet;
-		this.cc -= packet.header + packet.bytes.length;
+		this.count(-packet.header - packet.bytes.length);
 		this.datacc -= packet.bytes.length;
 		this.first = packet.next;
 		if (this.first === null) this.last = null;
@@ -93,7 +96,7 @@ export class SockBuf {
 		const packet = this.first as Packet;
 		const files = packet.files ?? [];
 		packet.files = null;
-		this.cc -= packet.header;
+		this.count(-packet.header);
 		packet.header = 0;
 		return files;
 	}
@@ -103,7 +106,7 @@ export class SockBuf {
 		let packet = this.first;
 		this.first = null;
 		this.last = null;
-		this.cc = 0;
+		this.count(-this.cc);
 		this.datacc = 0;
 		let failure: Failure = null;
 		for (; packet !== null; packet = packet.next) {
@@ -114,6 +117,32 @@ export class SockBuf {
 		rethrow(failure);
 	}
 
+	private count(n: number): void {
+		this.cc += n;
+		if (this.mirror !== null) this.mirror.cc = this.cc;
+	}
+
+	/**
+	 * For diagnostics: throws a Panic unless the packets are linked and counted. `others` is what
+	 * `cc` counts besides them.
+	 * @kern sbcheck
+	 */
+	check(others = 0): void {
+		let cc = others;
+		let datacc = 0;
+		let last: Packet | null = null;
+		for (let packet = this.first; packet !== null; packet = packet.next) {
+			cc += packet.header + packet.bytes.length;
+			datacc += packet.bytes.length;
+			packetCheck(packet);
+			last = packet;
+		}
+		kassert(last === this.last, "a buffer knows its last packet");
+		kassert(cc === this.cc, "a buffer counts what it holds");
+		kassert(datacc === this.datacc, "a buffer counts its data");
+		kassert(this.lowat >= 0 && this.lowat <= this.hiwat, "a buffer's low-water mark is in it");
+	}
+
 	/**
 	 * Wakes who sleeps for it, and tells who watches.
 	 * @kern sowakeup
@@ -122,6 +151,14 @@ export class SockBuf {
 		wakeup(this.channel);
 		this.klist.notify(0);
 	}
+}
+
+function packetCheck({ bytes, files, header, record }: Packet): void {
+	kassert(header >= 0, "a header takes room");
+	kassert(record || bytes.length > 0, "a packet without data is a record");
+	if (files === null) return;
+	kassert(record && header > 0, "files begin a record, and take room");
+	for (const file of files) kassert(file.refs > 0, "files that travel are open");
 }
 
 /** Gives back the files of a packet that nobody receives. */

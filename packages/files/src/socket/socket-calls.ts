@@ -1,5 +1,6 @@
 // socket(2) and socketpair(2), and what ends or describes a socket.
-import { errno, O_NONBLOCK, SystemError, type Thread } from "@kqpoll/kqueue";
+import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
+import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { show } from "@kqpoll/kqueue/kernel";
 import { O_CLOEXEC, openPair, openWith } from "../shared/open-file.ts";
 import type { Socket } from "./socket.ts";

@@ -1,6 +1,14 @@
 // The filters of sockets: readable, writable, exceptional, and a listener's.
-import { __EV_HUP, __EV_POLL, __EV_SELECT, EV_EOF, NOTE_LOWAT, NOTE_OOB } from "@kqpoll/kqueue";
-import { type File, type Filterops, filterops, type Knote } from "@kqpoll/kqueue/kernel";
+import { EV_EOF, NOTE_LOWAT, NOTE_OOB } from "@kqpoll/kqueue";
+import {
+	__EV_HUP,
+	__EV_POLL,
+	__EV_SELECT,
+	type File,
+	type Filterops,
+	filterops,
+	type Knote,
+} from "@kqpoll/kqueue/kernel";
 import type { SockBuf } from "./socket-buffer.ts";
 import {
 	SS_CANTRCVMORE,

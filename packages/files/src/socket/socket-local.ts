@@ -1,6 +1,6 @@
 // AF_UNIX: sockets whose sender writes straight into the receiver's buffer.
 import { errno, type Kernel } from "@kqpoll/kqueue";
-import { doAll } from "@kqpoll/kqueue/kernel";
+import { doAll, kassert } from "@kqpoll/kqueue/kernel";
 import { Socket } from "./socket.ts";
 import { type Packet, SockBuf } from "./socket-buffer.ts";
 import {
@@ -9,6 +9,7 @@ import {
 	type SocketType,
 	SS_CANTSENDMORE,
 	SS_ISCONNECTED,
+	SS_ISDISCONNECTED,
 } from "./socket-constants.ts";
 import { namesOf, release, take } from "./socket-names.ts";
 
@@ -86,6 +87,8 @@ export class LocalSocket extends Socket {
 	private join(other: LocalSocket): void {
 		this.peer = other;
 		other.peer = this;
+		this.rcv.mirror = other.snd;
+		other.rcv.mirror = this.snd;
 		doAll(
 			() => this.isConnected(),
 			() => other.isConnected(),
@@ -114,16 +117,13 @@ export class LocalSocket extends Socket {
 		const { peer } = this;
 		if (peer === null) return errno.ENOTCONN;
 		peer.rcv.append(packet);
-		this.snd.cc = peer.rcv.cc;
 		if (peer.rcv.cc > 0) peer.rcv.wakeup();
 		return 0;
 	}
 
 	override received(): void {
 		const { peer } = this;
-		if (!this.connectionRequired || peer === null) return;
-		peer.snd.cc = this.rcv.cc;
-		peer.snd.wakeup();
+		if (this.connectionRequired) peer?.snd.wakeup();
 	}
 
 	/** What was thrown away makes room, which its sender is told of. */
@@ -159,8 +159,10 @@ export class LocalSocket extends Socket {
 			return;
 		}
 		peer.peer = null;
-		this.snd.cc = 0;
-		peer.snd.cc = 0;
+		for (const { rcv, snd } of [this, peer]) {
+			rcv.mirror = null;
+			snd.cc = 0;
+		}
 		doAll(
 			() => this.isDisconnected(),
 			() => peer.isDisconnected(),
@@ -187,5 +189,29 @@ export class LocalSocket extends Socket {
 
 	override abort(): void {
 		this.detach();
+	}
+
+	/** All that the other end has not received. */
+	protected override get elsewhere(): number {
+		const { peer, snd } = this;
+		if (peer === null || !this.connectionRequired) return 0;
+		// An end that was connected before may hold bytes of that connection, which do not count.
+		return (peer.state & SS_ISDISCONNECTED) !== 0 ? snd.cc : peer.rcv.cc;
+	}
+
+	/** The ends of a connection name each other; datagram sockets are known where they send. */
+	override check(): void {
+		super.check();
+		const { peer, senders } = this;
+		kassert(this.snd.first === null, "a local socket sends without a buffer");
+		for (const ref of senders) kassert(ref.peer === this, "a sender is connected to its receiver");
+		if (peer === null) return;
+		if (this.connectionRequired) {
+			kassert(peer.peer === this, "the ends of a connection name each other");
+			kassert(this.rcv.mirror === peer.snd, "a sender mirrors its receiver");
+			peer.rcv.check();
+		} else {
+			kassert(peer.senders.has(this), "a receiver knows who is connected to it");
+		}
 	}
 }

@@ -1,6 +1,6 @@
 // TCP on the loopback network: what is sent waits until the receiver has room.
 import { errno, type Kernel } from "@kqpoll/kqueue";
-import { attempt, doAll, type Failure, rethrow } from "@kqpoll/kqueue/kernel";
+import { attempt, doAll, type Failure, kassert, rethrow } from "@kqpoll/kqueue/kernel";
 import { Socket } from "./socket.ts";
 import { type Packet, SockBuf, wakeBoth } from "./socket-buffer.ts";
 import {
@@ -70,7 +70,10 @@ export class TcpSocket extends Socket {
 		if (error !== 0) return error;
 		this.remote = address;
 		this.state |= SS_ISCONNECTING;
-		this.kernel.host.defer(() => this.handshake(address));
+		this.kernel.host.defer(() => {
+			this.handshake(address);
+			if (this.kernel.diagnostics) this.check();
+		});
 		return 0;
 	}
 
@@ -232,6 +235,23 @@ export class TcpSocket extends Socket {
 			() => this.isDisconnected(),
 			() => peer?.drop(errno.ECONNRESET),
 		);
+	}
+
+	/** The ends of a connection name each other; the out-of-band mark is in what is under way. */
+	override check(): void {
+		super.check();
+		const { peer, rcv, snd } = this;
+		for (const buffer of [rcv, snd])
+			kassert(buffer.cc === buffer.datacc, "a TCP socket's buffers hold data alone");
+		kassert(!this.finSent || (this.finWanted && snd.cc === 0), "the end comes after all data");
+		kassert(this.oobByte >= -1 && this.oobByte <= 0xff, "the out-of-band byte is a byte");
+		if (peer === null) return;
+		kassert(peer.peer === this, "the ends of a connection name each other");
+		if (this.gone || (this.state & SS_CANTRCVMORE) !== 0) return;
+		const coming = rcv.cc + peer.snd.cc;
+		kassert(this.oobmark <= coming, "the out-of-band mark is in what arrives");
+		peer.rcv.check();
+		peer.snd.check();
 	}
 }
 

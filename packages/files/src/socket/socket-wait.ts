@@ -53,7 +53,9 @@ export function onSocket(
 		let result = 0;
 		let failure: Failure = null;
 		try {
-			result = unwrap(act(so), name, `descriptor ${fd}`);
+			const n = act(so);
+			if (thread.kernel.diagnostics) so.check();
+			result = unwrap(n, name, `descriptor ${fd}`);
 		} catch (value) {
 			failure = { value };
 		}
@@ -96,6 +98,7 @@ class SocketCall extends BlockingCall {
 		const { operation } = this;
 		if (woken === errno.EINTR) return operation.done?.() || -woken;
 		const n = operation.attempt();
+		if (this.thread.kernel.diagnostics) this.so.check();
 		return n === -operation.waits && !operation.nonblocking ? WOULD_SLEEP : n;
 	}
 

@@ -4,15 +4,10 @@ import {
 	EVFILT_READ,
 	EVFILT_WRITE,
 	errno,
-	FIOASYNC,
-	FIONBIO,
-	FIONREAD,
 	type Kernel,
-	S_IFSOCK,
-	SIGPIPE,
-	type Stat,
 	type Thread,
 } from "@kqpoll/kqueue";
+import { FIOASYNC, FIONBIO, FIONREAD } from "@kqpoll/kqueue/ioctl";
 import {
 	attempt,
 	doAll,
@@ -20,12 +15,15 @@ import {
 	File,
 	FREAD,
 	type Knote,
+	kassert,
 	knoteJoin,
 	psignal,
 	rethrow,
 	WaitChannel,
 	wakeup,
 } from "@kqpoll/kqueue/kernel";
+import { SIGPIPE } from "@kqpoll/kqueue/signal";
+import { S_IFSOCK, type Stat } from "@kqpoll/kqueue/stat";
 import { type Packet, type SockBuf, wakeBoth } from "./socket-buffer.ts";
 import {
 	type Address,
@@ -224,12 +222,15 @@ export abstract class Socket extends File implements SocketState {
 
 	/** Receives as recv without flags does. */
 	override read(thread: Thread, buffer: Uint8Array): number {
-		return soreceive(this, thread, buffer, 0, null);
+		const n = soreceive(this, thread, buffer, 0, null);
+		if (this.kernel.diagnostics) this.check();
+		return n;
 	}
 
 	/** Sends as send without flags does. */
 	override write(thread: Thread, buffer: Uint8Array): number {
 		const n = sosend(this, { bytes: buffer, flags: 0, to: null, files: null });
+		if (this.kernel.diagnostics) this.check();
 		if (n === -errno.EPIPE) psignal(thread.process, SIGPIPE, thread);
 		return n;
 	}
@@ -277,6 +278,35 @@ export abstract class Socket extends File implements SocketState {
 		}
 	}
 
+	/** How many of the bytes that the send buffer counts are in a buffer of the other end. */
+	protected get elsewhere(): number {
+		return 0;
+	}
+
+	/** For diagnostics: throws a Panic unless buffers, queue, state and sleepers agree. */
+	check(): void {
+		const { head, oobmark, queue, rcv, snd, state } = this;
+		rcv.check();
+		snd.check(this.elsewhere);
+		kassert(oobmark >= 0, "the out-of-band mark is ahead");
+		kassert(
+			queue.every((so) => so.head === this),
+			"connections in a queue know their listener",
+		);
+		kassert(head === null || head.queue.includes(this), "a listener has its new connections");
+		const connecting = (state & SS_ISCONNECTING) !== 0;
+		kassert(!connecting || (state & SS_ISCONNECTED) === 0, "what is connected connects no more");
+		if ((state & SS_ISDISCONNECTED) !== 0) return;
+		kassert(
+			(state & SS_CANTRCVMORE) === 0 || rcv.channel.first === null,
+			"no receiver sleeps when nothing can arrive",
+		);
+		kassert(
+			(state & SS_CANTSENDMORE) === 0 || snd.channel.first === null,
+			"no sender sleeps when nothing can be sent",
+		);
+	}
+
 	/** @kern soclose */
 	override close(): void {
 		let failure: Failure = null;
@@ -286,5 +316,6 @@ export abstract class Socket extends File implements SocketState {
 			failure = attempt(failure, () => so.abort());
 		}
 		rethrow(attempt(failure, () => this.detach()));
+		if (this.kernel.diagnostics) this.check();
 	}
 }

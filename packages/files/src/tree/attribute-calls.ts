@@ -1,7 +1,7 @@
 // System calls on what is known about the files of a tree: stat, truncate, chmod, utimes.
 import { errno, NOTE_ATTRIB, SystemError, type Thread } from "@kqpoll/kqueue";
 import { isInt32, show, syscall, unwrap } from "@kqpoll/kqueue/kernel";
-import { find, type Tree } from "./tree.ts";
+import { changeTree, find, type Tree } from "./tree.ts";
 import type { VnodeStat } from "./vnode.ts";
 
 /** The S_IF type and the permission bits. */
@@ -18,7 +18,7 @@ export function stat(thread: Thread, tree: Tree, path: string): VnodeStat {
  * no size; EISDIR; EFBIG; ENOSPC. Source: truncate(2).
  */
 export function truncate(thread: Thread, tree: Tree, path: string, size: number): void {
-	syscall(thread, "truncate", () => {
+	changeTree(thread, tree, "truncate", () => {
 		if (!Number.isSafeInteger(size) || size < 0)
 			throw new SystemError(errno.EINVAL, "truncate", `size ${show(size)}`);
 		const now = thread.kernel.host.now();

@@ -1,5 +1,6 @@
 // An open fifo.
-import { errno, FIOASYNC, FIONBIO, FIONREAD, type Thread } from "@kqpoll/kqueue";
+import { errno, type Thread } from "@kqpoll/kqueue";
+import { FIOASYNC, FIONBIO, FIONREAD } from "@kqpoll/kqueue/ioctl";
 import { FREAD, type Knote, type WaitChannel } from "@kqpoll/kqueue/kernel";
 import { Fifo } from "./fifo.ts";
 import { type FifoHolder, fifoKqfilter } from "./fifo-filters.ts";
@@ -32,6 +33,7 @@ export class FifoFile extends TreeFile implements FifoHolder {
 		if (this.revoked) return -errno.EIO;
 		const { fifo, vnode } = this;
 		const n = fifo.read(buffer);
+		if (thread.kernel.diagnostics) fifo.check();
 		if (n >= 0) vnode.atime = thread.kernel.host.now();
 		return n === -errno.EAGAIN && this.nonblocking && fifo.writing.opens === 0 ? 0 : n;
 	}
@@ -41,6 +43,7 @@ export class FifoFile extends TreeFile implements FifoHolder {
 		if (this.revoked) return -errno.EIO;
 		const { fifo, vnode } = this;
 		const n = fifo.write(buffer);
+		if (thread.kernel.diagnostics) fifo.check();
 		if (n > 0) {
 			vnode.mtime = thread.kernel.host.now();
 			vnode.ctime = vnode.mtime;
@@ -67,8 +70,7 @@ export class FifoFile extends TreeFile implements FifoHolder {
 	}
 
 	/** Leaves the fifo, whose bytes are lost when nobody has it open any more. */
-	override close(): void {
-		super.close();
+	protected override left(): void {
 		// A revoked one was left for it.
 		if (this.revoked) return;
 		const { fifo, vnode } = this;

@@ -1,15 +1,9 @@
 // The filters of fifos: end of file comes and goes with those at the other end.
+import { EV_EOF, EVFILT_EXCEPT, EVFILT_READ, EVFILT_WRITE, errno } from "@kqpoll/kqueue";
 import {
 	__EV_HUP,
 	__EV_POLL,
 	__EV_SELECT,
-	EV_EOF,
-	EVFILT_EXCEPT,
-	EVFILT_READ,
-	EVFILT_WRITE,
-	errno,
-} from "@kqpoll/kqueue";
-import {
 	type File,
 	type Filterops,
 	FREAD,

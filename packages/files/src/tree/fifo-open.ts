@@ -1,5 +1,6 @@
 // How the open of a fifo waits until the other side has an open file too.
-import { errno, O_NONBLOCK, SystemError, type Thread } from "@kqpoll/kqueue";
+import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
+import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import {
 	BlockingCall,
 	FREAD,

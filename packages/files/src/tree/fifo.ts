@@ -1,6 +1,6 @@
 // struct fifoinfo: what is under way in a fifo, while anybody has it open.
 import { errno } from "@kqpoll/kqueue";
-import { doAll, FREAD, FWRITE, Klist, WaitChannel, wakeup } from "@kqpoll/kqueue/kernel";
+import { doAll, FREAD, FWRITE, Klist, kassert, WaitChannel, wakeup } from "@kqpoll/kqueue/kernel";
 import { PIPE_BUF } from "../pipe/pipe.ts";
 import { Ring } from "../shared/ring.ts";
 
@@ -66,12 +66,14 @@ export class Fifo {
 	/** Takes back what {@link enter} counted. When the last of a side goes, the other hears of it. */
 	leave(flags: number): void {
 		const { reading, writing } = this;
+		const lastReader = (flags & FREAD) !== 0 && --reading.opens === 0;
+		const lastWriter = (flags & FWRITE) !== 0 && --writing.opens === 0;
 		doAll(
 			() => {
-				if ((flags & FREAD) !== 0 && --reading.opens === 0) writing.wakeup();
+				if (lastReader) writing.wakeup();
 			},
 			() => {
-				if ((flags & FWRITE) === 0 || --writing.opens > 0) return;
+				if (!lastWriter) return;
 				this.eof = true;
 				reading.wakeup();
 			},
@@ -93,6 +95,29 @@ export class Fifo {
 		doAll(
 			() => writing.wakeup(),
 			() => reading.wakeup(),
+		);
+	}
+
+	/** For diagnostics: throws a Panic unless its bytes, its ends and its sleepers agree. */
+	check(): void {
+		const { buffer, eof, reading, writing } = this;
+		buffer.check();
+		kassert(reading.opens >= 0 && writing.opens >= 0, "a fifo's ends are opened before closed");
+		kassert(!eof || writing.opens === 0, "a fifo with writers is not at its end");
+		const nothing = buffer.count === 0 && !eof;
+		kassert(
+			nothing || reading.transfers.first === null,
+			"no reader sleeps when there is something",
+		);
+		const full = buffer.room < PIPE_BUF && reading.opens > 0;
+		kassert(full || writing.transfers.first === null, "no writer sleeps when there is room");
+		kassert(
+			writing.opens === 0 || reading.opening.first === null,
+			"no reader's open sleeps when there is a writer",
+		);
+		kassert(
+			reading.opens === 0 || writing.opening.first === null,
+			"no writer's open sleeps when there is a reader",
 		);
 	}
 

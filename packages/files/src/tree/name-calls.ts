@@ -5,13 +5,12 @@ import {
 	NOTE_LINK,
 	NOTE_RENAME,
 	NOTE_WRITE,
-	S_IFDIR,
-	S_IFIFO,
 	SystemError,
 	type Thread,
 } from "@kqpoll/kqueue";
 import { isInt32, show, syscall } from "@kqpoll/kqueue/kernel";
-import { find, LINK_MAX, lookupName, type Place, type Tree } from "./tree.ts";
+import { S_IFDIR, S_IFIFO } from "@kqpoll/kqueue/stat";
+import { changeTree, find, LINK_MAX, lookupName, type Place, type Tree } from "./tree.ts";
 import type { Vnode } from "./vnode.ts";
 
 /** A name in a directory. */
@@ -30,7 +29,7 @@ export interface Dirent {
  * the root as the new name; EMLINK. Source: link(2).
  */
 export function link(thread: Thread, tree: Tree, path: string, name: string): void {
-	syscall(thread, "link", () => {
+	changeTree(thread, tree, "link", () => {
 		const vnode = find(tree, path, "link");
 		if (vnode.isDirectory) throw new SystemError(errno.EPERM, "link", path);
 		const place = lookupName(tree, name, "link");
@@ -49,7 +48,7 @@ export function link(thread: Thread, tree: Tree, path: string, name: string): vo
  * root. Source: unlink(2).
  */
 export function unlink(thread: Thread, tree: Tree, path: string): void {
-	syscall(thread, "unlink", () => {
+	changeTree(thread, tree, "unlink", () => {
 		const { directory, name, vnode } = existing(tree, path, "unlink");
 		if (vnode === tree.root) throw new SystemError(errno.EBUSY, "unlink", path);
 		if (vnode.isDirectory) throw new SystemError(errno.EPERM, "unlink", path);
@@ -65,7 +64,7 @@ export function unlink(thread: Thread, tree: Tree, path: string): void {
  * EINVAL for a mode that is no int. Source: mkdir(2).
  */
 export function mkdir(thread: Thread, tree: Tree, path: string, mode: number = 0o777): void {
-	syscall(thread, "mkdir", () => {
+	changeTree(thread, tree, "mkdir", () => {
 		if (!isInt32(mode)) throw new SystemError(errno.EINVAL, "mkdir", `mode ${show(mode)}`);
 		const { directory, name, vnode } = lookupName(tree, path, "mkdir", true);
 		if (vnode !== null) throw new SystemError(errno.EEXIST, "mkdir", path);
@@ -82,7 +81,7 @@ export function mkdir(thread: Thread, tree: Tree, path: string, mode: number = 0
  * int. Source: mkfifo(2).
  */
 export function mkfifo(thread: Thread, tree: Tree, path: string, mode: number = 0o666): void {
-	syscall(thread, "mkfifo", () => {
+	changeTree(thread, tree, "mkfifo", () => {
 		if (!isInt32(mode)) throw new SystemError(errno.EINVAL, "mkfifo", `mode ${show(mode)}`);
 		const { directory, name, vnode } = lookupName(tree, path, "mkfifo");
 		if (vnode !== null) throw new SystemError(errno.EEXIST, "mkfifo", path);
@@ -98,7 +97,7 @@ export function mkfifo(thread: Thread, tree: Tree, path: string, mode: number = 
  * ENOTEMPTY; EINVAL for "."; EBUSY and EISDIR for the root. Source: rmdir(2).
  */
 export function rmdir(thread: Thread, tree: Tree, path: string): void {
-	syscall(thread, "rmdir", () => {
+	changeTree(thread, tree, "rmdir", () => {
 		const { directory, name, vnode } = existing(tree, path, "rmdir");
 		if (vnode.entries === null) throw new SystemError(errno.ENOTDIR, "rmdir", path);
 		if (vnode === directory) throw new SystemError(errno.EINVAL, "rmdir", path);
@@ -126,7 +125,7 @@ export function rmdir(thread: Thread, tree: Tree, path: string): void {
  * EISDIR for the root and "." as the new name; EMLINK. Source: rename(2).
  */
 export function rename(thread: Thread, tree: Tree, from: string, to: string): void {
-	syscall(thread, "rename", () => {
+	changeTree(thread, tree, "rename", () => {
 		const old = existing(tree, from, "rename");
 		const { vnode } = old;
 		const target = lookupName(tree, to, "rename", vnode.isDirectory);

@@ -1,14 +1,7 @@
 // System calls that open a file of a tree, and those on open files that only vnodes have.
-import {
-	errno,
-	NOTE_WRITE,
-	S_IFIFO,
-	S_IFREG,
-	type SleepOptions,
-	SystemError,
-	type Thread,
-} from "@kqpoll/kqueue";
+import { errno, NOTE_WRITE, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
 import { callAsync, FWRITE, getFile, isInt32, show, syscall, unwrap } from "@kqpoll/kqueue/kernel";
+import { S_IFIFO, S_IFREG } from "@kqpoll/kqueue/stat";
 import { openWith } from "../shared/open-file.ts";
 import { fileFlags, O_CREAT, O_DIRECTORY, O_EXCL, O_TRUNC } from "../shared/vnode-flags.ts";
 import { FifoFile } from "./fifo-file.ts";
@@ -46,7 +39,9 @@ export function open(
 	return callAsync(thread, "open", options, () => {
 		const opening = prepare(thread, tree, path, flags, mode);
 		if (!opening.waits) return finish(thread, tree, opening, flags);
-		return new FifoOpen(thread, new FifoFile(tree, opening.vnode, opening.kept), flags);
+		const call = new FifoOpen(thread, new FifoFile(tree, opening.vnode, opening.kept), flags);
+		if (thread.kernel.diagnostics) tree.check();
+		return call;
 	});
 }
 
@@ -94,7 +89,9 @@ function prepare(thread: Thread, tree: Tree, path: string, flags: number, mode: 
 function finish(thread: Thread, tree: Tree, { vnode, kept }: Opening, flags: number): number {
 	const file =
 		vnode.type === S_IFIFO ? new FifoFile(tree, vnode, kept) : new VnodeFile(tree, vnode, kept);
-	return openWith(thread, file, flags);
+	const fd = openWith(thread, file, flags);
+	if (thread.kernel.diagnostics) tree.check();
+	return fd;
 }
 
 function create(thread: Thread, tree: Tree, place: Place, flags: number, mode: number): Vnode {

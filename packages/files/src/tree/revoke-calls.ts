@@ -1,7 +1,7 @@
 // System calls that take open files away: revoke, and unmount by force.
 import type { Thread } from "@kqpoll/kqueue";
-import { attempt, type Failure, rethrow, syscall } from "@kqpoll/kqueue/kernel";
-import { find, type Tree } from "./tree.ts";
+import { attempt, type Failure, rethrow } from "@kqpoll/kqueue/kernel";
+import { changeTree, find, type Tree } from "./tree.ts";
 import type { TreeFile } from "./tree-file.ts";
 import type { Vnode } from "./vnode.ts";
 
@@ -12,7 +12,7 @@ import type { Vnode } from "./vnode.ts";
  * to others when it unmounts. Errors: those of a path. Source: revoke(2).
  */
 export function revoke(thread: Thread, tree: Tree, path: string): void {
-	syscall(thread, "revoke", () => {
+	changeTree(thread, tree, "revoke", () => {
 		const vnode = find(tree, path, "revoke");
 		revokeVnode(
 			tree,
@@ -28,7 +28,7 @@ export function revoke(thread: Thread, tree: Tree, path: string): void {
  * with MNT_FORCE.
  */
 export function unmount(thread: Thread, tree: Tree): void {
-	syscall(thread, "unmount", () => {
+	changeTree(thread, tree, "unmount", () => {
 		tree.mounted = false;
 		const files: Map<Vnode, TreeFile[]> = new Map();
 		for (const file of tree.opens) {

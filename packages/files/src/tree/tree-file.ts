@@ -44,8 +44,13 @@ export abstract class TreeFile extends File {
 		return this.vnode.stat();
 	}
 
-	/** Tells the tree that it is not open any more. */
-	override close(): void {
+	/** Leaves the tree. */
+	override close(thread: Thread | null): void {
 		this.tree.opens.delete(this);
+		this.left();
+		if (thread?.kernel.diagnostics) this.tree.check();
 	}
+
+	/** The tree does not know it any more. */
+	protected left(): void {}
 }

@@ -1,6 +1,8 @@
 // A file system in memory: regular files, directories and fifos by path.
-import { errno, S_IFDIR, SystemError } from "@kqpoll/kqueue";
-import { show } from "@kqpoll/kqueue/kernel";
+import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
+import { show, syscall } from "@kqpoll/kqueue/kernel";
+import { S_IFDIR } from "@kqpoll/kqueue/stat";
+import { treeCheck } from "./tree-check.ts";
 import type { TreeFile } from "./tree-file.ts";
 import { Vnode } from "./vnode.ts";
 
@@ -10,6 +12,9 @@ const NAME_MAX = 255;
 const PATH_MAX = 1024;
 /** A file has at most so many names, a directory so many directories in it. */
 export const LINK_MAX = 32767;
+
+/** For diagnostics: up to how many files the whole tree is checked after each change. */
+const CHECKED = 64;
 
 /** What can be chosen about a tree. */
 export interface TreeOptions {
@@ -37,6 +42,10 @@ export class Tree {
 	/** Engine: whether it can be reached by paths. */
 	mounted = true;
 	private lastIno = 2;
+	/** How many changes there were since the last check. */
+	private unchecked = 0;
+	/** How many files there were then. */
+	private checked = 0;
 
 	/** Makes a tree that is empty but for its root. EINVAL for a size that is none. */
 	constructor(options: TreeOptions = {}) {
@@ -46,10 +55,28 @@ export class Tree {
 		this.root.nlink = 2;
 	}
 
+	/**
+	 * Engine: for diagnostics, throws a Panic unless the files, their names and the open files agree.
+	 * Looks at a small tree after each change; at a large one less often, which costs no more.
+	 */
+	check(): void {
+		if (++this.unchecked * CHECKED < this.checked) return;
+		this.unchecked = 0;
+		this.checked = treeCheck(this.root, this.opens);
+	}
+
 	/** Engine: makes what has an S_IF type, without a name. */
 	makeVnode(type: number, permissions: number, now: number): Vnode {
 		return new Vnode(++this.lastIno, type, permissions, now);
 	}
+}
+
+/** A system call that changes a tree, which is checked when diagnostics are on. */
+export function changeTree(thread: Thread, tree: Tree, name: string, act: () => void): void {
+	syscall(thread, name, () => {
+		act();
+		if (thread.kernel.diagnostics) tree.check();
+	});
 }
 
 /** Where a path leads. */

@@ -1,4 +1,8 @@
 // The bytes of a regular file.
+import { kassert } from "@kqpoll/kqueue/kernel";
+
+/** So many of the zeros behind the bytes are looked at. */
+const CHECKED = 64;
 
 /** Bytes that grow and shrink. Reading and writing n of them costs as much as copying n. */
 export class Bytes {
@@ -39,6 +43,17 @@ export class Bytes {
 		}
 		this.length = size;
 		return true;
+	}
+
+	/** For diagnostics: throws a Panic unless there is memory for the bytes, and zeros behind them. */
+	check(): void {
+		const { data, length } = this;
+		kassert(length >= 0 && length <= data.length, "a file has memory for its bytes");
+		const zeros = data.subarray(length, length + CHECKED);
+		kassert(
+			zeros.every((byte) => byte === 0),
+			"behind the bytes of a file there are zeros",
+		);
 	}
 
 	/** Makes room, in steps that double, so that a file that grows is not copied each time. */

@@ -1,16 +1,9 @@
 // An open regular file or directory: a vnode and an offset.
-import {
-	errno,
-	FIOASYNC,
-	FIONBIO,
-	FIONREAD,
-	O_APPEND,
-	SEEK_CUR,
-	SEEK_END,
-	SEEK_SET,
-	type Thread,
-} from "@kqpoll/kqueue";
+import { errno, type Thread } from "@kqpoll/kqueue";
+import { O_APPEND } from "@kqpoll/kqueue/fcntl";
+import { FIOASYNC, FIONBIO, FIONREAD } from "@kqpoll/kqueue/ioctl";
 import type { Knote } from "@kqpoll/kqueue/kernel";
+import { SEEK_CUR, SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { TreeFile } from "./tree-file.ts";
 import { type Readable, vnodeKqfilter } from "./vnode-filter.ts";
 
@@ -44,6 +37,7 @@ export class VnodeFile extends TreeFile implements Readable {
 		try {
 			// Who watches is told before the offset moves, as in the kernel.
 			n = vnode.write(from, buffer, tree.maxFileSize, now);
+			if (thread.kernel.diagnostics) vnode.bytes.check();
 		} finally {
 			// A watcher that throws does not undo what was written.
 			if (n > 0) this.offset = from + n;

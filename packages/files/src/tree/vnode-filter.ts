@@ -1,7 +1,5 @@
 // The filters of regular files and directories.
 import {
-	__EV_POLL,
-	__EV_SELECT,
 	EV_EOF,
 	EV_ONESHOT,
 	EVFILT_READ,
@@ -12,6 +10,8 @@ import {
 	NOTE_REVOKE,
 } from "@kqpoll/kqueue";
 import {
+	__EV_POLL,
+	__EV_SELECT,
 	type File,
 	type Filterops,
 	filterops,

@@ -6,11 +6,9 @@ import {
 	NOTE_REVOKE,
 	NOTE_TRUNCATE,
 	NOTE_WRITE,
-	S_IFDIR,
-	S_IFIFO,
-	type Stat,
 } from "@kqpoll/kqueue";
 import { doAll, Klist } from "@kqpoll/kqueue/kernel";
+import { S_IFDIR, S_IFIFO, type Stat } from "@kqpoll/kqueue/stat";
 import type { Fifo } from "./fifo.ts";
 import { Bytes } from "./vnode-bytes.ts";
 

@@ -1,6 +1,14 @@
 // The filters of the master of a pty.
-import { __EV_HUP, __EV_POLL, __EV_SELECT, NOTE_OOB } from "@kqpoll/kqueue";
-import { type File, type Filterops, filterops, type Knote } from "@kqpoll/kqueue/kernel";
+import { NOTE_OOB } from "@kqpoll/kqueue";
+import {
+	__EV_HUP,
+	__EV_POLL,
+	__EV_SELECT,
+	type File,
+	type Filterops,
+	filterops,
+	type Knote,
+} from "@kqpoll/kqueue/kernel";
 import type { Pty } from "./pty.ts";
 import { ICANON } from "./termios.ts";
 import { inputCount, TTYHOG } from "./tty.ts";

@@ -1,6 +1,8 @@
 // ioctl(2) of ptys: the modes of the master, and what it is told about the slave.
-import { errno, FIONREAD, NSIG, type Thread } from "@kqpoll/kqueue";
+import { errno, type Thread } from "@kqpoll/kqueue";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import { FREAD, FWRITE, isInt32 } from "@kqpoll/kqueue/kernel";
+import { NSIG } from "@kqpoll/kqueue/signal";
 import type { Pty } from "./pty.ts";
 import { IXON, NOFLSH, VSTART, VSTOP } from "./termios.ts";
 import { ttyFlush } from "./tty.ts";

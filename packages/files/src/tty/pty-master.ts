@@ -1,16 +1,8 @@
 // The master of a pty: what stands at the other end of a terminal.
-import {
-	EVFILT_EXCEPT,
-	EVFILT_READ,
-	EVFILT_WRITE,
-	errno,
-	FIOASYNC,
-	FIONBIO,
-	S_IFCHR,
-	type Stat,
-	type Thread,
-} from "@kqpoll/kqueue";
+import { EVFILT_EXCEPT, EVFILT_READ, EVFILT_WRITE, errno, type Thread } from "@kqpoll/kqueue";
+import { FIOASYNC, FIONBIO } from "@kqpoll/kqueue/ioctl";
 import { File, FREAD, type Knote, knoteJoin, type WaitChannel } from "@kqpoll/kqueue/kernel";
+import { S_IFCHR, type Stat } from "@kqpoll/kqueue/stat";
 import type { Pty } from "./pty.ts";
 import { exceptFiltops, type PtyHolder, readFiltops, writeFiltops } from "./pty-filters.ts";
 import { masterIoctl } from "./pty-ioctl.ts";
@@ -36,6 +28,12 @@ export class PtyMaster extends File implements PtyHolder {
 	 * @kern ptcread
 	 */
 	override read(_thread: Thread, buffer: Uint8Array): number {
+		const n = this.output(buffer);
+		if (this.pty.kernel.diagnostics) this.pty.check();
+		return n;
+	}
+
+	private output(buffer: Uint8Array): number {
 		const { pty } = this;
 		const { tty } = pty;
 		if (buffer.length === 0) return 0;
@@ -62,6 +60,7 @@ export class PtyMaster extends File implements PtyHolder {
 		const { pty } = this;
 		const { tty } = pty;
 		const n = !tty.isOpen ? 0 : pty.remote ? writeRemote(pty, buffer) : type(pty, buffer);
+		if (pty.kernel.diagnostics) pty.check();
 		if (n > 0 || buffer.length === 0) return n;
 		return tty.carrier ? -errno.EAGAIN : -errno.EIO;
 	}
@@ -74,7 +73,9 @@ export class PtyMaster extends File implements PtyHolder {
 	/** As pty(4) says. */
 	override ioctl(thread: Thread, command: number, argument: unknown): number {
 		if (command === FIONBIO || command === FIOASYNC) return 0;
-		return masterIoctl(this.pty, thread, command, argument);
+		const n = masterIoctl(this.pty, thread, command, argument);
+		if (this.pty.kernel.diagnostics) this.pty.check();
+		return n;
 	}
 
 	/** A character device. */
@@ -100,6 +101,7 @@ export class PtyMaster extends File implements PtyHolder {
 	/** The carrier is gone. */
 	override close(): void {
 		this.pty.masterClosed();
+		if (this.pty.kernel.diagnostics) this.pty.check();
 	}
 }
 

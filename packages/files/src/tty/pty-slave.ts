@@ -1,18 +1,16 @@
 // The slave of a pty: an open terminal.
+import { EVFILT_EXCEPT, EVFILT_READ, EVFILT_WRITE, errno, type Thread } from "@kqpoll/kqueue";
+import { FIOASYNC, FIONBIO } from "@kqpoll/kqueue/ioctl";
 import {
 	__EV_POLL,
 	__EV_SELECT,
-	EVFILT_EXCEPT,
-	EVFILT_READ,
-	EVFILT_WRITE,
-	errno,
-	FIOASYNC,
-	FIONBIO,
-	S_IFCHR,
-	type Stat,
-	type Thread,
-} from "@kqpoll/kqueue";
-import { File, FREAD, type Knote, knoteJoin, type WaitChannel } from "@kqpoll/kqueue/kernel";
+	File,
+	FREAD,
+	type Knote,
+	knoteJoin,
+	type WaitChannel,
+} from "@kqpoll/kqueue/kernel";
+import { S_IFCHR, type Stat } from "@kqpoll/kqueue/stat";
 import { deadKqfilter } from "../shared/vnode-dead.ts";
 import type { Pty } from "./pty.ts";
 import { ptyIoctl } from "./pty-ioctl.ts";
@@ -54,13 +52,17 @@ export class PtySlave extends File implements TtyHolder {
 		if (!pty.controlled) return 0;
 		const n = pty.remote ? readRemote(pty, thread, buffer) : ttRead(tty, thread, buffer, late);
 		pty.inputTaken();
+		if (pty.kernel.diagnostics) pty.check();
 		return n;
 	}
 
 	/** Writes as far as the terminal lets it; EIO when nobody is at the other end, or it is revoked. */
 	override write(thread: Thread, buffer: Uint8Array, _whole: number): number {
-		if (this.revoked || !this.pty.controlled) return -errno.EIO;
-		return ttWrite(this.tty, thread, buffer);
+		const { pty, tty } = this;
+		if (this.revoked || !pty.controlled) return -errno.EIO;
+		const n = ttWrite(tty, thread, buffer);
+		if (pty.kernel.diagnostics) pty.check();
+		return n;
 	}
 
 	/** Readers sleep for input, writers for room, and both to be in front. */
@@ -81,7 +83,10 @@ export class PtySlave extends File implements TtyHolder {
 	/** As tty(4) and pty(4) say; EBADF once it is revoked. */
 	override ioctl(thread: Thread, command: number, argument: unknown): number {
 		if (command === FIONBIO || command === FIOASYNC) return 0;
-		return this.revoked ? -errno.EBADF : ptyIoctl(this.pty, thread, command, argument);
+		if (this.revoked) return -errno.EBADF;
+		const n = ptyIoctl(this.pty, thread, command, argument);
+		if (this.pty.kernel.diagnostics) this.pty.check();
+		return n;
 	}
 
 	/** A character device. */
@@ -111,11 +116,14 @@ export class PtySlave extends File implements TtyHolder {
 	/** It has a descriptor. */
 	opened(): void {
 		this.pty.slaveOpened(this);
+		if (this.pty.kernel.diagnostics) this.pty.check();
 	}
 
 	/** The last one takes the terminal with it. */
 	override close(): void {
-		if (!this.revoked) this.pty.slaveClosed(this);
+		if (this.revoked) return;
+		this.pty.slaveClosed(this);
+		if (this.pty.kernel.diagnostics) this.pty.check();
 	}
 }
 

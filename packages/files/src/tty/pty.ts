@@ -1,6 +1,15 @@
 // pty(4): a pair of a terminal, the slave, and of what stands at its other end, the master.
 import type { Kernel } from "@kqpoll/kqueue";
-import { doAll, type File, FREAD, FWRITE, Klist, WaitChannel, wakeup } from "@kqpoll/kqueue/kernel";
+import {
+	doAll,
+	type File,
+	FREAD,
+	FWRITE,
+	Klist,
+	kassert,
+	WaitChannel,
+	wakeup,
+} from "@kqpoll/kqueue/kernel";
 import {
 	Tty,
 	type TtyDriver,
@@ -10,6 +19,7 @@ import {
 	ttyModem,
 	ttyOpen,
 } from "./tty.ts";
+import { ttyCheck } from "./tty-check.ts";
 import { TIOCPKT_START, TIOCPKT_STOP } from "./tty-constants.ts";
 
 /** The letters and digits that names end in. */
@@ -55,7 +65,8 @@ export class Pty implements TtyDriver {
 	private toldStopped = false;
 	/** Whether the last slave was closed while output was waiting for the master. */
 	private closing = false;
-	private readonly kernel: Kernel;
+	/** The machine it is on. */
+	readonly kernel: Kernel;
 
 	/** Made by {@link makePty}. */
 	constructor(kernel: Kernel, name: string) {
@@ -182,6 +193,28 @@ export class Pty implements TtyDriver {
 		if (last === undefined) return;
 		this.slaves.clear();
 		this.slaveClosed(last);
+		if (this.kernel.diagnostics) this.check();
+	}
+
+	/** For diagnostics: throws a Panic unless the ends, the terminal and the master's sleepers agree. */
+	check(): void {
+		const { tty, slaves, closing, controlled } = this;
+		ttyCheck(tty, this.remote);
+		for (const slave of slaves)
+			kassert(!slave.revoked && slave.refs > 0, "the open slaves of a pty are open");
+		kassert(!closing || slaves.size === 0, "a slave that is open is not about to close");
+		kassert(tty.isOpen === (slaves.size > 0 || closing), "a terminal is open while a slave is");
+		const unread = tty.outq.count > 0 && tty.carrier;
+		kassert(!closing || unread, "a slave that is about to close waits for the master to read");
+		kassert(controlled || !tty.carrier, "the carrier goes with the master");
+		kassert(!this.packetMode || !this.userMode, "a master is in one mode");
+		const named = ptys.get(this.kernel)?.get(this.name) === this;
+		kassert(named === (controlled || slaves.size > 0), "a pty has its name while an end is open");
+		const readable = this.controlPending || (tty.outq.count > 0 && !tty.stopped);
+		kassert(
+			!tty.isOpen || !readable || this.readers.first === null,
+			"no reader of the master sleeps when there is output",
+		);
 	}
 
 	private release(): void {

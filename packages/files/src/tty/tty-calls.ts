@@ -6,7 +6,6 @@ import {
 	ioctl,
 	type SleepOptions,
 	SystemError,
-	setsid,
 	type Thread,
 } from "@kqpoll/kqueue";
 import {
@@ -21,6 +20,7 @@ import {
 	type WaitChannel,
 	WOULD_SLEEP,
 } from "@kqpoll/kqueue/kernel";
+import { setsid } from "@kqpoll/kqueue/unistd";
 import { PtyMaster } from "./pty-master.ts";
 import { PtySlave } from "./pty-slave.ts";
 import { isTermios, type Termios, type Winsize } from "./termios.ts";

@@ -1,6 +1,14 @@
 // The filters of terminals: readable, writable, and for poll hung up.
-import { __EV_HUP, __EV_POLL, __EV_SELECT, EV_EOF } from "@kqpoll/kqueue";
-import { type File, type Filterops, filterops, type Knote } from "@kqpoll/kqueue/kernel";
+import { EV_EOF } from "@kqpoll/kqueue";
+import {
+	__EV_HUP,
+	__EV_POLL,
+	__EV_SELECT,
+	type File,
+	type Filterops,
+	filterops,
+	type Knote,
+} from "@kqpoll/kqueue/kernel";
 import type { Tty } from "./tty.ts";
 import { ttnread } from "./tty-transfer.ts";
 

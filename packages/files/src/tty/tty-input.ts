@@ -1,6 +1,6 @@
 // The line discipline: what becomes of each character that is typed.
-import { SIGINFO, SIGINT, SIGQUIT, SIGTSTP } from "@kqpoll/kqueue";
 import { FREAD, FWRITE } from "@kqpoll/kqueue/kernel";
+import { SIGINFO, SIGINT, SIGQUIT, SIGTSTP } from "@kqpoll/kqueue/signal";
 import {
 	_POSIX_VDISABLE,
 	ALTWERASE,

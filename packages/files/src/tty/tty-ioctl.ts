@@ -1,15 +1,8 @@
 // ioctl(2) of terminals: settings, size, queues, and whose terminal it is.
-import {
-	errno,
-	FIOASYNC,
-	FIONBIO,
-	FIONREAD,
-	SIGHUP,
-	SIGTTOU,
-	SIGWINCH,
-	type Thread,
-} from "@kqpoll/kqueue";
+import { errno, type Thread } from "@kqpoll/kqueue";
+import { FIOASYNC, FIONBIO, FIONREAD } from "@kqpoll/kqueue/ioctl";
 import { FREAD, FWRITE, faultOf, isInt32, psignal, wakeup } from "@kqpoll/kqueue/kernel";
+import { SIGHUP, SIGTTOU, SIGWINCH } from "@kqpoll/kqueue/signal";
 import {
 	B0,
 	FLUSHO,

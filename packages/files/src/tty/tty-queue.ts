@@ -1,4 +1,5 @@
 // struct clist: a ring of characters, each of which may be quoted.
+import { kassert } from "@kqpoll/kqueue/kernel";
 
 /** The mark of a character that was typed after VLNEXT: it does nothing special. */
 export const TTY_QUOTE = 0x100;
@@ -69,6 +70,16 @@ export class TtyQueue {
 	flush(): void {
 		this.count = 0;
 		this.start = 0;
+	}
+
+	/** For diagnostics: throws a Panic unless its characters are within their limit, memory and `mask`. */
+	check(mask: number): void {
+		const { cells, count, limit, start } = this;
+		kassert(count >= 0 && count <= limit, "a queue holds at most as much as its limit");
+		kassert(count <= cells.length, "a queue has memory for its characters");
+		kassert(start >= 0 && (start === 0 || start < cells.length), "a queue begins in its memory");
+		for (let i = 0; i < count; i++)
+			kassert((this.at(i) & ~mask) === 0, "a queue's characters carry the marks they may");
 	}
 
 	private grow(): void {

@@ -1,6 +1,7 @@
 // Reading from a terminal and writing to it.
-import { errno, SIG_IGN, SIGTSTP, SIGTTIN, SIGTTOU, sigset, type Thread } from "@kqpoll/kqueue";
+import { errno, type Thread } from "@kqpoll/kqueue";
 import { pgsignal } from "@kqpoll/kqueue/kernel";
+import { SIG_IGN, SIGTSTP, SIGTTIN, SIGTTOU, sigset } from "@kqpoll/kqueue/signal";
 import {
 	FLUSHO,
 	ICANON,

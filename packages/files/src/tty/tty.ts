@@ -1,5 +1,5 @@
 // struct tty: a terminal line, with its queues, its settings and whom it belongs to.
-import { type Kernel, type Process, SIGHUP } from "@kqpoll/kqueue";
+import type { Kernel, Process } from "@kqpoll/kqueue";
 import {
 	type ControllingTerminal,
 	doAll,
@@ -13,6 +13,7 @@ import {
 	WaitChannel,
 	wakeup,
 } from "@kqpoll/kqueue/kernel";
+import { SIGHUP } from "@kqpoll/kqueue/signal";
 import {
 	_POSIX_VDISABLE,
 	B0,

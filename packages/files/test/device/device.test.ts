@@ -13,10 +13,6 @@ import {
 	EVFILT_WRITE,
 	errno,
 	eventList,
-	F_GETFD,
-	F_GETFL,
-	FIONBIO,
-	FIONREAD,
 	fcntl,
 	fstat,
 	ioctl,
@@ -24,18 +20,17 @@ import {
 	kqueue,
 	lseek,
 	NOTE_CHANGE,
-	O_NONBLOCK,
 	openFile,
 	read,
 	readNow,
-	S_IFCHR,
-	SEEK_CUR,
-	SEEK_END,
-	SEEK_SET,
 	type Thread,
 	write,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { F_GETFD, F_GETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { FIONBIO, FIONREAD } from "@kqpoll/kqueue/ioctl";
+import { S_IFCHR } from "@kqpoll/kqueue/stat";
+import { SEEK_CUR, SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ChangingDevice } from "../../src/device/changing-device.ts";

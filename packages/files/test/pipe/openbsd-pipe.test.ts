@@ -10,25 +10,22 @@ import {
 	EVFILT_WRITE,
 	eventList,
 	exit,
-	F_SETFL,
 	fcntl,
 	fork,
 	kevent,
 	keventNow,
 	kill,
 	kqueue,
-	O_NONBLOCK,
 	type Process,
 	read,
 	readNow,
-	SIG_DFL,
-	SIGPIPE,
-	SIGTERM,
 	sigaction,
 	type Thread,
 	write,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { F_SETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { SIG_DFL, SIGPIPE, SIGTERM } from "@kqpoll/kqueue/signal";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { pipe } from "../../src/index.ts";

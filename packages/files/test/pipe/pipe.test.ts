@@ -23,9 +23,6 @@ import {
 	EVFILT_WRITE,
 	errno,
 	eventList,
-	F_GETFD,
-	F_SETFL,
-	FIONREAD,
 	fcntl,
 	fork,
 	fstat,
@@ -35,24 +32,22 @@ import {
 	keventNow,
 	kqueue,
 	lseek,
-	O_NONBLOCK,
 	read,
 	readNow,
-	readv,
-	readvNow,
-	S_IFIFO,
-	SIG_DFL,
-	SIGPIPE,
 	sigaction,
 	type Thread,
 	write,
 	writeNow,
-	writev,
-	writevNow,
 } from "@kqpoll/kqueue";
+import { F_GETFD, F_SETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
+import { SIG_DFL, SIGPIPE } from "@kqpoll/kqueue/signal";
+import { S_IFIFO } from "@kqpoll/kqueue/stat";
+import { readv, readvNow, writev, writevNow } from "@kqpoll/kqueue/uio";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { O_CLOEXEC, pipe, pipe2 } from "../../src/index.ts";
+import { O_CLOEXEC } from "../../src/fcntl.ts";
+import { pipe, pipe2 } from "../../src/index.ts";
 import {
 	checkMachine,
 	codeOf,

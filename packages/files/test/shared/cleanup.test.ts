@@ -6,11 +6,11 @@ import {
 	interrupt,
 	keventNow,
 	kqueue,
-	O_NONBLOCK,
 	openFile,
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { File, filterops, getFile, type Klist, type Knote, knoteJoin } from "@kqpoll/kqueue/kernel";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

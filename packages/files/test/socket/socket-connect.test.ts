@@ -8,18 +8,15 @@ import {
 	EVFILT_READ,
 	EVFILT_WRITE,
 	errno,
-	F_GETFD,
-	F_GETFL,
-	F_SETFL,
 	fcntl,
 	interrupt,
 	keventNow,
 	kqueue,
-	O_NONBLOCK,
 	readNow,
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { F_GETFD, F_GETFL, F_SETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {

@@ -1,17 +1,8 @@
 // Open files that travel through local sockets.
 import { POLLIN } from "@kqpoll/kqpoll";
-import {
-	close,
-	F_GETFD,
-	FIONREAD,
-	fcntl,
-	fork,
-	ioctl,
-	kqueue,
-	readNow,
-	type Thread,
-	writeNow,
-} from "@kqpoll/kqueue";
+import { close, fcntl, fork, ioctl, kqueue, readNow, type Thread, writeNow } from "@kqpoll/kqueue";
+import { F_GETFD } from "@kqpoll/kqueue/fcntl";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { pipe } from "../../src/index.ts";

@@ -13,11 +13,11 @@ import {
 	keventNow,
 	kqueue,
 	NOTE_OOB,
-	SIGPIPE,
 	sigaction,
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { SIGPIPE } from "@kqpoll/kqueue/signal";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { acceptNow, bind, connectNow, listen } from "../../src/socket/connect-calls.ts";

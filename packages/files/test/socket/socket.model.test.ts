@@ -6,11 +6,11 @@ import {
 	EV_EOF,
 	EVFILT_READ,
 	EVFILT_WRITE,
-	FIONREAD,
 	ioctl,
 	keventNow,
 	kqueue,
 } from "@kqpoll/kqueue";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -13,10 +13,6 @@ import {
 	EVFILT_WRITE,
 	errno,
 	eventList,
-	F_GETFD,
-	F_GETFL,
-	F_SETFL,
-	FIONREAD,
 	fcntl,
 	fstat,
 	interrupt,
@@ -24,15 +20,16 @@ import {
 	keventNow,
 	kqueue,
 	NOTE_LOWAT,
-	O_NONBLOCK,
 	readNow,
-	S_IFSOCK,
-	SIGPIPE,
 	sigaction,
 	type Thread,
 	write,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { F_GETFD, F_GETFL, F_SETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
+import { SIGPIPE } from "@kqpoll/kqueue/signal";
+import { S_IFSOCK } from "@kqpoll/kqueue/stat";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { pipe } from "../../src/index.ts";

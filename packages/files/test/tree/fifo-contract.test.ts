@@ -1,13 +1,7 @@
 // Fifos keep the contract of all filters, whichever way they are open.
-import {
-	EVFILT_READ,
-	EVFILT_WRITE,
-	FIONREAD,
-	ioctl,
-	O_NONBLOCK,
-	readNow,
-	writeNow,
-} from "@kqpoll/kqueue";
+import { EVFILT_READ, EVFILT_WRITE, ioctl, readNow, writeNow } from "@kqpoll/kqueue";
+import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import { type FilterSubject, filterContract } from "@kqpoll/kqueue/testing";
 import { test } from "uvu";
 import { O_RDONLY, O_RDWR, O_WRONLY } from "../../src/shared/vnode-flags.ts";

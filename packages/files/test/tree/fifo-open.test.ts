@@ -7,9 +7,6 @@ import {
 	EV_RECEIPT,
 	EVFILT_VNODE,
 	exit,
-	F_GETFD,
-	F_GETFL,
-	FD_CLOEXEC,
 	fcntl,
 	fork,
 	fstat,
@@ -17,26 +14,25 @@ import {
 	kill,
 	NOTE_LINK,
 	NOTE_WRITE,
-	O_APPEND,
-	O_NONBLOCK,
 	type Process,
 	read,
 	readNow,
-	S_IFDIR,
-	S_IFIFO,
-	S_IFREG,
+	sigaction,
+	sigprocmask,
+	type Thread,
+	threadExit,
+	writeNow,
+} from "@kqpoll/kqueue";
+import { F_GETFD, F_GETFL, FD_CLOEXEC, O_APPEND, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import {
 	SIG_BLOCK,
 	SIG_UNBLOCK,
 	SIGTERM,
 	SIGUSR1,
-	sigaction,
-	sigprocmask,
 	sigset,
-	type Thread,
-	threadExit,
 	threadKill,
-	writeNow,
-} from "@kqpoll/kqueue";
+} from "@kqpoll/kqueue/signal";
+import { S_IFDIR, S_IFIFO, S_IFREG } from "@kqpoll/kqueue/stat";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { O_CLOEXEC } from "../../src/shared/open-file.ts";

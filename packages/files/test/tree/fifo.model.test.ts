@@ -9,19 +9,18 @@ import {
 	EVFILT_READ,
 	EVFILT_WRITE,
 	eventList,
-	F_SETFL,
-	FIONREAD,
 	fcntl,
 	interrupt,
 	ioctl,
 	keventNow,
-	O_NONBLOCK,
 	read,
 	readNow,
 	type Thread,
 	write,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { F_SETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -15,10 +15,6 @@ import {
 	EVFILT_WRITE,
 	errno,
 	eventList,
-	F_GETFL,
-	F_SETFL,
-	FIONBIO,
-	FIONREAD,
 	fcntl,
 	fork,
 	fstat,
@@ -28,19 +24,18 @@ import {
 	keventNow,
 	lseek,
 	NOTE_LOWAT,
-	O_NONBLOCK,
 	read,
 	readNow,
-	readv,
-	SEEK_CUR,
-	SIG_DFL,
-	SIGPIPE,
 	sigaction,
 	type Thread,
 	write,
 	writeNow,
-	writev,
 } from "@kqpoll/kqueue";
+import { F_GETFL, F_SETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { FIONBIO, FIONREAD } from "@kqpoll/kqueue/ioctl";
+import { SIG_DFL, SIGPIPE } from "@kqpoll/kqueue/signal";
+import { readv, writev } from "@kqpoll/kqueue/uio";
+import { SEEK_CUR } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { O_RDONLY, O_RDWR, O_WRONLY } from "../../src/shared/vnode-flags.ts";

@@ -11,18 +11,9 @@ import {
 	select,
 	selectNow,
 } from "@kqpoll/kqpoll";
-import {
-	close,
-	fork,
-	kill,
-	O_NONBLOCK,
-	read,
-	readNow,
-	SIGALRM,
-	sigaction,
-	type Thread,
-	writeNow,
-} from "@kqpoll/kqueue";
+import { close, fork, kill, read, readNow, sigaction, type Thread, writeNow } from "@kqpoll/kqueue";
+import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { SIGALRM } from "@kqpoll/kqueue/signal";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { O_RDONLY, O_RDWR, O_WRONLY } from "../../src/shared/vnode-flags.ts";

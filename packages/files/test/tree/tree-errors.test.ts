@@ -4,16 +4,14 @@ import {
 	closefrom,
 	fstat,
 	lseek,
-	O_APPEND,
 	openFile,
 	readNow,
-	SEEK_CUR,
-	SEEK_END,
-	SEEK_SET,
 	SyntheticFile,
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { O_APPEND } from "@kqpoll/kqueue/fcntl";
+import { SEEK_CUR, SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {

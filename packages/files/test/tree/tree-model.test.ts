@@ -1,14 +1,8 @@
 // Random operations on files against a naive model: a map of paths to bytes.
-import {
-	close,
-	fstat,
-	lseek,
-	O_APPEND,
-	readNow,
-	S_IFDIR,
-	SEEK_SET,
-	writeNow,
-} from "@kqpoll/kqueue";
+import { close, fstat, lseek, readNow, writeNow } from "@kqpoll/kqueue";
+import { O_APPEND } from "@kqpoll/kqueue/fcntl";
+import { S_IFDIR } from "@kqpoll/kqueue/stat";
+import { SEEK_SET } from "@kqpoll/kqueue/unistd";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

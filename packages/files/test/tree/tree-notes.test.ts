@@ -18,12 +18,12 @@ import {
 	NOTE_REVOKE,
 	NOTE_TRUNCATE,
 	NOTE_WRITE,
-	O_APPEND,
 	readNow,
-	SEEK_SET,
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { O_APPEND } from "@kqpoll/kqueue/fcntl";
+import { SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {

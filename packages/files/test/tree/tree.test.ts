@@ -1,27 +1,20 @@
 // Files and directories by path: what calls do and what is known afterwards.
 import {
 	close,
-	F_GETFD,
-	F_GETFL,
-	FD_CLOEXEC,
 	fcntl,
 	fork,
 	fstat,
 	Kernel,
 	lseek,
-	O_APPEND,
-	O_NONBLOCK,
 	readNow,
-	S_IFDIR,
-	S_IFREG,
-	SEEK_CUR,
-	SEEK_END,
-	SEEK_SET,
 	type Thread,
 	write,
 	writeNow,
-	writevNow,
 } from "@kqpoll/kqueue";
+import { F_GETFD, F_GETFL, FD_CLOEXEC, O_APPEND, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { S_IFDIR, S_IFREG } from "@kqpoll/kqueue/stat";
+import { writevNow } from "@kqpoll/kqueue/uio";
+import { SEEK_CUR, SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { O_CLOEXEC } from "../../src/shared/open-file.ts";
@@ -236,7 +229,7 @@ test("a file is known by its number, its sizes and its times", () => {
 
 test("kernels may share a tree, and trees share nothing", () => {
 	const { thread, host, tree } = world();
-	const other = new Kernel({ host }).spawn().main;
+	const other = new Kernel({ host, diagnostics: true }).spawn().main;
 	const mine = openNow(thread, tree, "f", O_CREAT | O_RDWR);
 	writeNow(thread, mine, bytes(4));
 	assert.equal(contents(other, tree, "f"), [4]);

@@ -4,12 +4,12 @@ import {
 	EVFILT_WRITE,
 	lseek,
 	NOTE_WRITE,
-	O_APPEND,
-	SEEK_END,
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { O_APPEND } from "@kqpoll/kqueue/fcntl";
 import { type FilterSubject, filterContract } from "@kqpoll/kqueue/testing";
+import { SEEK_END } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import { O_CREAT, O_RDWR } from "../../src/shared/vnode-flags.ts";
 import { openNow } from "../../src/tree/open-calls.ts";

@@ -12,7 +12,6 @@ import {
 	EVFILT_WRITE,
 	errno,
 	eventList,
-	FIONREAD,
 	fstat,
 	ioctl,
 	kevent,
@@ -23,11 +22,11 @@ import {
 	NOTE_WRITE,
 	read,
 	readNow,
-	SEEK_CUR,
-	SEEK_END,
 	write,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
+import { SEEK_CUR, SEEK_END } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { O_RDONLY, O_RDWR } from "../../src/shared/vnode-flags.ts";

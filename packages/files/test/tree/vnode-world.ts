@@ -11,9 +11,9 @@ import {
 	keventNow,
 	kqueue,
 	lseek,
-	SEEK_SET,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { O_CREAT, O_RDONLY, O_RDWR } from "../../src/shared/vnode-flags.ts";
 import { mkdir } from "../../src/tree/name-calls.ts";
 import { openNow } from "../../src/tree/open-calls.ts";

@@ -8,17 +8,16 @@ import {
 	EVFILT_WRITE,
 	errno,
 	eventList,
-	FIONREAD,
 	ioctl,
 	kevent,
 	lseek,
 	NOTE_EOF,
-	O_APPEND,
 	readNow,
-	SEEK_END,
-	SEEK_SET,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { O_APPEND } from "@kqpoll/kqueue/fcntl";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
+import { SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { O_RDWR } from "../../src/shared/vnode-flags.ts";

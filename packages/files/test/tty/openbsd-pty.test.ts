@@ -27,7 +27,9 @@ import {
 } from "@kqpoll/kqueue";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { cfmakeraw, openpty, TIOCUCNTL, TTYDEF, UIOCCMD } from "../../src/index.ts";
+import { openpty } from "../../src/index.ts";
+import { cfmakeraw, TTYDEF } from "../../src/termios.ts";
+import { TIOCUCNTL, UIOCCMD } from "../../src/ttycom.ts";
 import { codeOf, machine } from "../machine.ts";
 import { count, terminal } from "./tty-world.ts";
 

@@ -10,8 +10,6 @@ import {
 	EVFILT_WRITE,
 	eventList,
 	exit,
-	F_SETFL,
-	FIONREAD,
 	fcntl,
 	fork,
 	interrupt,
@@ -19,23 +17,20 @@ import {
 	kevent,
 	keventNow,
 	kqueue,
-	O_NONBLOCK,
 	type Process,
 	read,
 	readNow,
-	SIG_BLOCK,
-	SIG_UNBLOCK,
-	SIGUSR1,
 	sigaction,
 	sigprocmask,
-	sigset,
 	type Thread,
 	threadExit,
-	threadKill,
 	write,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { F_SETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import type { File } from "@kqpoll/kqueue/kernel";
+import { SIG_BLOCK, SIG_UNBLOCK, SIGUSR1, sigset, threadKill } from "@kqpoll/kqueue/signal";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

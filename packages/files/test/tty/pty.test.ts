@@ -14,8 +14,6 @@ import {
 	EVFILT_VNODE,
 	EVFILT_WRITE,
 	eventList,
-	F_SETFL,
-	FIONREAD,
 	fcntl,
 	fork,
 	fstat,
@@ -26,21 +24,34 @@ import {
 	kqueue,
 	lseek,
 	NOTE_OOB,
-	O_NONBLOCK,
 	read,
 	readNow,
-	S_IFCHR,
-	SEEK_SET,
-	SIGUSR1,
 	sigaction,
 	type Thread,
-	threadKill,
 	write,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { F_SETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
+import { SIGUSR1, threadKill } from "@kqpoll/kqueue/signal";
+import { S_IFCHR } from "@kqpoll/kqueue/stat";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
+import { SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { O_RDWR } from "../../src/fcntl.ts";
+import {
+	openDevice,
+	openpty,
+	posix_openpt,
+	ptsname,
+	tcdrain,
+	tcflush,
+	tcgetattr,
+	tcgetwinsize,
+	tcsetattr,
+	tcsetattrNow,
+} from "../../src/index.ts";
 import {
 	B0,
 	B115200,
@@ -48,18 +59,18 @@ import {
 	cfmakeraw,
 	ECHO,
 	IXON,
-	O_RDWR,
-	openDevice,
-	openpty,
 	PARMRK,
-	posix_openpt,
-	ptsname,
 	TCIFLUSH,
 	TCIOFLUSH,
 	TCOFLUSH,
 	TCSADRAIN,
 	TCSAFLUSH,
 	TCSANOW,
+	TTYDEF,
+	VMIN,
+	VTIME,
+} from "../../src/termios.ts";
+import {
 	TIOCDRAIN,
 	TIOCEXCL,
 	TIOCFLUSH,
@@ -81,17 +92,8 @@ import {
 	TIOCSTOP,
 	TIOCSWINSZ,
 	TIOCUCNTL,
-	TTYDEF,
-	tcdrain,
-	tcflush,
-	tcgetattr,
-	tcgetwinsize,
-	tcsetattr,
-	tcsetattrNow,
 	UIOCCMD,
-	VMIN,
-	VTIME,
-} from "../../src/index.ts";
+} from "../../src/ttycom.ts";
 import { checkMachine, codeOf, collect, machine, outcome, revents, selected } from "../machine.ts";
 import { bytes, count, ctrl, string, terminal } from "./tty-world.ts";
 
@@ -128,7 +130,7 @@ test("a terminal begins as it was asked for, or as all do", () => {
 
 test("what openpty cannot do leaves nothing behind", () => {
 	const host = new VirtualHost();
-	const kernel = new Kernel({ host, maxfiles: 3 });
+	const kernel = new Kernel({ host, maxfiles: 3, diagnostics: true });
 	const thread = kernel.spawn().main;
 	const codes = [
 		() => openpty(thread, {} as never),
@@ -149,7 +151,7 @@ test("what openpty cannot do leaves nothing behind", () => {
 
 test("there are 992 of them, and the first free name is given again", () => {
 	const host = new VirtualHost();
-	const kernel = new Kernel({ host, maxfiles: 3000 });
+	const kernel = new Kernel({ host, maxfiles: 3000, diagnostics: true });
 	const thread = kernel.spawn().main;
 	const masters = Array.from({ length: 992 }, () => openpty(thread)[0]);
 	assert.equal(

@@ -1,4 +1,5 @@
 // Both ends of a pty keep the contract of all filters.
+
 import {
 	EVFILT_EXCEPT,
 	EVFILT_READ,
@@ -11,16 +12,9 @@ import {
 } from "@kqpoll/kqueue";
 import { type FilterSubject, filterContract } from "@kqpoll/kqueue/testing";
 import { test } from "uvu";
-import {
-	cfmakeraw,
-	openpty,
-	TCIFLUSH,
-	TCOFLUSH,
-	TIOCUCNTL,
-	TTYDEF,
-	tcflush,
-	UIOCCMD,
-} from "../../src/index.ts";
+import { openpty, tcflush } from "../../src/index.ts";
+import { cfmakeraw, TCIFLUSH, TCOFLUSH, TTYDEF } from "../../src/termios.ts";
+import { TIOCUCNTL, UIOCCMD } from "../../src/ttycom.ts";
 import { codeOf } from "../machine.ts";
 
 const FULL = new Uint8Array(9000);

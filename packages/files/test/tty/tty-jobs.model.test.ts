@@ -2,32 +2,32 @@
 import {
 	close,
 	exit,
-	F_SETFL,
-	FIONREAD,
 	fcntl,
 	fork,
 	ioctl,
-	O_NONBLOCK,
 	type Process,
 	read,
 	readNow,
+	sigaction,
+	sigprocmask,
+	type Thread,
+	waitpidNow,
+	write,
+	writeNow,
+} from "@kqpoll/kqueue";
+import { F_SETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
+import type { File } from "@kqpoll/kqueue/kernel";
+import {
 	SIG_BLOCK,
 	SIG_IGN,
 	SIG_UNBLOCK,
 	SIGINT,
 	SIGTTIN,
 	SIGTTOU,
-	setpgid,
-	setsid,
-	sigaction,
-	sigprocmask,
 	sigset,
-	type Thread,
-	waitpidNow,
-	write,
-	writeNow,
-} from "@kqpoll/kqueue";
-import type { File } from "@kqpoll/kqueue/kernel";
+} from "@kqpoll/kqueue/signal";
+import { setpgid, setsid } from "@kqpoll/kqueue/unistd";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,14 +1,21 @@
 // Whose terminal it is: sessions, the foreground group, signals from the keyboard, background.
+
 import {
 	close,
 	dup,
 	exit,
 	fork,
-	getsid,
 	ioctl,
 	type Process,
 	read,
 	readNow,
+	sigaction,
+	sigprocmask,
+	type Thread,
+	write,
+	writeNow,
+} from "@kqpoll/kqueue";
+import {
 	SIG_BLOCK,
 	SIG_IGN,
 	SIGHUP,
@@ -19,48 +26,40 @@ import {
 	SIGTTIN,
 	SIGTTOU,
 	SIGWINCH,
-	setpgid,
-	setsid,
-	sigaction,
-	sigprocmask,
 	sigset,
-	type Thread,
-	write,
-	writeNow,
-} from "@kqpoll/kqueue";
+} from "@kqpoll/kqueue/signal";
+import { getsid, setpgid, setsid } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { O_RDWR } from "../../src/fcntl.ts";
 import {
-	CLOCAL,
-	ICANON,
 	isatty,
 	login_tty,
-	NOFLSH,
-	O_RDWR,
 	openDevice,
 	openpty,
 	pipe,
 	posix_openpt,
 	ptsname,
-	TCSANOW,
-	type Termios,
-	TIOCGPGRP,
-	TIOCNOTTY,
-	TIOCREMOTE,
-	TIOCSCTTY,
-	TIOCSIG,
-	TOSTOP,
-	TTYDEF,
 	tcgetattr,
 	tcgetpgrp,
 	tcgetwinsize,
 	tcsetattr,
 	tcsetpgrp,
 	tcsetwinsize,
+} from "../../src/index.ts";
+import {
+	CLOCAL,
+	ICANON,
+	NOFLSH,
+	TCSANOW,
+	type Termios,
+	TOSTOP,
+	TTYDEF,
 	VMIN,
 	VSTATUS,
 	VTIME,
-} from "../../src/index.ts";
+} from "../../src/termios.ts";
+import { TIOCGPGRP, TIOCNOTTY, TIOCREMOTE, TIOCSCTTY, TIOCSIG } from "../../src/ttycom.ts";
 import { codeOf, type Machine, machine, outcome } from "../machine.ts";
 import { bytes, ctrl, string } from "./tty-world.ts";
 

@@ -1,16 +1,10 @@
 // The line discipline: what is typed, what is shown, what is read.
-import {
-	EV_ADD,
-	EVFILT_READ,
-	FIONREAD,
-	ioctl,
-	keventNow,
-	kqueue,
-	read,
-	writeNow,
-} from "@kqpoll/kqueue";
+
+import { EV_ADD, EVFILT_READ, ioctl, keventNow, kqueue, read, writeNow } from "@kqpoll/kqueue";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { openpty } from "../../src/index.ts";
 import {
 	ALTWERASE,
 	cfmakeraw,
@@ -39,7 +33,6 @@ import {
 	ONOEOT,
 	OPOST,
 	OXTABS,
-	openpty,
 	PARMRK,
 	TTYDEF,
 	VDISCARD,
@@ -47,7 +40,7 @@ import {
 	VEOL2,
 	VMIN,
 	VTIME,
-} from "../../src/index.ts";
+} from "../../src/termios.ts";
 import { collect, machine } from "../machine.ts";
 import { bytes, ctrl, terminal } from "./tty-world.ts";
 

@@ -1,13 +1,9 @@
 // A machine with a pty, for the tests of terminals.
-import { F_SETFL, fcntl, O_NONBLOCK, readNow, writeNow } from "@kqpoll/kqueue";
-import {
-	openpty,
-	TCSANOW,
-	type Termios,
-	TTYDEF,
-	tcsetattrNow,
-	type Winsize,
-} from "../../src/index.ts";
+
+import { fcntl, readNow, writeNow } from "@kqpoll/kqueue";
+import { F_SETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { openpty, tcsetattrNow } from "../../src/index.ts";
+import { TCSANOW, type Termios, TTYDEF, type Winsize } from "../../src/termios.ts";
 import { codeOf, type Machine, machine } from "../machine.ts";
 
 /** A pty, both ends of which do not block, and what a person does at it. */

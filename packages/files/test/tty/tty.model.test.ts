@@ -1,5 +1,6 @@
 // Random typing at a terminal, against a naive model that draws the screen anew.
-import { EV_ADD, EVFILT_READ, eventList, FIONREAD, ioctl, keventNow, kqueue } from "@kqpoll/kqueue";
+import { EV_ADD, EVFILT_READ, eventList, ioctl, keventNow, kqueue } from "@kqpoll/kqueue";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

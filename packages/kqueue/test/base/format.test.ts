@@ -19,7 +19,6 @@ import {
 	eventList,
 	exec,
 	exit,
-	filterName,
 	fork,
 	formatKevent,
 	kevent,
@@ -31,12 +30,11 @@ import {
 	NOTE_FORK,
 	NOTE_WRITE,
 	openFile,
-	SIGCHLD,
 	SyntheticFile,
 	SystemError,
-	type TraceEvent,
 } from "../../src/index.ts";
-import { formatKnote } from "../../src/kernel.ts";
+import { filterName, formatKnote, type TraceEvent } from "../../src/kernel.ts";
+import { SIGCHLD } from "../../src/signal.ts";
 import { machine } from "../machine.ts";
 
 test("a kevent shows filter, ident and flags by name, and the rest if there is any", () => {

@@ -4,8 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Runnable, RunQueue } from "../../src/base/run-queue.ts";
 import { TimeoutQueue } from "../../src/base/timeout.ts";
-import type { HostTimer } from "../../src/index.ts";
-import { Timeout } from "../../src/kernel.ts";
+import { type HostTimer, Timeout } from "../../src/kernel.ts";
 import { VirtualHost } from "../../src/testing.ts";
 
 const NS_PER_MS = 1e6;

@@ -2,8 +2,8 @@
 // caller's.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { F_SETFD, FD_CLOEXEC } from "../../src/fcntl.ts";
 import {
-	type AbortSignalLike,
 	close,
 	closefrom,
 	dup,
@@ -17,8 +17,6 @@ import {
 	eventList,
 	exec,
 	exit,
-	F_SETFD,
-	FD_CLOEXEC,
 	fcntl,
 	fork,
 	fstat,
@@ -36,6 +34,7 @@ import {
 	writeNow,
 } from "../../src/index.ts";
 import {
+	type AbortSignalLike,
 	attempt,
 	callNow,
 	doAll,

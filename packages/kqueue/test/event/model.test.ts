@@ -16,7 +16,6 @@ import {
 	EV_ERROR,
 	EV_ONESHOT,
 	EV_RECEIPT,
-	EVFILT_AIO,
 	EVFILT_DEVICE,
 	EVFILT_READ,
 	EVFILT_VNODE,
@@ -32,7 +31,7 @@ import {
 	openFile,
 	SyntheticFile,
 } from "../../src/index.ts";
-import { KqueueFile } from "../../src/kernel.ts";
+import { EVFILT_AIO, KqueueFile } from "../../src/kernel.ts";
 import { checkMachine, codeOf, type Fields, fields, type Machine, machine } from "../machine.ts";
 import {
 	ModelFile,

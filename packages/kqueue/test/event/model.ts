@@ -1,5 +1,4 @@
 // A naive kqueue, written after the semantics and not after the engine, to compare the engine with.
-import type { ErrnoName, KeventChange } from "../../src/index.ts";
 import {
 	EV_ADD,
 	EV_CLEAR,
@@ -11,15 +10,14 @@ import {
 	EV_ERROR,
 	EV_ONESHOT,
 	EV_RECEIPT,
-	EV_SYSFLAGS,
-	EVFILT_AIO,
 	EVFILT_READ,
-	EVFILT_SYSCOUNT,
 	EVFILT_WRITE,
 	errno,
 	errnoName,
+	type KeventChange,
 	NOTE_LOWAT,
 } from "../../src/index.ts";
+import { type ErrnoName, EV_SYSFLAGS, EVFILT_AIO, EVFILT_SYSCOUNT } from "../../src/kernel.ts";
 import type { Fields } from "../machine.ts";
 
 const INT_MAX = 0x7fffffff;

@@ -13,7 +13,6 @@ import {
 	eventList,
 	exec,
 	exit,
-	FIOCLEX,
 	fork,
 	ioctl,
 	kevent,
@@ -21,22 +20,14 @@ import {
 	kill,
 	kqueue,
 	openFile,
-	SIG_BLOCK,
-	SIG_IGN,
-	SIGCHLD,
-	SIGKILL,
-	SIGTERM,
-	SIGUSR1,
 	SyntheticFile,
 	sigaction,
-	sigpending,
 	sigprocmask,
-	sigset,
 	type Thread,
 	threadExit,
-	threadKill,
 	waitpidNow,
 } from "../../src/index.ts";
+import { FIOCLEX } from "../../src/ioctl.ts";
 import {
 	File,
 	filterops,
@@ -46,6 +37,17 @@ import {
 	psignal,
 	sigsuspendMask,
 } from "../../src/kernel.ts";
+import {
+	SIG_BLOCK,
+	SIG_IGN,
+	SIGCHLD,
+	SIGKILL,
+	SIGTERM,
+	SIGUSR1,
+	sigpending,
+	sigset,
+	threadKill,
+} from "../../src/signal.ts";
 import { checkMachine, codeOf, machine, rejection } from "../machine.ts";
 
 /** A file whose kqfilter and detach do what a test says. */

@@ -1,6 +1,7 @@
 // Synthetic files: as ready as they are told to be, with and without data behind them.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { F_SETFL, O_NONBLOCK } from "../../src/fcntl.ts";
 import {
 	close,
 	dup,
@@ -15,9 +16,6 @@ import {
 	EVFILT_WRITE,
 	errno,
 	eventList,
-	F_SETFL,
-	FIONBIO,
-	FIONREAD,
 	fcntl,
 	fstat,
 	ioctl,
@@ -27,7 +25,6 @@ import {
 	NOTE_OOB,
 	NOTE_REVOKE,
 	NOTE_WRITE,
-	O_NONBLOCK,
 	openFile,
 	read,
 	readNow,
@@ -36,6 +33,7 @@ import {
 	write,
 	writeNow,
 } from "../../src/index.ts";
+import { FIONBIO, FIONREAD } from "../../src/ioctl.ts";
 import { File } from "../../src/kernel.ts";
 import type { VirtualHost } from "../../src/testing.ts";
 import { codeOf, type Fields, fields, machine, rejection } from "../machine.ts";

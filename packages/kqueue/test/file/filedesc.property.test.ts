@@ -2,19 +2,13 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, FD_CLOEXEC } from "../../src/fcntl.ts";
 import {
 	close,
 	closefrom,
 	dup,
 	dup2,
 	exec,
-	F_DUPFD,
-	F_DUPFD_CLOEXEC,
-	F_GETFD,
-	F_SETFD,
-	FD_CLOEXEC,
-	FIOCLEX,
-	FIONCLEX,
 	fcntl,
 	fork,
 	ioctl,
@@ -23,6 +17,7 @@ import {
 	type Process,
 	SyntheticFile,
 } from "../../src/index.ts";
+import { FIOCLEX, FIONCLEX } from "../../src/ioctl.ts";
 import { checkMachine, codeOf, type Machine, machine } from "../machine.ts";
 
 /** An open file, and how often it was closed for good. */

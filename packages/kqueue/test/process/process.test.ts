@@ -15,7 +15,6 @@ import {
 	eventList,
 	exec,
 	exit,
-	FIOCLEX,
 	fork,
 	fstat,
 	ioctl,
@@ -31,21 +30,16 @@ import {
 	NOTE_TRACK,
 	NOTE_TRACKERR,
 	openFile,
-	PID_MAX,
 	pledge,
-	SIG_DFL,
-	SIG_IGN,
-	SIGCHLD,
-	SIGKILL,
-	SIGTERM,
-	SIGUSR1,
 	SyntheticFile,
 	sigaction,
-	sigset,
 	type Thread,
 	threadExit,
 	waitpidNow,
 } from "../../src/index.ts";
+import { FIOCLEX } from "../../src/ioctl.ts";
+import { PID_MAX } from "../../src/kernel.ts";
+import { SIG_DFL, SIG_IGN, SIGCHLD, SIGKILL, SIGTERM, SIGUSR1, sigset } from "../../src/signal.ts";
 import { VirtualHost } from "../../src/testing.ts";
 import { checkMachine, codeOf, type Fields, fields, machine, rejection } from "../machine.ts";
 

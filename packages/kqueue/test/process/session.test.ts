@@ -1,23 +1,10 @@
 // Sessions and process groups: who is in them, and whom a signal to them reaches.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import {
-	exec,
-	exit,
-	fork,
-	getpgid,
-	getsid,
-	kill,
-	type Process,
-	SIGCHLD,
-	SIGHUP,
-	SIGUSR1,
-	setpgid,
-	setsid,
-	sigaction,
-	waitpidNow,
-} from "../../src/index.ts";
+import { exec, exit, fork, kill, type Process, sigaction, waitpidNow } from "../../src/index.ts";
 import { pgsignal } from "../../src/process/psignal.ts";
+import { SIGCHLD, SIGHUP, SIGUSR1 } from "../../src/signal.ts";
+import { getpgid, getsid, setpgid, setsid } from "../../src/unistd.ts";
 import { codeOf, machine } from "../machine.ts";
 
 /** The process, then what it got of a signal, as it comes in. */

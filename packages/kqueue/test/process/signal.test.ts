@@ -14,6 +14,14 @@ import {
 	kill,
 	kqueue,
 	openFile,
+	SyntheticFile,
+	sigaction,
+	sigprocmask,
+	type Thread,
+	threadExit,
+} from "../../src/index.ts";
+import { psignal, sigsuspendMask } from "../../src/kernel.ts";
+import {
 	SIG_BLOCK,
 	SIG_DFL,
 	SIG_IGN,
@@ -26,16 +34,10 @@ import {
 	SIGTHR,
 	SIGUSR1,
 	SIGUSR2,
-	SyntheticFile,
-	sigaction,
 	sigpending,
-	sigprocmask,
 	sigset,
-	type Thread,
-	threadExit,
 	threadKill,
-} from "../../src/index.ts";
-import { psignal, sigsuspendMask } from "../../src/kernel.ts";
+} from "../../src/signal.ts";
 import { codeOf, type Fields, fields, machine, rejection } from "../machine.ts";
 
 function collect(thread: Thread, kq: number): Fields[] {

@@ -16,7 +16,6 @@ import {
 	kqueue,
 	openFile,
 	RealHost,
-	SIGUSR1,
 	SyntheticFile,
 	sigaction,
 	type Thread,
@@ -36,6 +35,7 @@ import {
 	readCall,
 	writeCall,
 } from "../../src/kernel.ts";
+import { SIGUSR1 } from "../../src/signal.ts";
 import { VirtualHost } from "../../src/testing.ts";
 import { codeOf, fields, HookedFile, machine } from "../machine.ts";
 

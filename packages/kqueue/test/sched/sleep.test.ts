@@ -2,7 +2,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
-	type AbortSignalLike,
 	close,
 	EV_ADD,
 	EV_CLEAR,
@@ -18,6 +17,7 @@ import {
 	type Thread,
 	threadExit,
 } from "../../src/index.ts";
+import type { AbortSignalLike } from "../../src/kernel.ts";
 import { checkMachine, fields, type Machine, machine, rejection } from "../machine.ts";
 
 interface World extends Machine {

@@ -25,11 +25,10 @@ import {
 	NOTE_TRACK,
 	NOTE_WRITE,
 	openFile,
-	SIG_IGN,
-	SIGUSR1,
 	sigaction,
 	threadExit,
 } from "../../src/index.ts";
+import { SIG_IGN, SIGUSR1 } from "../../src/signal.ts";
 import { checkMachine, codeOf, HookedFile, type Machine, machine, rejection } from "../machine.ts";
 
 interface World extends Machine {

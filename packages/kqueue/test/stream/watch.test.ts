@@ -33,14 +33,13 @@ import {
 	NOTE_TRACK,
 	openFile,
 	RealHost,
-	SIG_IGN,
-	SIGUSR1,
 	SyntheticFile,
 	sigaction,
 	type Thread,
 	threadExit,
 	watchKevent,
 } from "../../src/index.ts";
+import { SIG_IGN, SIGUSR1 } from "../../src/signal.ts";
 import { checkMachine, codeOf, HookedFile, type Machine, machine } from "../machine.ts";
 
 interface World extends Machine {

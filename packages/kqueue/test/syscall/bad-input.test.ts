@@ -1,6 +1,7 @@
 // What no program should pass, and what every call answers to it: the kernel's errno, and no change.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL } from "../../src/fcntl.ts";
 import {
 	close,
 	closefrom,
@@ -11,7 +12,6 @@ import {
 	EV_DELETE,
 	EV_ERROR,
 	EV_ONESHOT,
-	EVFILT_AIO,
 	EVFILT_DEVICE,
 	EVFILT_EXCEPT,
 	EVFILT_PROC,
@@ -23,16 +23,6 @@ import {
 	eventList,
 	exec,
 	exit,
-	F_DUPFD,
-	F_DUPFD_CLOEXEC,
-	F_GETFD,
-	F_GETFL,
-	F_SETFD,
-	F_SETFL,
-	FIOCLEX,
-	FIONBIO,
-	FIONCLEX,
-	FIONREAD,
 	fcntl,
 	fork,
 	fstat,
@@ -47,10 +37,29 @@ import {
 	kqueue,
 	lseek,
 	openFile,
-	PID_MAX,
 	pledge,
 	readNow,
-	SEEK_SET,
+	SyntheticFile,
+	SystemError,
+	sigaction,
+	sigprocmask,
+	type Thread,
+	threadExit,
+	waitpidNow,
+	writeNow,
+} from "../../src/index.ts";
+import { FIOCLEX, FIONBIO, FIONCLEX, FIONREAD } from "../../src/ioctl.ts";
+import {
+	EVFILT_AIO,
+	File,
+	FREAD,
+	FWRITE,
+	formatKnote,
+	type Knote,
+	type Kqueue,
+	PID_MAX,
+} from "../../src/kernel.ts";
+import {
 	SIG_BLOCK,
 	SIG_IGN,
 	SIG_SETMASK,
@@ -58,19 +67,11 @@ import {
 	SIGKILL,
 	SIGSTOP,
 	SIGTERM,
-	SyntheticFile,
-	SystemError,
-	sigaction,
-	sigprocmask,
-	type Thread,
-	type Timespec,
-	threadExit,
 	threadKill,
-	waitpidNow,
-	writeNow,
-} from "../../src/index.ts";
-import { File, FREAD, FWRITE, formatKnote, type Knote, type Kqueue } from "../../src/kernel.ts";
+} from "../../src/signal.ts";
 import { VirtualHost } from "../../src/testing.ts";
+import type { Timespec } from "../../src/time.ts";
+import { SEEK_SET } from "../../src/unistd.ts";
 import { checkMachine, fields, type Machine, machine } from "../machine.ts";
 
 /** A machine on which there is something to lose. */

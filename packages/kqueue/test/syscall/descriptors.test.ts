@@ -2,6 +2,18 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
+	F_DUPFD,
+	F_DUPFD_CLOEXEC,
+	F_GETFD,
+	F_GETFL,
+	F_SETFD,
+	F_SETFL,
+	FD_CLOEXEC,
+	O_APPEND,
+	O_ASYNC,
+	O_NONBLOCK,
+} from "../../src/fcntl.ts";
+import {
 	close,
 	closefrom,
 	dup,
@@ -22,18 +34,6 @@ import {
 	eventList,
 	exec,
 	exit,
-	F_DUPFD,
-	F_DUPFD_CLOEXEC,
-	F_GETFD,
-	F_GETFL,
-	F_SETFD,
-	F_SETFL,
-	FD_CLOEXEC,
-	FIOASYNC,
-	FIOCLEX,
-	FIONBIO,
-	FIONCLEX,
-	FIONREAD,
 	fcntl,
 	fork,
 	fstat,
@@ -44,20 +44,18 @@ import {
 	kqueue,
 	lseek,
 	NOTE_EXEC,
-	O_APPEND,
-	O_ASYNC,
-	O_NONBLOCK,
 	openFile,
 	readNow,
-	S_IFIFO,
-	SEEK_SET,
-	SIGUSR1,
 	SyntheticFile,
 	type SyntheticFileOptions,
 	type Thread,
 	writeNow,
 } from "../../src/index.ts";
+import { FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD } from "../../src/ioctl.ts";
 import type { Knote, Kqueue } from "../../src/kernel.ts";
+import { SIGUSR1 } from "../../src/signal.ts";
+import { S_IFIFO } from "../../src/stat.ts";
+import { SEEK_SET } from "../../src/unistd.ts";
 import { checkMachine, codeOf, type Fields, fields, machine, rejection } from "../machine.ts";
 
 const O_RDWR = 2;

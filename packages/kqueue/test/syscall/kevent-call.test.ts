@@ -11,8 +11,6 @@ import {
 	EV_ERROR,
 	EV_ONESHOT,
 	EV_RECEIPT,
-	EV_SYSFLAGS,
-	EVFILT_AIO,
 	EVFILT_PROC,
 	EVFILT_READ,
 	EVFILT_TIMER,
@@ -30,9 +28,9 @@ import {
 	openFile,
 	SyntheticFile,
 	type Thread,
-	type Timespec,
 } from "../../src/index.ts";
-import type { KqueueFile } from "../../src/kernel.ts";
+import { EV_SYSFLAGS, EVFILT_AIO, type KqueueFile } from "../../src/kernel.ts";
+import type { Timespec } from "../../src/time.ts";
 import {
 	checkMachine,
 	codeOf,

@@ -6,7 +6,13 @@ import {
 	fork,
 	kill,
 	nanosleep,
-	pause,
+	sigaction,
+	sigprocmask,
+	type Thread,
+	waitpid,
+	waitpidNow,
+} from "../../src/index.ts";
+import {
 	SIG_BLOCK,
 	SIG_DFL,
 	SIG_IGN,
@@ -16,23 +22,15 @@ import {
 	SIGTERM,
 	SIGUSR1,
 	SIGUSR2,
-	sigaction,
 	sigpending,
-	sigprocmask,
 	sigset,
 	sigsuspend,
 	sigwait,
 	sigwaitNow,
-	type Thread,
 	threadKill,
-	WEXITSTATUS,
-	WIFEXITED,
-	WIFSIGNALED,
-	WIFSTOPPED,
-	WTERMSIG,
-	waitpid,
-	waitpidNow,
-} from "../../src/index.ts";
+} from "../../src/signal.ts";
+import { pause } from "../../src/unistd.ts";
+import { WEXITSTATUS, WIFEXITED, WIFSIGNALED, WIFSTOPPED, WTERMSIG } from "../../src/wait.ts";
 import { codeOf, machine, rejection } from "../machine.ts";
 
 const never = { sec: 1e9, nsec: 0 };

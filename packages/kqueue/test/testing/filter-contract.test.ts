@@ -20,8 +20,6 @@ import {
 	NOTE_OOB,
 	NOTE_WRITE,
 	openFile,
-	SIG_IGN,
-	SIGUSR1,
 	type Side,
 	SyntheticFile,
 	sigaction,
@@ -34,6 +32,7 @@ import {
 	type Knote,
 	seltrueKqfilter,
 } from "../../src/kernel.ts";
+import { SIG_IGN, SIGUSR1 } from "../../src/signal.ts";
 import { type ContractWorld, type FilterSubject, filterContract } from "../../src/testing.ts";
 
 /** A device as its author would write it: it changes, and says so. */

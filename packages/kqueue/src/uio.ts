@@ -1,0 +1,2 @@
+// @kqpoll/kqueue/uio: sys/uio.h, reads and writes of several buffers.
+export { readv, readvNow, writev, writevNow } from "./syscall/transfer.ts";

@@ -1,0 +1,4 @@
+// @kqpoll/kqueue/unistd: of unistd.h what is not for every day: sessions, offsets, pause.
+export { SEEK_CUR, SEEK_END, SEEK_SET } from "./abi/constants.ts";
+export { getpgid, getsid, setpgid, setsid } from "./syscall/session-calls.ts";
+export { pause } from "./syscall/sleep-calls.ts";
