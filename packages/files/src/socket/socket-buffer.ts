@@ -43,7 +43,7 @@ export class SockBuf {
 	lowat: number;
 	/** How many bytes it holds, headers included; a local stream's sender mirrors its receiver. */
 	cc = 0;
-	/** Engine: of a local receiver, the sender's buffer whose `cc` is to be the same. */
+	/** Of a local receiver, the sender's buffer whose `cc` is to be the same. @internal */
 	mirror: SockBuf | null = null;
 	/** How many bytes of data it holds. */
 	datacc = 0;

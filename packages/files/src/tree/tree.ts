@@ -33,13 +33,13 @@ export interface TreeOptions {
  * of more than 1023; EINVAL when it contains a NUL. A call that fails changes nothing.
  */
 export class Tree {
-	/** Engine: the root directory. */
+	/** The root directory. @internal */
 	readonly root: Vnode = new Vnode(2, S_IFDIR, 0o755, 0);
-	/** Engine: the open files, those included that have no name any more. */
+	/** The open files, those included that have no name any more. @internal */
 	readonly opens: Set<TreeFile> = new Set();
 	/** How many bytes a file can have. */
 	readonly maxFileSize: number;
-	/** Engine: whether it can be reached by paths. */
+	/** Whether it can be reached by paths. @internal */
 	mounted = true;
 	private lastIno = 2;
 	/** How many changes there were since the last check. */
@@ -56,8 +56,9 @@ export class Tree {
 	}
 
 	/**
-	 * Engine: for diagnostics, throws a Panic unless the files, their names and the open files agree.
+	 * For diagnostics, throws a Panic unless the files, their names and the open files agree.
 	 * Looks at a small tree after each change; at a large one less often, which costs no more.
+	 * @internal
 	 */
 	check(): void {
 		if (++this.unchecked * CHECKED < this.checked) return;
@@ -65,7 +66,7 @@ export class Tree {
 		this.checked = treeCheck(this.root, this.opens);
 	}
 
-	/** Engine: makes what has an S_IF type, without a name. */
+	/** Makes what has an S_IF type, without a name. @internal */
 	makeVnode(type: number, permissions: number, now: number): Vnode {
 		return new Vnode(++this.lastIno, type, permissions, now);
 	}

@@ -1,0 +1,84 @@
+// What must hold of a tree between calls.
+import { type File, FREAD, FWRITE, kassert } from "@kqpoll/kqueue/kernel";
+import { S_IFIFO, S_IFREG } from "@kqpoll/kqueue/stat";
+import type { Vnode } from "./vnode.ts";
+
+/** An open file of the tree. */
+interface OpenFile extends File {
+	readonly vnode: Vnode;
+}
+
+/** How many open files of a fifo read, and how many write. */
+interface Opens {
+	readers: number;
+	writers: number;
+}
+
+const CLOSED: Opens = { readers: 0, writers: 0 };
+
+/**
+ * For diagnostics: throws a Panic unless the links of every file and directory are those of the
+ * names that lead to it, and the ends of every fifo those of its open files. Returns how many there
+ * were to look at.
+ */
+export function treeCheck(root: Vnode, files: ReadonlySet<OpenFile>): number {
+	const links = linksOf(root);
+	let looks = files.size;
+	for (const [vnode, nlink] of links) {
+		kassert(vnode.nlink === nlink, "a file counts its names");
+		looks += nlink;
+	}
+	const opens: Map<Vnode, Opens> = new Map();
+	for (const { vnode, revoked, refs, flags } of files) {
+		kassert(!revoked && refs > 0, "the tree's open files are open");
+		if (!links.has(vnode)) removedCheck(vnode);
+		const count = opens.get(vnode) ?? { readers: 0, writers: 0 };
+		if ((flags & FREAD) !== 0) count.readers++;
+		if ((flags & FWRITE) !== 0) count.writers++;
+		opens.set(vnode, count);
+	}
+	for (const vnode of new Set([...links.keys(), ...opens.keys()]))
+		vnodeCheck(vnode, opens.get(vnode) ?? CLOSED);
+	return looks;
+}
+
+/** How many links there are to all that names lead to, "." and ".." counted. */
+function linksOf(root: Vnode): Map<Vnode, number> {
+	const links: Map<Vnode, number> = new Map([[root, 2]]);
+	const directories = [root];
+	kassert(root.parent === root, "the root is in itself");
+	for (let at = directories.pop(); at !== undefined; at = directories.pop()) {
+		for (const [name, vnode] of at.entries ?? []) {
+			kassert(name !== "" && !name.includes("/"), "a name is one step of a path");
+			const others = links.get(vnode) ?? 0;
+			links.set(vnode, others + 1);
+			if (!vnode.isDirectory) continue;
+			kassert(others === 0, "a directory has one name");
+			kassert(vnode.parent === at, "a directory knows where it is");
+			links.set(vnode, 2);
+			links.set(at, (links.get(at) as number) + 1);
+			directories.push(vnode);
+		}
+	}
+	return links;
+}
+
+/** Of what has no name any more, and is still open. */
+function removedCheck({ nlink, entries }: Vnode): void {
+	kassert(nlink === 0, "what has no name has no links");
+	kassert(entries === null || entries.size === 0, "a directory without a name is empty");
+}
+
+function vnodeCheck({ type, entries, isDirectory, bytes, fifo }: Vnode, opens: Opens): void {
+	kassert(isDirectory === (entries !== null), "directories alone have entries");
+	kassert(type === S_IFREG || bytes.size === 0, "regular files alone have bytes");
+	bytes.check();
+	if (fifo === null) {
+		kassert(type !== S_IFIFO || opens.readers + opens.writers === 0, "an open fifo is under way");
+		return;
+	}
+	kassert(type === S_IFIFO, "fifos alone are under way");
+	kassert(fifo.reading.opens === opens.readers, "a fifo counts its readers");
+	kassert(fifo.writing.opens === opens.writers, "a fifo counts its writers");
+	fifo.check();
+}
