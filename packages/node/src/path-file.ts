@@ -152,12 +152,10 @@ const filtops: Filterops = filterops({
  * it still stands for the file after a rename, and a new file at the path is another one.
  *
  * - NOTE_WRITE: it was written; for a directory: an entry was added, removed or renamed. Together
- * with
- *   NOTE_EXTEND: it is longer than before. NOTE_TRUNCATE, with NOTE_ATTRIB: it is shorter.
+ *   with NOTE_EXTEND: it is longer than before. NOTE_TRUNCATE, with NOTE_ATTRIB: it is shorter.
  * - NOTE_ATTRIB: permissions, owner or times were set.
  * - NOTE_LINK: it has one name more; for a directory: one directory in it more or less.
- * NOTE_DELETE:
- *   it has lost a name, because that was removed or another file took its place.
+ *   NOTE_DELETE: it has lost a name, because that was removed or another file took its place.
  * - NOTE_RENAME: the path does not lead to it any more, though it has not lost a name.
  *
  * It learns from `fs.watch` that something has happened, and what by comparing the file with what

@@ -111,7 +111,10 @@ export class NodeSocket extends Socket implements NodeFile {
 		if (rcv.cc > before) rcv.wakeup();
 	};
 
-	/** How many bytes to take next: if asked for more than its highWaterMark, the stream would raise that. */
+	/**
+	 * How many bytes to take next: if asked for more than its highWaterMark, the stream would raise
+	 * that.
+	 */
 	private takes(): number {
 		const { readableLength, readableHighWaterMark } = this.handle;
 		return Math.min(this.rcv.space, readableLength, readableHighWaterMark || readableLength);
@@ -250,18 +253,18 @@ export function resetSocket(node: NetSocket): void {
  *   its errno for SO_ERROR.
  * - It is paused: up to SO_RCVBUF bytes are taken out of it and wait to be received. Until they are
  *   received, Node's buffer fills up, then the system's, and then the sender has to wait.
- * - It is writable while the object does not need to drain. WRITE data is what is left of SO_SNDBUF,
- *   which by default is the object's highWaterMark.
+ * - It is writable while the object does not need to drain. WRITE data is what is left of
+ *   SO_SNDBUF, which by default is the object's highWaterMark.
  * - The other end's FIN is EV_EOF; the FINs of both ends are a hang-up. For that `allowHalfOpen` is
- *   set: only `shutdown` or `close` sends ours. A reset is a hang-up with ECONNRESET in fflags, with
- *   which one read fails. Node notices a FIN or a reset only when it reads or writes, and it does
- *   not read while the receive buffer and Node's own are full.
+ *   set: only `shutdown` or `close` sends ours. A reset is a hang-up with ECONNRESET in fflags,
+ *   with which one read fails. Node notices a FIN or a reset only when it reads or writes, and it
+ *   does not read while the receive buffer and Node's own are full.
  * - There is no out-of-band data (EOPNOTSUPP); descriptors cannot be sent (EINVAL).
  *
- * Closing the last descriptor ends the object, and destroys it when everything is sent. Until then it
- * keeps the program alive, as after Node's own `end`. A connection that is not made yet is given up.
- * With `close` false the object is left as it was, with the bytes that were not received yet; those
- * are lost if it has emitted 'end' already.
+ * Closing the last descriptor ends the object, and destroys it when everything is sent. Until then
+ * it keeps the program alive, as after Node's own `end`. A connection that is not made yet is given
+ * up. With `close` false the object is left as it was, with the bytes that were not received yet;
+ * those are lost if it has emitted 'end' already.
  *
  * Nothing else may read from the object meanwhile. Errors: EMFILE; EFAULT if it is not a
  * `net.Socket`; EINVAL if it has an encoding.

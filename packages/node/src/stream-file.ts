@@ -144,7 +144,9 @@ export class StreamFile extends FlowFile implements NodeFile {
 		return n;
 	}
 
-	/** What was written still goes out, and what was not read is lost; or the stream is left as it is. */
+	/**
+	 * What was written still goes out, and what was not read is lost; or the stream is left as it is.
+	 */
 	override close(): void {
 		const isOver = this.listeners.isOff;
 		this.listeners.off();

@@ -7,11 +7,12 @@ import { isStandard, StreamFile } from "./stream-file.ts";
 /**
  * Makes a descriptor to read from a Readable, such as `process.stdin` or the output of a child.
  *
- * The stream is paused. Nothing else may read from it or set an encoding, after which reads fail with
- * EINVAL. READ data is how many bytes it has buffered, at most about its highWaterMark: if they are
- * not read, whatever fills the stream has to wait. EV_EOF is set as soon as the stream knows its end,
- * with the bytes still to be read in data. When the stream fails, what it has buffered is lost;
- * EV_EOF has the errno in fflags, and reads fail with that. It hangs up at its end.
+ * The stream is paused. Nothing else may read from it or set an encoding, after which reads fail
+ * with EINVAL. READ data is how many bytes it has buffered, at most about its highWaterMark: if
+ * they are not read, whatever fills the stream has to wait. EV_EOF is set as soon as the stream
+ * knows its end, with the bytes still to be read in data. When the stream fails, what it has
+ * buffered is lost; EV_EOF has the errno in fflags, and reads fail with that. It hangs up at its
+ * end.
  *
  * Closing the last descriptor destroys the stream, even a Duplex that is still written to. With
  * `close` false what was not read stays in it. Standard input stays open unless `close` is true, and
@@ -25,13 +26,13 @@ export function openReadable(thread: Thread, stream: Readable, options: OpenOpti
 }
 
 /**
- * Makes a descriptor to write to a Writable, such as `process.stdout`, `process.stderr` or the input
- * of a child.
+ * Makes a descriptor to write to a Writable, such as `process.stdout`, `process.stderr` or the
+ * input of a child.
  *
  * It is writable unless the stream needs to drain, and WRITE data is what is left of the stream's
- * highWaterMark. A write takes that much, or up to 512 bytes as a whole; the bytes are copied. When the
- * stream has ended or is destroyed, it hangs up with EV_EOF, and writes fail with EPIPE and SIGPIPE;
- * when it has failed, EV_EOF has the errno in fflags, and writes fail with that.
+ * highWaterMark. A write takes that much, or up to 512 bytes as a whole; the bytes are copied. When
+ * the stream has ended or is destroyed, it hangs up with EV_EOF, and writes fail with EPIPE and
+ * SIGPIPE; when it has failed, EV_EOF has the errno in fflags, and writes fail with that.
  *
  * Closing the last descriptor ends the stream, which goes on until everything is written. Standard
  * output and standard error stay open unless `close` is true.
@@ -45,9 +46,10 @@ export function openWritable(thread: Thread, stream: Writable, options: OpenOpti
 
 /**
  * Makes one descriptor for both directions of a Duplex, each as with {@link openReadable} and
- * {@link openWritable}; it hangs up when both have ended. Closing the last descriptor ends the stream,
- * and destroys it when everything is written. For a `net.Socket` use `openSocket`, which can do more.
- * Errors: EMFILE; EFAULT if it is not a Duplex; EINVAL in object mode or with an encoding.
+ * {@link openWritable}; it hangs up when both have ended. Closing the last descriptor ends the
+ * stream, and destroys it when everything is written. For a `net.Socket` use `openSocket`, which
+ * can do more. Errors: EMFILE; EFAULT if it is not a Duplex; EINVAL in object mode or with an
+ * encoding.
  */
 export function openDuplex(thread: Thread, stream: Duplex, options: OpenOptions = {}): number {
 	checkReadable(stream, "openDuplex");

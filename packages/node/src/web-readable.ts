@@ -106,13 +106,13 @@ class WebReadableFile extends FlowFile implements NodeFile {
 
 /**
  * Makes a descriptor to read from a web ReadableStream of bytes (Uint8Array, other views,
- * ArrayBuffer). It asks for one chunk at a time, beginning at once, and holds it until it is read: READ
- * data is what is left of it. The end is EV_EOF and a hang-up. When the stream fails, or a chunk is
- * not bytes (EINVAL, and the stream is cancelled), EV_EOF has the errno in fflags and reads fail with
- * it.
+ * ArrayBuffer). It asks for one chunk at a time, beginning at once, and holds it until it is read:
+ * READ data is what is left of it. The end is EV_EOF and a hang-up. When the stream fails, or a
+ * chunk is not bytes (EINVAL, and the stream is cancelled), EV_EOF has the errno in fflags and
+ * reads fail with it.
  *
- * Closing the last descriptor cancels the stream. With `close` false its lock is released; the unread
- * rest of a chunk is lost, and so is a chunk that was asked for.
+ * Closing the last descriptor cancels the stream. With `close` false its lock is released; the
+ * unread rest of a chunk is lost, and so is a chunk that was asked for.
  *
  * Errors: EMFILE; EBUSY if the stream is locked; EFAULT if it is not a ReadableStream.
  */

@@ -75,11 +75,11 @@ class WebWritableFile extends FlowFile implements NodeFile {
 }
 
 /**
- * Makes a descriptor to write to a web WritableStream of Uint8Arrays. It is writable while the stream
- * wants more (`desiredSize` is above 0), and then takes one chunk of up to 16384 bytes. WRITE data is
- * that number, as the stream's own count may be of chunks. When the stream is closed, EV_EOF is set,
- * the descriptor hangs up, and writes fail with EPIPE and SIGPIPE; when it has failed, EV_EOF has the
- * errno in fflags and writes fail with that.
+ * Makes a descriptor to write to a web WritableStream of Uint8Arrays. It is writable while the
+ * stream wants more (`desiredSize` is above 0), and then takes one chunk of up to 16384 bytes.
+ * WRITE data is that number, as the stream's own count may be of chunks. When the stream is closed,
+ * EV_EOF is set, the descriptor hangs up, and writes fail with EPIPE and SIGPIPE; when it has
+ * failed, EV_EOF has the errno in fflags and writes fail with that.
  *
  * Closing the last descriptor closes the stream after everything is written, or with `close` false
  * releases its lock.

@@ -15,10 +15,11 @@ export interface SpawnedWorker {
 }
 
 /**
- * Makes a Worker a child of the thread's process, and returns a descriptor for its messages, like that
- * of `openMessagePort`; closing it only stops listening. When the worker exits so does the emulated
- * process: NOTE_EXIT has its wait status in data, the parent gets SIGCHLD, and `waitpidNow` takes the
- * status. Anything that ends the emulated process, for example a signal, terminates the worker.
+ * Makes a Worker a child of the thread's process, and returns a descriptor for its messages, like
+ * that of `openMessagePort`; closing it only stops listening. When the worker exits so does the
+ * emulated process: NOTE_EXIT has its wait status in data, the parent gets SIGCHLD, and
+ * `waitpidNow` takes the status. Anything that ends the emulated process, for example a signal,
+ * terminates the worker.
  *
  * If a worker fails it emits 'error', for which the program itself has to listen, as always.
  *

@@ -1,4 +1,5 @@
-// Full sockets: an end that does not read holds up its writer, in both directions, and nothing spins.
+// Full sockets: an end that does not read holds up its writer, in both directions, and nothing
+// spins.
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { send } from "@kqpoll/files";
