@@ -1,4 +1,4 @@
-// @kqpoll/files/kernel for those who write protocols and devices.
+// @kqpoll/files/kernel: for authors of protocols and devices.
 export { Device } from "./device/device.ts";
 export { Ring } from "./shared/ring.ts";
 export { Socket } from "./socket/socket.ts";

@@ -31,24 +31,24 @@ import { S_IFIFO, type Stat } from "@kqpoll/kqueue/stat";
 import { O_CLOEXEC, openPair } from "../shared/open-file.ts";
 import { Ring } from "../shared/ring.ts";
 
-/** A write of up to so many bytes goes into a pipe as a whole or not at all. */
+/** A write of at most this many bytes goes into a pipe as a whole or not at all. */
 export const PIPE_BUF = 512;
 
 /** How many bytes an end holds. */
 const PIPE_SIZE = 16384;
-/** How many it holds once a large write met it empty. */
+/** How many it holds after a large write into it while it was empty. */
 const BIG_PIPE_SIZE = 65536;
 /** How many ends of a kernel may be that large. */
 const LIMITBIGPIPES = 32;
-/** A writer that sleeps is woken when fewer bytes than these are left. */
+/** Sleeping writers are woken when fewer bytes than this are left. */
 const MINPIPESIZE = Math.floor(PIPE_SIZE / 3);
 
 /** How many large ends each kernel has. */
 const bigPipes: WeakMap<Kernel, number> = new WeakMap();
 
 /**
- * Makes a pipe and gives its descriptors: what is written into the second is read from the first.
- * As in OpenBSD the other direction works too. Errors: EMFILE. Source: pipe(2).
+ * Makes a pipe and returns its descriptors: what is written into the second is read from the first.
+ * As in OpenBSD, the other direction works too. Errors: EMFILE. Source: pipe(2).
  */
 export function pipe(thread: Thread): [read: number, write: number] {
 	return pipe2(thread, 0);
@@ -67,17 +67,17 @@ export function pipe2(thread: Thread, flags: number): [read: number, write: numb
 	return openPair(thread, reader, writer, flags);
 }
 
-/** One end of a pipe: it owns the bytes that are to be read from it. */
+/** One end of a pipe. It holds the bytes that are to be read from it. */
 class PipeEnd extends File {
 	/** READ and EXCEPT knotes of this end, and WRITE knotes of the other. */
 	readonly klist: Klist = new Klist();
 	/** What is to be read here. */
 	readonly buffer: Ring = new Ring(PIPE_SIZE);
-	/** Where those sleep who read from this end. */
+	/** Threads that read from this end sleep here. */
 	readonly readers: WaitChannel = new WaitChannel();
-	/** Where those sleep who write into this end. */
+	/** Threads that write into this end sleep here. */
 	readonly writers: WaitChannel = new WaitChannel();
-	/** The other end, null once either is closed. */
+	/** The other end, null after either is closed. */
 	peer: PipeEnd | null = null;
 	/** The machine it is on. */
 	readonly kernel: Kernel;
@@ -89,7 +89,7 @@ class PipeEnd extends File {
 		this.kernel = kernel;
 	}
 
-	/** Makes two ends a pipe. */
+	/** Makes a pipe of two ends. */
 	connect(peer: PipeEnd): void {
 		this.peer = peer;
 		peer.peer = this;
@@ -98,7 +98,7 @@ class PipeEnd extends File {
 	override read(_thread: Thread, buffer: Uint8Array): number {
 		const ring = this.buffer;
 		const n = ring.read(buffer);
-		// Writers do not come back for every byte, but at the latest when there is none left.
+		// Writers are not woken for each byte, but at the latest when the buffer is empty.
 		if (n > 0 && ring.count < MINPIPESIZE) wakeup(this.writers);
 		if (this.kernel.diagnostics) pipeCheck(this);
 		if (ring.room >= PIPE_BUF) this.klist.notify(0);
@@ -109,7 +109,7 @@ class PipeEnd extends File {
 		return this.peer === null ? -errno.EPIPE : this.peer.receive(buffer, whole);
 	}
 
-	/** Takes in bytes that the other end writes. */
+	/** Receives bytes that the other end writes. */
 	private receive(bytes: Uint8Array, whole: number): number {
 		const ring = this.buffer;
 		if (bytes.length === 0) return 0;
@@ -122,7 +122,7 @@ class PipeEnd extends File {
 		return n === 0 ? -errno.EAGAIN : n;
 	}
 
-	/** A large write into an empty end gives it more room for good, while there are not too many. */
+	/** A large write into an empty end enlarges it for good, while there are few of that size. */
 	private enlarge(ring: Ring): void {
 		const count = bigPipes.get(this.kernel) ?? 0;
 		if (this.big || count >= LIMITBIGPIPES) return;
@@ -133,7 +133,7 @@ class PipeEnd extends File {
 
 	override channel(mode: number): WaitChannel | null {
 		if (mode === FREAD) return this.readers;
-		// Without the other end nobody waits: a write is answered at once.
+		// Without the other end no writer has to wait: it gets EPIPE at once.
 		return this.peer === null ? null : this.peer.writers;
 	}
 
@@ -161,7 +161,7 @@ class PipeEnd extends File {
 				if (this.peer === null) return errno.EPIPE;
 				return knoteJoin(kn, writeFiltops, this.peer.klist);
 			case EVFILT_EXCEPT:
-				// Only poll asks this way, for hang-ups: there is no out-of-band data.
+				// Only poll asks this way, for hang-ups: a pipe has no out-of-band data.
 				if ((kn.flags & __EV_SELECT) !== 0) return errno.EPERM;
 				if ((kn.flags & __EV_POLL) === 0) return errno.EINVAL;
 				return knoteJoin(kn, exceptFiltops, this.klist);
@@ -170,7 +170,7 @@ class PipeEnd extends File {
 		}
 	}
 
-	/** Whether there will be no more to read, and nobody to write to. */
+	/** Whether the other end is closed: nothing more to read, and no reader to write to. */
 	get hungUp(): boolean {
 		return this.peer === null;
 	}

@@ -1,4 +1,4 @@
-// How what the system calls make gets its descriptors.
+// New open files get their descriptors here.
 import { close, fcntl, openFile, type Thread } from "@kqpoll/kqueue";
 import { F_SETFD, FD_CLOEXEC, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { attempt, type File } from "@kqpoll/kqueue/kernel";
@@ -6,7 +6,9 @@ import { attempt, type File } from "@kqpoll/kqueue/kernel";
 /** open, pipe2: close the descriptor on exec. */
 export const O_CLOEXEC = 0x10000;
 
-/** Gives a file a descriptor; of `flags`, O_NONBLOCK and O_CLOEXEC count. Errors: EMFILE. */
+/**
+ * Returns a new descriptor for a file; of `flags`, O_NONBLOCK and O_CLOEXEC count. Errors: EMFILE.
+ */
 export function openWith(thread: Thread, file: File, flags: number): number {
 	const fd = openFile(thread, file);
 	file.flags |= flags & O_NONBLOCK;

@@ -11,7 +11,7 @@ export class Ring {
 	/** How many bytes it holds. */
 	count = 0;
 	private bytes: Uint8Array = new Uint8Array(0);
-	/** Where the first byte stands. */
+	/** Where the first byte is in the memory. */
 	private start = 0;
 
 	/** Makes an empty ring. */
@@ -24,7 +24,7 @@ export class Ring {
 		return this.limit - this.count;
 	}
 
-	/** Appends as many bytes as there is room for, and gives their number. */
+	/** Appends as many bytes as there is room for, and returns their number. */
 	write(from: Uint8Array): number {
 		const n = Math.min(from.length, this.room);
 		if (n === 0) return 0;
@@ -38,7 +38,7 @@ export class Ring {
 		return n;
 	}
 
-	/** Takes as many bytes as there are and `to` has room for, and gives their number. */
+	/** Takes as many bytes as there are and `to` has room for, and returns their number. */
 	read(to: Uint8Array): number {
 		const n = Math.min(to.length, this.count);
 		if (n === 0) return 0;
@@ -51,7 +51,7 @@ export class Ring {
 		return n;
 	}
 
-	/** Lets go of the memory and of what is in it. */
+	/** Forgets the bytes, and releases the memory. */
 	free(): void {
 		this.bytes = new Uint8Array(0);
 		this.start = 0;
@@ -67,7 +67,7 @@ export class Ring {
 		kassert(count > 0 || start === 0, "an empty ring begins at the start of its memory");
 	}
 
-	/** A place up to one round too far, as it is counted in the memory. */
+	/** The place in the memory of a position that may be past its end, by less than one round. */
 	private wrapped(at: number): number {
 		return at >= this.bytes.length ? at - this.bytes.length : at;
 	}
@@ -85,7 +85,7 @@ export class Ring {
 	}
 }
 
-/** Up to so many bytes are copied one by one: a view of them would cost more. */
+/** Up to this many bytes are copied one by one: a view of them would cost more. */
 const FEW = 64;
 
 /** Copies `n` bytes. */

@@ -1,11 +1,10 @@
-// The file system of vnodes that their own file system has let go of.
+// deadfs: what is left of a vnode that was revoked.
 import { EVFILT_EXCEPT, EVFILT_READ, EVFILT_WRITE, errno } from "@kqpoll/kqueue";
 import { __EV_POLL, deadFiltops, type Knote } from "@kqpoll/kqueue/kernel";
 
 /**
- * The `kqfilter` of a revoked vnode: READ and WRITE are ready for ever, at end of file, and poll
- * gets a hang-up. EINVAL for EXCEPT from others than poll, and for other filters. Source:
- * dead_kqfilter.
+ * The `kqfilter` of a revoked vnode: READ and WRITE are always ready, at end of file, and poll gets
+ * a hang-up. EINVAL for other filters, and for EXCEPT unless poll asks. Source: dead_kqfilter.
  */
 export function deadKqfilter(kn: Knote): number {
 	switch (kn.filter) {

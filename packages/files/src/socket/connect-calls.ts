@@ -18,10 +18,10 @@ import {
 import { type Operation, onSocket, requireAddress, sleepOnSocket } from "./socket-wait.ts";
 
 /**
- * Gives a socket an address; port 0 stands for any free one. The address is free again when the
- * socket is closed. Errors: EBADF, ENOTSOCK; EINVAL if it has one; EADDRINUSE; EADDRNOTAVAIL when
- * no port is free; EAFNOSUPPORT, ENAMETOOLONG, EINVAL for what is no address of its domain.
- * Source: bind(2).
+ * Sets the address of a socket; port 0 stands for any free one. The address is free again when the
+ * socket is closed. Errors: EBADF, ENOTSOCK; EINVAL if it has an address; EADDRINUSE; EADDRNOTAVAIL
+ * when no port is free; EAFNOSUPPORT, ENAMETOOLONG, EINVAL for what is not an address of its
+ * domain. Source: bind(2).
  */
 export function bind(thread: Thread, fd: number, address: Address): void {
 	onSocket(thread, fd, "bind", (so) => {
@@ -31,8 +31,8 @@ export function bind(thread: Thread, fd: number, address: Address): void {
 }
 
 /**
- * Lets a stream or seqpacket socket accept connections, of which `backlog` may wait: at least 1,
- * at most SOMAXCONN, which a negative number stands for. A port is chosen if there is none.
+ * Lets a stream or seqpacket socket accept connections, of which up to `backlog` may wait: at least
+ * 1, at most SOMAXCONN, which a negative number stands for. A socket without a port gets one.
  * Errors: EBADF, ENOTSOCK; EINVAL when it is connected, or has no name; EOPNOTSUPP for datagrams.
  * Source: listen(2).
  */
@@ -52,8 +52,8 @@ export function listen(thread: Thread, fd: number, backlog: number): void {
 }
 
 /**
- * Takes the first connection that waits at a listener and gives its descriptor, which blocks if
- * the listener's does; sleeps until there is one. Rejects with: EBADF, ENOTSOCK; EINVAL when it
+ * Accepts the first connection that waits at a listener, and sleeps until there is one. Returns its
+ * descriptor, which blocks if the listener's does. Rejects with: EBADF, ENOTSOCK; EINVAL when it
  * does not listen; EAGAIN when it does not block; ECONNABORTED when the listener was shut down, or
  * the connection has ended already; EMFILE; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the
  * reason of `options.signal`. Source: accept(2).
@@ -75,7 +75,7 @@ export function accept4(
 	});
 }
 
-/** As {@link accept}, without sleeping: throws EAGAIN when no connection waits. */
+/** As {@link accept}, without sleeping: throws EAGAIN when there is no connection yet. */
 export function acceptNow(thread: Thread, fd: number): number {
 	return onSocket(thread, fd, "accept", (so) => soaccept(thread, so, null));
 }
@@ -113,13 +113,14 @@ function soaccept(thread: Thread, head: Socket, flags: number | null): number {
 
 /**
  * Connects a socket. A local one is connected at once, a TCP one soon: until then the call sleeps,
- * and when it is interrupted the connection is made all the same. Datagram sockets may change
- * their mind. Rejects with: EBADF, ENOTSOCK; ENOENT when nobody has the name; EPROTOTYPE when a
- * socket of another type has; ECONNREFUSED when nobody listens, or too many wait; EISCONN;
- * EINPROGRESS when it does not block, and then EALREADY; EOPNOTSUPP for a listener; EINVAL for a
- * TCP socket whose connection failed or ended; EADDRNOTAVAIL; EAFNOSUPPORT, ENAMETOOLONG, EINVAL
- * for what is no address of its domain; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason
- * of `options.signal`. Source: connect(2).
+ * and when it is interrupted the connection is made anyway. Datagram sockets can be connected
+ * again, to another address. Rejects with: EBADF, ENOTSOCK; ENOENT when no socket has the name;
+ * EPROTOTYPE when a socket of another type has it; ECONNREFUSED when it does not listen, or when
+ * its queue is full; EISCONN; EINPROGRESS when the socket does not block, and EALREADY for further
+ * calls until it is connected; EOPNOTSUPP for a listener; EINVAL for a TCP socket whose connection
+ * failed or ended; EADDRNOTAVAIL; EAFNOSUPPORT, ENAMETOOLONG, EINVAL for what is not an address of
+ * its domain; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`.
+ * Source: connect(2).
  */
 export function connect(
 	thread: Thread,
@@ -138,7 +139,7 @@ export function connect(
 	});
 }
 
-/** As {@link connect}, without sleeping: throws EINPROGRESS when the connection is not there yet. */
+/** As {@link connect}, without sleeping: throws EINPROGRESS while the connection is being made. */
 export function connectNow(thread: Thread, fd: number, address: Address): void {
 	onSocket(thread, fd, "connect", (so) => soconnect(so, address, true) || connected(so));
 }
@@ -153,7 +154,7 @@ function soconnect(so: Socket, address: Address, nonblocking: boolean): number {
 	return -so.connect(address);
 }
 
-/** What came of it. */
+/** The result of a connect: 0, -EINPROGRESS, or the error that it ended with. */
 function connected(so: Socket): number {
 	if (so.error !== 0) return -so.takeError();
 	return (so.state & SS_ISCONNECTING) !== 0 ? -errno.EINPROGRESS : 0;

@@ -19,7 +19,7 @@ import {
 } from "./socket-constants.ts";
 import { onSocket } from "./socket-wait.ts";
 
-/** The largest buffer. */
+/** The largest size of a buffer, in bytes. */
 const SB_MAX = 2 * 1024 * 1024;
 
 const TYPES: Readonly<Record<SocketType, number>> = { stream: 1, dgram: 2, seqpacket: 5 };
@@ -59,11 +59,11 @@ function sogetopt(so: Socket, option: number): number {
 }
 
 /**
- * Sets an option of a socket: SO_OOBINLINE, SO_SNDBUF, SO_RCVBUF, SO_SNDLOWAT or SO_RCVLOWAT; less
- * than a byte stands for one, and a low-water mark never exceeds its buffer. Nobody who waits is
- * told. Errors: EBADF, ENOTSOCK; ENOPROTOOPT for another option or level; EINVAL for what is no
- * int, and for the buffer of a direction that has ended; ENOBUFS for one of more than 2 MiB.
- * Source: setsockopt(2).
+ * Sets an option of a socket: SO_OOBINLINE, SO_SNDBUF, SO_RCVBUF, SO_SNDLOWAT or SO_RCVLOWAT; sizes
+ * below one byte count as one, and a low-water mark never exceeds its buffer. Sleepers and watchers
+ * are not told of the change. Errors: EBADF, ENOTSOCK; ENOPROTOOPT for another option or level;
+ * EINVAL for what is not an int, and for the buffer of a direction that has ended; ENOBUFS for a
+ * buffer larger than 2 MiB. Source: setsockopt(2).
  */
 export function setsockopt(
 	thread: Thread,
@@ -73,7 +73,7 @@ export function setsockopt(
 	value: number,
 ): void {
 	onSocket(thread, fd, "setsockopt", (so) => {
-		if (!isInt32(value)) throw new SystemError(errno.EINVAL, "setsockopt", show(value));
+		if (!isInt32(value)) throw new SystemError(errno.EINVAL, "setsockopt", `value ${show(value)}`);
 		return level === SOL_SOCKET ? -sosetopt(so, option, value) : -errno.ENOPROTOOPT;
 	});
 }

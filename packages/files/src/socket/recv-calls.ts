@@ -1,4 +1,4 @@
-// recv(2), recvmsg(2): bytes, who sent them, and descriptors that came with them.
+// recv(2), recvmsg(2): bytes, their sender, and descriptors that came with them.
 import { errno, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
 import { faultOf } from "@kqpoll/kqueue/kernel";
 import type { Socket } from "./socket.ts";
@@ -19,13 +19,13 @@ export interface IncomingMessage extends Partial<Received> {
 }
 
 /**
- * Receives into `buffer`, and sleeps until there is something; gives how many bytes, 0 at the end.
- * `flags` are MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL and, for TCP, MSG_OOB. What a message has more
- * than the buffer holds is lost; a stream stops at the out-of-band mark. Rejects with: EBADF,
- * ENOTSOCK, EFAULT; ENOTCONN; EAGAIN when it does not block; EINVAL for MSG_OOB when there is no
- * such data, or it was received already; EOPNOTSUPP for MSG_OOB elsewhere; the error that waits,
- * SO_ERROR; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source:
- * recv(2).
+ * Receives into `buffer`, and sleeps until there is something. Returns how many bytes, 0 at the
+ * end. `flags` are MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL and, for TCP, MSG_OOB. The part of a message
+ * that does not fit into the buffer is lost; a stream stops at the out-of-band mark. Rejects with:
+ * EBADF, ENOTSOCK, EFAULT; ENOTCONN; EAGAIN when it does not block; EINVAL for MSG_OOB when there
+ * is no such data, or it was received already; EOPNOTSUPP for MSG_OOB on other sockets; the pending
+ * error, SO_ERROR; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`.
+ * Source: recv(2).
  */
 export function recv(
 	thread: Thread,
@@ -38,10 +38,10 @@ export function recv(
 }
 
 /**
- * As {@link recv}, into `message.bytes`; fills in the sender's `address`, the `fds` of open files
- * that came with it, which have the lowest free numbers, and MSG_TRUNC in `flags` if the message
- * was longer. Rejects also with EMFILE when there are not enough numbers: then the files are lost.
- * Source: recvmsg(2).
+ * As {@link recv}, into `message.bytes`; fills in the sender's `address`, the descriptors `fds` of
+ * open files that came with it, which get the lowest free numbers, and MSG_TRUNC in `flags` if the
+ * message was longer than the buffer. Also rejects with EMFILE when there are not enough
+ * descriptors: then the files are lost. Source: recvmsg(2).
  */
 export function recvmsg(
 	thread: Thread,
@@ -53,7 +53,7 @@ export function recvmsg(
 	return receive(thread, fd, "recvmsg", message?.bytes, flags, message, options);
 }
 
-/** As {@link recv}, without sleeping: throws EAGAIN when there is nothing. */
+/** As {@link recv}, without sleeping: throws EAGAIN when there is nothing yet. */
 export function recvNow(thread: Thread, fd: number, buffer: Uint8Array, flags = 0): number {
 	return onSocket(thread, fd, "recv", (so) => {
 		requireBytes(buffer, "recv");
@@ -78,7 +78,7 @@ function prepare(message: IncomingMessage): Received {
 	try {
 		return Object.assign(message, { address: null, fds: [], flags: 0 });
 	} catch (error) {
-		throw new SystemError(faultOf(error), "recvmsg", "the message cannot be filled");
+		throw new SystemError(faultOf(error), "recvmsg", "the message object cannot be changed");
 	}
 }
 
@@ -107,7 +107,7 @@ function receive(
 
 /** A buffer that is being filled. */
 class Receiving {
-	/** How many bytes are in. */
+	/** How many bytes were received. */
 	done = 0;
 	private readonly thread: Thread;
 	private readonly so: Socket;
@@ -129,7 +129,7 @@ class Receiving {
 		this.into = into;
 	}
 
-	/** Receives; with MSG_WAITALL a stream goes on until the buffer is full. */
+	/** Receives; with MSG_WAITALL, from a stream, until the buffer is full. */
 	go(): number {
 		const { so, buffer, flags, done } = this;
 		if (done > 0 && so.error !== 0) return done;

@@ -1,4 +1,4 @@
-// send(2), sendto(2), sendmsg(2): bytes, addresses, and descriptors that travel.
+// send(2), sendto(2), sendmsg(2): bytes, addresses, and descriptors that go with them.
 import { errno, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
 import {
 	type Failure,
@@ -33,13 +33,14 @@ export interface OutgoingMessage {
 }
 
 /**
- * Sends bytes, and sleeps until there was room for all of them; gives how many: fewer than all only
- * when it does not block, or was interrupted after the first. `flags` are MSG_DONTWAIT,
+ * Sends bytes, and sleeps until there was room for all of them. Returns how many: fewer than all
+ * only when it does not block, or was interrupted after the first. `flags` are MSG_DONTWAIT,
  * MSG_NOSIGNAL and, for TCP, MSG_OOB: the last byte is out-of-band. Rejects with: EBADF, ENOTSOCK,
  * EFAULT; EPIPE, with SIGPIPE, when nothing can be sent any more; ENOTCONN, EDESTADDRREQ; EAGAIN
  * when it does not block; EMSGSIZE for a message that will never fit; ENOBUFS for a datagram that
- * the receiver has no room for; EOPNOTSUPP for MSG_OOB elsewhere; the error that waits, SO_ERROR;
- * EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source: send(2).
+ * the receiver has no room for; EOPNOTSUPP for MSG_OOB on other sockets; the pending error,
+ * SO_ERROR; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source:
+ * send(2).
  */
 export function send(
 	thread: Thread,
@@ -52,8 +53,8 @@ export function send(
 }
 
 /**
- * As {@link send}, to an address. Rejects also with EISCONN when the socket is connected, and for
- * the address with what connect rejects with. Source: sendto(2).
+ * As {@link send}, to an address. Also rejects with EISCONN when the socket is connected, and with
+ * the errors of connect for the address. Source: sendto(2).
  */
 export function sendto(
 	thread: Thread,
@@ -67,9 +68,9 @@ export function sendto(
 }
 
 /**
- * As {@link sendto}, with open files: the receiver gets descriptors for them. Rejects also, before
- * anything is sent, with EBADF when one of the descriptors is none, and EINVAL when one is a kqueue
- * or the socket is not a local one. Source: sendmsg(2).
+ * As {@link sendto}, with open files: the receiver gets descriptors for them. Also rejects, before
+ * anything is sent, with EBADF when one of the descriptors is not open, and EINVAL when one is a
+ * kqueue or the socket is not a local one. Source: sendmsg(2).
  */
 export function sendmsg(
 	thread: Thread,
@@ -151,16 +152,16 @@ function sendAsync(
 
 /** A message on its way into a socket. */
 class Sending {
-	/** How many bytes are in. */
+	/** How many bytes were sent. */
 	done = 0;
 	private readonly thread: Thread;
 	private readonly so: Socket;
 	private readonly bytes: Uint8Array;
 	private readonly flags: number;
 	private readonly to: Address | null;
-	/** What still has to go with the bytes. */
+	/** The open files that still have to go with the bytes. */
 	private files: readonly File[] | null;
-	/** What it holds a reference to, so that it stays while the call sleeps. */
+	/** The files it holds a reference to, so that they stay open while the call sleeps. */
 	private readonly held: readonly File[];
 
 	constructor(thread: Thread, so: Socket, name: string, message: OutgoingMessage, flags: number) {
@@ -176,7 +177,7 @@ class Sending {
 		for (const file of this.held) fileHold(file);
 	}
 
-	/** Gives back what it holds; then throws the first error, of `failure` and theirs. */
+	/** Releases what it holds, then throws the first error: `failure`, or that of a close. */
 	end(failure: Failure = null): void {
 		if (this.held.length > 0) releaseAll(this.held, this.thread, failure);
 		else rethrow(failure);
@@ -194,7 +195,9 @@ class Sending {
 		return this.done;
 	}
 
-	/** Goes on until all is in: -EAGAIN while it is not, unless the call must not sleep. */
+	/**
+	 * Sends the rest; -EAGAIN while there is not room for all of it, unless the call must not sleep.
+	 */
 	go(): number {
 		const n = this.send();
 		if (n === -errno.EAGAIN || (n >= 0 && n < this.bytes.length)) {
@@ -205,18 +208,20 @@ class Sending {
 	}
 }
 
-/** The open files of descriptors that are to be passed on. */
+/** The open files of the descriptors that are to be sent. */
 function filesOf(
 	thread: Thread,
 	so: Socket,
 	fds: readonly number[],
 	name: string,
 ): readonly File[] | null {
-	if (!Array.isArray(fds)) throw new SystemError(errno.EFAULT, name, "no array of descriptors");
+	if (!Array.isArray(fds))
+		throw new SystemError(errno.EFAULT, name, "fds is not an array of descriptors");
 	const files = fds.map((fd) => getFile(thread, fd, name));
 	if (files.length === 0) return null;
-	if (so.domain !== "local") throw new SystemError(errno.EINVAL, name, "descriptors stay here");
+	if (so.domain !== "local")
+		throw new SystemError(errno.EINVAL, name, "only local sockets send descriptors");
 	if (files.some((file) => file instanceof KqueueFile))
-		throw new SystemError(errno.EINVAL, name, "a kqueue cannot be passed on");
+		throw new SystemError(errno.EINVAL, name, "the descriptor of a kqueue cannot be sent");
 	return files;
 }

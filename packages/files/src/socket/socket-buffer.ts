@@ -1,4 +1,5 @@
-// struct sockbuf: what waits to be received or to go out, and who waits for that.
+// struct sockbuf: what waits to be received or to be sent, and the sleepers and watchers that wait
+// for it.
 import type { Thread } from "@kqpoll/kqueue";
 import {
 	attempt,
@@ -17,17 +18,17 @@ import type { Address } from "./socket-constants.ts";
 export interface Packet {
 	/** What is left of its bytes. */
 	bytes: Uint8Array;
-	/** Who sent it, null if the sender has no name. */
+	/** The address of its sender, null if that has none. */
 	readonly address: Address | null;
-	/** The open files that travel with it, each with a reference. */
+	/** The open files that are sent with it, each with a reference. */
 	files: readonly File[] | null;
 	/** How many bytes of the buffer its address and files take. */
 	header: number;
-	/** Whether what comes before it must be received by another call. */
+	/** Whether a call that receives what is before it stops there. */
 	readonly record: boolean;
 	/** Whether its last byte is out-of-band. */
 	readonly urgent: boolean;
-	/** SockBuf: what comes after it. */
+	/** SockBuf: the packet after it. */
 	next: Packet | null;
 }
 
@@ -35,19 +36,22 @@ export interface Packet {
 export class SockBuf {
 	/** READ and EXCEPT knotes of a receive buffer, WRITE knotes of a send buffer. */
 	readonly klist: Klist = new Klist();
-	/** Where those sleep who wait for data or room. */
+	/** Threads that wait for data or room sleep here. */
 	readonly channel: WaitChannel = new WaitChannel();
 	/** How many bytes it may hold. */
 	hiwat: number;
-	/** From how many bytes of data or room on there is an event. */
+	/** There is an event when there are at least this many bytes of data or room. */
 	lowat: number;
 	/** How many bytes it holds, headers included; a local stream's sender mirrors its receiver. */
 	cc = 0;
-	/** Of a local receiver, the sender's buffer whose `cc` is to be the same. @internal */
+	/**
+	 * Of the receive buffer of a local stream: the sender's buffer, whose `cc` follows its own.
+	 * @internal
+	 */
 	mirror: SockBuf | null = null;
 	/** How many bytes of data it holds. */
 	datacc = 0;
-	/** What is first to go. */
+	/** The first packet. */
 	first: Packet | null = null;
 	private last: Packet | null = null;
 
@@ -62,7 +66,7 @@ export class SockBuf {
 		return this.hiwat - this.cc;
 	}
 
-	/** Puts a packet at the end. */
+	/** Appends a packet. */
 	append(packet: Packet): void {
 		if (this.last === null) this.first = packet;
 		else this.last.next = packet;
@@ -71,7 +75,7 @@ export class SockBuf {
 		this.datacc += packet.bytes.length;
 	}
 
-	/** Takes the first bytes of the first packet, and the packet when that was all. */
+	/** Removes the first bytes of the first packet, and the packet if that was all of it. */
 	drop(n: number): void {
 		const packet = this.first as Packet;
 		packet.bytes = packet.bytes.subarray(n);
@@ -80,7 +84,7 @@ export class SockBuf {
 		if (packet.bytes.length === 0) this.dropRecord();
 	}
 
-	/** Takes the first packet with all that is left of it. */
+	/** Removes the first packet with all that is left of it. */
 	dropRecord(): void {
 		const packet = this.first as Packet;
 		this.count(-packet.header - packet.bytes.length);
@@ -91,7 +95,7 @@ export class SockBuf {
 		releaseFiles(packet);
 	}
 
-	/** Takes the open files of the first packet; their references go to the caller. */
+	/** Removes the open files from the first packet; the caller gets their references. */
 	takeFiles(): readonly File[] {
 		const packet = this.first as Packet;
 		const files = packet.files ?? [];
@@ -101,7 +105,7 @@ export class SockBuf {
 		return files;
 	}
 
-	/** Lets go of all that is in it. */
+	/** Removes everything. */
 	flush(): void {
 		let packet = this.first;
 		this.first = null;
@@ -144,7 +148,7 @@ export class SockBuf {
 	}
 
 	/**
-	 * Wakes who sleeps for it, and tells who watches.
+	 * Wakes sleepers and notifies watchers.
 	 * @kern sowakeup
 	 */
 	wakeup(): void {
@@ -161,14 +165,14 @@ function packetCheck({ bytes, files, header, record }: Packet): void {
 	for (const file of files) kassert(file.refs > 0, "files that travel are open");
 }
 
-/** Gives back the files of a packet that nobody receives. */
+/** Releases the files of a packet that is not received. */
 export function releaseFiles(packet: Packet): void {
 	const { files } = packet;
 	packet.files = null;
 	if (files !== null) releaseAll(files, null);
 }
 
-/** Gives back a reference to each of some files; then throws the first error, of `failure` and theirs. */
+/** Releases a reference to each file, then throws the first error: `failure`, or that of a close. */
 export function releaseAll(
 	files: readonly File[],
 	thread: Thread | null,

@@ -1,4 +1,4 @@
-// socket(2) and socketpair(2), and what ends or describes a socket.
+// socket(2) and socketpair(2), shutdown(2), and the names of sockets.
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
 import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { show } from "@kqpoll/kqueue/kernel";
@@ -21,11 +21,10 @@ import { UdpSocket } from "./socket-udp.ts";
 import { onSocket } from "./socket-wait.ts";
 
 /**
- * Makes a socket and gives its descriptor: "local" ones find each other by names, "inet" ones by
- * ports on the machine's loopback network, where "stream" is TCP and "dgram" is UDP. `flags` are
- * SOCK_NONBLOCK and SOCK_CLOEXEC. Errors: EMFILE; EAFNOSUPPORT for another domain;
- * EPROTONOSUPPORT for a type that the domain does not have; EINVAL for other flags. Source:
- * socket(2).
+ * Makes a socket and returns its descriptor. "local" sockets find each other by names, "inet" ones
+ * by ports on the machine's loopback network, where "stream" is TCP and "dgram" is UDP. `flags` are
+ * SOCK_NONBLOCK and SOCK_CLOEXEC. Errors: EMFILE; EAFNOSUPPORT for another domain; EPROTONOSUPPORT
+ * for a type that the domain does not have; EINVAL for other flags. Source: socket(2).
  */
 export function socket(thread: Thread, domain: SocketDomain, type: SocketType, flags = 0): number {
 	checkFlags(flags, "socket");
@@ -33,7 +32,7 @@ export function socket(thread: Thread, domain: SocketDomain, type: SocketType, f
 }
 
 /**
- * Makes two local sockets that are connected to each other and gives their descriptors. Errors:
+ * Makes two local sockets that are connected to each other, and returns their descriptors. Errors:
  * EMFILE; EPROTONOSUPPORT for another type; EINVAL for other flags. Source: socketpair(2).
  */
 export function socketpair(thread: Thread, type: SocketType, flags = 0): [number, number] {
@@ -78,8 +77,8 @@ function openFlags(flags: number): number {
 }
 
 /**
- * Ends one direction of a connection, or both: SHUT_RD forgets what has arrived, SHUT_WR lets the
- * other end read what was sent and then the end. Errors: EBADF, ENOTSOCK; EINVAL for another
+ * Ends one direction of a connection, or both: SHUT_RD forgets what has arrived, after SHUT_WR the
+ * other end reads what was sent, and then the end. Errors: EBADF, ENOTSOCK; EINVAL for another
  * `how`. Source: shutdown(2).
  */
 export function shutdown(thread: Thread, fd: number, how: number): void {

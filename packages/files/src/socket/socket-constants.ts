@@ -12,28 +12,28 @@ export const SOCK_NONBLOCK = 0x4000;
 /** socket, socketpair, accept4: the descriptor is closed on exec. */
 export const SOCK_CLOEXEC = 0x8000;
 
-/** The level of the options below. */
+/** getsockopt, setsockopt: the level of the options below. */
 export const SOL_SOCKET = 0xffff;
 /** Whether it listens: 0 or not; cannot be set. */
 export const SO_ACCEPTCONN = 0x0002;
 /** Whether out-of-band bytes stay in the stream: 0 or not. */
 export const SO_OOBINLINE = 0x0100;
-/** How many bytes can be on their way out. */
+/** The size of the send buffer, in bytes. */
 export const SO_SNDBUF = 0x1001;
-/** How many bytes can wait to be received. */
+/** The size of the receive buffer, in bytes. */
 export const SO_RCVBUF = 0x1002;
-/** From how many bytes of room on the socket is writable. */
+/** With at least this many bytes of room the socket is writable. */
 export const SO_SNDLOWAT = 0x1003;
-/** From how many bytes on the socket is readable. */
+/** With at least this many bytes to receive the socket is readable. */
 export const SO_RCVLOWAT = 0x1004;
-/** The errno that waits to be reported; reading it clears it. Cannot be set. */
+/** The pending error, an errno; reading it clears it. Cannot be set. */
 export const SO_ERROR = 0x1007;
 /** SOCK_STREAM 1, SOCK_DGRAM 2, SOCK_SEQPACKET 5; cannot be set. */
 export const SO_TYPE = 0x1008;
 
 /** send, recv: out-of-band data. */
 export const MSG_OOB = 0x1;
-/** recv: leaves what it gives where it is. */
+/** recv: what is received stays in the buffer. */
 export const MSG_PEEK = 0x2;
 /** recvmsg: the message was longer than the buffer, and the rest is lost. */
 export const MSG_TRUNC = 0x10;
@@ -50,12 +50,12 @@ export const MSG_CMSG_CLOEXEC = 0x800;
 export const SHUT_RD = 0;
 /** shutdown: no more sending. */
 export const SHUT_WR = 1;
-/** shutdown: neither. */
+/** shutdown: no more receiving and sending. */
 export const SHUT_RDWR = 2;
 
-/** The longest queue of connections that listen grants. */
+/** listen: the longest queue of connections. */
 export const SOMAXCONN = 128;
-/** ioctl: 1 when what is read next comes after the out-of-band mark, else 0. */
+/** ioctl: returns 1 when what is read next comes after the out-of-band mark, else 0. */
 export const SIOCATMARK = 0x40047307;
 
 /** State of a socket: connected. */

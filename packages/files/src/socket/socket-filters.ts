@@ -1,4 +1,4 @@
-// The filters of sockets: readable, writable, exceptional, and a listener's.
+// The filters of sockets: to receive, to send, out-of-band data and hang-ups, and a listener's.
 import { EV_EOF, NOTE_LOWAT, NOTE_OOB } from "@kqpoll/kqueue";
 import {
 	__EV_HUP,
@@ -22,7 +22,7 @@ import {
 export interface SocketState extends File {
 	/** SS_ flags. */
 	readonly state: number;
-	/** The errno that waits to be reported. */
+	/** The pending error, an errno. */
 	readonly error: number;
 	/** The receive buffer. */
 	readonly rcv: SockBuf;
@@ -32,7 +32,7 @@ export interface SocketState extends File {
 	readonly oobmark: number;
 	/** Whether nothing can be sent without a connection. */
 	readonly connectionRequired: boolean;
-	/** Of a listener: the connections that nobody has accepted yet. */
+	/** Of a listener: the connections that were not accepted yet. */
 	readonly queue: readonly SocketState[];
 }
 
@@ -75,7 +75,7 @@ function exceptEvent(kn: Knote): boolean {
 	let active = false;
 	if ((kn.sfflags & NOTE_OOB) !== 0 && (so.oobmark !== 0 || (so.state & SS_RCVATMARK) !== 0)) {
 		kn.fflags |= NOTE_OOB;
-		// As in the original it adds up, unless EV_CLEAR resets it.
+		// As in the original this accumulates, unless EV_CLEAR resets it.
 		kn.data -= so.oobmark;
 		active = true;
 	}
@@ -99,7 +99,7 @@ function listenEvent(kn: Knote): boolean {
 	return ended || kn.data !== 0 || so.rcv.cc >= so.rcv.lowat;
 }
 
-/** There is something to receive, or never will be. */
+/** There is something to receive, or nothing more will arrive. */
 export const readFiltops: Filterops = filterops({
 	name: "socket read",
 	mpsafe: true,
@@ -111,7 +111,7 @@ export const writeFiltops: Filterops = filterops({
 	mpsafe: true,
 	event: writeEvent,
 });
-/** Out-of-band data is near; for poll also that the connection is over. */
+/** There is out-of-band data; for poll also: the connection is over. */
 export const exceptFiltops: Filterops = filterops({
 	name: "socket except",
 	mpsafe: true,

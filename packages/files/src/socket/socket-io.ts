@@ -18,11 +18,11 @@ import {
 	SS_RCVATMARK,
 } from "./socket-constants.ts";
 
-/** How much more than there is room for out-of-band data may take. */
+/** Out-of-band data may exceed the room by this many bytes. */
 const OOB_EXTRA = 1024;
 /** How many bytes of a buffer an address takes. */
 const ADDRESS_SIZE = 16;
-/** How many bytes of a buffer a message's files take: once, and for each. */
+/** How many bytes of a buffer the files of a message take: this once, and again for each. */
 const RIGHTS_SIZE = 16;
 
 /** What is to be sent. */
@@ -33,23 +33,23 @@ interface Outgoing {
 	readonly flags: number;
 	/** Where to, if the socket is not connected. */
 	readonly to: Address | null;
-	/** The open files that go with it. */
+	/** The open files to send with it. */
 	readonly files: readonly File[] | null;
 }
 
-/** What recvmsg gives besides bytes. */
+/** What recvmsg returns besides bytes. */
 export interface Received {
-	/** Who sent it: null if that is not known. */
+	/** The address of the sender, null if that is not known. */
 	address: Address | null;
 	/** The descriptors that came with it. */
 	fds: number[];
-	/** MSG_TRUNC if the buffer was too small. */
+	/** MSG_TRUNC if the message was longer than the buffer. */
 	flags: number;
 }
 
 /**
- * Sends what there is room for; gives how many bytes, or a negative errno: -EAGAIN when there is
- * room for nothing. A message goes as a whole or not at all.
+ * Sends what there is room for. Returns how many bytes, or a negative errno: -EAGAIN when there is
+ * no room. A message is sent as a whole or not at all.
  * @kern sosend
  */
 export function sosend(so: Socket, out: Outgoing): number {
@@ -68,7 +68,7 @@ export function sosend(so: Socket, out: Outgoing): number {
 			return done || -errno.EAGAIN;
 		const n = Math.min(rest, space - control);
 		if (n === 0 && !atomic && files === null) return done;
-		// Not the bytes' own: that of Node's Buffer makes no copy.
+		// Not bytes.slice: that of Node's Buffer makes no copy.
 		const copy = Uint8Array.prototype.slice.call(bytes, done, done + n);
 		const packet = packetOf(so, out, copy, files);
 		const failure = so.transmit(packet, to);
@@ -82,7 +82,7 @@ export function sosend(so: Socket, out: Outgoing): number {
 	return done;
 }
 
-/** Why a socket cannot send, whatever there is room for. An error that waits is taken. */
+/** Why a socket cannot send, even with room: an errno, or 0 if it can. Takes the pending error. */
 function refusal(so: Socket, to: Address | null): number {
 	if ((so.state & SS_CANTSENDMORE) !== 0) return errno.EPIPE;
 	if (so.error !== 0) return so.takeError();
@@ -91,7 +91,7 @@ function refusal(so: Socket, to: Address | null): number {
 	return to === null ? errno.EDESTADDRREQ : 0;
 }
 
-/** How long the control message of so many descriptors is: CMSG_SPACE. */
+/** How long the control message of some files is: CMSG_SPACE. */
 function controlLength(files: readonly File[] | null): number {
 	return files === null ? 0 : 16 + 8 * Math.ceil(files.length / 2);
 }
@@ -117,8 +117,9 @@ function packetOf(
 }
 
 /**
- * Receives what there is; gives how many bytes, 0 at the end, or a negative errno: -EAGAIN when
- * there is too little yet. `into` gets the address and the files; without it files are let go.
+ * Receives what there is. Returns how many bytes, 0 at the end, or a negative errno: -EAGAIN when
+ * there is too little yet. `into` gets the address and the files; without it the files are
+ * released.
  * @kern soreceive
  */
 export function soreceive(
@@ -161,7 +162,7 @@ function tooLittle(so: Socket, wanted: number, flags: number): boolean {
 	return true;
 }
 
-/** Gives the files of the first packet their numbers: all of them, or none and -EMFILE. */
+/** Returns 0 when all files of the first packet have descriptors, or -EMFILE when none has. */
 function receiveFiles(so: Socket, thread: Thread, flags: number, into: Received | null): number {
 	const { fdp } = thread.process;
 	const files = so.rcv.takeFiles();
@@ -184,13 +185,13 @@ function receiveFiles(so: Socket, thread: Thread, flags: number, into: Received 
 	try {
 		releaseAll(files, thread);
 	} catch (value) {
-		// The message stays, but not the room that its files took.
+		// The message stays, but its files do not take room any more.
 		rethrow(attempt({ value }, () => so.received()));
 	}
 	return error;
 }
 
-/** Copies bytes out, up to the end of the record or the out-of-band mark. */
+/** Copies bytes to the receiver, up to the end of the record or the out-of-band mark. */
 function take(so: Socket, buffer: Uint8Array, peek: boolean, into: Received | null): number {
 	const { rcv } = so;
 	let done = 0;
@@ -217,7 +218,7 @@ function take(so: Socket, buffer: Uint8Array, peek: boolean, into: Received | nu
 	return done;
 }
 
-/** Counts bytes towards the out-of-band mark, and says whether it is reached. */
+/** Counts bytes towards the out-of-band mark. Returns whether it is reached. */
 function passMark(so: Socket, peek: boolean, n: number): boolean {
 	if (peek) return n === so.oobmark;
 	so.oobmark -= n;

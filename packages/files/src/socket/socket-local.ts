@@ -13,18 +13,18 @@ import {
 } from "./socket-constants.ts";
 import { namesOf, release, take } from "./socket-names.ts";
 
-/** How much a connection holds in each direction. */
+/** How many bytes a connection holds in each direction. */
 const STREAM_SPACE = 8192;
-/** How long a datagram may be. */
+/** How long a datagram can be, in bytes. */
 const DGRAM_SEND = 2048;
-/** How much a datagram socket holds, with the senders' addresses. */
+/** How many bytes a datagram socket holds, with the senders' addresses. */
 const DGRAM_RECEIVE = 16384;
-/** From how much room on a sender is told, and a stream takes part of what is sent. */
+/** With at least this much room senders are woken, and a stream takes a part of what is sent. */
 const SEND_LOWAT = 2048;
 
 /** A socket of the local domain. */
 export class LocalSocket extends Socket {
-	/** Who gets what it sends. */
+	/** The socket that receives what it sends. */
 	private peer: LocalSocket | null = null;
 	/** The datagram sockets that are connected to it. */
 	private readonly senders: Set<LocalSocket> = new Set();
@@ -69,7 +69,7 @@ export class LocalSocket extends Socket {
 	}
 
 	/**
-	 * Connects it to another one: datagrams one way, the rest both ways.
+	 * Connects it to another socket: a datagram socket one way, others both ways.
 	 * @kern unp_connect2
 	 */
 	pair(other: LocalSocket): void {
@@ -126,7 +126,7 @@ export class LocalSocket extends Socket {
 		if (this.connectionRequired) peer?.snd.wakeup();
 	}
 
-	/** What was thrown away makes room, which its sender is told of. */
+	/** The sender is told of the room that this makes. */
 	override flushReceived(): void {
 		doAll(
 			() => super.flushReceived(),
@@ -179,7 +179,9 @@ export class LocalSocket extends Socket {
 		);
 	}
 
-	/** Nobody tells the datagram sockets that are connected to it: they see it when they look. */
+	/**
+	 * Disconnects the datagram sockets that send to it. They are not woken: their next call sees it.
+	 */
 	private forgetSenders(): void {
 		for (const ref of this.senders) {
 			ref.error = errno.ECONNRESET;
@@ -191,15 +193,15 @@ export class LocalSocket extends Socket {
 		this.detach();
 	}
 
-	/** All that the other end has not received. */
+	/** What the other end has not received yet. */
 	protected override get elsewhere(): number {
 		const { peer, snd } = this;
 		if (peer === null || !this.connectionRequired) return 0;
-		// An end that was connected before may hold bytes of that connection, which do not count.
+		// The other end may hold bytes of a connection before this one, which do not count.
 		return (peer.state & SS_ISDISCONNECTED) !== 0 ? snd.cc : peer.rcv.cc;
 	}
 
-	/** The ends of a connection name each other; datagram sockets are known where they send. */
+	/** Also: the ends of a connection name each other, and receivers know their datagram senders. */
 	override check(): void {
 		super.check();
 		const { peer, senders } = this;

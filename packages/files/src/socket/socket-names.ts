@@ -1,16 +1,16 @@
-// Which addresses of a machine are taken, and by whom.
+// The addresses of a machine that are taken, and the sockets that have them.
 import { errno, type Kernel } from "@kqpoll/kqueue";
 import type { Socket } from "./socket.ts";
 import type { Address } from "./socket-constants.ts";
 
-/** How long a local name may be: what a sockaddr_un has room for. */
+/** How long a local name can be: what a sockaddr_un has room for. */
 const NAME_MAX = 103;
 /** The largest port. */
 const PORT_MAX = 65535;
-/** The first port that is given to who does not ask for one. */
+/** The first port of those that are chosen for sockets that do not ask for one. */
 const FIRST_PORT = 49152;
 
-/** The addresses of one machine by protocol. A name goes with its socket: there is no file. */
+/** The addresses of one machine, by protocol. A local name ends with its socket: it is not a file. */
 class Names {
 	/** Local names, of sockets of any type. */
 	readonly local: Map<Address, Socket> = new Map();
@@ -30,7 +30,7 @@ class Names {
 		return 0;
 	}
 
-	/** Gives a socket a port of its own unless it has one: 0 or an errno. */
+	/** Sets the port of a socket, for 0 a free one. Returns 0 or an errno. */
 	bindPort(ports: Map<Address, Socket>, so: Socket, wanted: Address): number {
 		const port = wanted === 0 ? this.freePort(ports) : wanted;
 		if (port === 0) return errno.EADDRNOTAVAIL;
@@ -38,7 +38,7 @@ class Names {
 	}
 }
 
-/** Gives a socket an address: 0, EADDRINUSE, or EINVAL if it has one already. */
+/** Sets the address of a socket. Returns 0, EADDRINUSE, or EINVAL if it has one already. */
 export function take(names: Map<Address, Socket>, so: Socket, address: Address): number {
 	if (so.name !== null) return errno.EINVAL;
 	if (names.has(address)) return errno.EADDRINUSE;
@@ -47,12 +47,12 @@ export function take(names: Map<Address, Socket>, so: Socket, address: Address):
 	return 0;
 }
 
-/** The address is free again, if it is this socket that holds it. */
+/** Frees the address of a socket, if that socket is the one that is found by it. */
 export function release(names: Map<Address, Socket>, so: Socket): void {
 	if (so.name !== null && names.get(so.name) === so) names.delete(so.name);
 }
 
-/** Whether this is an address of a socket's domain: 0 or an errno. */
+/** Returns 0 if this is an address of a socket's domain, else an errno. */
 export function checkAddress(so: Socket, address: Address): number {
 	if (so.domain === "inet") {
 		if (typeof address !== "number") return errno.EAFNOSUPPORT;

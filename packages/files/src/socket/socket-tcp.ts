@@ -16,22 +16,22 @@ import {
 } from "./socket-constants.ts";
 import { namesOf, release } from "./socket-names.ts";
 
-/** How much a connection holds in each direction at each end. */
+/** How many bytes a connection holds in each direction at each end. */
 const TCP_SPACE = 16384;
-/** From how much room on a sender is told, and part of what is sent is taken. */
+/** With at least this much room senders are woken, and a part of what is sent is taken. */
 const SEND_LOWAT = 2048;
 
 /** A stream socket of the loopback network. */
 export class TcpSocket extends Socket {
-	/** The other end, also when it has no descriptor any more. */
+	/** The other end, even when it has no descriptor any more. */
 	private peer: TcpSocket | null = null;
 	/** The other end's port. */
 	private remote: Address | null = null;
-	/** Whether nothing will be sent after what waits. */
+	/** Whether the stream ends after what waits to be sent. */
 	private finWanted = false;
-	/** Whether the other end has heard so. */
+	/** Whether the other end has been told of the end. */
 	private finSent = false;
-	/** Whether it has no descriptor any more. */
+	/** Whether it was closed. */
 	private gone = false;
 	/** The out-of-band byte that was taken out of the stream, -1 for none. */
 	private oobByte = -1;
@@ -61,10 +61,10 @@ export class TcpSocket extends Socket {
 		return this.name === null ? this.bind(0) : 0;
 	}
 
-	/** Answers at once; the connection is there, or refused, soon. */
+	/** Returns at once; the connection is made or refused soon. */
 	override connect(address: Address): number {
 		if (address === 0) return errno.EADDRNOTAVAIL;
-		// What failed or ended cannot begin again.
+		// A connection that failed or ended cannot be made again.
 		if ((this.state & SS_CANTSENDMORE) !== 0) return errno.EINVAL;
 		const error = this.name === null ? this.bind(0) : 0;
 		if (error !== 0) return error;
@@ -103,7 +103,7 @@ export class TcpSocket extends Socket {
 		return 0;
 	}
 
-	/** Out-of-band data is coming: its last byte is the last of so many that are under way. */
+	/** Out-of-band data is coming: its last byte is the last of `coming` bytes that were sent. */
 	private announceOob(coming: number): void {
 		if (this.gone || (this.state & SS_CANTRCVMORE) !== 0) return;
 		this.oobmark = this.rcv.cc + coming - 1;
@@ -114,14 +114,14 @@ export class TcpSocket extends Socket {
 	}
 
 	/**
-	 * Moves what the other end has room for, and then the end of the stream.
+	 * Moves what the other end has room for to it, and then the end of the stream.
 	 * @kern tcp_output
 	 */
 	private output(): void {
 		const { peer, snd } = this;
 		if (peer === null) return;
 		if (snd.cc > 0 && peer.gone) {
-			// Nobody will ever receive it: the other end answers with a reset.
+			// It can never be received: the other end answers with a reset.
 			peer.snd.flush();
 			this.drop(errno.ECONNRESET);
 			return;
@@ -139,7 +139,7 @@ export class TcpSocket extends Socket {
 		else if (failure !== null) rethrow(failure);
 	}
 
-	/** Takes in the first bytes of a packet. */
+	/** Receives the first bytes of a packet. */
 	private arrive(packet: Packet, n: number): void {
 		let bytes = packet.bytes.subarray(0, n);
 		const last = packet.urgent && n === packet.bytes.length;
@@ -150,7 +150,10 @@ export class TcpSocket extends Socket {
 		if (bytes.length > 0) this.rcv.append({ ...packet, bytes, urgent: false, next: null });
 	}
 
-	/** When both directions have ended, so has the connection. Takes along the first error so far. */
+	/**
+	 * Ends this direction; when both have ended, the connection is over. Throws the first error, if
+	 * any.
+	 */
 	private sendFin(peer: TcpSocket, failure: Failure): void {
 		this.finSent = true;
 		const first = attempt(failure, () => peer.cantReceiveMore());
@@ -158,12 +161,12 @@ export class TcpSocket extends Socket {
 		else rethrow(first);
 	}
 
-	/** There is room again for what the other end wants to send. */
+	/** Asks the other end for what it could not send before. */
 	override received(): void {
 		this.peer?.output();
 	}
 
-	/** What the other end sends from now on is swallowed. */
+	/** From now on, what the other end sends is dropped. */
 	override flushReceived(): void {
 		doAll(
 			() => super.flushReceived(),
@@ -199,14 +202,14 @@ export class TcpSocket extends Socket {
 		return 1;
 	}
 
-	/** The connection ends here and now. */
+	/** Ends the connection at once. */
 	private drop(error: number): void {
 		this.snd.flush();
 		this.error = error;
 		this.isDisconnected();
 	}
 
-	/** What was sent still arrives, unless the other end sends to a socket that is gone. */
+	/** What was sent still arrives, unless the other end sends something to this socket. */
 	override detach(): void {
 		const { peer } = this;
 		this.gone = true;
@@ -225,7 +228,7 @@ export class TcpSocket extends Socket {
 		);
 	}
 
-	/** Nobody accepted it: the other end gets a reset. */
+	/** It was never accepted: the other end gets a reset. */
 	override abort(): void {
 		const { peer } = this;
 		this.gone = true;
@@ -237,7 +240,7 @@ export class TcpSocket extends Socket {
 		);
 	}
 
-	/** The ends of a connection name each other; the out-of-band mark is in what is under way. */
+	/** Also: the ends of a connection name each other, and the out-of-band mark is in what was sent. */
 	override check(): void {
 		super.check();
 		const { peer, rcv, snd } = this;

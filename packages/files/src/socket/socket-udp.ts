@@ -6,16 +6,16 @@ import { type Packet, SockBuf, wakeBoth } from "./socket-buffer.ts";
 import type { Address } from "./socket-constants.ts";
 import { namesOf, release } from "./socket-names.ts";
 
-/** How long a datagram may be. */
+/** How long a datagram can be, in bytes. */
 const UDP_SEND = 9216;
-/** How much is kept for the receiver, with the senders' addresses. */
+/** How many bytes are kept for the receiver, with the senders' addresses. */
 const UDP_RECEIVE = 41600;
-/** From how much room on a socket is writable; there always is as much. */
+/** With at least this much room a socket is writable: always, as nothing waits to be sent. */
 const SEND_LOWAT = 2048;
 
 /** A datagram socket of the loopback network. */
 export class UdpSocket extends Socket {
-	/** The port it is connected to: others are not heard. */
+	/** The port it is connected to, the only one that it receives from. */
 	private remote: Address | null = null;
 
 	/** Makes a socket without an address. */
@@ -69,7 +69,7 @@ export class UdpSocket extends Socket {
 		return this.remote === null || this.remote === sender;
 	}
 
-	/** Nobody has the port: only a connected socket is told. */
+	/** The port is not in use: only a connected socket is told. */
 	private unreachable(): void {
 		if (this.remote === null) return;
 		this.error = errno.ECONNREFUSED;

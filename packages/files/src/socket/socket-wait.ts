@@ -17,30 +17,30 @@ import { Socket } from "./socket.ts";
 import type { Address } from "./socket-constants.ts";
 import { checkAddress } from "./socket-names.ts";
 
-/** What a call does that may have to wait. */
+/** What a call that may sleep does. */
 export interface Operation {
 	/** What it waits for. */
 	readonly channel: WaitChannel;
 	/** Whether it must not sleep. */
 	readonly nonblocking: boolean;
-	/** Goes on: a result, or a negative errno, `-waits` when it has to wait. */
+	/** Goes on. Returns the result, or a negative errno: `-waits` when it has to wait. */
 	readonly attempt: () => number;
-	/** The errno that `attempt` gives when it has to wait. */
+	/** The errno by which `attempt` says that it has to wait. */
 	readonly waits: number;
-	/** What it has to show for itself when it is interrupted, 0 for nothing. */
+	/** The result when it is interrupted, 0 if there is none: then the call fails with EINTR. */
 	readonly done?: () => number;
-	/** Gives back what it holds, whatever became of it. */
+	/** Releases what it holds, when the call ends in any way. */
 	readonly end?: () => void;
 }
 
-/** The socket behind a descriptor. EBADF, ENOTSOCK. */
+/** The socket of a descriptor. EBADF, ENOTSOCK. */
 function getSocket(thread: Thread, fd: number, name: string): Socket {
 	const file = getFile(thread, fd, name);
 	if (file instanceof Socket) return file;
 	throw new SystemError(errno.ENOTSOCK, name, `descriptor ${fd}`);
 }
 
-/** Does something with a socket, which stays until it is done; errors are thrown. */
+/** Does something with the socket of a descriptor, which stays open meanwhile; throws errors. */
 export function onSocket(
 	thread: Thread,
 	fd: number,
@@ -108,14 +108,14 @@ class SocketCall extends BlockingCall {
 	}
 }
 
-/** Throws unless this is an address of the socket's domain. */
+/** Throws unless `address` is an address of the socket's domain. */
 export function requireAddress(so: Socket, address: Address, name: string): void {
 	const error = checkAddress(so, address);
 	if (error !== 0) throw new SystemError(error, name, `address ${String(address)}`);
 }
 
-/** Throws EFAULT unless these are bytes. */
+/** Throws EFAULT unless `bytes` is a Uint8Array. */
 export function requireBytes(bytes: Uint8Array, name: string): void {
 	if (!(bytes instanceof Uint8Array))
-		throw new SystemError(errno.EFAULT, name, "the buffer is no Uint8Array");
+		throw new SystemError(errno.EFAULT, name, "the buffer is not a Uint8Array");
 }

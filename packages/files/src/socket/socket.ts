@@ -47,7 +47,7 @@ import {
 } from "./socket-filters.ts";
 import { soreceive, sosend } from "./socket-io.ts";
 
-/** What a protocol says of itself when it makes a socket. */
+/** What a protocol decides when it makes a socket. */
 interface Protocol {
 	/** What its addresses are. */
 	readonly domain: SocketDomain;
@@ -59,7 +59,7 @@ interface Protocol {
 	readonly rcv: SockBuf;
 }
 
-/** A socket of any protocol. What differs between protocols is abstract. */
+/** A socket of any protocol. What depends on the protocol is abstract. */
 export abstract class Socket extends File implements SocketState {
 	/** The machine it is on. */
 	readonly kernel: Kernel;
@@ -69,25 +69,25 @@ export abstract class Socket extends File implements SocketState {
 	readonly kind: SocketType;
 	/** What has arrived. */
 	readonly rcv: SockBuf;
-	/** What is on its way, and how much may be. */
+	/** What waits to be sent, and how much can wait. */
 	readonly snd: SockBuf;
 	/** SS_ flags. */
 	state = 0;
 	/** SO_ACCEPTCONN and SO_OOBINLINE. */
 	options = 0;
-	/** What went wrong and was not reported yet. */
+	/** The pending error: an errno that was not reported yet, 0 for none. */
 	error = 0;
 	/** How many bytes can be received before the out-of-band mark; 0 for no mark. */
 	oobmark = 0;
 	/** Its own address. */
 	name: Address | null = null;
-	/** Of a listener: the connections that nobody has accepted yet. */
+	/** Of a listener: the connections that were not accepted yet. */
 	readonly queue: Socket[] = [];
-	/** Of a listener: how many of them there may be. */
+	/** Of a listener: how many of them there can be. */
 	qlimit = 0;
-	/** Of a connection that nobody has accepted yet: the listener. */
+	/** Of a connection that was not accepted yet: the listener. */
 	head: Socket | null = null;
-	/** Where those sleep who wait for a connection. */
+	/** Threads that wait for a connection sleep here. */
 	readonly timeo: WaitChannel = new WaitChannel();
 
 	/** Makes a socket that is not connected. */
@@ -112,27 +112,30 @@ export abstract class Socket extends File implements SocketState {
 
 	/** The address of the other end, null if it has none. */
 	abstract get peerName(): Address | null;
-	/** Gives it an address: 0 or an errno. */
+	/** Sets its address. Returns 0 or an errno. */
 	abstract bind(address: Address): number;
-	/** Whether it can listen: 0 or an errno. */
+	/** Returns 0 if it can listen, else an errno. */
 	abstract listenable(): number;
-	/** Begins to connect, or does it at once: 0 or an errno. */
+	/** Connects, or begins to. Returns 0 or an errno. */
 	abstract connect(address: Address): number;
-	/** Takes a packet that there is room for: 0 or an errno. */
+	/** Sends a packet that there is room for. Returns 0 or an errno. */
 	abstract transmit(packet: Packet, to: Address | null): number;
-	/** Something was taken out of the receive buffer. */
+	/** Called when something was taken out of the receive buffer. */
 	abstract received(): void;
-	/** Nothing more will be sent: tells the other end. */
+	/** Ends the direction in which it sends, and tells the other end. */
 	abstract finish(): void;
-	/** Gives an out-of-band byte that is not in the stream, or a negative errno. */
+	/**
+	 * Receives the out-of-band byte that is not in the stream. Returns how many bytes, or a negative
+	 * errno.
+	 */
 	abstract receiveOob(buffer: Uint8Array, flags: number): number;
-	/** The last descriptor is gone. */
+	/** Called when the last descriptor was closed. */
 	abstract detach(): void;
-	/** Its listener is gone before anybody accepted it. */
+	/** Called when its listener was closed before it was accepted. */
 	abstract abort(): void;
 
 	/**
-	 * A new connection takes over from its listener.
+	 * Makes it a new connection of a listener, with the listener's settings.
 	 * @kern sonewconn
 	 */
 	inherit(head: Socket): void {
@@ -149,7 +152,7 @@ export abstract class Socket extends File implements SocketState {
 	}
 
 	/**
-	 * The connection is there.
+	 * Called when it is connected.
 	 * @kern soisconnected
 	 */
 	isConnected(): void {
@@ -166,7 +169,7 @@ export abstract class Socket extends File implements SocketState {
 	}
 
 	/**
-	 * The connection is over.
+	 * Called when its connection is over.
 	 * @kern soisdisconnected
 	 */
 	isDisconnected(): void {
@@ -193,13 +196,13 @@ export abstract class Socket extends File implements SocketState {
 	/** @kern socantrcvmore */
 	cantReceiveMore(): void {
 		this.state |= SS_CANTRCVMORE;
-		// Unlike the original we let those go, too, who wait for a connection.
+		// Unlike the original this wakes threads that wait for a connection, too.
 		wakeup(this.timeo);
 		this.rcv.wakeup();
 	}
 
 	/**
-	 * Receives no more, and forgets what has arrived.
+	 * Ends the direction in which it receives, and forgets what has arrived.
 	 * @kern sorflush
 	 */
 	flushReceived(): void {
@@ -213,7 +216,7 @@ export abstract class Socket extends File implements SocketState {
 		);
 	}
 
-	/** Gives the errno that waits, and forgets it. */
+	/** Returns the pending error, and clears it. */
 	takeError(): number {
 		const { error } = this;
 		this.error = 0;
@@ -235,7 +238,7 @@ export abstract class Socket extends File implements SocketState {
 		return n;
 	}
 
-	/** Readers sleep on what arrives, writers on room. */
+	/** Readers sleep until something arrives, writers until there is room. */
 	override channel(mode: number): WaitChannel {
 		return mode === FREAD ? this.rcv.channel : this.snd.channel;
 	}
@@ -263,7 +266,7 @@ export abstract class Socket extends File implements SocketState {
 		return { mode, size: 0, blksize: this.snd.hiwat };
 	}
 
-	/** A READ knote belongs to a listener if the socket listens when it is added. */
+	/** Joins a READ, WRITE or EXCEPT knote. READ is a listener's if the socket listens at that time. */
 	override kqfilter(kn: Knote): number {
 		const listening = (this.options & SO_ACCEPTCONN) !== 0;
 		switch (kn.filter) {
