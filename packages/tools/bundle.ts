@@ -1,5 +1,7 @@
-// Builds the JavaScript of the published packages: a file for each entry point, and what they
-// share, once for bundlers, which leave out what a program does not use, and once for Node.
+// Builds what the packages publish: their JavaScript, a file for each entry point and what they share,
+// once for bundlers, which leave out what a program does not use, and once for Node; and their types,
+// without what is the engine's own.
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -55,14 +57,21 @@ function emptied(statement: string): string {
 	return statement.replace(/[^\n]/g, "");
 }
 
+/**
+ * Writes the types. `tsc --build` has made those that the workspace itself uses, in which the members
+ * marked @internal are still there.
+ */
+function declare({ folder }: Package): void {
+	const flags = ["--composite", "false", "--incremental", "false", "--tsBuildInfoFile", "null"];
+	const args = ["-p", folder, ...flags, "--stripInternal", "--outDir", join(folder, "dist")];
+	const { status } = spawnSync("node_modules/.bin/tsc", args, { stdio: "inherit", shell: true });
+	if (status !== 0) throw new Error(`the types of ${folder} cannot be made`);
+}
+
 async function bundle({ folder, manifest }: Package): Promise<void> {
 	const dist = join(folder, "dist");
 	const forNode = join(dist, "node");
-	rmSync(forNode, { recursive: true, force: true });
 	mkdirSync(forNode, { recursive: true });
-	for (const file of readdirSync(dist)) {
-		if (/\.js(\.map)?$/.test(file)) rmSync(join(dist, file));
-	}
 	const entries = Object.keys(manifest.exports ?? {}).filter((entry) => entry !== "./package.json");
 	await build({
 		entryPoints: entries.map((entry) => join(folder, "src", entryFile(entry))),
@@ -102,5 +111,9 @@ function entryFile(entry: string): string {
 }
 
 if (pathToFileURL(process.argv[1] ?? "").href === import.meta.url) {
-	for (const each of packages(".")) if (!each.manifest.private) await bundle(each);
+	for (const each of packages(".").filter(({ manifest }) => !manifest.private)) {
+		rmSync(join(each.folder, "dist"), { recursive: true, force: true });
+		declare(each);
+		await bundle(each);
+	}
 }

@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { delimiter, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { packages } from "./workspace.ts";
+import { PACKED, packages } from "./workspace.ts";
 
 const tool = (name: string): string => `node --import tsx packages/tools/${name}.ts`;
 const coverageOf = (folder: string): string =>
@@ -11,7 +11,7 @@ const coverageOf = (folder: string): string =>
 
 /** Packs a package as it would be published, and lints what users would get. */
 function pack(name: string, folder: string): string[] {
-	const tarball = resolve(`node_modules/.cache/packed/${name}.tgz`);
+	const tarball = resolve(`${PACKED}/${name}.tgz`);
 	return [
 		`pnpm --dir ${folder} pack --out ${tarball}`,
 		`publint --strict ${tarball}`,
@@ -38,6 +38,7 @@ const STEPS: Record<string, string[]> = {
 		"tsc --build",
 		tool("bundle"),
 		...published.flatMap(({ name, folder }) => pack(name, folder)),
+		tool("packed"),
 	],
 	size: [tool("size")],
 	unused: ["knip --config packages/tools/knip.json"],

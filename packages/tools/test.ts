@@ -118,7 +118,9 @@ function pattern(): RegExp {
 }
 
 const wanted = pattern();
-const { suites } = await parse(".", TEST_FILE, { ignore: ["(^|[\\\\/])(dist|\\.[^\\\\/]*)$"] });
+const { suites } = await parse(".", TEST_FILE, {
+	ignore: ["(^|[\\\\/])(build|dist|\\.[^\\\\/]*)$"],
+});
 const files = suites.filter(({ name }) => wanted.test(name));
 let ended = false;
 

@@ -6,6 +6,9 @@ import { pathToFileURL } from "node:url";
 /** The scope of the workspace's packages. */
 export const SCOPE = "@kqpoll/";
 
+/** The folder of the packed packages, each a tarball by its name. */
+export const PACKED = "node_modules/.cache/packed";
+
 /** The parts of a package.json the checks look at. */
 export interface Manifest {
 	name: string;
@@ -39,7 +42,7 @@ export function packages(root: string): Package[] {
 export function sources(root: string, folder: string): string[] {
 	if (!existsSync(join(root, folder))) return [];
 	return readdirSync(join(root, folder), { withFileTypes: true })
-		.filter(({ name }) => name !== "node_modules" && name !== "dist")
+		.filter(({ name }) => !["node_modules", "build", "dist"].includes(name))
 		.flatMap((entry) => {
 			const path = `${folder}/${entry.name}`;
 			if (entry.isDirectory()) return sources(root, path);

@@ -57,7 +57,7 @@ export class BlockingHost extends RealHost implements DrivableHost {
 		for (const receive of [...this.receivers]) this.defer(receive);
 	}
 
-	/** See {@link Host.yield}. Counts as done before the host sleeps. */
+	/** As RealHost's; when a call blocks, it runs before the host sleeps. */
 	override yield(fn: () => void): void {
 		this.turns.push(fn);
 		platformTurn(this.runTurns);

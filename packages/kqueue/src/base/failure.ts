@@ -2,7 +2,10 @@
 import type { Host } from "./host.ts";
 
 /** The first error of several, or null while there is none. */
-export type Failure = { readonly value: unknown } | null;
+export type Failure = {
+	/** What was thrown. */
+	readonly value: unknown;
+} | null;
 
 /** Does one of several things, whatever went before, and returns the first error so far. */
 export function attempt(failure: Failure, act: () => void): Failure {

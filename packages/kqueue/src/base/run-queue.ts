@@ -4,11 +4,11 @@ import type { Host } from "./host.ts";
 
 /** Something that runs soon, but not on the stack of its caller. */
 export interface Runnable {
-	/** RunQueue: whether it stands in the queue. */
+	/** Whether it stands in the queue. */
 	queued: boolean;
-	/** RunQueue: what runs next. */
+	/** What runs next. */
 	runnext: Runnable | null;
-	/** RunQueue: what runs before. */
+	/** What runs before. */
 	runprev: Runnable | null;
 	/** Does its work. */
 	run(): void;

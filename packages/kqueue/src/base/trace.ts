@@ -71,7 +71,9 @@ export type TraceSink = (event: TraceEvent) => void;
 
 /** What of a machine is needed to trace it. */
 export interface Traced {
+	/** Its clock says when. */
 	readonly host: Host;
+	/** What is told. */
 	readonly sink: TraceSink | null;
 	/** Whether the sink is running. */
 	tracing: boolean;

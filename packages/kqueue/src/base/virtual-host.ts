@@ -53,7 +53,7 @@ export class VirtualHost implements DrivableHost {
 		return (bits ^ (bits >>> 14)) >>> 0;
 	}
 
-	/** See {@link Host.setTimer}. */
+	/** Calls `fn` when time has moved to `at`. */
 	setTimer(at: number, fn: () => void): HostTimer {
 		const timer: VirtualTimer = { at, fn };
 		let index = this.timers.length;
@@ -62,13 +62,13 @@ export class VirtualHost implements DrivableHost {
 		return timer;
 	}
 
-	/** See {@link Host.clearTimer}. */
+	/** Forgets a timer. */
 	clearTimer(timer: HostTimer): void {
 		const index = this.timers.indexOf(timer as VirtualTimer);
 		if (index >= 0) this.timers.splice(index, 1);
 	}
 
-	/** See {@link Host.defer}. */
+	/** Calls `fn` in the next `settle`. */
 	defer(fn: () => void): void {
 		this.work.push(fn);
 	}

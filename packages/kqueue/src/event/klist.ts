@@ -4,11 +4,11 @@ import type { Knote } from "./knote.ts";
 
 /** The list of knotes of an object. {@link Klist} is the same with the operations of notify.ts. */
 export class KnoteList {
-	/** Engine: the knote that was inserted last. */
+	/** The knote that was inserted last. @internal */
 	first: Knote | null = null;
-	/** Engine: whether a notification is under way. */
+	/** Whether a notification is under way. @internal */
 	walking = false;
-	/** Engine: during a notification, the knote whose turn is next. */
+	/** During a notification, the knote whose turn is next. @internal */
 	cursor: Knote | null = null;
 
 	/**

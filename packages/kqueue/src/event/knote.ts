@@ -19,7 +19,7 @@ export function knoteKey(filter: number, pollid: number): number {
 export class Knote {
 	/** I: what is watched. */
 	readonly ident: number;
-	/** I: filter and pollid as one number: 16 times the one, plus the complement of the other. */
+	/** I: filter and pollid as one number: 16 times the one, plus the complement of the other. @internal */
 	readonly key: number;
 	/** F, E: EV_ flags: those of the change that created the knote, and what the filter adds. */
 	flags: number;
@@ -45,19 +45,19 @@ export class Knote {
 	/** I: the kqueue it belongs to. */
 	readonly kq: Kqueue;
 
-	/** E: next on the list of its descriptor or hash bucket. */
+	/** E: next on the list of its descriptor or hash bucket. @internal */
 	link: Knote | null = null;
 	/** Klist: the list of the watched object that it is on. */
 	klist: KnoteList | null = null;
-	/** Klist: neighbours on that list. */
+	/** Klist: neighbours on that list. @internal */
 	selnext: Knote | null = null;
-	/** Klist: neighbours on that list. */
+	/** Klist: neighbours on that list. @internal */
 	selprev: Knote | null = null;
-	/** E: neighbours in the kqueue's list of ready knotes, while it is in there. */
+	/** E: neighbours in the kqueue's list of ready knotes, while it is in there. @internal */
 	tqnext: Knote | null = null;
-	/** E: neighbours in the kqueue's list of ready knotes, while it is in there. */
+	/** E: neighbours in the kqueue's list of ready knotes, while it is in there. @internal */
 	tqprev: Knote | null = null;
-	/** E: when it came there: what the kqueue counted then. */
+	/** E: when it came there: what the kqueue counted then. @internal */
 	tqseq = 0;
 
 	/** Made by register. */

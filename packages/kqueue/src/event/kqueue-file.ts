@@ -22,10 +22,7 @@ import { notify } from "./notify.ts";
 /** sizeof(struct kevent) on a machine of 64 bits. */
 const SIZEOF_KEVENT = 32;
 
-/**
- * Tells the watchers of a kqueue, in a task of its own so that chains of kqueues do not recurse.
- * @kern kqueue_task
- */
+/** Tells the watchers of a kqueue, in a task of its own so that chains of kqueues do not recurse. */
 class KqueueTask implements Runnable {
 	queued = false;
 	runnext: Runnable | null = null;
@@ -36,6 +33,7 @@ class KqueueTask implements Runnable {
 		this.kq = kq;
 	}
 
+	/** @kern kqueue_task */
 	run(): void {
 		notify(this.kq.klist, 0);
 	}
@@ -174,7 +172,7 @@ export function kqueuePurge(kq: Kqueue, thread: Thread | null): void {
  * Lets the sleepers find the queue closed. It has been purged before.
  * @kern kqueue_terminate
  */
-export function kqueueTerminate(kq: Kqueue): void {
+function kqueueTerminate(kq: Kqueue): void {
 	kassert(kq.count === 0, "a purged kqueue has no ready knotes");
 	kq.state |= KQ_DYING;
 	kqueueWakeup(kq);

@@ -76,10 +76,10 @@ function unready(): Mutable<Readiness> {
  * ```
  */
 export class SyntheticFile extends File {
-	/** Engine: who watches it. */
+	/** Who watches it. @internal */
 	readonly klist: Klist = new Klist();
 	private readonly options: SyntheticFileOptions;
-	/** Engine: what the read side says, from the beginning on. */
+	/** What the read side says, from the beginning on. @internal */
 	readonly readSide: Mutable<Readiness> = unready();
 	/** What the others say, once they say something. */
 	private writeSide: Mutable<Readiness> | null = null;
@@ -100,7 +100,7 @@ export class SyntheticFile extends File {
 		return this.side(side);
 	}
 
-	/** Engine: the same, for filters, and to be written. */
+	/** The same, for filters, and to be written. @internal */
 	side(side: Side): Mutable<Readiness> {
 		return side === "read" ? this.readSide : this.otherSide(side);
 	}

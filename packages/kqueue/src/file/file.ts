@@ -28,7 +28,7 @@ export interface Stat {
  * see what it threw.
  */
 export abstract class File {
-	/** Engine: how many descriptors, knotes and calls refer to it. */
+	/** How many descriptors, knotes and calls refer to it. @internal */
 	refs = 0;
 	/** What kind of object it is. */
 	readonly type: FileType;

@@ -18,8 +18,9 @@ export class FileTable {
 	/** How many descriptors there may be. */
 	limit: number;
 	/**
-	 * Engine: a thread with a signal that ends the process of the table, while a callback for one of
+	 * A thread with a signal that ends the process of the table, while a callback for one of
 	 * the process's calls or kqueues stands between.
+	 * @internal
 	 */
 	doomed: Thread | null = null;
 	/** The kqueues of the table, newest first. */
@@ -94,7 +95,7 @@ export class FileTable {
 		return Number.isInteger(fd) && fd >= 0 && fd <= INT_MAX && fd < this.limit;
 	}
 
-	/** Engine: lets the end go on that `doomed` stands for. */
+	/** Lets the end go on that `doomed` stands for. @internal */
 	endDoomed(runqueue: RunQueue): void {
 		const thread = this.doomed as Thread;
 		this.doomed = null;

@@ -5,7 +5,7 @@ import type { Thread } from "./thread.ts";
 
 /** An emulated machine: its clock, its processes, its limits. Machines share nothing. */
 export class Kernel extends Machine {
-	/** Engine: see {@link Machine.userret}. */
+	/** See {@link Machine.userret}. @internal */
 	override userret(thread: Thread): void {
 		userret(thread);
 	}

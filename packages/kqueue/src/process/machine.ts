@@ -29,17 +29,17 @@ export interface KernelOptions {
 	readonly diagnostics?: boolean;
 }
 
-/** What every part of the engine knows of the machine it is on. {@link Kernel} is what programs make. */
+/** What every part of the engine knows of the machine it is on; programs make a Kernel. */
 export abstract class Machine {
 	/** Where it runs. */
 	readonly host: Host;
-	/** Engine: deferred tasks and woken threads. */
+	/** Deferred tasks and woken threads. @internal */
 	readonly runqueue: RunQueue;
-	/** Engine: time-outs and timers. */
+	/** Time-outs and timers. @internal */
 	readonly timeouts: TimeoutQueue;
 	/** The processes by id, those included that have exited and are not waited for yet. */
 	readonly processes: Map<number, Process> = new Map();
-	/** The process groups by number. */
+	/** The process groups by number. @internal */
 	readonly pgrps: Map<number, ProcessGroup> = new Map();
 	/** How many descriptors a new process can have. */
 	readonly maxfiles: number;
@@ -47,27 +47,27 @@ export abstract class Machine {
 	readonly maxprocesses: number;
 	/** The limit on timers; may be changed, and counts for those that are added later. */
 	timermax: number;
-	/** Engine: how many timers there are. */
+	/** How many timers there are. @internal */
 	ntimers = 0;
-	/** Engine: how many kqueues were made. */
+	/** How many kqueues were made. @internal */
 	nkqueues = 0;
-	/** Engine: how many threads were made. */
+	/** How many threads were made. @internal */
 	nthreads = 0;
-	/** Engine: how many threads sleep, and pumps wait. */
+	/** How many threads sleep, and pumps wait. @internal */
 	sleepers = 0;
-	/** Engine: how many calls did not sleep, and events were handed out, since the platform had a turn. */
+	/** How many calls did not sleep, and events were handed out, since the platform had a turn. @internal */
 	unslept = 0;
-	/** Engine: the thread whose change or fork is being worked on, for the filters that ask. */
+	/** The thread whose change or fork is being worked on, for the filters that ask. @internal */
 	curthread: Thread | null = null;
-	/** Engine: how many calls, handlers and filters are on the stack. */
+	/** How many calls, handlers and filters are on the stack. @internal */
 	depth = 0;
-	/** Engine: whether the trace sink is running. */
+	/** Whether the trace sink is running. @internal */
 	tracing = false;
-	/** Engine: itself while there is a sink or diagnostics are on: one comparison where it matters. */
+	/** Itself while there is a sink or diagnostics are on: one comparison where it matters. @internal */
 	observer: Machine | null = null;
 	private currentSink: TraceSink | null = null;
 	private provesLists = false;
-	/** Engine: what kevent keeps from call to call. */
+	/** What kevent keeps from call to call. @internal */
 	keventstate: unknown = null;
 	private readonly firstPid: number;
 	private nextPid: number;
@@ -109,7 +109,7 @@ export abstract class Machine {
 		this.observer = on || this.currentSink !== null ? this : null;
 	}
 
-	/** Engine: what a thread with signals pending does on its way back to the program. */
+	/** What a thread with signals pending does on its way back to the program. @internal */
 	abstract userret(thread: Thread): void;
 
 	/** Makes a process with one thread and no descriptors. EAGAIN when there are too many. */
@@ -117,14 +117,14 @@ export abstract class Machine {
 		return this.addProcess(this.allocatePid("spawn"), null, new FileTable(this.maxfiles));
 	}
 
-	/** Engine: makes a process. */
+	/** Makes a process. @internal */
 	addProcess(pid: number, parent: Process | null, fdp: FileTable): Process {
 		const process = new Process(this, pid, parent, fdp);
 		this.processes.set(pid, process);
 		return process;
 	}
 
-	/** Engine: an id that no process has and no group; EAGAIN when there are too many of them. */
+	/** An id that no process has and no group; EAGAIN when there are too many of them. @internal */
 	allocatePid(syscall: string): number {
 		if (this.processes.size >= this.maxprocesses)
 			throw new SystemError(errno.EAGAIN, syscall, `maxprocesses is ${this.maxprocesses}`);

@@ -19,35 +19,35 @@ export class Process {
 	parent: Process | null;
 	/** Its children that are not reaped yet. */
 	readonly children: Set<Process> = new Set();
-	/** Its descriptors. */
+	/** Its descriptors. @internal */
 	readonly fdp: FileTable;
-	/** Engine: its watchers: PROC knotes on it and SIGNAL knotes of its own. */
+	/** Its watchers: PROC knotes on it and SIGNAL knotes of its own. @internal */
 	readonly klist: KnoteList = new KnoteList();
 	/** Its threads that have not ended, in order of creation. */
 	readonly threads: Thread[] = [];
 	/** The promises it is held to, null while it has not pledged. */
 	pledge: ReadonlySet<string> | null = null;
-	/** The group it is in, and by that its session. */
+	/** The group it is in, and by that its session. @internal */
 	pgrp!: ProcessGroup;
-	/** Engine: whether it has its session's terminal. */
+	/** Whether it has its session's terminal. @internal */
 	hasTty = false;
-	/** Engine: whether it has called exec. */
+	/** Whether it has called exec. @internal */
 	hasExeced = false;
 	/** The thread it began with. */
 	readonly main: Thread;
-	/** Engine: where its threads wait for children. */
+	/** Where its threads wait for children. @internal */
 	readonly childChannel: WaitChannel = new WaitChannel();
-	/** Engine: it has begun to exit, or has exited. */
+	/** It has begun to exit, or has exited. @internal */
 	exiting = false;
-	/** Engine: it has exited, and its status can be taken. */
+	/** It has exited, and its status can be taken. @internal */
 	zombie = false;
-	/** Engine: the wait status, once it has exited. */
+	/** The wait status, once it has exited. @internal */
 	status = 0;
-	/** Engine: what it does about each signal. */
+	/** What it does about each signal. @internal */
 	readonly sigacts: SignalAction[] = new Array<SignalAction>(NSIG).fill(SIG_DFL);
-	/** Engine: for each signal what else is held back while its handler runs. */
+	/** For each signal what else is held back while its handler runs. @internal */
 	readonly sigmasks: Sigset[] = new Array<Sigset>(NSIG).fill(0);
-	/** Engine: signals sent to the process and not taken yet. */
+	/** Signals sent to the process and not taken yet. @internal */
 	siglist: Sigset = 0;
 
 	/** Made by `Kernel.spawn` and fork. */

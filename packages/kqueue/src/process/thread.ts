@@ -20,60 +20,60 @@ export interface ThreadPart {
 }
 
 /** A thread. One call at a time: for waits that overlap make more threads. */
-export class Thread implements Runnable {
+export class Thread {
 	/** Its number, from 0 in order of creation over the whole kernel. */
 	readonly tid: number;
 	/** The machine it is on. */
 	readonly kernel: Machine;
 	/** The process it belongs to. */
 	readonly process: Process;
-	/** Engine: what it is doing. */
+	/** What it is doing. */
 	state: ThreadState = "running";
 
-	/** Engine: the kqueue behind its polls and selects, from the first of them on. */
+	/** The kqueue behind its polls and selects, from the first of them on. @internal */
 	kq: Kqueue | null = null;
-	/** Engine: the first serial of its current or next poll or select. */
+	/** The first serial of its current or next poll or select. @internal */
 	kqserial = 0;
-	/** Engine: whether a poll or select is under way. */
+	/** Whether a poll or select is under way. @internal */
 	polling = false;
-	/** Engine: its watches, while it has any. */
+	/** Its watches, while it has any. @internal */
 	watches: ThreadPart | null = null;
-	/** Engine: what read and write keep from call to call. */
+	/** What read and write keep from call to call. @internal */
 	transferstate: unknown = null;
-	/** Engine: what poll and select keep from call to call. */
+	/** What poll and select keep from call to call. @internal */
 	pollstate: unknown = null;
 
-	/** Engine: how many of its calls are on the stack: more than one when callbacks make some. */
+	/** How many of its calls are on the stack: more than one when callbacks make some. @internal */
 	depth = 0;
-	/** Engine: the call it sleeps in. */
+	/** The call it sleeps in. @internal */
 	call: BlockingCall | null = null;
-	/** Engine: what drives that call; then, what drove the last one. */
+	/** What drives that call; then, what drove the last one. @internal */
 	driver: Driver | null = null;
-	/** Engine: why it was woken: 0, EAGAIN or EINTR. */
+	/** Why it was woken: 0, EAGAIN or EINTR. @internal */
 	woken = 0;
-	/** Engine: ends its sleep in time, once it had one that ends. */
+	/** Ends its sleep in time, once it had one that ends. @internal */
 	sleepTimeout: Timeout | null = null;
-	/** Engine: what it sleeps on. */
+	/** What it sleeps on. @internal */
 	channel: WaitChannel | null = null;
-	/** Engine: neighbours on that channel. */
+	/** Neighbours on that channel. @internal */
 	sleepnext: Thread | null = null;
-	/** Engine: neighbours on that channel. */
+	/** Neighbours on that channel. @internal */
 	sleepprev: Thread | null = null;
 
-	/** Engine: the signals that are blocked. */
+	/** The signals that are blocked. @internal */
 	sigmask: Sigset;
-	/** Engine: signals sent to this thread and not taken yet. */
+	/** Signals sent to this thread and not taken yet. @internal */
 	siglist: Sigset = 0;
-	/** Engine: the mask to go back to when a ppoll or pselect ends. */
+	/** The mask to go back to when a ppoll or pselect ends. @internal */
 	oldmask: Sigset | null = null;
-	/** Engine: the signals that a sigwait takes. */
+	/** The signals that a sigwait takes. @internal */
 	sigdivert: Sigset = 0;
 
-	/** RunQueue: whether it stands in the queue. */
+	/** Whether it stands in the queue. @internal */
 	queued = false;
-	/** RunQueue: what runs next. */
+	/** What runs next. @internal */
 	runnext: Runnable | null = null;
-	/** RunQueue: what runs before. */
+	/** What runs before. @internal */
 	runprev: Runnable | null = null;
 
 	/** Made by `Process.spawnThread` and fork. */
@@ -84,13 +84,13 @@ export class Thread implements Runnable {
 		this.sigmask = sigmask;
 	}
 
-	/** RunQueue: goes on with its call, or takes a signal. */
+	/** Goes on with its call, or takes a signal. @internal */
 	run(): void {
 		if (this.state === "ready") this.driver?.woken(this);
 		else if (this.state === "running" && this.depth === 0) this.userret();
 	}
 
-	/** Engine: what happens on the way back to the program: signals are taken, masks put back. */
+	/** What happens on the way back to the program: signals are taken, masks put back. @internal */
 	userret(): void {
 		if (this.siglist !== 0 || this.process.siglist !== 0 || this.oldmask !== null)
 			this.kernel.userret(this);

@@ -73,9 +73,9 @@ export abstract class BlockingCall {
  * the thread was woken and when the call is done; threads, files and filters know no more of it.
  */
 export abstract class Driver {
-	/** Engine: what may abort the call. */
+	/** What may abort the call. @internal */
 	signal: AbortSignalLike | null = null;
-	/** Engine: what that signal was told to call. */
+	/** What that signal was told to call. @internal */
 	abort: (() => void) | null = null;
 
 	/** The thread was woken, and it is its turn: goes on with the call. */

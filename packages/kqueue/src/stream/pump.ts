@@ -83,11 +83,11 @@ export class Source {
  * never hears of anything while it is made. It is there while the thread has watches.
  */
 export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
-	/** RunQueue: whether it stands in the queue. */
+	/** Whether it stands in the queue. */
 	queued = false;
-	/** RunQueue: who comes next. */
+	/** Who comes next. */
 	runnext: Runnable | null = null;
-	/** RunQueue: who comes before. */
+	/** Who comes before. */
 	runprev: Runnable | null = null;
 
 	private readonly thread: Thread;
@@ -287,7 +287,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		this.thread.kernel.runqueue.add(this);
 	}
 
-	/** RunQueue: hands out what there is. */
+	/** Hands out what there is. */
 	run(): void {
 		if (this.stopped) this.fail();
 		else if (this.makesWay) return;
