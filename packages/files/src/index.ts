@@ -6,6 +6,7 @@ export { PIPE_BUF, pipe, pipe2 } from "./pipe/pipe.ts";
 export {
 	accept,
 	accept4,
+	accept4Now,
 	acceptNow,
 	bind,
 	connect,

@@ -1,6 +1,9 @@
 // @kqpoll/files/kernel: for authors of protocols and devices.
 export { Device } from "./device/device.ts";
 export { Ring } from "./shared/ring.ts";
+export { accept4Call, acceptCall, connectCall } from "./socket/connect-calls.ts";
+export { recvCall, recvmsgCall } from "./socket/recv-calls.ts";
+export { sendCall, sendmsgCall, sendtoCall } from "./socket/send-calls.ts";
 export { Socket } from "./socket/socket.ts";
 export { type Packet, SockBuf } from "./socket/socket-buffer.ts";
 export {

@@ -1,7 +1,7 @@
 // bind(2), listen(2), accept(2), connect(2): how sockets find each other.
 import { errno, fcntl, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
 import { F_SETFD, FD_CLOEXEC, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
-import { show } from "@kqpoll/kqueue/kernel";
+import { type BlockingCall, callAsync, show } from "@kqpoll/kqueue/kernel";
 import type { Socket } from "./socket.ts";
 import { checkFlags } from "./socket-calls.ts";
 import {
@@ -15,7 +15,7 @@ import {
 	SS_ISCONNECTING,
 	SS_ISDISCONNECTED,
 } from "./socket-constants.ts";
-import { type Operation, onSocket, requireAddress, sleepOnSocket } from "./socket-wait.ts";
+import { type Operation, onSocket, requireAddress, socketCall } from "./socket-wait.ts";
 
 /**
  * Sets the address of a socket; port 0 stands for any free one. The address is free again when the
@@ -59,7 +59,12 @@ export function listen(thread: Thread, fd: number, backlog: number): void {
  * reason of `options.signal`. Source: accept(2).
  */
 export function accept(thread: Thread, fd: number, options: SleepOptions = {}): Promise<number> {
-	return sleepOnSocket(thread, fd, "accept", options, (so) => acceptOperation(thread, so, null));
+	return callAsync(thread, "accept", options, acceptCall, fd);
+}
+
+/** Begins an {@link accept}, for any driver. */
+export function acceptCall(thread: Thread, fd: number): BlockingCall {
+	return socketCall(thread, fd, "accept", (so) => acceptOperation(thread, so, null));
 }
 
 /** As {@link accept}, with SOCK_NONBLOCK and SOCK_CLOEXEC for the connection. Source: accept4(2). */
@@ -69,7 +74,12 @@ export function accept4(
 	flags: number,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return sleepOnSocket(thread, fd, "accept4", options, (so) => {
+	return callAsync(thread, "accept4", options, accept4Call, fd, flags);
+}
+
+/** Begins an {@link accept4}, for any driver. */
+export function accept4Call(thread: Thread, fd: number, flags: number): BlockingCall {
+	return socketCall(thread, fd, "accept4", (so) => {
 		checkFlags(flags, "accept4");
 		return acceptOperation(thread, so, flags);
 	});
@@ -78,6 +88,14 @@ export function accept4(
 /** As {@link accept}, without sleeping: throws EAGAIN when there is no connection yet. */
 export function acceptNow(thread: Thread, fd: number): number {
 	return onSocket(thread, fd, "accept", (so) => soaccept(thread, so, null));
+}
+
+/** As {@link accept4}, without sleeping: throws EAGAIN when there is no connection yet. */
+export function accept4Now(thread: Thread, fd: number, flags: number): number {
+	return onSocket(thread, fd, "accept4", (so) => {
+		checkFlags(flags, "accept4");
+		return soaccept(thread, so, flags);
+	});
 }
 
 function acceptOperation(thread: Thread, so: Socket, flags: number | null): Operation {
@@ -128,7 +146,12 @@ export function connect(
 	address: Address,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return sleepOnSocket(thread, fd, "connect", options, (so) => {
+	return callAsync(thread, "connect", options, connectCall, fd, address);
+}
+
+/** Begins a {@link connect}, for any driver. */
+export function connectCall(thread: Thread, fd: number, address: Address): BlockingCall {
+	return socketCall(thread, fd, "connect", (so) => {
 		const error = soconnect(so, address, so.nonblocking);
 		return {
 			channel: so.timeo,

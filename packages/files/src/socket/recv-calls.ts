@@ -1,6 +1,6 @@
 // recv(2), recvmsg(2): bytes, their sender, and descriptors that came with them.
 import { errno, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
-import { faultOf } from "@kqpoll/kqueue/kernel";
+import { type BlockingCall, callAsync, faultOf } from "@kqpoll/kqueue/kernel";
 import type { Socket } from "./socket.ts";
 import {
 	MSG_DONTWAIT,
@@ -10,7 +10,7 @@ import {
 	SS_CANTRCVMORE,
 } from "./socket-constants.ts";
 import { type Received, soreceive } from "./socket-io.ts";
-import { type Operation, onSocket, requireBytes, sleepOnSocket } from "./socket-wait.ts";
+import { type Operation, onSocket, requireBytes, socketCall } from "./socket-wait.ts";
 
 /** What recvmsg fills. */
 export interface IncomingMessage extends Partial<Received> {
@@ -34,7 +34,12 @@ export function recv(
 	flags = 0,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return receive(thread, fd, "recv", buffer, flags, null, options);
+	return callAsync(thread, "recv", options, recvCall, fd, buffer, flags);
+}
+
+/** Begins a {@link recv}, for any driver. */
+export function recvCall(thread: Thread, fd: number, buffer: Uint8Array, flags = 0): BlockingCall {
+	return receive(thread, fd, "recv", buffer, flags, null);
 }
 
 /**
@@ -50,7 +55,17 @@ export function recvmsg(
 	flags = 0,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return receive(thread, fd, "recvmsg", message?.bytes, flags, message, options);
+	return callAsync(thread, "recvmsg", options, recvmsgCall, fd, message, flags);
+}
+
+/** Begins a {@link recvmsg}, for any driver. */
+export function recvmsgCall(
+	thread: Thread,
+	fd: number,
+	message: IncomingMessage,
+	flags = 0,
+): BlockingCall {
+	return receive(thread, fd, "recvmsg", message?.bytes, flags, message);
 }
 
 /** As {@link recv}, without sleeping: throws EAGAIN when there is nothing yet. */
@@ -89,9 +104,8 @@ function receive(
 	buffer: Uint8Array,
 	flags: number,
 	message: IncomingMessage | null,
-	options: SleepOptions,
-): Promise<number> {
-	return sleepOnSocket(thread, fd, name, options, (so): Operation => {
+): BlockingCall {
+	return socketCall(thread, fd, name, (so): Operation => {
 		requireBytes(buffer, name);
 		const into = message === null ? null : prepare(message);
 		const receiving = new Receiving(thread, so, buffer, flags, into);

@@ -1,6 +1,8 @@
 // send(2), sendto(2), sendmsg(2): bytes, addresses, and descriptors that go with them.
 import { errno, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
 import {
+	type BlockingCall,
+	callAsync,
 	type Failure,
 	type File,
 	fileHold,
@@ -19,7 +21,7 @@ import {
 	onSocket,
 	requireAddress,
 	requireBytes,
-	sleepOnSocket,
+	socketCall,
 } from "./socket-wait.ts";
 
 /** What sendmsg sends. */
@@ -49,7 +51,12 @@ export function send(
 	flags = 0,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return sendAsync(thread, fd, "send", { bytes }, flags, options);
+	return callAsync(thread, "send", options, sendCall, fd, bytes, flags);
+}
+
+/** Begins a {@link send}, for any driver. */
+export function sendCall(thread: Thread, fd: number, bytes: Uint8Array, flags = 0): BlockingCall {
+	return sending(thread, fd, "send", { bytes }, flags);
 }
 
 /**
@@ -64,7 +71,18 @@ export function sendto(
 	address: Address,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return sendAsync(thread, fd, "sendto", { bytes, address }, flags, options);
+	return callAsync(thread, "sendto", options, sendtoCall, fd, bytes, flags, address);
+}
+
+/** Begins a {@link sendto}, for any driver. */
+export function sendtoCall(
+	thread: Thread,
+	fd: number,
+	bytes: Uint8Array,
+	flags: number,
+	address: Address,
+): BlockingCall {
+	return sending(thread, fd, "sendto", { bytes, address }, flags);
 }
 
 /**
@@ -79,7 +97,17 @@ export function sendmsg(
 	flags = 0,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return sendAsync(thread, fd, "sendmsg", message, flags, options);
+	return callAsync(thread, "sendmsg", options, sendmsgCall, fd, message, flags);
+}
+
+/** Begins a {@link sendmsg}, for any driver. */
+export function sendmsgCall(
+	thread: Thread,
+	fd: number,
+	message: OutgoingMessage,
+	flags = 0,
+): BlockingCall {
+	return sending(thread, fd, "sendmsg", message, flags);
 }
 
 /** As {@link send}, without sleeping: throws EAGAIN when there is no room. */
@@ -129,23 +157,22 @@ function sendSync(
 	});
 }
 
-function sendAsync(
+function sending(
 	thread: Thread,
 	fd: number,
 	name: string,
 	message: OutgoingMessage,
 	flags: number,
-	options: SleepOptions,
-): Promise<number> {
-	return sleepOnSocket(thread, fd, name, options, (so): Operation => {
-		const sending = new Sending(thread, so, name, message, flags);
+): BlockingCall {
+	return socketCall(thread, fd, name, (so): Operation => {
+		const rest = new Sending(thread, so, name, message, flags);
 		return {
 			channel: so.snd.channel,
 			nonblocking: so.nonblocking || (flags & MSG_DONTWAIT) !== 0,
 			waits: errno.EAGAIN,
-			attempt: () => sending.go(),
-			done: () => sending.done,
-			end: () => sending.end(),
+			attempt: () => rest.go(),
+			done: () => rest.done,
+			end: () => rest.end(),
 		};
 	});
 }

@@ -1,9 +1,8 @@
 // How a system call on a socket begins, sleeps and ends.
-import { errno, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
+import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
 import {
 	attempt,
 	BlockingCall,
-	callAsync,
 	type Failure,
 	fileHold,
 	fileRelease,
@@ -64,26 +63,25 @@ export function onSocket(
 	});
 }
 
-/** Begins an operation that may sleep. */
-export function sleepOnSocket(
+/** Begins an operation that may sleep, for any driver. */
+export function socketCall(
 	thread: Thread,
 	fd: number,
 	name: string,
-	options: SleepOptions,
 	begin: (so: Socket) => Operation,
-): Promise<number> {
-	return callAsync(thread, name, options, () => {
-		const so = getSocket(thread, fd, name);
-		return new SocketCall(thread, name, so, begin(so));
-	});
+): BlockingCall {
+	const so = getSocket(thread, fd, name);
+	return new SocketCall(thread, fd, name, so, begin(so));
 }
 
 class SocketCall extends BlockingCall {
+	private readonly fd: number;
 	private readonly so: Socket;
 	private readonly operation: Operation;
 
-	constructor(thread: Thread, name: string, so: Socket, operation: Operation) {
+	constructor(thread: Thread, fd: number, name: string, so: Socket, operation: Operation) {
 		super(thread, name);
+		this.fd = fd;
 		this.so = so;
 		this.operation = operation;
 		this.timeout = Number.POSITIVE_INFINITY;
@@ -105,6 +103,11 @@ class SocketCall extends BlockingCall {
 	override end(): void {
 		const { end } = this.operation;
 		fileRelease(this.so, this.thread, end === undefined ? null : attempt(null, end));
+	}
+
+	override describe(): string {
+		const { domain, kind } = this.so;
+		return `${this.syscall} of descriptor ${this.fd} (${domain} ${kind} socket)`;
 	}
 }
 
