@@ -4,16 +4,16 @@ import { type Filterops, filterops, type Knote } from "@kqpoll/kqueue/kernel";
 import { DetachableDevice } from "./detachable-device.ts";
 
 /**
- * A device that tells EVFILT_DEVICE with NOTE_CHANGE that it changed, as OpenBSD's displays do;
- * in all else it is as {@link DetachableDevice}. Source: kqueue(2), drm(4).
+ * A device that notifies EVFILT_DEVICE of NOTE_CHANGE when it changes, as OpenBSD's displays do.
+ * Otherwise it is a {@link DetachableDevice}. Source: kqueue(2), drm(4).
  */
 export class ChangingDevice extends DetachableDevice {
-	/** It changed: tells who watches for that. */
+	/** Notifies watchers of a change. */
 	change(): void {
 		this.klist.notify(NOTE_CHANGE);
 	}
 
-	/** Joins DEVICE knotes too. */
+	/** Also joins DEVICE knotes. */
 	protected override watch(kn: Knote): number {
 		if (kn.filter !== EVFILT_DEVICE) return super.watch(kn);
 		if (this.detached) return errno.ENXIO;

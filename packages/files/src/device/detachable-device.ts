@@ -11,26 +11,26 @@ import {
 } from "@kqpoll/kqueue/kernel";
 import { Device } from "./device.ts";
 
-/** What a device does; all of it may be left out. */
+/** What a device does; all members are optional. */
 export interface DeviceDriver {
-	/** Reads into `buffer`: gives a count or a negative errno. Unless given, ENODEV. */
+	/** Reads into `buffer`. Returns a count or a negative errno (default: -ENODEV). */
 	readonly read?: (buffer: Uint8Array) => number;
-	/** Writes from `buffer`: gives a count or a negative errno. Unless given, ENODEV. */
+	/** Writes from `buffer`. Returns a count or a negative errno (default: -ENODEV). */
 	readonly write?: (buffer: Uint8Array) => number;
-	/** Does what a command asks: gives a result or a negative errno. */
+	/** Does what a command asks. Returns a result or a negative errno (default: -ENOTTY). */
 	readonly ioctl?: (command: number, argument: unknown) => number;
-	/** How many bytes there are to read. Unless given it is always ready, with data 0. */
+	/** Returns how many bytes there are to read. By default it is always ready, with data 0. */
 	readonly readable?: () => number;
-	/** For how many bytes there is room. Unless given it is always ready, with data 0. */
+	/** Returns for how many bytes there is room. By default it is always ready, with data 0. */
 	readonly writable?: () => number;
 }
 
 /**
- * A device that can be unplugged. Open it with `openFile`, say with {@link notify} that its
- * driver has something new, and with {@link detach} that it is gone.
+ * A device that can be unplugged. Open it with `openFile`, call {@link notify} when its driver has
+ * something new, and {@link detach} when it is unplugged.
  */
 export class DetachableDevice extends Device {
-	/** Who watches it. */
+	/** Its watchers. */
 	protected readonly klist: Klist = new Klist();
 	private readonly driver: DeviceDriver;
 	private readonly readers: WaitChannel = new WaitChannel();
@@ -48,7 +48,7 @@ export class DetachableDevice extends Device {
 		return this.gone;
 	}
 
-	/** Tells who watches, and who sleeps on the device, that it may be ready now. */
+	/** Tells watchers and sleepers that it may be ready now. */
 	notify(): void {
 		wakeup(this.readers);
 		wakeup(this.writers);
@@ -56,9 +56,9 @@ export class DetachableDevice extends Device {
 	}
 
 	/**
-	 * Unplugs it, for good. Who watches gets end of file, and poll a hang-up, once; transfers and
-	 * knotes that are added from now on fail with ENXIO, those that sleep at once. EDEADLK, with
-	 * nothing done, from the driver's callbacks for a knote.
+	 * Unplugs it for good. Watchers get end of file, and poll a hang-up, once. From now on reads,
+	 * writes and new knotes fail with ENXIO; sleepers wake up with it. EDEADLK, with nothing done,
+	 * from the driver's callbacks for a knote.
 	 */
 	detach(): void {
 		if (this.gone) return;
@@ -80,7 +80,7 @@ export class DetachableDevice extends Device {
 		return this.driver.write?.(buffer) ?? -errno.ENODEV;
 	}
 
-	/** Where transfers sleep for which the driver gave -EAGAIN. */
+	/** Reads and writes for which the driver returned -EAGAIN sleep here. */
 	override channel(mode: number): WaitChannel {
 		return mode === FREAD ? this.readers : this.writers;
 	}
@@ -101,7 +101,7 @@ export class DetachableDevice extends Device {
 		return 0;
 	}
 
-	/** What the driver says of reading, or of writing; null for always ready. */
+	/** What the driver says about reading, or about writing; null if it is always ready. */
 	ready(filter: number): number | null {
 		const { readable, writable } = this.driver;
 		return (filter === EVFILT_READ ? readable?.() : writable?.()) ?? null;

@@ -12,14 +12,14 @@ import { RandomDevice } from "./random-device.ts";
 export type DeviceName = "null" | "zero" | "full" | "random" | `tty${string}`;
 
 /**
- * Opens a device, for reading and writing unless `flags` say otherwise, and gives its descriptor.
+ * Opens a device (default: for reading and writing) and returns its descriptor.
  *
- * "null" is empty and takes everything; "zero" gives zeros and takes everything; "full" gives
- * zeros and has no room (ENOSPC); "random" gives random bytes of the kernel's host and takes
+ * "null" is empty and takes everything; "zero" is endless zeros and takes everything; "full" is
+ * endless zeros and has no room (ENOSPC); "random" is random bytes of the kernel's host and takes
  * everything. None of these ever sleeps. "tty" is the terminal of the caller's session; "ttyp0" and
- * the like are slaves of ptys. Errors: ENXIO for another name, for a terminal that the session does
- * not have, and a slave whose master is closed; EINVAL for an access mode that does not exist;
- * EMFILE. Source: null(4), zero(4), random(4), tty(4), pty(4); full is Linux's.
+ * others like it are slaves of ptys. Errors: ENXIO for another name, for a terminal that the
+ * session does not have, and a slave whose master is closed; EINVAL for an access mode that does
+ * not exist; EMFILE. Source: null(4), zero(4), random(4), tty(4), pty(4); full is Linux's.
  */
 export function openDevice(thread: Thread, name: DeviceName, flags: number = O_RDWR): number {
 	const kept = fileFlags(flags, "open");

@@ -6,11 +6,11 @@ import { SEEK_CUR, SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { deadKqfilter } from "../shared/vnode-dead.ts";
 
 /**
- * An open character device. A driver extends it and says what is read, written and watched; once
- * the vnode is revoked it is not asked any more.
+ * An open character device. A driver extends it and says what is read, written and watched; it is
+ * not asked any more once the file is revoked.
  */
 export abstract class Device extends File {
-	/** How far it was read and written, in bytes; most devices do not care. */
+	/** How far it was read and written, in bytes; most devices ignore it. */
 	protected offset = 0;
 
 	/** Makes an open device that no descriptor refers to yet. */
@@ -18,21 +18,21 @@ export abstract class Device extends File {
 		super("vnode");
 	}
 
-	/** As {@link File.read}, for a device that is there. */
+	/** As {@link File.read}, for a device that is not revoked. */
 	protected abstract get(thread: Thread, buffer: Uint8Array): number;
 
-	/** As {@link File.write}, for a device that is there. */
+	/** As {@link File.write}, for a device that is not revoked. */
 	protected abstract put(thread: Thread, buffer: Uint8Array): number;
 
-	/** As {@link File.kqfilter}, for a device that is there. */
+	/** As {@link File.kqfilter}, for a device that is not revoked. */
 	protected abstract watch(kn: Knote): number;
 
-	/** What the driver gives; EIO of a revoked device. */
+	/** Reads what the driver has; EIO once it is revoked. */
 	override read(thread: Thread, buffer: Uint8Array): number {
 		return this.moved(this.revoked ? -errno.EIO : this.get(thread, buffer));
 	}
 
-	/** What the driver takes; EIO of a revoked device. */
+	/** Writes what the driver takes; EIO once it is revoked. */
 	override write(thread: Thread, buffer: Uint8Array, _whole: number): number {
 		return this.moved(this.revoked ? -errno.EIO : this.put(thread, buffer));
 	}
@@ -42,19 +42,22 @@ export abstract class Device extends File {
 		return n;
 	}
 
-	/** Moves the offset, also below 0; EINVAL for what is no whole number or another `whence`. */
+	/**
+	 * Moves the offset. EINVAL for a negative one, for what is not a whole number, or another
+	 * `whence`.
+	 */
 	override seek(_thread: Thread, offset: number, whence: number): number {
 		if (whence !== SEEK_SET && whence !== SEEK_CUR && whence !== SEEK_END) return -errno.EINVAL;
 		// A device has no end to count from: its size is 0.
 		const to = whence === SEEK_CUR ? this.offset + offset : offset;
 		if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(to)) return -errno.EINVAL;
-		// The kernel lets a device's offset be negative; here it could not be told from an errno.
+		// In the kernel it can be negative; here that would look like an errno.
 		if (to < 0) return -errno.EINVAL;
 		this.offset = to;
 		return to;
 	}
 
-	/** A character device that everybody may read and write. */
+	/** A character device that anyone can read and write. */
 	override stat(): Stat {
 		return { mode: S_IFCHR | 0o666, size: 0, blksize: 65536 };
 	}

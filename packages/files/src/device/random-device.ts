@@ -3,7 +3,7 @@ import { EVFILT_READ, EVFILT_WRITE, errno, type Thread } from "@kqpoll/kqueue";
 import { type Filterops, filterops, type Knote } from "@kqpoll/kqueue/kernel";
 import { Device } from "./device.ts";
 
-/** Up to so many bytes are read from the main generator at once: what READ says there are. */
+/** How many bytes are read from the main generator at once: what READ says there are. */
 const RND_MAIN_MAX_BYTES = 2048;
 /** The size of the entropy pool: what WRITE says there is room for. */
 const POOLBYTES = 8192;
@@ -20,7 +20,7 @@ export class RandomDevice extends Device {
 		return buffer.length;
 	}
 
-	/** Takes all: the host's generator needs no help. */
+	/** Takes all, and ignores it: the host's generator does not need more entropy. */
 	protected override put(_thread: Thread, buffer: Uint8Array): number {
 		return buffer.length;
 	}

@@ -1,4 +1,4 @@
-// System calls on what is known about the files of a tree: stat, truncate, chmod, utimes.
+// System calls on the attributes of the files of a tree: stat, truncate, chmod, utimes.
 import { errno, NOTE_ATTRIB, SystemError, type Thread } from "@kqpoll/kqueue";
 import { isInt32, show, syscall, unwrap } from "@kqpoll/kqueue/kernel";
 import { changeTree, find, type Tree } from "./tree.ts";
@@ -13,9 +13,9 @@ export function stat(thread: Thread, tree: Tree, path: string): VnodeStat {
 }
 
 /**
- * Cuts a file to a size in bytes, or adds zeros; nothing happens to a fifo. Who watches gets
+ * Cuts a file to a size in bytes, or adds zeros; nothing happens to a fifo. Watchers get
  * NOTE_ATTRIB, and NOTE_TRUNCATE if it became smaller. Errors: those of a path; EINVAL for what is
- * no size; EISDIR; EFBIG; ENOSPC. Source: truncate(2).
+ * not a size; EISDIR; EFBIG; ENOSPC. Source: truncate(2).
  */
 export function truncate(thread: Thread, tree: Tree, path: string, size: number): void {
 	changeTree(thread, tree, "truncate", () => {
@@ -27,7 +27,7 @@ export function truncate(thread: Thread, tree: Tree, path: string, size: number)
 }
 
 /**
- * Sets the permission bits, which nobody checks. Who watches gets NOTE_ATTRIB. Errors: those of a
+ * Sets the permission bits, which are never checked. Watchers get NOTE_ATTRIB. Errors: those of a
  * path; EINVAL for other bits. Source: chmod(2).
  */
 export function chmod(thread: Thread, tree: Tree, path: string, mode: number): void {
@@ -42,8 +42,8 @@ export function chmod(thread: Thread, tree: Tree, path: string, mode: number): v
 }
 
 /**
- * Sets when a file was read and written last, in nanoseconds. Who watches gets NOTE_ATTRIB.
- * Errors: those of a path; EINVAL for times that are no whole numbers. Source: utimes(2).
+ * Sets when a file was read and written last, in nanoseconds. Watchers get NOTE_ATTRIB. Errors:
+ * those of a path; EINVAL for times that are not whole numbers. Source: utimes(2).
  */
 export function utimes(
 	thread: Thread,
@@ -54,7 +54,7 @@ export function utimes(
 ): void {
 	syscall(thread, "utimes", () => {
 		if (!Number.isSafeInteger(atime) || !Number.isSafeInteger(mtime))
-			throw new SystemError(errno.EINVAL, "utimes", `${show(atime)}, ${show(mtime)}`);
+			throw new SystemError(errno.EINVAL, "utimes", `times ${show(atime)}, ${show(mtime)}`);
 		const vnode = find(tree, path, "utimes");
 		vnode.atime = atime;
 		vnode.mtime = mtime;

@@ -10,10 +10,10 @@ import type { Vnode } from "./vnode.ts";
 
 /** An open fifo, for reading, writing or both. */
 export class FifoFile extends TreeFile implements FifoHolder {
-	/** What is under way in it. */
+	/** Its bytes and its ends. */
 	readonly fifo: Fifo;
 
-	/** Opens the fifo of a vnode, and so wakes the opens that waited for that. */
+	/** Opens the fifo of a vnode, which wakes the opens that wait for it. */
 	constructor(tree: Tree, vnode: Vnode, flags: number) {
 		super(tree, vnode, flags);
 		vnode.fifo ??= new Fifo();
@@ -22,12 +22,12 @@ export class FifoFile extends TreeFile implements FifoHolder {
 	}
 
 	/**
-	 * Reads what there is; 0 at end of file, and whenever there are no writers for a file that does
-	 * not block. EIO once it is revoked.
+	 * Reads what there is; 0 at end of file, and, if it does not block, also while there are no
+	 * writers. EIO once it is revoked.
 	 *
-	 * A file that blocks can be open before there ever was a writer only if it was opened with
-	 * O_NONBLOCK, which was taken from it later. As in OpenBSD its reads wait for the first writer:
-	 * it is not at end of file, and not readable.
+	 * A file that blocks can be open before the first writer only if it was opened with O_NONBLOCK,
+	 * which was cleared later. As in OpenBSD its reads wait for the first writer: it is not at end of
+	 * file, and not readable.
 	 */
 	override read(thread: Thread, buffer: Uint8Array): number {
 		if (this.revoked) return -errno.EIO;
@@ -69,9 +69,9 @@ export class FifoFile extends TreeFile implements FifoHolder {
 		return fifoKqfilter(kn, this);
 	}
 
-	/** Leaves the fifo, whose bytes are lost when nobody has it open any more. */
+	/** Leaves the fifo, whose bytes are lost when it was the last open file. */
 	protected override left(): void {
-		// A revoked one was left for it.
+		// When it was revoked, it left the fifo already.
 		if (this.revoked) return;
 		const { fifo, vnode } = this;
 		try {

@@ -1,4 +1,4 @@
-// The filters of fifos: end of file comes and goes with those at the other end.
+// The filters of fifos: end of file comes when the other end is closed, and goes when it is opened.
 import { EV_EOF, EVFILT_EXCEPT, EVFILT_READ, EVFILT_WRITE, errno } from "@kqpoll/kqueue";
 import {
 	__EV_HUP,
@@ -17,14 +17,14 @@ import type { Fifo } from "./fifo.ts";
 
 /** What the filters ask of an open fifo. */
 export interface FifoHolder extends File {
-	/** What is under way in it. */
+	/** Its bytes and its ends. */
 	readonly fifo: Fifo;
 }
 
 /**
- * Joins a READ knote to an open file that reads, a WRITE knote to one that writes, and poll's EXCEPT
- * knote to any; else gives EINVAL, or EPERM where poll and select must ask in another way. Source:
- * fifo_kqfilter.
+ * Joins a READ knote to an open file that reads, a WRITE knote to one that writes, and poll's
+ * EXCEPT knote to any. Returns 0, EINVAL for other knotes, or EPERM where poll and select must ask
+ * in another way. Source: fifo_kqfilter.
  */
 export function fifoKqfilter(kn: Knote, file: FifoHolder): number {
 	const { fifo, flags } = file;
@@ -38,7 +38,7 @@ export function fifoKqfilter(kn: Knote, file: FifoHolder): number {
 				return (kn.flags & (__EV_POLL | __EV_SELECT)) === 0 ? errno.EINVAL : errno.EPERM;
 			return knoteJoin(kn, writeFiltops, fifo.writing.klist);
 		case EVFILT_EXCEPT:
-			// Only poll asks this way, for hang-ups: there is no out-of-band data.
+			// Only poll asks this way, for hang-ups: a fifo has no out-of-band data.
 			if ((kn.flags & __EV_SELECT) !== 0) return errno.EPERM;
 			if ((kn.flags & __EV_POLL) === 0) return errno.EINVAL;
 			return knoteJoin(kn, exceptFiltops, fifo.reading.klist);

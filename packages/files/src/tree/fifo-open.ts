@@ -1,4 +1,4 @@
-// How the open of a fifo waits until the other side has an open file too.
+// The open of a fifo that waits until the other side has an open file.
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
 import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import {
@@ -17,12 +17,12 @@ import type { Vnode } from "./vnode.ts";
 
 /**
  * Whether an open with these flags, FREAD, FWRITE and O_NONBLOCK, would have to wait. Throws ENXIO
- * for one that writes to nobody and must not wait.
+ * for a writer without readers that must not wait.
  */
 export function mustWait(vnode: Vnode, flags: number, path: string): boolean {
 	const { fifo } = vnode;
 	const reads = (flags & FREAD) !== 0;
-	// Who does both is the other side.
+	// An open file that does both is the other side itself.
 	if (reads && (flags & FWRITE) !== 0) return false;
 	const others = reads ? fifo?.writing.opens : fifo?.reading.opens;
 	if (others !== undefined && others > 0) return false;
@@ -31,18 +31,18 @@ export function mustWait(vnode: Vnode, flags: number, path: string): boolean {
 	throw new SystemError(errno.ENXIO, "open", `${path} has no readers`);
 }
 
-/** An open that waits. Its file counts already, and is closed again if it comes to nothing. */
+/** An open that waits. Its file counts already, and is closed again if the open fails. */
 export class FifoOpen extends BlockingCall {
 	private readonly file: FifoFile;
 	private readonly flags: number;
-	/** The place of those who open the same side. */
+	/** Opens of the same side sleep here. */
 	override readonly channel: WaitChannel;
-	/** Those it waits for. */
+	/** The side that it waits for. */
 	private readonly others: Side;
-	/** Their `firsts` when it began to wait. */
+	/** The `firsts` of that side when it began to wait. */
 	private readonly before: number;
 
-	/** Makes a call that gives a file its descriptor when the other side is there. */
+	/** Makes a call that returns a descriptor of the file when the other side has an open file. */
 	constructor(thread: Thread, file: FifoFile, flags: number) {
 		super(thread, "open");
 		this.file = file;
@@ -57,8 +57,8 @@ export class FifoOpen extends BlockingCall {
 	}
 
 	/**
-	 * Sleeps until one of the others came, even if it has gone again. EIO when the fifo was revoked
-	 * meanwhile, EMFILE when no descriptor is left.
+	 * Sleeps until the other side was opened, even if it was closed again. EIO when the fifo was
+	 * revoked meanwhile, EMFILE when there is no free descriptor.
 	 */
 	override step(woken: number): number {
 		if (woken !== 0) return -woken;
@@ -67,7 +67,7 @@ export class FifoOpen extends BlockingCall {
 		return openWith(this.thread, this.file, this.flags);
 	}
 
-	/** Lets go of the file: unless it has a descriptor, this closes it. */
+	/** Releases the file, which closes it if it has no descriptor. */
 	override end(): void {
 		fileRelease(this.file, this.thread);
 	}

@@ -1,4 +1,4 @@
-// struct fifoinfo: what is under way in a fifo, while anybody has it open.
+// struct fifoinfo: the bytes and the ends of a fifo that is open.
 import { errno } from "@kqpoll/kqueue";
 import { doAll, FREAD, FWRITE, Klist, kassert, WaitChannel, wakeup } from "@kqpoll/kqueue/kernel";
 import { PIPE_BUF } from "../pipe/pipe.ts";
@@ -7,53 +7,55 @@ import { Ring } from "../shared/ring.ts";
 /** How many bytes a fifo holds. */
 const FIFO_SIZE = 8192;
 
-/** Those who read from a fifo, or those who write to it. */
+/** One side of a fifo: its readers, or its writers. */
 export class Side {
-	/** How many open files are of this side, those included whose open sleeps. */
+	/** How many open files this side has, with those whose open sleeps. */
 	opens = 0;
-	/** How often it got an open file after having none. */
+	/** How often it got an open file when it had none. */
 	firsts = 0;
 	/** READ and EXCEPT knotes, or WRITE knotes. */
 	readonly klist: Klist = new Klist();
-	/** Where transfers sleep. */
+	/** Reads, or writes, sleep here. */
 	readonly transfers: WaitChannel = new WaitChannel();
-	/** Where opens sleep until the other side has an open file. */
+	/** Opens sleep here until the other side has an open file. */
 	readonly opening: WaitChannel = new WaitChannel();
 
-	/** Counts an open file, and says whether it is the only one. */
+	/** Counts an open file. Returns whether it is the first. */
 	enter(): boolean {
 		if (++this.opens > 1) return false;
 		this.firsts++;
 		return true;
 	}
 
-	/** Wakes who sleeps in a transfer, and tells who watches. */
+	/** Wakes sleeping reads or writes, and notifies watchers. */
 	wakeup(): void {
 		wakeup(this.transfers);
 		this.klist.notify(0);
 	}
 }
 
-/** The bytes of a fifo, and who is at its ends. The first open makes it, the last close ends it. */
+/** The bytes of a fifo, and its two sides. The first open makes it, the last close ends it. */
 export class Fifo {
 	/** What was written and not read yet. */
 	readonly buffer: Ring = new Ring(FIFO_SIZE);
-	/** Those who read. */
+	/** The readers. */
 	readonly reading: Side = new Side();
-	/** Those who write. They are at end of file while nobody reads. */
+	/** The writers. They are at end of file while there are no readers. */
 	readonly writing: Side = new Side();
 	/**
-	 * Whether readers are at end of file: the last writer is gone. Before the first one they are not,
-	 * and the next one takes it back.
+	 * Whether readers are at end of file: from the close of the last writer until the open of the
+	 * next. Before the first writer they are not.
 	 */
 	eof = false;
 
-	/** Whether nobody has it open. */
+	/** Whether it has no open file. */
 	get idle(): boolean {
 		return this.reading.opens + this.writing.opens === 0;
 	}
 
-	/** Counts an open file by FREAD and FWRITE. The first of a side ends the opens that wait for it. */
+	/**
+	 * Counts an open file by FREAD and FWRITE. The first of a side wakes the opens that wait for it.
+	 */
 	enter(flags: number): void {
 		const { reading, writing } = this;
 		if ((flags & FREAD) !== 0 && reading.enter()) wakeup(writing.opening);
@@ -63,7 +65,7 @@ export class Fifo {
 		}
 	}
 
-	/** Takes back what {@link enter} counted. When the last of a side goes, the other hears of it. */
+	/** Undoes {@link enter}. When the last of a side is closed, the other side is told. */
 	leave(flags: number): void {
 		const { reading, writing } = this;
 		const lastReader = (flags & FREAD) !== 0 && --reading.opens === 0;
@@ -81,8 +83,8 @@ export class Fifo {
 	}
 
 	/**
-	 * Its file system lets go of it, after marking the open files: it is as if all were closed. Who
-	 * sleeps wakes up, and every knote has an event.
+	 * It is revoked, after its open files: as if all of these were closed. Sleepers wake up, and
+	 * every knote has an event.
 	 */
 	revoke(): void {
 		const { reading, writing } = this;
@@ -121,7 +123,7 @@ export class Fifo {
 		);
 	}
 
-	/** Reads what there is; gives how many bytes, 0 at end of file, or -EAGAIN. */
+	/** Reads what there is. Returns how many bytes, 0 at end of file, or -EAGAIN. */
 	read(into: Uint8Array): number {
 		const n = this.buffer.read(into);
 		if (n > 0) this.writing.wakeup();
@@ -129,8 +131,8 @@ export class Fifo {
 	}
 
 	/**
-	 * Writes what there is room for; gives how many bytes, -EAGAIN or -EPIPE. All of `bytes` goes in
-	 * if there is room for it; a part only if that is PIPE_BUF or more.
+	 * Writes what there is room for. Returns how many bytes, -EAGAIN or -EPIPE. Writes all of `bytes`
+	 * if there is room for it, and a part only if that is PIPE_BUF or more.
 	 */
 	write(bytes: Uint8Array): number {
 		const { buffer, reading } = this;

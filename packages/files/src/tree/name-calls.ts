@@ -19,14 +19,14 @@ export interface Dirent {
 	readonly name: string;
 	/** The number of the file that has it. */
 	readonly ino: number;
-	/** What that is: S_IFREG, S_IFDIR or S_IFIFO. */
+	/** The type of that file: S_IFREG, S_IFDIR or S_IFIFO. */
 	readonly type: number;
 }
 
 /**
- * Gives a file one more name. Who watches the file gets NOTE_LINK, then who watches the new name's
- * directory NOTE_WRITE. Errors: those of a path; EPERM for a directory; EEXIST; EISDIR for
- * the root as the new name; EMLINK. Source: link(2).
+ * Adds a name to a file. Watchers of the file get NOTE_LINK, then watchers of the new name's
+ * directory NOTE_WRITE. Errors: those of a path; EPERM for a directory; EEXIST; EISDIR for the root
+ * as the new name; EMLINK. Source: link(2).
  */
 export function link(thread: Thread, tree: Tree, path: string, name: string): void {
 	changeTree(thread, tree, "link", () => {
@@ -42,10 +42,10 @@ export function link(thread: Thread, tree: Tree, path: string, name: string): vo
 }
 
 /**
- * Takes a name from a file, which goes when it has no other and nobody has it open. Who watches
- * the file gets NOTE_DELETE, even if it has other names, then who watches the directory
- * NOTE_WRITE. Errors: those of a path; EPERM for a directory, EBUSY and EISDIR for the
- * root. Source: unlink(2).
+ * Removes a name of a file. The file goes with its last name, or else when it is closed. Watchers
+ * of the file get NOTE_DELETE, even if it has other names, then watchers of the directory
+ * NOTE_WRITE. Errors: those of a path; EPERM for a directory, EBUSY and EISDIR for the root.
+ * Source: unlink(2).
  */
 export function unlink(thread: Thread, tree: Tree, path: string): void {
 	changeTree(thread, tree, "unlink", () => {
@@ -59,9 +59,9 @@ export function unlink(thread: Thread, tree: Tree, path: string): void {
 }
 
 /**
- * Makes a directory with the permission bits of `mode`. Who watches its parent gets
- * NOTE_WRITE | NOTE_LINK. Errors: those of a path; EEXIST; EISDIR for the root; EMLINK;
- * EINVAL for a mode that is no int. Source: mkdir(2).
+ * Makes a directory with the permission bits of `mode`. Watchers of its parent get NOTE_WRITE and
+ * NOTE_LINK. Errors: those of a path; EEXIST; EISDIR for the root; EMLINK; EINVAL for a mode that
+ * is not an int. Source: mkdir(2).
  */
 export function mkdir(thread: Thread, tree: Tree, path: string, mode: number = 0o777): void {
 	changeTree(thread, tree, "mkdir", () => {
@@ -76,9 +76,9 @@ export function mkdir(thread: Thread, tree: Tree, path: string, mode: number = 0
 }
 
 /**
- * Makes a fifo, a named pipe, with the permission bits of `mode`. Who watches its directory gets
- * NOTE_WRITE. Errors: those of a path; EEXIST; EISDIR for the root; EINVAL for a mode that is no
- * int. Source: mkfifo(2).
+ * Makes a fifo, a named pipe, with the permission bits of `mode`. Watchers of its directory get
+ * NOTE_WRITE. Errors: those of a path; EEXIST; EISDIR for the root; EINVAL for a mode that is not
+ * an int. Source: mkfifo(2).
  */
 export function mkfifo(thread: Thread, tree: Tree, path: string, mode: number = 0o666): void {
 	changeTree(thread, tree, "mkfifo", () => {
@@ -92,9 +92,9 @@ export function mkfifo(thread: Thread, tree: Tree, path: string, mode: number = 
 }
 
 /**
- * Removes an empty directory. Who watches its parent gets NOTE_WRITE | NOTE_LINK, then who watches
- * it NOTE_DELETE, that also when it is not empty. Errors: those of a path; ENOTDIR;
- * ENOTEMPTY; EINVAL for "."; EBUSY and EISDIR for the root. Source: rmdir(2).
+ * Removes an empty directory. Watchers of its parent get NOTE_WRITE and NOTE_LINK, then watchers of
+ * the directory NOTE_DELETE; these also when it is not empty and stays. Errors: those of a path;
+ * ENOTDIR; ENOTEMPTY; EINVAL for "."; EBUSY and EISDIR for the root. Source: rmdir(2).
  */
 export function rmdir(thread: Thread, tree: Tree, path: string): void {
 	changeTree(thread, tree, "rmdir", () => {
@@ -107,7 +107,7 @@ export function rmdir(thread: Thread, tree: Tree, path: string): void {
 			throw new SystemError(errno.ENOTEMPTY, "rmdir", path);
 		}
 		directory.leave(name, vnode, thread.kernel.host.now());
-		// Its name for itself goes too.
+		// The link "." goes too.
 		vnode.nlink--;
 		directory.post(NOTE_WRITE | NOTE_LINK);
 		vnode.post(NOTE_DELETE);
@@ -115,14 +115,14 @@ export function rmdir(thread: Thread, tree: Tree, path: string): void {
 }
 
 /**
- * Gives a file or directory another name, in place of what had it; nothing happens if that was
- * the same file. Who watches gets, in this order: the old directory NOTE_WRITE, also when it fails
- * later with EINVAL for a directory that would be in itself, ENOTEMPTY or EMLINK; the new directory
- * NOTE_WRITE; what was replaced NOTE_DELETE; what was renamed NOTE_RENAME.
+ * Renames a file or directory, and replaces the file that has the new name; nothing happens if that
+ * is the same file. Watchers get, in this order: of the old directory NOTE_WRITE, even if the call
+ * then fails with EINVAL for a directory that would be in itself, ENOTEMPTY or EMLINK; of the new
+ * directory NOTE_WRITE; of the replaced file NOTE_DELETE; of the renamed one NOTE_RENAME.
  *
- * Errors: those of a path; ENOTDIR and EISDIR when only one of the two is a directory;
- * ENOTEMPTY; EINVAL for a directory that would be in itself, and "." and ".." of directories;
- * EISDIR for the root and "." as the new name; EMLINK. Source: rename(2).
+ * Errors: those of a path; ENOTDIR and EISDIR when only one of the two is a directory; ENOTEMPTY;
+ * EINVAL for a directory that would be in itself, and "." and ".." of directories; EISDIR for the
+ * root and "." as the new name; EMLINK. Source: rename(2).
  */
 export function rename(thread: Thread, tree: Tree, from: string, to: string): void {
 	changeTree(thread, tree, "rename", () => {
@@ -143,7 +143,7 @@ export function rename(thread: Thread, tree: Tree, from: string, to: string): vo
 	});
 }
 
-/** Whether the two are of one kind. */
+/** Throws unless both are directories, or neither is. */
 function checkRename(old: Place, vnode: Vnode, target: Place): void {
 	const replaced = target.vnode;
 	if (replaced === null) return;
@@ -151,15 +151,23 @@ function checkRename(old: Place, vnode: Vnode, target: Place): void {
 	if (vnode.isDirectory && !replaced.isDirectory)
 		throw new SystemError(errno.ENOTDIR, "rename", target.path);
 	if (!vnode.isDirectory && replaced.isDirectory)
-		throw new SystemError(errno.EISDIR, "rename", `${old.path} is none`);
+		throw new SystemError(
+			errno.EISDIR,
+			"rename",
+			`${target.path} is a directory, ${old.path} is not`,
+		);
 }
 
 function checkDots(old: Place, target: Place): void {
 	if (old.vnode === old.directory || old.name === ".." || target.name === "..")
-		throw new SystemError(errno.EINVAL, "rename", "a directory by its . or ..");
+		throw new SystemError(
+			errno.EINVAL,
+			"rename",
+			"a directory cannot be renamed by the names . and ..",
+		);
 }
 
-/** What is found out too late: the old directory's watchers have heard of it. */
+/** What is checked late: the watchers of the old directory have been notified already. */
 function checkMove(vnode: Vnode, from: Vnode, target: Place): void {
 	const { directory, vnode: replaced, path } = target;
 	const moves = vnode.isDirectory && from !== directory;
@@ -184,8 +192,8 @@ function move(old: Place, vnode: Vnode, target: Place, now: number): void {
 }
 
 /**
- * What is in a directory, in the order in which the names came, without "." and "..". Errors:
- * those of a path, ENOTDIR. Source: readdir(3).
+ * Returns the names in a directory, in the order in which they were made, without "." and "..".
+ * Errors: those of a path, ENOTDIR. Source: readdir(3).
  */
 export function readdir(thread: Thread, tree: Tree, path: string): Dirent[] {
 	return syscall(thread, "readdir", () => {

@@ -6,9 +6,9 @@ import type { TreeFile } from "./tree-file.ts";
 import type { Vnode } from "./vnode.ts";
 
 /**
- * Takes a file, directory or fifo away from all who have it open: they read and write with EIO, and
- * who watches gets NOTE_REVOKE and end of file, poll a hang-up. Who sleeps in a read, a write or an
- * open of a fifo wakes up with EIO. It can be opened anew. OpenBSD does this to terminals only, and
+ * Takes a file, directory or fifo away from all that have it open. Their reads and writes fail with
+ * EIO, those of a fifo that sleep too, and opens of the fifo that sleep. Watchers get NOTE_REVOKE
+ * and end of file, poll a hang-up. It can be opened again. OpenBSD does this to terminals only, and
  * to others when it unmounts. Errors: those of a path. Source: revoke(2).
  */
 export function revoke(thread: Thread, tree: Tree, path: string): void {
@@ -23,9 +23,9 @@ export function revoke(thread: Thread, tree: Tree, path: string): void {
 }
 
 /**
- * Unmounts a tree by force: no path leads to it any more, and everything that is open in it is
- * revoked, one file after the other in the order in which they were opened. Source: unmount(2)
- * with MNT_FORCE.
+ * Unmounts a tree by force: its paths end with ENOENT, and everything that is open in it is
+ * revoked, one file after the other in the order in which they were opened. Source: unmount(2) with
+ * MNT_FORCE.
  */
 export function unmount(thread: Thread, tree: Tree): void {
 	changeTree(thread, tree, "unmount", () => {
@@ -43,7 +43,7 @@ export function unmount(thread: Thread, tree: Tree): void {
 	});
 }
 
-/** First its operations are replaced, for all who have it open; then those who watch are told. */
+/** First its open files are revoked; then watchers and sleepers are told. */
 function revokeVnode(tree: Tree, vnode: Vnode, files: readonly TreeFile[]): void {
 	for (const file of files) {
 		file.revoked = true;

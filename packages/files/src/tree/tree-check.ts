@@ -18,8 +18,8 @@ const CLOSED: Opens = { readers: 0, writers: 0 };
 
 /**
  * For diagnostics: throws a Panic unless the links of every file and directory are those of the
- * names that lead to it, and the ends of every fifo those of its open files. Returns how many there
- * were to look at.
+ * names that lead to it, and the ends of every fifo those of its open files. Returns how much there
+ * was to look at.
  */
 export function treeCheck(root: Vnode, files: ReadonlySet<OpenFile>): number {
 	const links = linksOf(root);
@@ -42,7 +42,7 @@ export function treeCheck(root: Vnode, files: ReadonlySet<OpenFile>): number {
 	return looks;
 }
 
-/** How many links there are to all that names lead to, "." and ".." counted. */
+/** How many links each file and directory has that names lead to, with "." and "..". */
 function linksOf(root: Vnode): Map<Vnode, number> {
 	const links: Map<Vnode, number> = new Map([[root, 2]]);
 	const directories = [root];
@@ -63,7 +63,7 @@ function linksOf(root: Vnode): Map<Vnode, number> {
 	return links;
 }
 
-/** Of what has no name any more, and is still open. */
+/** Of a file that has no name any more, and is still open. */
 function removedCheck({ nlink, entries }: Vnode): void {
 	kassert(nlink === 0, "what has no name has no links");
 	kassert(entries === null || entries.size === 0, "a directory without a name is empty");

@@ -6,13 +6,13 @@ import type { Tree } from "./tree.ts";
 import type { Vnode, VnodeStat } from "./vnode.ts";
 
 /**
- * An open file of a tree, which knows it until it is closed or revoked. Once it is revoked, who
- * extends this must answer transfers with EIO; whoever watches finds it dead.
+ * An open file of a tree, which has it in `opens` until it is closed or revoked. Once it is
+ * revoked, a class that extends this must answer reads and writes with EIO; to watchers it is dead.
  */
 export abstract class TreeFile extends File {
-	/** What is open. */
+	/** The file, directory or fifo that is open. */
 	readonly vnode: Vnode;
-	/** Where it is. */
+	/** The tree it is in. */
 	protected readonly tree: Tree;
 
 	/** Opens a vnode of a tree. */
@@ -38,7 +38,7 @@ export abstract class TreeFile extends File {
 		return this.vnode.truncate(size, this.tree.maxFileSize, thread.kernel.host.now());
 	}
 
-	/** What there is to know about the vnode. Throws EBADF once it is revoked. */
+	/** What fstat returns. Throws EBADF once it is revoked. */
 	override stat(): VnodeStat {
 		if (this.revoked) throw new SystemError(errno.EBADF, "fstat", "the file was revoked");
 		return this.vnode.stat();
@@ -51,6 +51,6 @@ export abstract class TreeFile extends File {
 		if (thread?.kernel.diagnostics) this.tree.check();
 	}
 
-	/** The tree does not know it any more. */
+	/** Called when it was closed and is not in `opens` any more. */
 	protected left(): void {}
 }

@@ -6,36 +6,37 @@ import { treeCheck } from "./tree-check.ts";
 import type { TreeFile } from "./tree-file.ts";
 import { Vnode } from "./vnode.ts";
 
-/** A name has at most so many bytes. */
+/** A name has at most this many bytes. */
 const NAME_MAX = 255;
 /** A path has fewer bytes than this. */
 const PATH_MAX = 1024;
-/** A file has at most so many names, a directory so many directories in it. */
+/** A file has at most this many links: names, and for a directory those of `.` and `..`. */
 export const LINK_MAX = 32767;
 
-/** For diagnostics: up to how many files the whole tree is checked after each change. */
+/** For diagnostics: a tree of up to this many files is checked after each change. */
 const CHECKED = 64;
 
 /** What can be chosen about a tree. */
 export interface TreeOptions {
-	/** How many bytes a file can have: 2^31 - 1 unless given. */
+	/** How many bytes a file can have (default: 2^31 - 1). */
 	readonly maxFileSize?: number;
 }
 
 /**
- * A file system in memory, with OpenBSD's notes for those who watch. It belongs to no kernel: a
- * program may have several, and several kernels may share one. Paths begin at its root, with or
- * without a slash; there is no working directory, no symbolic link, and every process is root's.
+ * A file system in memory, with OpenBSD's notes for watchers. It belongs to no kernel: a program
+ * may have several, and several kernels may share one. Paths begin at its root, with or without a
+ * slash; there is no working directory, no symbolic link, and every process is root's.
  *
- * A call on a path fails with EFAULT when it is no string; ENOENT when something on it is missing,
- * or it is empty, or the tree was unmounted; ENOTDIR when something on it is no directory, also
- * the last name before a slash; ENAMETOOLONG for a name of more than 255 bytes in UTF-8, or a path
- * of more than 1023; EINVAL when it contains a NUL. A call that fails changes nothing.
+ * A call on a path fails with EFAULT when it is not a string; ENOENT when something on it is
+ * missing, or it is empty, or the tree was unmounted; ENOTDIR when something on it is not a
+ * directory, also the last name before a slash; ENAMETOOLONG for a name of more than 255 bytes in
+ * UTF-8, or a path of more than 1023; EINVAL when it contains a NUL. A call that fails changes
+ * nothing.
  */
 export class Tree {
 	/** The root directory. @internal */
 	readonly root: Vnode = new Vnode(2, S_IFDIR, 0o755, 0);
-	/** The open files, those included that have no name any more. @internal */
+	/** The open files, with those that have no name any more. @internal */
 	readonly opens: Set<TreeFile> = new Set();
 	/** How many bytes a file can have. */
 	readonly maxFileSize: number;
@@ -44,10 +45,10 @@ export class Tree {
 	private lastIno = 2;
 	/** How many changes there were since the last check. */
 	private unchecked = 0;
-	/** How many files there were then. */
+	/** How much there was to look at then. */
 	private checked = 0;
 
-	/** Makes a tree that is empty but for its root. EINVAL for a size that is none. */
+	/** Makes an empty tree: there is only the root. EINVAL for a size that is not a whole number. */
 	constructor(options: TreeOptions = {}) {
 		this.maxFileSize = options.maxFileSize ?? 0x7fffffff;
 		if (!Number.isSafeInteger(this.maxFileSize) || this.maxFileSize < 0)
@@ -56,8 +57,8 @@ export class Tree {
 	}
 
 	/**
-	 * For diagnostics, throws a Panic unless the files, their names and the open files agree.
-	 * Looks at a small tree after each change; at a large one less often, which costs no more.
+	 * For diagnostics: throws a Panic unless the files, their names and the open files agree. Looks
+	 * at a small tree each time, and at a large one less often, so that a call does not cost more.
 	 * @internal
 	 */
 	check(): void {
@@ -66,7 +67,7 @@ export class Tree {
 		this.checked = treeCheck(this.root, this.opens);
 	}
 
-	/** Makes what has an S_IF type, without a name. @internal */
+	/** Makes a file of an S_IF type, without a name. @internal */
 	makeVnode(type: number, permissions: number, now: number): Vnode {
 		return new Vnode(++this.lastIno, type, permissions, now);
 	}
@@ -88,15 +89,15 @@ export interface Place {
 	readonly directory: Vnode;
 	/** The last name; empty for the root. */
 	readonly name: string;
-	/** What has that name, if anything has. */
+	/** The file that has that name, null if there is none. */
 	readonly vnode: Vnode | null;
 	/** Whether the path ends in a slash: the name must be a directory's. */
 	readonly slash: boolean;
 }
 
 /**
- * Follows a path to its last name. Errors: EFAULT for what is no string, ENOENT, ENOTDIR,
- * ENAMETOOLONG; EINVAL for a path that C could not express. Source: namei(9).
+ * Follows a path to its last name. Errors: EFAULT for what is not a string, ENOENT, ENOTDIR,
+ * ENAMETOOLONG; EINVAL for a path that is not possible in C. Source: namei(9).
  */
 export function lookup(tree: Tree, path: string, syscall: string): Place {
 	checkPath(tree, path, syscall);
@@ -119,14 +120,15 @@ function absent(path: string, syscall: string): never {
 	throw new SystemError(errno.ENOENT, syscall, path);
 }
 
-/** What a path leads to. Errors as for {@link lookup}, and ENOENT. */
+/** The file that a path leads to. Errors as for {@link lookup}, and ENOENT. */
 export function find(tree: Tree, path: string, syscall: string): Vnode {
 	return lookup(tree, path, syscall).vnode ?? absent(path, syscall);
 }
 
 /**
- * As {@link lookup}, for a name that is to be made, removed or renamed: EISDIR for the root, and
- * ENOENT for a name that ends in a slash and does not exist, unless a directory is to be made.
+ * As {@link lookup}, for a name that will be made, removed or renamed. Also throws EISDIR for the
+ * root, and ENOENT for a path that ends in a slash and leads to nothing, unless a directory will be
+ * made.
  */
 export function lookupName(
 	tree: Tree,
@@ -142,8 +144,8 @@ export function lookupName(
 
 function checkPath(tree: Tree, path: string, syscall: string): void {
 	if (typeof path !== "string") throw new SystemError(errno.EFAULT, syscall, `path ${show(path)}`);
-	if (path.includes("\0")) throw new SystemError(errno.EINVAL, syscall, "a path with a NUL");
-	if (path === "") throw new SystemError(errno.ENOENT, syscall, "an empty path");
+	if (path.includes("\0")) throw new SystemError(errno.EINVAL, syscall, "the path contains a NUL");
+	if (path === "") throw new SystemError(errno.ENOENT, syscall, "the path is empty");
 	if (utf8Length(path) >= PATH_MAX) throw new SystemError(errno.ENAMETOOLONG, syscall);
 	if (!tree.mounted) throw new SystemError(errno.ENOENT, syscall, "the tree is not mounted");
 }

@@ -1,7 +1,7 @@
 // The bytes of a regular file.
 import { kassert } from "@kqpoll/kqueue/kernel";
 
-/** So many of the zeros behind the bytes are looked at. */
+/** For diagnostics: how many of the zeros behind the bytes are looked at. */
 const CHECKED = 64;
 
 /** Bytes that grow and shrink. Reading and writing n of them costs as much as copying n. */
@@ -10,12 +10,12 @@ export class Bytes {
 	private data: Uint8Array = new Uint8Array(0);
 	private length = 0;
 
-	/** How many there are. */
+	/** How many bytes there are. */
 	get size(): number {
 		return this.length;
 	}
 
-	/** Copies what there is from `offset` on, as much as fits, and gives how many bytes. */
+	/** Copies what there is from `offset` on, as much as fits, and returns how many bytes. */
 	read(offset: number, into: Uint8Array): number {
 		const n = Math.min(into.length, this.length - offset);
 		if (n <= 0) return 0;
@@ -23,7 +23,9 @@ export class Bytes {
 		return n;
 	}
 
-	/** Copies bytes to `offset`, with zeros before it as needed. False when memory is short. */
+	/**
+	 * Copies bytes to `offset`, with zeros before it as needed. Returns false without enough memory.
+	 */
 	write(offset: number, from: Uint8Array): boolean {
 		const end = offset + from.length;
 		if (!this.reserve(end)) return false;
@@ -32,7 +34,7 @@ export class Bytes {
 		return true;
 	}
 
-	/** Cuts the bytes to a size, or adds zeros. False when memory is short. */
+	/** Cuts the bytes to a size, or adds zeros. Returns false without enough memory. */
 	resize(size: number): boolean {
 		if (size >= this.length) {
 			if (!this.reserve(size)) return false;
@@ -56,7 +58,7 @@ export class Bytes {
 		);
 	}
 
-	/** Makes room, in steps that double, so that a file that grows is not copied each time. */
+	/** Makes room. The memory doubles, so that a file that grows is not copied each time. */
 	private reserve(size: number): boolean {
 		if (size <= this.data.length) return true;
 		let grown: Uint8Array;

@@ -12,7 +12,7 @@ export class VnodeFile extends TreeFile implements Readable {
 	/** Where the next transfer begins, in bytes. */
 	private offset = 0;
 
-	/** How many bytes there are from the offset to the end, negative behind the end. */
+	/** How many bytes there are from the offset to the end; negative when it is behind the end. */
 	get remaining(): number {
 		return this.vnode.size - this.offset;
 	}
@@ -35,7 +35,7 @@ export class VnodeFile extends TreeFile implements Readable {
 		const now = thread.kernel.host.now();
 		let n = buffer.length;
 		try {
-			// Who watches is told before the offset moves, as in the kernel.
+			// Watchers are notified before the offset moves, as in the kernel.
 			n = vnode.write(from, buffer, tree.maxFileSize, now);
 			if (thread.kernel.diagnostics) vnode.bytes.check();
 		} finally {

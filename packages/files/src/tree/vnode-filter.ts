@@ -22,7 +22,7 @@ import {
 
 /** What the filters ask of an open file. */
 export interface Readable extends File {
-	/** How many bytes there are from the offset to the end, negative behind the end. */
+	/** How many bytes there are from the offset to the end; negative when it is behind the end. */
 	readonly remaining: number;
 }
 
@@ -36,7 +36,7 @@ export function vnodeKqfilter(kn: Knote, klist: Klist): number {
 	return 0;
 }
 
-/** The file system lets go: the scan turns the knote into a dead one. */
+/** The vnode is revoked: the scan turns the knote into a dead one. */
 function revokedEvent(kn: Knote): boolean {
 	kn.flags |= EV_EOF | EV_ONESHOT;
 	return true;

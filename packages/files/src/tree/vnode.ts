@@ -1,4 +1,4 @@
-// struct vnode: a regular file, a directory or a fifo, whatever it is called and whoever has it open.
+// struct vnode: a regular file, a directory or a fifo, which names and open files refer to.
 import {
 	errno,
 	NOTE_ATTRIB,
@@ -15,11 +15,11 @@ import { Bytes } from "./vnode-bytes.ts";
 /** The size of a directory, however many entries it has. */
 const DIRBLKSIZ = 512;
 
-/** What stat and fstat give for what is in a tree. */
+/** What stat and fstat return for a file of a tree. */
 export interface VnodeStat extends Stat {
 	/** Its number, which no other file of the tree has had. */
 	readonly ino: number;
-	/** How many names it has; for a directory, counting "." in it and ".." in those below. */
+	/** How many names it has; a directory's include "." in it and ".." in the directories in it. */
 	readonly nlink: number;
 	/** When it was read last, on the clock of the reader's host, in nanoseconds. */
 	readonly atime: number;
@@ -41,7 +41,7 @@ export class Vnode {
 	readonly bytes: Bytes = new Bytes();
 	/** Of a directory: the one that holds it, itself for the root. */
 	parent: Vnode = this;
-	/** The permission bits. Nobody checks them: every process is root's. */
+	/** The permission bits. They are never checked: every process is root's. */
 	permissions: number;
 	/** How many names it has. */
 	nlink: number;
@@ -51,9 +51,9 @@ export class Vnode {
 	mtime: number;
 	/** When anything about it changed last, in nanoseconds. */
 	ctime: number;
-	/** Who watches it. Once it is revoked, those who come later are on a list of their own. */
+	/** Its watchers. When it is revoked it gets a new list, for those that come later. */
 	klist: Klist = new Klist();
-	/** What is under way in a fifo while anybody has it open, else null. */
+	/** The bytes and the ends of a fifo while it is open, else null. */
 	fifo: Fifo | null = null;
 
 	/** Makes one without a name. */
@@ -78,21 +78,21 @@ export class Vnode {
 		return this.isDirectory ? DIRBLKSIZ : this.bytes.size;
 	}
 
-	/** What stat gives. */
+	/** What stat returns. */
 	stat(): VnodeStat {
 		const { ino, nlink, atime, mtime, ctime } = this;
 		const mode = this.type | this.permissions;
 		return { mode, size: this.size, blksize: 16384, ino, nlink, atime, mtime, ctime };
 	}
 
-	/** Tells who watches: NOTE_ flags. */
+	/** Notifies watchers of NOTE_ flags. */
 	post(note: number): void {
 		this.klist.notify(note);
 	}
 
 	/**
-	 * Writes at an offset and tells who watches; gives how many bytes, or a negative errno with
-	 * nothing done: EFBIG beyond `limit`, ENOSPC when memory is short.
+	 * Writes at an offset and notifies watchers. Returns how many bytes, or a negative errno with
+	 * nothing done: EFBIG beyond `limit`, ENOSPC without enough memory.
 	 */
 	write(offset: number, from: Uint8Array, limit: number, now: number): number {
 		if (from.length === 0) return 0;
@@ -106,9 +106,9 @@ export class Vnode {
 	}
 
 	/**
-	 * Cuts a regular file, or adds zeros, and tells who watches; gives 0, also for a fifo, to which
-	 * nothing happens, or a negative errno: EISDIR, EINVAL for what is no size, EFBIG beyond `limit`,
-	 * ENOSPC when memory is short.
+	 * Cuts a regular file, or adds zeros, and notifies watchers; nothing happens to a fifo. Returns
+	 * 0, or a negative errno: EISDIR, EINVAL for what is not a size, EFBIG beyond `limit`, ENOSPC
+	 * without enough memory.
 	 */
 	truncate(size: number, limit: number, now: number): number {
 		if (!Number.isSafeInteger(size) || size < 0) return -errno.EINVAL;
@@ -119,12 +119,12 @@ export class Vnode {
 		if (!this.bytes.resize(size)) return -errno.ENOSPC;
 		this.mtime = now;
 		this.ctime = now;
-		// As in OpenBSD, growing this way is no NOTE_EXTEND.
+		// As in OpenBSD, there is no NOTE_EXTEND when it grows this way.
 		this.post(size < before ? NOTE_ATTRIB | NOTE_TRUNCATE : NOTE_ATTRIB);
 		return 0;
 	}
 
-	/** Tells those who watched that it is revoked; the open files have been marked already. */
+	/** Tells watchers and sleepers that it is revoked. The open files have been marked already. */
 	revoke(): void {
 		const { klist, fifo } = this;
 		this.klist = new Klist();
@@ -135,7 +135,7 @@ export class Vnode {
 		);
 	}
 
-	/** Puts a name into a directory. */
+	/** Adds a name to a directory. */
 	enter(name: string, vnode: Vnode, now: number): void {
 		this.entries?.set(name, vnode);
 		this.mtime = now;
@@ -147,7 +147,7 @@ export class Vnode {
 		this.nlink++;
 	}
 
-	/** Takes a name out of a directory. */
+	/** Removes a name from a directory. */
 	leave(name: string, vnode: Vnode, now: number): void {
 		this.entries?.delete(name);
 		this.mtime = now;
