@@ -1,4 +1,4 @@
-// The scene of the chat on emulated sockets, in virtual time: the same every run.
+// The scene of the chat on emulated sockets, in virtual time: it is the same in every run.
 import { bind, connect, listen, recv, send, shutdown, socket } from "@kqpoll/files";
 import { SHUT_WR, SOCK_NONBLOCK } from "@kqpoll/files/socket";
 import { close, exit, Kernel, type KernelOptions, SystemError, sigaction } from "@kqpoll/kqueue";
@@ -10,7 +10,7 @@ import { LineReader } from "./lines.ts";
 
 const PORT = 7000;
 
-/** Plays the scene with a server, and prints what each client heard. */
+/** Plays the scene with a server, and prints what each client received. */
 export async function rehearse(
 	serve: Serve,
 	print: (line: string) => void,

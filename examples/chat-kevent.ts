@@ -1,5 +1,5 @@
-// The chat server around kevent(2): what is watched is said once, and stays said; each event brings
-// the client along, so that no loop over all clients is left.
+// The chat server around kevent(2): each descriptor is registered only once, and each event carries
+// its client, so that no loop over all clients is left.
 import {
 	close,
 	EV_ADD,
@@ -16,7 +16,9 @@ import {
 import { rehearse } from "./chat-emulated.ts";
 import { Chat, type ChatOptions, type Client } from "./chat-protocol.ts";
 
-/** Serves until the signal is aborted, then closes all connections; rejects if the listener fails. */
+/**
+ * Serves until the signal is aborted, then closes all connections; rejects if the listener fails.
+ */
 export async function serve(thread: Thread, listener: number, options: ChatOptions): Promise<void> {
 	const chat = new Chat(thread, options);
 	const kq = kqueue(thread);
@@ -25,7 +27,8 @@ export async function serve(thread: Thread, listener: number, options: ChatOptio
 	const events = eventList(64);
 	try {
 		for (;;) {
-			// Room to write is asked for once each time it is needed: a oneshot goes when it has come.
+			// Room to write is watched only when it is needed: EV_ONESHOT removes the knote after its
+			// event.
 			for (const client of chat.unsent)
 				changes.push(EV_SET(client.fd, EVFILT_WRITE, EV_ADD | EV_ONESHOT, 0, 0, client));
 			// kevent(kq, changelist, nchanges, eventlist, nevents, NULL);
@@ -34,12 +37,12 @@ export async function serve(thread: Thread, listener: number, options: ChatOptio
 			for (const { ident, filter, udata } of events.slice(0, n)) {
 				const client = udata as Client; // null for the listener
 				if (ident === listener) {
-					// Clients are watched from now on. Closing their descriptors will end it.
+					// Clients are watched from now on. Closing their descriptors ends that.
 					for (const fresh of chat.accept(listener))
 						changes.push(EV_SET(fresh.fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, fresh));
 				} else if (filter === EVFILT_READ) {
-					// EV_CLEAR tells of each arrival once: receive reads all there is. An end of file,
-					// too, is told once, while select would have to leave the client out of readfds.
+					// EV_CLEAR reports each arrival once: receive reads all there is. An end of file is
+					// reported once too, whereas select would have to leave the client out of readfds.
 					chat.receive(client);
 				} else {
 					chat.flush(client);
@@ -54,5 +57,7 @@ export async function serve(thread: Thread, listener: number, options: ChatOptio
 	}
 }
 
-/** Plays the scripted scene with this server, in virtual time, and prints what each client heard. */
+/**
+ * Plays the scripted scene with this server, in virtual time, and prints what each client received.
+ */
 export const run = (print: (line: string) => void): Promise<void> => rehearse(serve, print);

@@ -1,11 +1,13 @@
-// The chat server around poll(2): an array of pollfds, which the call does not overwrite, in place of
-// the sets; each entry has its own answer.
+// The chat server around poll(2): an array of pollfds takes the place of the sets. The call does
+// not overwrite what was asked, and each entry has its own answer.
 import { INFTIM, POLLERR, POLLHUP, POLLIN, POLLOUT, type Pollfd, poll } from "@kqpoll/kqpoll";
 import type { Thread } from "@kqpoll/kqueue";
 import { rehearse } from "./chat-emulated.ts";
 import { Chat, type ChatOptions } from "./chat-protocol.ts";
 
-/** Serves until the signal is aborted, then closes all connections; rejects if the listener fails. */
+/**
+ * Serves until the signal is aborted, then closes all connections; rejects if the listener fails.
+ */
 export async function serve(thread: Thread, listener: number, options: ChatOptions): Promise<void> {
 	const chat = new Chat(thread, options);
 	// struct pollfd pfd[]; entry 0 is the listener's.
@@ -22,7 +24,7 @@ export async function serve(thread: Thread, listener: number, options: ChatOptio
 			await poll(thread, [entry, ...pfd], INFTIM, options);
 			for (const [i, client] of clients.entries()) {
 				const { revents } = pfd[i] as Pollfd;
-				// A hang-up is told without being asked for: recv and send say what it was.
+				// A hang-up is reported without being asked for: recv and send return its reason.
 				if (revents & (POLLIN | POLLHUP | POLLERR)) chat.receive(client);
 				if (revents & (POLLOUT | POLLHUP | POLLERR)) chat.flush(client);
 			}
@@ -35,5 +37,7 @@ export async function serve(thread: Thread, listener: number, options: ChatOptio
 	}
 }
 
-/** Plays the scripted scene with this server, in virtual time, and prints what each client heard. */
+/**
+ * Plays the scripted scene with this server, in virtual time, and prints what each client received.
+ */
 export const run = (print: (line: string) => void): Promise<void> => rehearse(serve, print);

@@ -1,45 +1,45 @@
-// The chat that all four servers serve: lines, names, who hears what. It never sleeps: when there is
-// something to read, and when there is room to write, is what a server waits for.
+// The chat that all four servers serve: lines, names, and where they go. It never sleeps: waiting
+// until there is something to read or room to write is the server's part.
 //
-// The first line that a client sends is its name; each one after that goes to all the others. Who
-// has left (`/quit`, or an end of file) hears no more, but gets what was said until then.
+// The first line that a client sends is its name; each later line goes to all the others. A client
+// that has left (`/quit`, or an end of file) gets what was said until then, and no more.
 import { acceptNow, recvNow, sendNow } from "@kqpoll/files";
 import { MSG_NOSIGNAL } from "@kqpoll/files/socket";
 import { close, SystemError, type Thread } from "@kqpoll/kqueue";
 
-/** What a client hears whose line is too long. */
+/** The answer to a client whose line is too long. */
 const TOO_LONG = "* that line is too long";
 
-/** What can be chosen about a server. */
+/** Options of a server. */
 export interface ChatOptions {
 	/** Aborting it ends the server. */
 	readonly signal: AbortSignal;
-	/** How many bytes may wait for a client before it is dropped: 131072 unless given. */
+	/** How many bytes may wait for a client before it is dropped, by default 131072. */
 	readonly maxOutput?: number;
-	/** How many characters a line may have: 8192 unless given. */
+	/** How many characters a line may have, by default 8192. */
 	readonly maxLine?: number;
 }
 
-/** A server: serves the clients of a listener that does not block, until it is told to end. */
+/** A server: serves the clients of a listener that does not block, until it is aborted. */
 export type Serve = (thread: Thread, listener: number, options: ChatOptions) => Promise<void>;
 
 /** A client of the chat. */
 export class Client {
 	/** Its descriptor. */
 	readonly fd: number;
-	/** Its name, once it has said it. */
+	/** Its name, once it has sent it. */
 	name: string | null = null;
-	/** Whether it may still say something; if not, it is closed when all is sent. */
+	/** Whether it may still send lines; if not, it is closed when everything is sent to it. */
 	talks = true;
 	/** Whether it is gone, and its descriptor closed. */
 	closed = false;
-	/** What has come of the line that it is at. */
+	/** The part of its current line that has come. */
 	line = "";
-	/** What is to be sent to it. */
+	/** What waits to be sent to it. */
 	readonly output: Uint8Array[] = [];
 	/** How many bytes that is. */
 	unsent = 0;
-	/** Puts characters together whose bytes arrive one by one. */
+	/** Joins the bytes of characters that arrive one by one. */
 	readonly decoder = new TextDecoder();
 
 	constructor(fd: number) {
@@ -47,11 +47,11 @@ export class Client {
 	}
 }
 
-/** The clients of one server, and what they say to each other. */
+/** The clients of one server, and what they send to each other. */
 export class Chat {
-	/** Who is connected. */
+	/** The clients that are connected. */
 	readonly clients = new Set<Client>();
-	/** Those of them for whom there is something to send. */
+	/** The clients for which there is something to send. */
 	readonly unsent = new Set<Client>();
 	private readonly thread: Thread;
 	private readonly maxOutput: number;
@@ -67,7 +67,7 @@ export class Chat {
 		this.onUnsent = onUnsent;
 	}
 
-	/** Takes all connections that wait at the listener. Throws what accept fails with. */
+	/** Takes all connections that wait at the listener. Throws the error of accept. */
 	accept(listener: number): Client[] {
 		const fresh: Client[] = [];
 		for (let fd = this.acceptOne(listener); fd !== null; fd = this.acceptOne(listener)) {
@@ -86,14 +86,14 @@ export class Chat {
 			} catch (error) {
 				const { code } = error as SystemError;
 				if (code === "EAGAIN") return null;
-				// A client that has gone again makes way for the next. So many are none: the listener
-				// was shut down.
+				// A connection whose client has gone already is skipped. That many in a row mean that the
+				// listener was shut down.
 				if (code !== "ECONNABORTED" || gone === 1000) throw error;
 			}
 		}
 	}
 
-	/** Reads all that has arrived from a client, and does what it says. */
+	/** Reads all that has arrived from a client, and acts on it. */
 	receive(client: Client): void {
 		while (client.talks && !client.closed) {
 			const n = transfer(() => recvNow(this.thread, client.fd, this.buffer));
@@ -104,7 +104,7 @@ export class Chat {
 		}
 	}
 
-	/** Sends what there is room for, and says whether that was all. */
+	/** Sends what there is room for; returns whether that was all. */
 	flush(client: Client): boolean {
 		for (let chunk = client.output[0]; chunk !== undefined; chunk = client.output[0]) {
 			const bytes = chunk;
@@ -130,7 +130,7 @@ export class Chat {
 		this.unsent.clear();
 	}
 
-	/** Cuts what a client has sent into lines. What comes after the last of them is only begun. */
+	/** Cuts what a client has sent into lines. What follows the last line end is kept for later. */
 	private take(client: Client, bytes: Uint8Array): void {
 		const text = client.line + client.decoder.decode(bytes, { stream: true });
 		const lines = text.split("\n");
@@ -160,14 +160,14 @@ export class Chat {
 		}
 	}
 
-	/** A client leaves in peace: it gets what was said until now, and a last line. */
+	/** A client leaves in an orderly way: it gets what was said until now, and a last line. */
 	private leave(client: Client, farewell: string): void {
 		client.talks = false;
 		this.tell(client, farewell);
 		this.announceEnd(client, "left");
 	}
 
-	/** A client is gone, or all is said that there was to say to it. */
+	/** A client is gone, or everything was sent to it. */
 	private remove(client: Client, how: string): void {
 		if (client.closed) return;
 		client.closed = true;
@@ -178,7 +178,7 @@ export class Chat {
 		this.announceEnd(client, how);
 	}
 
-	/** Tells the others, once, if they know it at all. */
+	/** Tells the others, once, if they know the client. */
 	private announceEnd(client: Client, how: string): void {
 		const { name } = client;
 		client.name = null;
@@ -189,11 +189,11 @@ export class Chat {
 		const slow = [...this.clients].filter(
 			(other) => other !== client && other.name !== null && !this.tell(other, line),
 		);
-		// All have heard the line before they hear who did not.
+		// All others get the line before they are told which clients were too slow for it.
 		for (const other of slow) this.remove(other, "was too slow");
 	}
 
-	/** Puts a line into a client's output, and says whether there was room for it. */
+	/** Puts a line into a client's output; returns whether there was room for it. */
 	private tell(client: Client, line: string): boolean {
 		const bytes = new TextEncoder().encode(`${line}\n`);
 		if (client.closed || client.unsent + bytes.length > this.maxOutput) return false;
@@ -207,7 +207,7 @@ export class Chat {
 	}
 }
 
-/** How many bytes a call moved; "later" if it would have to sleep, "gone" if the client is. */
+/** How many bytes a call moved; "later" if it would have to sleep, "gone" if the client is gone. */
 function transfer(call: () => number): number | "later" | "gone" {
 	try {
 		return call();

@@ -1,5 +1,5 @@
-// The chat server as observables: a subscription in place of each change of the changelist. There is
-// no loop left, and no thread that sleeps: who watches is told.
+// The chat server as observables: a subscription takes the place of each change of the changelist.
+// No loop and no sleeping thread are left: subscribers are called.
 import type { Thread } from "@kqpoll/kqueue";
 import { readable, writable } from "@kqpoll/rxjs";
 import {
@@ -18,7 +18,9 @@ import {
 import { rehearse } from "./chat-emulated.ts";
 import { Chat, type ChatOptions, type Client } from "./chat-protocol.ts";
 
-/** Serves until the signal is aborted, then closes all connections; rejects if the listener fails. */
+/**
+ * Serves until the signal is aborted, then closes all connections; rejects if the listener fails.
+ */
 export async function serve(thread: Thread, listener: number, options: ChatOptions): Promise<void> {
 	const unsent = new Subject<Client>();
 	const chat = new Chat(thread, options, (client) => unsent.next(client));
@@ -34,7 +36,8 @@ export async function serve(thread: Thread, listener: number, options: ChatOptio
 			),
 		),
 	);
-	// EV_SET(client, EVFILT_WRITE, EV_ADD | EV_CLEAR): until all is sent, and again for the next line.
+	// EV_SET(client, EVFILT_WRITE, EV_ADD | EV_CLEAR): until all is sent, and again for the next
+	// line.
 	const replies = unsent.pipe(
 		mergeMap((client) =>
 			writable(thread, client.fd).pipe(
@@ -53,7 +56,10 @@ export async function serve(thread: Thread, listener: number, options: ChatOptio
 	}
 }
 
-/** That a client's descriptor is closed is no error of the stream that watched it, but its end. */
+/**
+ * When a client's descriptor is closed, that is the end of the stream that watched it, not an
+ * error.
+ */
 function untilClosed<T>(client: Client) {
 	return catchError<T, Observable<never>>((error) => {
 		if (!client.closed) throw error;
@@ -61,5 +67,7 @@ function untilClosed<T>(client: Client) {
 	});
 }
 
-/** Plays the scripted scene with this server, in virtual time, and prints what each client heard. */
+/**
+ * Plays the scripted scene with this server, in virtual time, and prints what each client received.
+ */
 export const run = (print: (line: string) => void): Promise<void> => rehearse(serve, print);

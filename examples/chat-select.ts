@@ -1,10 +1,13 @@
-// The chat server around select(2), as in C: two sets are filled before each call, and asked after it.
+// The chat server around select(2), as in C: two sets are filled before each call, and asked after
+// it.
 import { FD_ISSET, FD_SET, FD_ZERO, FdSet, select } from "@kqpoll/kqpoll";
 import type { Thread } from "@kqpoll/kqueue";
 import { rehearse } from "./chat-emulated.ts";
 import { Chat, type ChatOptions } from "./chat-protocol.ts";
 
-/** Serves until the signal is aborted, then closes all connections; rejects if the listener fails. */
+/**
+ * Serves until the signal is aborted, then closes all connections; rejects if the listener fails.
+ */
 export async function serve(thread: Thread, listener: number, options: ChatOptions): Promise<void> {
 	const chat = new Chat(thread, options);
 	// fd_set readfds, writefds;
@@ -12,7 +15,7 @@ export async function serve(thread: Thread, listener: number, options: ChatOptio
 	const writefds = new FdSet();
 	try {
 		for (;;) {
-			// Everything is said anew each time: the call leaves only what is ready in the sets.
+			// The sets are filled again each time: the call leaves only what is ready in them.
 			FD_ZERO(readfds);
 			FD_ZERO(writefds);
 			FD_SET(listener, readfds);
@@ -28,7 +31,8 @@ export async function serve(thread: Thread, listener: number, options: ChatOptio
 				if (FD_ISSET(client.fd, readfds)) chat.receive(client);
 				if (FD_ISSET(client.fd, writefds)) chat.flush(client);
 			}
-			// Last, as a new client may get the number of one that was closed above, and is in the sets.
+			// Last, as a new client may get the number of a client closed above, which is still in the
+			// sets.
 			if (FD_ISSET(listener, readfds)) chat.accept(listener);
 		}
 	} catch (error) {
@@ -38,5 +42,7 @@ export async function serve(thread: Thread, listener: number, options: ChatOptio
 	}
 }
 
-/** Plays the scripted scene with this server, in virtual time, and prints what each client heard. */
+/**
+ * Plays the scripted scene with this server, in virtual time, and prints what each client received.
+ */
 export const run = (print: (line: string) => void): Promise<void> => rehearse(serve, print);

@@ -13,6 +13,6 @@ export async function serveChat(port: number, version: string): Promise<void> {
 	await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
 	await chat.stop();
 	console.log("closed");
-	// Somebody may never read what was still on its way to them.
+	// A client may never read what was still on its way.
 	process.exit(0);
 }

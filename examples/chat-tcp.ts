@@ -13,7 +13,7 @@ const HOST = "127.0.0.1";
 
 /** A server that runs. */
 export interface Serving {
-	/** Where it listens. */
+	/** The port where it listens. */
 	readonly port: number;
 	/** Connects to it. */
 	readonly dial: Dial;
@@ -27,7 +27,7 @@ export async function serveTcp(
 	port: number,
 	options: KernelOptions = {},
 ): Promise<Serving> {
-	// Half-closed connections stay open, so that who has said its last word still gets an answer.
+	// Half-closed connections stay open, so that a client that sends no more still gets an answer.
 	const server = createServer({ allowHalfOpen: true, noDelay: true });
 	server.listen(port, HOST);
 	await once(server, "listening");
@@ -54,7 +54,7 @@ export async function serveTcp(
 async function dial(port: number): Promise<Peer> {
 	const socket = connect({ port, host: HOST, allowHalfOpen: true, noDelay: true });
 	await once(socket, "connect");
-	// A connection that breaks ends: the next line will be none.
+	// A connection that breaks has ended: the next line is null.
 	socket.on("error", () => {});
 	const chunks: AsyncIterator<Uint8Array> = socket[Symbol.asyncIterator]();
 	const lines = new LineReader(async () => {

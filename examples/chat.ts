@@ -1,5 +1,5 @@
 // A chat server four ways, by select, poll, kevent and RxJS: each serves the same scene on real TCP
-// connections. What the clients hear must be the same, and be what is recorded.
+// connections. What the clients receive must be the same, and equal to the recorded transcript.
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TraceEvent, Transition } from "@kqpoll/kqueue/kernel";
@@ -14,16 +14,16 @@ import { serveTcp } from "./chat-tcp.ts";
 /** The four versions by name, in the order of the migration. */
 export const SERVERS: Readonly<Record<string, Serve>> = { select, poll, kevent, rxjs };
 
-/** How long a version is watched while nobody says anything, in milliseconds. */
+/** For how long the processor time of an idle version is measured, in milliseconds. */
 const IDLE = 1000;
-/** How long a scene may take. */
+/** How long a scene may take, in milliseconds. */
 const PATIENCE = 30_000;
 
-/** How a version did. */
+/** The result of a version. */
 interface Result {
-	/** What each client heard. */
+	/** What each client received. */
 	readonly transcript: string;
-	/** How often what happened in the engine. */
+	/** How often each transition happened in the engine. */
 	readonly counts: Readonly<Partial<Record<Transition, number>>>;
 	/** How long the scene took, in milliseconds. */
 	readonly wall: number;
@@ -51,7 +51,7 @@ async function tooLong(): Promise<never> {
 	throw new Error(`the scene did not end in ${PATIENCE / 1000} s`);
 }
 
-/** The processor time of a while in which two clients are connected and say nothing. */
+/** The processor time, in milliseconds, while two clients are connected and say nothing. */
 async function idleTime(dial: Dial): Promise<number> {
 	const clients = await Promise.all([dial(), dial()]);
 	for (const client of clients) await client.line();
@@ -63,12 +63,12 @@ async function idleTime(dial: Dial): Promise<number> {
 	return (user + system) / 1000;
 }
 
-/** The transcript that every version must come to. */
+/** The transcript that every version must produce. */
 function recordedTranscript(): string {
 	return readFileSync(new URL("expected/chat.txt", import.meta.url), "utf8").trimEnd();
 }
 
-/** The first line in which a transcript is not what is recorded. */
+/** Names the first line in which a transcript differs from the recorded one. */
 function difference(name: string, transcript: string, recorded: string): string {
 	const lines = transcript.split("\n");
 	const wanted = recorded.split("\n");
@@ -77,7 +77,7 @@ function difference(name: string, transcript: string, recorded: string): string 
 	return `${name} differs in line ${at + 1}: ${lines[at] ?? "(none)"} instead of ${wanted[at] ?? "(none)"}`;
 }
 
-/** Runs the four versions, and prints how they did; throws if one is not heard to say what is recorded. */
+/** Runs the four versions, and prints their results; throws if a transcript differs. */
 export async function run(
 	print: (line: string) => void,
 	servers: Readonly<Record<string, Serve>> = SERVERS,
@@ -101,7 +101,7 @@ export async function run(
 	}
 	print("");
 	print(
-		"sleeps: how often it waited; changes: what it asked the engine to watch; events: what it heard.",
+		"sleeps: how often it waited; changes: what it asked the engine to watch; events: what was reported.",
 	);
 	if (differences.length > 0) throw new Error(differences.join("\n"));
 	const lines = recorded.split("\n").length;

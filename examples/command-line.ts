@@ -1,13 +1,13 @@
-// What npm start is asked to do.
+// The command line of npm start.
 import { parseArgs } from "node:util";
 
 /** What an example exports. */
 interface Example {
-	/** Runs it; each line that it prints is handed to `print`. */
+	/** Runs it; passes each line that it prints to `print`. */
 	run(print: (line: string) => void): Promise<void>;
 }
 
-/** The examples by name, the one that runs unless another is named first. */
+/** The examples by name. The first one runs by default. */
 export const EXAMPLES: Readonly<Record<string, () => Promise<Example>>> = {
 	chat: () => import("./chat.ts"),
 	"chat-select": () => import("./chat-select.ts"),
@@ -27,18 +27,18 @@ export const EXAMPLES: Readonly<Record<string, () => Promise<Example>>> = {
 /** The versions of the chat server. */
 const VERSIONS: readonly string[] = ["select", "poll", "kevent", "rxjs"];
 
-/** How it is used. */
+/** The usage. */
 export const USAGE: string = `usage: npm start -- [NAME]
        npm start -- --list
        npm start -- --serve PORT [--with ${VERSIONS.join("|")}]`;
 
-/** What to do: run an example, name them all, or keep a chat server up. */
+/** What to do: run an example, name them all, or keep a chat server running. */
 export type Command =
 	| { readonly run: string }
 	| { readonly list: true }
 	| { readonly serve: number; readonly version: string };
 
-/** What the arguments ask for. Throws what is wrong with them. */
+/** Parses the arguments. Throws an error that says what is wrong with them. */
 export function parseCommand(args: readonly string[]): Command {
 	const { values, positionals } = parseArgs({
 		args: [...args],
@@ -51,17 +51,18 @@ export function parseCommand(args: readonly string[]): Command {
 	});
 	const { list, serve, with: version } = values;
 	if ([...positionals, list, serve].filter((mode) => mode !== undefined).length > 1)
-		throw new Error("one thing at a time");
+		throw new Error("NAME, --list and --serve exclude each other");
 	if (serve !== undefined) return parseServe(serve, version);
 	if (version !== undefined) throw new Error("--with goes with --serve");
 	if (list) return { list };
 	const [name = "chat"] = positionals;
-	if (!Object.hasOwn(EXAMPLES, name)) throw new Error(`no example ${name}`);
+	if (!Object.hasOwn(EXAMPLES, name)) throw new Error(`there is no example ${name}`);
 	return { run: name };
 }
 
 function parseServe(port: string, version = "kevent"): Command {
-	if (!/^\d+$/.test(port) || Number(port) > 65535) throw new Error(`no port ${port}`);
-	if (!VERSIONS.includes(version)) throw new Error(`no version ${version}`);
+	if (!/^\d+$/.test(port) || Number(port) > 65535)
+		throw new Error(`--serve ${port} is not a port from 0 to 65535`);
+	if (!VERSIONS.includes(version)) throw new Error(`--with ${version} is not a version`);
 	return { serve: Number(port), version };
 }

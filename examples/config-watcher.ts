@@ -1,6 +1,7 @@
-// A program that reloads its configuration when the file changes: a real directory and the real file
-// in it, watched with EVFILT_VNODE. It is the file that is watched, not its name; so when another file
-// takes its place, as most editors do it, the directory tells, and the new one is watched.
+// A program that reloads its configuration when the file changes: a real directory and the real
+// file in it, watched with EVFILT_VNODE. A watch is for the file, not for its name. So when another
+// file takes its place, as with most editors, the directory reports it, and the new file is
+// watched.
 import { mkdtempSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,7 +24,7 @@ import {
 /** For how many milliseconds nothing must happen before it is loaded. */
 const QUIET = 50;
 
-/** Whenever what a path leads to has changed, until it leads somewhere else. */
+/** Emits whenever the file at a path changes, until another file is there. */
 function changes(thread: Thread, path: string): Observable<unknown> {
 	try {
 		const fd = openPath(thread, path);
@@ -34,13 +35,13 @@ function changes(thread: Thread, path: string): Observable<unknown> {
 	}
 }
 
-/** The configuration, now and whenever it is another one. */
+/** The configuration, now and whenever it changes. */
 function configurations(thread: Thread, directory: string, name: string): Observable<string> {
 	const path = join(directory, name);
 	return changes(thread, directory).pipe(
 		startWith("begin"),
 		switchMap((change) => changes(thread, path).pipe(startWith(change))),
-		// Somebody may be at it still: what it says when all is quiet counts.
+		// An editor may not have finished: the file is loaded when nothing has happened for a while.
 		debounceTime(QUIET, kernelScheduler(thread.kernel)),
 		map(() => load(path)),
 		distinctUntilChanged(),
@@ -63,7 +64,7 @@ export async function run(print: (line: string) => void): Promise<void> {
 	const loaded = configurations(main, directory, "config").pipe(share());
 	const subscription = loaded.subscribe((text) => print(`    loaded: ${text}`));
 
-	/** Does something, and waits until that has been loaded. */
+	/** Does something, and waits until the result has been loaded. */
 	const act = async (what: string, ...edits: (() => void)[]): Promise<void> => {
 		print(what);
 		const next = firstValueFrom(loaded);
@@ -79,16 +80,16 @@ export async function run(print: (line: string) => void): Promise<void> {
 		renameSync(join(directory, "config.new"), file);
 	};
 
-	await act("it is not there yet");
+	await act("it does not exist yet");
 	await act("written for the first time", write("colour = red"));
 	await act(
 		"written three times in a row",
 		...["green", "blue", "white"].map((c) => write(`colour = ${c}`)),
 	);
 	await act("replaced by another file", replace("colour = black"));
-	await act("that one is written", write("colour = pink"));
+	await act("the new file is written", write("colour = pink"));
 	await act(
-		"written, and then as before; a little later changed",
+		"written, and then as before; changed a little later",
 		write("colour = grey"),
 		write("colour = pink"),
 		() => setTimeout(write("colour = teal"), 4 * QUIET),

@@ -25,7 +25,7 @@ const MAIN = ["--import", "tsx", "examples/main.ts"];
 
 type Result = [status: number, stdout: string, stderr: string];
 
-/** Runs npm start, in effect. */
+/** Runs what npm start runs. */
 function start(...args: string[]): Promise<Result> {
 	return new Promise((resolve) => {
 		execFile(process.execPath, [...MAIN, ...args], { cwd: ROOT }, (error, stdout, stderr) =>
@@ -47,7 +47,7 @@ async function output(run: (print: (line: string) => void) => Promise<void>): Pr
 	return printed;
 }
 
-/** What a thread's process has, and who sleeps on its machine. */
+/** What a thread's process has, and the sleepers of its machine. */
 function holdings({ process, kernel }: Thread): Record<string, unknown> {
 	let knotes = 0;
 	let kqueues = 0;
@@ -60,7 +60,7 @@ function holdings({ process, kernel }: Thread): Record<string, unknown> {
 	return { descriptors, knotes, kqueues, sleepers: kernel.sleepers, timers: kernel.ntimers };
 }
 
-/** What a server must leave that was given a copy of descriptor 0. */
+/** What a server must leave that got a copy of descriptor 0. */
 const NOTHING = { descriptors: [0], knotes: 0, kqueues: 0, sleepers: 0, timers: 0 };
 
 /** A server with a listener of its own, and what it has left when it has ended. */
@@ -80,7 +80,10 @@ function watched(serve: Serve): { serve: Serve; left: () => unknown } {
 	};
 }
 
-/** Runs a program on a machine in virtual time, with a listener at descriptor 0 of its first process. */
+/**
+ * Runs a program on a machine in virtual time, with a listener at descriptor 0 of its first
+ * process.
+ */
 function onMachine<T>(program: (server: Thread, client: Thread) => Promise<T>): Promise<T> {
 	const host = new VirtualHost();
 	const kernel = new Kernel({ host, diagnostics: true });
@@ -89,7 +92,7 @@ function onMachine<T>(program: (server: Thread, client: Thread) => Promise<T>): 
 	return host.run(() => program(main, kernel.spawn().main));
 }
 
-/** Port of the first listener of a machine. */
+/** The port of the first listener of a machine. */
 const PORT = 49152;
 
 /** A connection to that, and what comes out of it. */
@@ -107,11 +110,11 @@ async function dial(thread: Thread): Promise<[fd: number, lines: LineReader]> {
 let chat: Promise<Result>;
 
 test.before(() => {
-	// It is idle most of the time, and may be so while others run.
+	// It is idle most of the time, so others may run meanwhile.
 	chat = start();
 });
 
-test("every example prints what is recorded", async () => {
+test("every example prints the recorded output", async () => {
 	const { chat: _, ...examples } = EXAMPLES;
 	for (const [name, load] of Object.entries(examples)) {
 		const { run } = await load();
@@ -134,54 +137,54 @@ for (const [name, server] of Object.entries(SERVERS)) {
 		assert.equal(real.left(), NOTHING);
 	});
 
-	test(`${name}: told to end, it closes connections in the middle of everything`, async () => {
+	test(`${name}: when aborted it closes connections in the middle of everything`, async () => {
 		const { serve, left } = watched(server);
 		const stop = new AbortController();
 		await onMachine(async (thread, client) => {
 			const served = serve(thread, 0, { signal: stop.signal });
-			const [ann, annHears] = await dial(client);
+			const [ann, annReads] = await dial(client);
 			await send(client, ann, new TextEncoder().encode("ann\n"));
-			const [, bobHears] = await dial(client);
-			assert.is(await annHears.next(), "* your name?");
-			assert.is(await annHears.next(), "* hello ann; here: nobody else");
+			const [, bobReads] = await dial(client);
+			assert.is(await annReads.next(), "* your name?");
+			assert.is(await annReads.next(), "* hello ann; here: nobody else");
 			stop.abort();
 			await served;
-			assert.equal([await annHears.next(), await bobHears.next()], [null, "* your name?"]);
-			assert.is(await bobHears.next(), null);
+			assert.equal([await annReads.next(), await bobReads.next()], [null, "* your name?"]);
+			assert.is(await bobReads.next(), null);
 		});
 		assert.equal(left(), NOTHING);
 	});
 
-	test(`${name}: told to end with a client that does not read, it does not wait for it`, async () => {
+	test(`${name}: when aborted it does not wait for a client that does not read`, async () => {
 		const { serve, left } = watched(server);
 		const stop = new AbortController();
 		await onMachine(async (thread, client) => {
 			const served = serve(thread, 0, { signal: stop.signal });
-			const [ann, annHears] = await dial(client);
-			const [bob, bobHears] = await dial(client);
+			const [ann, annReads] = await dial(client);
+			const [bob, bobReads] = await dial(client);
 			await send(client, bob, new TextEncoder().encode("bob\n"));
-			assert.is(await bobHears.next(), "* your name?");
-			assert.is(await bobHears.next(), "* hello bob; here: nobody else");
+			assert.is(await bobReads.next(), "* your name?");
+			assert.is(await bobReads.next(), "* hello bob; here: nobody else");
 			await send(client, ann, new TextEncoder().encode("ann\n"));
 			// More than the buffers of the connection hold, and less than the server keeps.
 			const line = `${"x".repeat(7999)}\n`;
 			for (let i = 0; i < 15; i++) await send(client, ann, new TextEncoder().encode(line));
-			assert.is(await annHears.next(), "* your name?");
-			assert.is(await annHears.next(), "* hello ann; here: bob");
+			assert.is(await annReads.next(), "* your name?");
+			assert.is(await annReads.next(), "* hello ann; here: bob");
 			stop.abort();
 			await served;
-			assert.is(await annHears.next(), null);
+			assert.is(await annReads.next(), null);
 		});
 		assert.equal(left(), NOTHING);
 	});
 
-	test(`${name}: told to end before it begins, it ends`, async () => {
+	test(`${name}: when aborted before it begins it ends`, async () => {
 		const { serve, left } = watched(server);
 		await onMachine((thread) => serve(thread, 0, { signal: AbortSignal.abort() }));
 		assert.equal(left(), NOTHING);
 	});
 
-	// EVFILT_READ of a listener tells of connections only.
+	// EVFILT_READ of a listener reports only connections.
 	if (name !== "select" && name !== "poll") continue;
 	test(`${name}: a listener that is shut down is an error, and ends it`, async () => {
 		const { serve, left } = watched(server);
@@ -196,7 +199,7 @@ for (const [name, server] of Object.entries(SERVERS)) {
 	});
 }
 
-test("a timer wheel calls back in time, never early, and more than a turn away too", () => {
+test("a timer wheel calls back in time, never early, also after more than one turn", () => {
 	let now = 5;
 	const wheel = new TimerWheel(() => now);
 	const calls: string[] = [];
@@ -217,14 +220,14 @@ test("a timer wheel calls back in time, never early, and more than a turn away t
 	assert.equal(waits, [25, 80, 640, 640, 120]);
 });
 
-test("a version that is not heard to say what is recorded is named", async () => {
+test("a version with another transcript than the recorded one is named", async () => {
 	const recorded = expected("chat").trimEnd().replace("* dot left", "* dot stayed");
 	const servers = { select: SERVERS["select"] as Serve };
 	const failure = await runChat(() => {}, servers, recorded).catch((error) => error.message);
 	assert.is(failure, "select differs in line 12:     * dot left instead of     * dot stayed");
 });
 
-test("npm start runs the chat servers, and says how they did", async () => {
+test("npm start runs the chat servers, and prints their results", async () => {
 	const [status, stdout, stderr] = await chat;
 	assert.equal([status, stderr], [0, ""]);
 	assert.equal(stdout.replace(/ *\d+(\.\d)?/g, " N").split("\n"), [
@@ -237,13 +240,13 @@ test("npm start runs the chat servers, and says how they did", async () => {
 		"kevent   as recorded N N N N ms N ms",
 		"rxjs     as recorded N N N N ms N ms",
 		"",
-		"sleeps: how often it waited; changes: what it asked the engine to watch; events: what it heard.",
+		"sleeps: how often it waited; changes: what it asked the engine to watch; events: what was reported.",
 		"The transcripts are equal to each other and to the recorded one of N lines.",
 		"",
 	]);
 });
 
-test("npm start runs an example by name, and names them", async () => {
+test("npm start runs an example by name, and lists their names", async () => {
 	const names = `${Object.keys(EXAMPLES).join("\n")}\n`;
 	const both = Promise.all([start("pipeline"), start("--list")]);
 	assert.equal(await both, [
@@ -252,7 +255,7 @@ test("npm start runs an example by name, and names them", async () => {
 	]);
 });
 
-test("what is no command gets a usage line and status 2", async () => {
+test("a wrong command line prints the usage and ends with status 2", async () => {
 	const usage = [
 		"usage: npm start -- [NAME]",
 		"       npm start -- --list",
@@ -261,8 +264,8 @@ test("what is no command gets a usage line and status 2", async () => {
 	].join("\n");
 	const both = Promise.all([start("nope"), start("--serve", "65536", "--with", "poll")]);
 	assert.equal(await both, [
-		[2, "", `start: no example nope\n${usage}`],
-		[2, "", `start: no port 65536\n${usage}`],
+		[2, "", `start: there is no example nope\n${usage}`],
+		[2, "", `start: --serve 65536 is not a port from 0 to 65535\n${usage}`],
 	]);
 });
 
@@ -296,13 +299,13 @@ test("command lines", () => {
 		{ list: true },
 		{ serve: 7000, version: "kevent" },
 		{ serve: 0, version: "rxjs" },
-		"no example constructor",
-		"one thing at a time",
-		"one thing at a time",
-		"one thing at a time",
-		"no port http",
+		"there is no example constructor",
+		"NAME, --list and --serve exclude each other",
+		"NAME, --list and --serve exclude each other",
+		"NAME, --list and --serve exclude each other",
+		"--serve http is not a port from 0 to 65535",
 		"Option '--serve' argument is ambiguous.",
-		"no version epoll",
+		"--with epoll is not a version",
 		"--with goes with --serve",
 		"--with goes with --serve",
 	]);

@@ -1,11 +1,11 @@
 // A host author's first device: a modem, made of a synthetic file, and a guest that polls it. The
-// device says how many bytes there are, how much room there is, and that the line is cut; who polls
-// it is woken and told, and the device never hears of pollers.
+// device says how many bytes there are, how much room there is, and that the connection is lost.
+// The engine wakes the guest; the device need not know that anybody polls it.
 import { POLLHUP, POLLIN, POLLOUT, poll } from "@kqpoll/kqpoll";
 import { Kernel, openFile, readNow, SyntheticFile, type Thread, writeNow } from "@kqpoll/kqueue";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 
-/** A modem: what is written dials, what the other side says can be read, until it hangs up. */
+/** A modem: a write dials, and what the other side sends can be read until it hangs up. */
 function modem(after: (ms: number, fn: () => void) => void): SyntheticFile {
 	const device = new SyntheticFile({
 		write(bytes) {
@@ -22,7 +22,7 @@ function modem(after: (ms: number, fn: () => void) => void): SyntheticFile {
 	return device;
 }
 
-/** The guest: a loop around poll, as a terminal program of the time had it. */
+/** The guest: a loop around poll, as in a terminal program of that time. */
 async function guest(thread: Thread, fd: number, print: (line: string) => void): Promise<void> {
 	const say = (line: string): void => {
 		const seconds = thread.kernel.host.now() / 1e9;

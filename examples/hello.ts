@@ -3,7 +3,7 @@ import { pipe } from "@kqpoll/files";
 import { POLLIN, poll } from "@kqpoll/kqpoll";
 import { Kernel, readNow, writeNow } from "@kqpoll/kqueue";
 
-/** Prints how many descriptors were ready, whether it was to be read, and what came through. */
+/** Prints how many descriptors were ready, whether the pipe was readable, and the bytes. */
 export async function run(print: (line: string) => void): Promise<void> {
 	const { main } = new Kernel().spawn(); // a machine, a process, its thread
 	const [r, w] = pipe(main);

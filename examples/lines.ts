@@ -1,9 +1,9 @@
-// Lines out of chunks of bytes.
+// Splits chunks of bytes into lines.
 
-/** Where chunks come from: null at the end. They may be used again once the next is asked for. */
+/** Reads the next chunk, null at the end. A chunk may be overwritten when the next is asked for. */
 export type Chunks = () => Promise<Uint8Array | null>;
 
-/** Gives one line after the other, and asks for bytes only when it has no line. */
+/** Returns one line after the other, and reads a chunk only when it has no line. */
 export class LineReader {
 	private readonly chunks: Chunks;
 	private readonly decoder = new TextDecoder();

@@ -1,4 +1,4 @@
-// npm start: runs an example by name, the chat servers unless one is given, or keeps one of those up.
+// npm start: runs an example by name, by default the chat servers, or keeps one of those running.
 import { type Command, EXAMPLES, parseCommand, USAGE } from "./command-line.ts";
 
 function parse(): Command {

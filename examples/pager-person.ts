@@ -1,4 +1,4 @@
-// A person at an emulated terminal, and a program that writes slowly: what the pager is shown with.
+// A person at an emulated terminal, and a program that writes slowly: a scene for the pager.
 import { login_tty, openpty, pipe, tcsetwinsize } from "@kqpoll/files";
 import { TTYDEF } from "@kqpoll/files/termios";
 import { poll } from "@kqpoll/kqpoll";
@@ -17,7 +17,7 @@ import {
 } from "@kqpoll/kqueue";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 
-/** Plays the scene with a pager, in virtual time; prints what is done, and the screen after it. */
+/** Plays the scene with a pager, in virtual time; prints each action, and the screen after it. */
 export async function perform(
 	pager: (thread: Thread) => Promise<void>,
 	print: (line: string) => void,
@@ -55,7 +55,7 @@ export async function perform(
 		type(" ");
 		await look("space");
 		tcsetwinsize(person, master, { row: 9, col: 26, xpixel: 0, ypixel: 0 });
-		await look("the window is made 9 lines of 26");
+		await look("the window becomes 9 lines of 26");
 		await poll(person, [], 100);
 		await look("the rest has come");
 		type(" ");
@@ -66,11 +66,11 @@ export async function perform(
 		await look("b");
 		type("q");
 		await others;
-		print(`q: the pager ends with ${waitpidNow(person, pid)?.status}`);
+		print(`q: the pager exits with status ${waitpidNow(person, pid)?.status}`);
 	});
 }
 
-/** Writes numbered lines: some at once, some after a while, the rest after that. */
+/** Writes numbered lines: some at once, some after a while, the rest later. */
 async function writeSlowly(thread: Thread, fd: number): Promise<void> {
 	let number = 0;
 	for (const lines of [3, 9, 8]) {

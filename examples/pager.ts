@@ -1,6 +1,6 @@
-// A pager that reads text from a pipe and keys from a terminal, and redraws when the window changes:
-// three things to wait for in one wait without end. With select it takes a signal handler, a self-pipe
-// and care; with kevent a changed window is an event like the others.
+// A pager that reads text from a pipe and keys from a terminal, and redraws when the window
+// changes: one wait, without a timeout, for three things. With select that takes a signal handler,
+// a self-pipe and care; with kevent a changed window is an event like the others.
 import { openDevice, tcgetattr, tcgetwinsize, tcsetattrNow } from "@kqpoll/files";
 import { ECHO, ICANON, TCSANOW } from "@kqpoll/files/termios";
 import {
@@ -24,7 +24,7 @@ import { perform } from "./pager-person.ts";
 export async function pager(thread: Thread): Promise<void> {
 	const tty = openDevice(thread, "tty");
 	const before = tcgetattr(thread, tty);
-	// Each key at once, and without showing it.
+	// Keys are read at once, and are not echoed.
 	tcsetattrNow(thread, tty, TCSANOW, { ...before, lflag: before.lflag & ~(ICANON | ECHO) });
 	const page = new Page();
 
@@ -42,14 +42,14 @@ export async function pager(thread: Thread): Promise<void> {
 		const n = await kevent(thread, kq, changes, events, null);
 		changes = [];
 		for (const { ident, filter } of events.slice(0, n)) {
-			// A new size needs no more than to draw again.
+			// After a change of size it is enough to draw again.
 			if (filter === EVFILT_SIGNAL) continue;
 			const text = new TextDecoder().decode(buffer.subarray(0, readNow(thread, ident, buffer)));
 			if (ident === tty) {
 				for (const key of text) running &&= page.key(key, row);
 			} else {
 				page.add(text);
-				// At its end a pipe can be read for ever, and would be an event of each wait.
+				// At its end a pipe stays readable, and every wait would report it.
 				if (text === "") changes.push(EV_SET(0, EVFILT_READ, EV_DELETE));
 			}
 		}
@@ -58,19 +58,19 @@ export async function pager(thread: Thread): Promise<void> {
 	exit(thread, 0);
 }
 
-/** The text, and which part of it is shown. */
+/** The text, and the part of it that is shown. */
 class Page {
 	private text = "";
 	private ended = false;
 	private top = 0;
 
-	/** Appends text; nothing stands for its end. */
+	/** Appends text; an empty chunk is its end. */
 	add(text: string): void {
 		this.text += text;
 		if (text === "") this.ended = true;
 	}
 
-	/** Does what a key says; false to quit. */
+	/** Does what a key is for; returns false to quit. */
 	key(key: string, rows: number): boolean {
 		const page = rows - 1;
 		const bottom = Math.max(0, this.lines.length - page);
@@ -83,7 +83,7 @@ class Page {
 		return this.text.split("\n").slice(0, -1);
 	}
 
-	/** What clears the screen and shows the part of the text that is to be seen. */
+	/** The characters that clear the screen and show the current part of the text. */
 	draw(rows: number, columns: number): string {
 		const shown = this.lines.slice(this.top, this.top + rows - 1);
 		const last = this.top + shown.length === this.lines.length;
@@ -93,5 +93,5 @@ class Page {
 	}
 }
 
-/** Plays a scripted person at the terminal, in virtual time, and prints each screen. */
+/** Lets a scripted person use the pager, in virtual time, and prints each screen. */
 export const run = (print: (line: string) => void): Promise<void> => perform(pager, print);

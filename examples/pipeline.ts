@@ -1,6 +1,6 @@
-// A shell runs `yes | head -n 3 | wc -l`: three processes, two pipes, and a wait for all of them at
-// once. When head has its three lines it exits, which leaves nobody to read what yes writes: yes gets
-// SIGPIPE. NOTE_EXIT tells the shell how each of them ended.
+// A shell runs `yes | head -n 3 | wc -l`: three processes, two pipes, and one wait for all of them.
+// When head has its three lines it exits, so that nothing reads what yes writes: yes gets SIGPIPE.
+// NOTE_EXIT tells the shell how each of them ended.
 import { pipe } from "@kqpoll/files";
 import {
 	close,
@@ -27,7 +27,7 @@ import {
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 import { LineReader } from "./lines.ts";
 
-/** What a process runs: gives its exit status. Descriptor 0 is its input, 1 its output. */
+/** The program of a process; returns the exit status. Descriptor 0 is its input, 1 its output. */
 type Program = (thread: Thread) => Promise<number>;
 
 const put = (thread: Thread, text: string) => write(thread, 1, new TextEncoder().encode(text));
@@ -63,7 +63,7 @@ const wc: Program = async (thread) => {
 	return 0;
 };
 
-/** Forks a child whose standard input and output are these descriptors, and which has no others. */
+/** Forks a child that has only these descriptors, as its standard input and output. */
 function spawn(shell: Thread, stdin: number, stdout: number): Process {
 	const child = fork(shell);
 	dup2(child.main, stdin, 0);
@@ -72,7 +72,7 @@ function spawn(shell: Thread, stdin: number, stdout: number): Process {
 	return child;
 }
 
-/** Lets a child run its program. A signal may end it before it is through. */
+/** Lets a child run its program. A signal may end the child earlier. */
 async function execute(child: Process, program: Program): Promise<void> {
 	try {
 		exit(child.main, await program(child.main));
@@ -81,7 +81,7 @@ async function execute(child: Process, program: Program): Promise<void> {
 	}
 }
 
-/** How a process ended, of its wait status. */
+/** How a process ended, from its wait status. */
 function ending(status: number): string {
 	const signal = status & 0x7f;
 	return signal === 0 ? `exited with ${status >> 8}` : `was ended by signal ${signal}`;
@@ -97,10 +97,11 @@ async function pipeline(shell: Thread, job: [name: string, program: Program][]):
 		const last = i === job.length - 1;
 		const [r, w] = last ? [0, 1] : pipe(shell);
 		const child = spawn(shell, stdin, w);
-		// Watched before it runs: what has exited already cannot be watched.
+		// Watched before it runs: a process that has exited cannot be watched.
 		changes.push(EV_SET(child.pid, EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, name));
 		running.push(() => execute(child, program));
-		// The shell must not keep the pipe's ends, or nobody would ever see the other one closed.
+		// The shell must close its ends of the pipe, or the children would never see an end of it
+		// closed.
 		if (stdin !== 0) close(shell, stdin);
 		if (!last) close(shell, w);
 		stdin = r;
@@ -114,7 +115,7 @@ async function pipeline(shell: Thread, job: [name: string, program: Program][]):
 		const n = await kevent(shell, kq, null, events, null);
 		for (const { ident, data, udata } of events.slice(0, n)) {
 			report.push(`${udata} ${ending(data)}`);
-			waitpidNow(shell, ident); // as long as nobody does, it is a zombie
+			waitpidNow(shell, ident); // until then it is a zombie
 		}
 	}
 	await ended;
@@ -122,7 +123,7 @@ async function pipeline(shell: Thread, job: [name: string, program: Program][]):
 	return report;
 }
 
-/** Runs the pipeline, in virtual time; prints what it printed, and how its processes ended. */
+/** Runs the pipeline, in virtual time; prints its output, and how its processes ended. */
 export async function run(print: (line: string) => void): Promise<void> {
 	const host = new VirtualHost();
 	const { main } = new Kernel({ host }).spawn();

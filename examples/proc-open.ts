@@ -1,6 +1,6 @@
-// A real child process whose input, output and errors are served together, in one wait. Who writes all
-// of the input first, or reads all of the output before the errors, waits for ever for a child that
-// waits for them: here each of the three is more than a pipe holds.
+// A real child process whose input, output and errors are served together, in one wait. Here each
+// of the three is more than a pipe holds. A program that writes all of the input first, or reads
+// all of the output before the errors, would wait forever for a child that waits for the program.
 import { type ChildProcess, spawn } from "node:child_process";
 import {
 	close,
@@ -22,7 +22,7 @@ import {
 } from "@kqpoll/kqueue";
 import { spawnChild } from "@kqpoll/node";
 
-/** What the child does: complains at length, copies its input in capitals, complains again. */
+/** The child: writes many errors, copies its input in capitals, writes many errors again. */
 const PROGRAM = `
 	const complain = () => process.stderr.write("oh dear! ".repeat(20_000));
 	complain();
@@ -33,14 +33,14 @@ const PROGRAM = `
 	});
 `;
 
-/** What came of it. */
+/** The result. */
 interface Outcome {
 	readonly output: string;
 	readonly errors: string;
 	readonly status: number;
 }
 
-/** Gives a child all of its input, and takes all that it says, as fast as it goes. */
+/** Writes all of a child's input, and reads its output and errors, as fast as possible. */
 async function communicate(thread: Thread, child: ChildProcess, input: string): Promise<Outcome> {
 	const { pid, stdin, stdout, stderr } = spawnChild(thread, child);
 	let rest = new TextEncoder().encode(input);
@@ -54,7 +54,7 @@ async function communicate(thread: Thread, child: ChildProcess, input: string): 
 		EV_SET(pid, EVFILT_PROC, EV_ADD, NOTE_EXIT),
 	];
 	const events = eventList(changes.length);
-	// Three descriptors to be closed, in whatever order, and one exit.
+	// Three descriptors are to be closed, in any order, and the child is to exit.
 	for (let left = 4; left > 0; ) {
 		const n = await kevent(thread, kq, changes, events, null);
 		changes = [];

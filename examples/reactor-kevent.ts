@@ -1,6 +1,6 @@
-// The same reactor around kevent(2). The wheel is gone, as the kernel has timers; so are the handlers
-// and the pipe, as a signal is an event like others; and there is nothing to look up, as each event
-// brings its callback along in udata.
+// The same reactor around kevent(2). It needs no wheel, as the kernel has timers; no handlers and
+// no pipe, as a signal is an event like others; and no look-up, as each event carries its callback
+// in udata.
 import {
 	close,
 	EV_ADD,
@@ -44,7 +44,7 @@ class KeventReactor implements Reactor {
 		this.change(EV_SET(fd, EVFILT_READ, EV_DELETE));
 	}
 
-	/** The signal is ignored, and counted all the same. */
+	/** The signal is ignored, but still counted. */
 	onSignal(signal: number, callback: () => void): void {
 		sigaction(this.thread, signal, SIG_IGN);
 		this.change(EV_SET(signal, EVFILT_SIGNAL, EV_ADD, 0, 0, callback));
@@ -69,7 +69,7 @@ class KeventReactor implements Reactor {
 	}
 
 	async run(): Promise<void> {
-		// One event at a time: what a callback takes back cannot be in the list already.
+		// One event at a time: an event that a callback cancels cannot be in the list already.
 		const events = eventList(1);
 		while (!this.stopped) {
 			await kevent(this.thread, this.kq, null, events, null);
@@ -79,6 +79,6 @@ class KeventReactor implements Reactor {
 	}
 }
 
-/** Runs the program, and prints what happens when. */
+/** Runs the program, and prints what happens, and at what time. */
 export const run = (print: (line: string) => void): Promise<void> =>
 	demonstrate((thread) => new KeventReactor(thread), print);

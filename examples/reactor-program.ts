@@ -1,4 +1,4 @@
-// What both reactors are asked to do: readings that come through a pipe, a heartbeat, a watchdog that
+// The program for both reactors: readings that come through a pipe, a heartbeat, a watchdog that
 // barks when readings stop, and signals from another process.
 import { pipe } from "@kqpoll/files";
 import { poll } from "@kqpoll/kqpoll";
@@ -16,19 +16,19 @@ import {
 import { SIGTERM, SIGUSR1 } from "@kqpoll/kqueue/signal";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 
-/** What calls back when something happens. One callback runs at a time. */
+/** Calls back when something happens. One callback runs at a time. */
 export interface Reactor {
-	/** Whenever there is something to read from a descriptor, or its end. */
+	/** Calls back whenever there is something to read from a descriptor, or its end. */
 	onReadable(fd: number, callback: () => void): void;
-	/** Whenever the process is sent a signal, which does nothing else to it any more. */
+	/** Calls back whenever the process gets a signal, which from now on has no other effect. */
 	onSignal(signal: number, callback: () => void): void;
-	/** Once, after so many milliseconds; what it gives takes that back. */
+	/** Calls back once, after `ms` milliseconds; calling the result cancels that. */
 	after(ms: number, callback: () => void): () => void;
 	/** Forgets a descriptor, which may then be closed. */
 	forget(fd: number): void;
 	/** Waits and calls back until it is stopped. */
 	run(): Promise<void>;
-	/** Ends it, after the callback that says so. */
+	/** Ends it, after the callback that calls this. */
 	stop(): void;
 }
 
@@ -76,7 +76,7 @@ export async function demonstrate(
 	exit(main, 0);
 }
 
-/** Another process: writes a reading now and then, sends signals, and leaves. */
+/** Another process: writes readings, sends signals, and exits. */
 async function sense({ main }: Process, w: number, reactor: Process): Promise<void> {
 	const sleep = (ms: number) => poll(main, [], ms);
 	for (const [pause, reading] of [

@@ -1,6 +1,6 @@
-// A reactor around select(2). Timers are its own business, in a wheel, whose next tick is the time-out
-// of the call; and a handler of a signal writes into a pipe of the reactor's own, so that a signal
-// that comes just before the call does not go unnoticed until the next time-out: the self-pipe trick.
+// A reactor around select(2). It keeps its timers in a wheel, whose next tick is the time-out of
+// the call. Its signal handlers write to a pipe of its own, so that the call notices a signal that
+// comes just before it and does not sleep until the next time-out: the self-pipe trick.
 import { pipe2 } from "@kqpoll/files";
 import { FD_ISSET, FdSet, select } from "@kqpoll/kqpoll";
 import { close, readNow, type SystemError, sigaction, type Thread, writeNow } from "@kqpoll/kqueue";
@@ -33,7 +33,7 @@ class SelectReactor implements Reactor {
 		this.readers.delete(fd);
 	}
 
-	/** All that the handler does is to write the signal's number into the pipe. */
+	/** The handler only writes the signal's number to the pipe. */
 	onSignal(signal: number, callback: () => void): void {
 		this.signals.set(signal, callback);
 		sigaction(this.thread, signal, () => writeNow(this.thread, this.wakeW, Uint8Array.of(signal)));
@@ -64,7 +64,7 @@ class SelectReactor implements Reactor {
 		for (const fd of [this.wakeR, this.wakeW]) close(this.thread, fd);
 	}
 
-	/** Waits until something is ready or due. After an EINTR the sets say nothing: false. */
+	/** Waits until something is ready or due. After an EINTR the sets are not valid: false. */
 	private async wait(readfds: FdSet): Promise<boolean> {
 		const ms = this.wheel.timeout();
 		const timeval = ms === null ? null : { sec: Math.floor(ms / 1000), usec: (ms % 1000) * 1000 };
@@ -78,6 +78,6 @@ class SelectReactor implements Reactor {
 	}
 }
 
-/** Runs the program, and prints what happens when. */
+/** Runs the program, and prints what happens, and at what time. */
 export const run = (print: (line: string) => void): Promise<void> =>
 	demonstrate((thread) => new SelectReactor(thread), print);

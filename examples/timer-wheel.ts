@@ -1,6 +1,6 @@
-// A timer wheel: what programs around select and poll keep their timers in.
+// A timer wheel, as programs around select and poll use it for their timers.
 
-/** How long a tick is, in milliseconds: no timer is more exact. */
+/** The length of a tick, in milliseconds: no timer is more exact. */
 const TICK = 10;
 /** How many ticks a turn of the wheel has. */
 const SLOTS = 64;
@@ -11,20 +11,20 @@ interface Timer {
 	readonly callback: () => void;
 }
 
-/** Timers by the tick in which they are due; setting one and taking it back cost the same for many. */
+/** Timers by the tick in which they are due; the cost of adding and cancelling one is constant. */
 export class TimerWheel {
 	private readonly slots: Set<Timer>[] = Array.from({ length: SLOTS }, () => new Set());
 	private readonly now: () => number;
-	/** The tick that it has come to. */
+	/** The current tick. */
 	private tick: number;
 
-	/** `now` gives the time in milliseconds. */
+	/** `now` returns the time in milliseconds. */
 	constructor(now: () => number) {
 		this.now = now;
 		this.tick = Math.floor(now() / TICK);
 	}
 
-	/** Calls back once, after so many milliseconds; what it gives takes that back. */
+	/** Calls back once, after `ms` milliseconds; calling the result cancels that. */
 	add(ms: number, callback: () => void): () => void {
 		const timer: Timer = { due: Math.ceil((this.now() + ms) / TICK), callback };
 		const slot = this.slots[timer.due % SLOTS] as Set<Timer>;
@@ -32,7 +32,7 @@ export class TimerWheel {
 		return () => slot.delete(timer);
 	}
 
-	/** How many whole milliseconds there are until something may be due; null if nothing ever is. */
+	/** How many whole milliseconds there are until a timer may be due; null without timers. */
 	timeout(): number | null {
 		let any = false;
 		for (let tick = this.tick; tick <= this.tick + SLOTS; tick++) {
@@ -41,11 +41,11 @@ export class TimerWheel {
 				any = true;
 			}
 		}
-		// Those that there are need another turn.
+		// The timers that there are need another turn.
 		return any ? SLOTS * TICK : null;
 	}
 
-	/** Turns the wheel to the present, and calls back what is due. */
+	/** Turns the wheel to the present, and calls back for the timers that are due. */
 	turn(): void {
 		const end = Math.floor(this.now() / TICK);
 		for (; this.tick <= end; this.tick++) {

@@ -8,8 +8,8 @@ import { shrink } from "./trace/shrink.ts";
 const PROFILES = ["mixed", "kevent", "poll", "proc", "bigpoll"];
 const USAGE = `usage: npm run fuzz -- --reference PROGRAM [--seeds A-B] [--ops N] [--profile P]
   --reference  the program that makes and answers traces
-  --seeds      the first and the last seed, 1-100 unless given
-  --ops        how many operations a trace has, 300 unless given
+  --seeds      the first and the last seed, by default 1-100
+  --ops        how many operations a trace has, by default 300
   --profile    ${PROFILES.join(", ")}; by default all of them`;
 
 interface Options {
