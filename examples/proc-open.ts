@@ -20,7 +20,7 @@ import {
 	waitpidNow,
 	writeNow,
 } from "@kqpoll/kqueue";
-import { spawnChild } from "@kqpoll/node";
+import { adoptChild } from "@kqpoll/node";
 
 /** The child: writes many errors, copies its input in capitals, writes many errors again. */
 const PROGRAM = `
@@ -42,7 +42,7 @@ interface Outcome {
 
 /** Writes all of a child's input, and reads its output and errors, as fast as possible. */
 async function communicate(thread: Thread, child: ChildProcess, input: string): Promise<Outcome> {
-	const { pid, stdin, stdout, stderr } = spawnChild(thread, child);
+	const { pid, stdin, stdout, stderr } = adoptChild(thread, child);
 	let rest = new TextEncoder().encode(input);
 	const said = { [stdout]: "", [stderr]: "" };
 	const buffer = new Uint8Array(65536);

@@ -16,7 +16,6 @@ import {
 } from "@kqpoll/kqpoll";
 import {
 	close,
-	closefrom,
 	dup,
 	dup2,
 	EV_ADD,
@@ -68,6 +67,7 @@ import {
 } from "@kqpoll/kqueue/signal";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 import type { Timespec } from "@kqpoll/kqueue/time";
+import { closefrom } from "@kqpoll/kqueue/unistd";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

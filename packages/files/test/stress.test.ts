@@ -4,7 +4,6 @@ import { createHash } from "node:crypto";
 import { FdSet, POLLIN, POLLOUT, poll, select } from "@kqpoll/kqpoll";
 import {
 	close,
-	closefrom,
 	EV_ADD,
 	EV_CLEAR,
 	EV_EOF,
@@ -28,6 +27,7 @@ import {
 } from "@kqpoll/kqueue";
 import type { File, TraceEvent } from "@kqpoll/kqueue/kernel";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
+import { closefrom } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { pipe } from "../src/index.ts";

@@ -2,7 +2,6 @@
 // the worst of moments: nothing breaks, nobody sleeps for ever, and nothing is left in the end.
 import {
 	close,
-	closefrom,
 	dup2,
 	EV_ADD,
 	EV_CLEAR,
@@ -56,6 +55,7 @@ import {
 	threadKill,
 } from "@kqpoll/kqueue/signal";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
+import { closefrom } from "@kqpoll/kqueue/unistd";
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

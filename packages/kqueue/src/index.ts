@@ -38,7 +38,7 @@ export {
 	NOTE_WRITE,
 } from "./abi/constants.ts";
 export { errno, errnoName, SystemError } from "./abi/errno.ts";
-export { EV_SET, eventList, Kevent, type KeventChange } from "./abi/kevent.ts";
+export { EV_SET, eventList, Kevent, type KeventChange, type KeventRequest } from "./abi/kevent.ts";
 export { BlockingHost, ringDoorbell } from "./base/blocking-host.ts";
 export { formatKevent } from "./base/format.ts";
 export { RealHost } from "./base/real-host.ts";
@@ -58,7 +58,6 @@ export { type KeventIterator, type KeventsOptions, kevents } from "./stream/keve
 export { type KeventObserver, type KeventWatch, watchKevent } from "./stream/watch.ts";
 export {
 	close,
-	closefrom,
 	dup,
 	dup2,
 	fcntl,

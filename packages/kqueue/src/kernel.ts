@@ -77,6 +77,7 @@ export { callSync } from "./sched/call-sync.ts";
 export { enter, leave, syscall } from "./sched/entry.ts";
 export { type Begin, cutShort, resume, startCall } from "./sched/run-call.ts";
 export { keepAlive, letGo, wakeup } from "./sched/sleep.ts";
+export { timeoutAdd, timeoutDel } from "./sched/timeouts.ts";
 export { WaitChannel } from "./sched/wait-channel.ts";
 export { formatThread, formatThreads } from "./sched/waits.ts";
 export type { KeventsPolicy, Overflow } from "./stream/kevents.ts";

@@ -1,4 +1,5 @@
 // @kqpoll/kqueue/unistd: of unistd.h what is not for every day: sessions, offsets, pause.
 export { SEEK_CUR, SEEK_END, SEEK_SET } from "./abi/constants.ts";
+export { closefrom } from "./syscall/descriptors.ts";
 export { getpgid, getsid, setpgid, setsid } from "./syscall/session-calls.ts";
 export { pause } from "./syscall/sleep-calls.ts";

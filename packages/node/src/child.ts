@@ -20,7 +20,7 @@ import { openReadable, openWritable } from "./streams.ts";
 const NOT_STARTED = 127;
 
 /** An emulated child and its pipes. */
-export interface SpawnedChild {
+export interface AdoptedChild {
 	/** Its id on the emulated machine, not the real one. */
 	readonly pid: number;
 	/** The descriptor to write its standard input to; -1 if there is no pipe for it. */
@@ -48,12 +48,12 @@ export interface SpawnedChild {
  *
  * Errors: EMFILE and EAGAIN, which leave the child as it is; EFAULT if it is not a ChildProcess.
  */
-export function spawnChild(
+export function adoptChild(
 	thread: Thread,
 	child: ChildProcess,
 	options: OpenOptions = {},
-): SpawnedChild {
-	requireMethods(child, "spawnChild", "on", "off", "kill");
+): AdoptedChild {
+	requireMethods(child, "adoptChild", "on", "off", "kill");
 	requireDescriptors(thread, child);
 	const real = new RealProcess(thread, () => void child.kill("SIGKILL"));
 	const spawned = {
@@ -75,7 +75,7 @@ function requireDescriptors(thread: Thread, child: ChildProcess): void {
 	for (const pipe of [child.stdin, child.stdout, child.stderr]) {
 		if (pipe) fd = fdp.findFree(fd + 1);
 		if (fd === -errno.EMFILE)
-			throw new SystemError(errno.EMFILE, "spawnChild", `the limit is ${fdp.limit}`);
+			throw new SystemError(errno.EMFILE, "adoptChild", `the limit is ${fdp.limit}`);
 	}
 }
 

@@ -1,5 +1,5 @@
 // @kqpoll/node: Node's own objects as descriptors.
-export { type SpawnedChild, spawnChild } from "./child.ts";
+export { type AdoptedChild, adoptChild } from "./child.ts";
 export { forwardSignals, type SignalForwarding } from "./forward-signals.ts";
 export { openMessagePort } from "./message-port.ts";
 export { type OpenOptions, ref, unref } from "./open.ts";
@@ -9,4 +9,4 @@ export { openSocket } from "./socket.ts";
 export { openDuplex, openReadable, openWritable } from "./streams.ts";
 export { openWebReadable, type WebOptions } from "./web-readable.ts";
 export { openWebWritable } from "./web-writable.ts";
-export { type SpawnedWorker, spawnWorker } from "./worker.ts";
+export { type AdoptedWorker, adoptWorker } from "./worker.ts";

@@ -1,6 +1,5 @@
 // An emulated process for something that really runs, such as a child or a worker.
 import {
-	closefrom,
 	errno,
 	exit,
 	fork,
@@ -10,6 +9,7 @@ import {
 	type Thread,
 } from "@kqpoll/kqueue";
 import { File } from "@kqpoll/kqueue/kernel";
+import { closefrom } from "@kqpoll/kqueue/unistd";
 
 /** Calls a function when its process exits: it is the only file that the process has open. */
 class LastWill extends File {

@@ -11,6 +11,7 @@ import {
 } from "@kqpoll/files/kernel";
 import type { Address } from "@kqpoll/files/socket";
 import { errno, type Kernel, SystemError, type Thread } from "@kqpoll/kqueue";
+import { doAll } from "@kqpoll/kqueue/kernel";
 import { ignoreErrors, Listeners, offWhenClosed } from "./listeners.ts";
 import { errnoOf } from "./node-errors.ts";
 import { type NodeFile, type OpenOptions, openNodeFile, requireMethods } from "./open.ts";
@@ -173,12 +174,13 @@ export class NodeSocket extends Socket implements NodeFile {
 
 	/** What the other end sends from now on is discarded. */
 	override flushReceived(): void {
-		try {
-			super.flushReceived();
-		} finally {
-			this.deaf = true;
-			this.received();
-		}
+		doAll(
+			() => super.flushReceived(),
+			() => {
+				this.deaf = true;
+				this.received();
+			},
+		);
 	}
 
 	override finish(): void {

@@ -7,7 +7,7 @@ import { PortFile } from "./port-file.ts";
 import { RealProcess } from "./real-process.ts";
 
 /** An emulated process and its messages. */
-export interface SpawnedWorker {
+export interface AdoptedWorker {
 	/** Its id on the emulated machine. */
 	readonly pid: number;
 	/** The descriptor of its messages. */
@@ -25,13 +25,13 @@ export interface SpawnedWorker {
  *
  * Errors: EMFILE, EAGAIN; EFAULT if it is not a Worker; ESRCH for a worker that has exited.
  */
-export function spawnWorker(
+export function adoptWorker(
 	thread: Thread,
 	worker: Worker,
 	options: Pick<OpenOptions, "ref"> = {},
-): SpawnedWorker {
-	requireMethods(worker, "spawnWorker", "on", "off", "postMessage", "terminate");
-	if (worker.threadId < 0) throw new SystemError(errno.ESRCH, "spawnWorker", "it has exited");
+): AdoptedWorker {
+	requireMethods(worker, "adoptWorker", "on", "off", "postMessage", "terminate");
+	if (worker.threadId < 0) throw new SystemError(errno.ESRCH, "adoptWorker", "it has exited");
 	const messages = openNodeFile(thread, new PortFile(worker, "exit", () => {}), options);
 	let real: RealProcess;
 	try {

@@ -71,7 +71,7 @@ function begin() {
 		unref: program(`
 			const fd = node.openServer(main, server, { ref: false });
 			await listen();
-			node.spawnChild(main, spawn(process.execPath, ["-e", "process.stdin.pipe(process.stdout)"]), { ref: false });
+			node.adoptChild(main, spawn(process.execPath, ["-e", "process.stdin.pipe(process.stdout)"]), { ref: false });
 			console.log("asleep");
 			await sleepIn(fd);
 		`),

@@ -34,7 +34,7 @@ import {
 } from "@kqpoll/kqueue/signal";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { spawnChild } from "../src/index.ts";
+import { adoptChild } from "../src/index.ts";
 import {
 	bytes,
 	codeOf,
@@ -69,7 +69,7 @@ test("a child echoes what is written to it, and its exit is an event, a signal a
 	const { thread } = w;
 	const child = node("process.stdin.pipe(process.stdout)");
 	watch(w, { ident: w.process.pid, filter: EVFILT_PROC, fflags: NOTE_FORK });
-	const { pid, stdin, stdout, stderr } = spawnChild(thread, child);
+	const { pid, stdin, stdout, stderr } = adoptChild(thread, child);
 	assert.equal((await next(w))[0]?.[3], NOTE_FORK);
 	watch(
 		w,
@@ -97,7 +97,7 @@ test("the end of a child's output is reported with the unread bytes, and so is i
 	const w = world();
 	const { thread } = w;
 	const child = node("process.stdout.write('bye'); process.exitCode = 3;");
-	const { pid, stdin, stdout } = spawnChild(thread, child);
+	const { pid, stdin, stdout } = adoptChild(thread, child);
 	watch(w, { ident: pid, filter: EVFILT_PROC, fflags: NOTE_EXIT });
 	const ended = await until(w, { ident: stdout, filter: EVFILT_READ }, (e) => e.flags >= EV_EOF);
 	assert.equal(ended, [EV_EOF, 0, 3]);
@@ -118,7 +118,7 @@ test("a child whose output nobody reads waits, and loses nothing", async () => {
 	const w = world();
 	const { thread } = w;
 	const child = node("process.stdout.write(Buffer.alloc(8_000_000, 'x'))");
-	const { pid, stdout } = spawnChild(thread, child);
+	const { pid, stdout } = adoptChild(thread, child);
 	watch(w, { ident: pid, filter: EVFILT_PROC, fflags: NOTE_EXIT });
 	await until(w, { ident: stdout, filter: EVFILT_READ });
 	await pause(100);
@@ -130,7 +130,7 @@ test("a child whose output nobody reads waits, and loses nothing", async () => {
 test("the status of a child that a signal killed has the signal's number", async () => {
 	const w = world();
 	const child = node("process.kill(process.pid, 'SIGBUS')", { stdio: "ignore" });
-	const { pid, ...pipes } = spawnChild(w.thread, child);
+	const { pid, ...pipes } = adoptChild(w.thread, child);
 	assert.equal(pipes, { stdin: -1, stdout: -1, stderr: -1 });
 	watch(w, { ident: pid, filter: EVFILT_PROC, fflags: NOTE_EXIT });
 	assert.equal(
@@ -147,13 +147,13 @@ test("a signal to the emulated child is sent to the real one, which decides what
 	const child = node(
 		"process.on('SIGTERM', () => process.exit(7)); console.log('ready'); setInterval(() => {}, 1000)",
 	);
-	const { pid, stdout } = spawnChild(thread, child);
+	const { pid, stdout } = adoptChild(thread, child);
 	watch(w, { ident: pid, filter: EVFILT_PROC, fflags: NOTE_EXIT });
 	await until(w, { ident: stdout, filter: EVFILT_READ });
 	kill(thread, pid, SIGTERM);
 	assert.is((await next(w))[0]?.[4], 7 << 8);
 	const other = node("setInterval(() => {}, 1000)");
-	const { pid: second } = spawnChild(thread, other);
+	const { pid: second } = adoptChild(thread, other);
 	await once(other, "spawn");
 	watch(w, { ident: second, filter: EVFILT_PROC, fflags: NOTE_EXIT });
 	kill(thread, second, SIGUSR1);
@@ -171,7 +171,7 @@ test("SIGKILL, and anything else that ends the emulated child, kills the real on
 		const child = node("setInterval(() => {}, 1000)");
 		await once(child, "spawn");
 		const exited = once(child, "exit");
-		const { pid } = spawnChild(thread, child);
+		const { pid } = adoptChild(thread, child);
 		watch(w, { ident: pid, filter: EVFILT_PROC, fflags: NOTE_EXIT });
 		end(pid);
 		assert.is((await next(w))[0]?.[4], status);
@@ -183,7 +183,7 @@ test("SIGKILL, and anything else that ends the emulated child, kills the real on
 test("a child that cannot be started exits with 127", async () => {
 	const w = world();
 	const child = spawn("/nowhere/to/be/found");
-	const { pid, stdout } = spawnChild(w.thread, child);
+	const { pid, stdout } = adoptChild(w.thread, child);
 	watch(w, { ident: pid, filter: EVFILT_PROC, fflags: NOTE_EXIT });
 	assert.is((await next(w))[0]?.[4], 127 << 8);
 	assert.equal([await all(w.thread, stdout), listenerCounts(child)], ["", {}]);
@@ -193,7 +193,7 @@ test("a child that has already exited can still be waited for", async () => {
 	const w = world();
 	const child = node("process.exit(4)");
 	await once(child, "exit");
-	const { pid } = spawnChild(w.thread, child);
+	const { pid } = adoptChild(w.thread, child);
 	assert.equal([waitpidNow(w.thread, pid), listenerCounts(child)], [{ pid, status: 4 << 8 }, {}]);
 });
 
@@ -201,7 +201,7 @@ test("the emulated child has none of its parent's descriptors", async () => {
 	const w = world();
 	const { thread, kernel } = w;
 	const child = node("process.stdin.pipe(process.stdout)");
-	const { pid, stdin, stdout } = spawnChild(thread, child);
+	const { pid, stdin, stdout } = adoptChild(thread, child);
 	const files = kernel.processes.get(pid)?.fdp;
 	assert.equal([...(files?.open() ?? [])].length, 1);
 	close(thread, stdin);
@@ -213,16 +213,16 @@ test("when there is no room for a child it is left as it is", async () => {
 	const before = listenerCounts(child);
 	const few = world({ maxfiles: 3 }).thread;
 	assert.is(
-		codeOf(() => spawnChild(few, child)),
+		codeOf(() => adoptChild(few, child)),
 		"EMFILE",
 	);
 	assert.is(fcntl(few, 0, F_DUPFD, 1), 1);
 	assert.is(
-		codeOf(() => spawnChild(world({ maxprocesses: 1 }).thread, child)),
+		codeOf(() => adoptChild(world({ maxprocesses: 1 }).thread, child)),
 		"EAGAIN",
 	);
 	assert.is(
-		codeOf(() => spawnChild(few, {} as ChildProcess)),
+		codeOf(() => adoptChild(few, {} as ChildProcess)),
 		"EFAULT",
 	);
 	assert.equal([listenerCounts(child), child.stdout?.listenerCount("readable")], [before, 0]);

@@ -23,7 +23,7 @@ import {
 import { SIGCHLD, SIGKILL } from "@kqpoll/kqueue/signal";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { openMessagePort, ref, spawnWorker, unref } from "../src/index.ts";
+import { adoptWorker, openMessagePort, ref, unref } from "../src/index.ts";
 import {
 	bytes,
 	codeOf,
@@ -154,7 +154,7 @@ test("a worker is a child with a descriptor for its messages", async () => {
 	const w = world();
 	const { thread } = w;
 	const worker = new Worker(ECHO, { eval: true });
-	const { pid, messages } = spawnWorker(thread, worker);
+	const { pid, messages } = adoptWorker(thread, worker);
 	watch(
 		w,
 		{ ident: pid, filter: EVFILT_PROC, fflags: NOTE_EXIT },
@@ -177,7 +177,7 @@ test("a worker is a child with a descriptor for its messages", async () => {
 	close(thread, messages);
 	await pause();
 	assert.is(
-		codeOf(() => spawnWorker(thread, worker)),
+		codeOf(() => adoptWorker(thread, worker)),
 		"ESRCH",
 	);
 });
@@ -190,7 +190,7 @@ test("the end of the process terminates the worker", async () => {
 		(pid: number) => exit(kernel.processes.get(pid)?.main ?? thread, 0),
 	]) {
 		const worker = new Worker(ECHO, { eval: true });
-		const { pid, messages } = spawnWorker(thread, worker, { ref: true });
+		const { pid, messages } = adoptWorker(thread, worker, { ref: true });
 		const exited = new Promise((resolve) => worker.once("exit", resolve));
 		watch(w, { ident: pid, filter: EVFILT_PROC, fflags: NOTE_EXIT });
 		end(pid);
@@ -206,7 +206,7 @@ test("when there is no room for a worker it is left as it is", async () => {
 	const worker = new Worker(ECHO, { eval: true });
 	const before = listenerCounts(worker);
 	assert.is(
-		codeOf(() => spawnWorker(thread, worker)),
+		codeOf(() => adoptWorker(thread, worker)),
 		"EAGAIN",
 	);
 	assert.equal([listenerCounts(worker), thread.process.fdp.get(1)], [before, null]);

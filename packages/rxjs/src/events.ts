@@ -294,14 +294,14 @@ export function signals(thread: Thread, signal: number): DemandObservable<Signal
 	}));
 }
 
-/** Options of a {@link timer}. */
+/** Options of a {@link kernelTimer}. */
 export interface TimerOptions {
 	/** Whether it expires only once, and then completes. */
 	readonly oneshot?: boolean | undefined;
 }
 
 /** A timer with a period of `ms` milliseconds, which begins when it is subscribed to. */
-export function timer(
+export function kernelTimer(
 	thread: Thread,
 	ms: number,
 	options: TimerOptions = {},

@@ -7,13 +7,14 @@ import {
 	EV_EOF,
 	EVFILT_PROC,
 	type Kevent,
-	type KeventChange,
 	type KeventObserver,
+	type KeventRequest,
 	type KeventWatch,
 	NOTE_TRACK,
 	type Thread,
 	watchKevent,
 } from "@kqpoll/kqueue";
+import { doAll } from "@kqpoll/kqueue/kernel";
 import { type Demand, DemandObservable, type DemandObserver } from "./demand.ts";
 
 /** Options of an observable of kevents. */
@@ -40,10 +41,10 @@ export interface FromKeventOptions {
  */
 export function fromKevent(
 	thread: Thread,
-	change: KeventChange,
+	change: KeventRequest,
 	options: FromKeventOptions = {},
 ): DemandObservable<Kevent> {
-	const { filter, fflags = 0 } = change;
+	const { filter, flags: wanted = 0, fflags = 0 } = change;
 	const follows = filter === EVFILT_PROC && (fflags & NOTE_TRACK) !== 0;
 	const completes = options.eof !== "emit" && !follows;
 	const events = (observer: DemandObserver<Kevent>, flags: number): Demand => {
@@ -52,12 +53,14 @@ export function fromKevent(
 			{ ...change, flags },
 			{
 				next(event) {
-					try {
-						observer.next(event);
-					} finally {
-						// Unless the observer has closed it.
-						if (completes && (event.flags & EV_EOF) !== 0 && watching.close()) observer.complete();
-					}
+					doAll(
+						() => observer.next(event),
+						() => {
+							// Unless the observer has closed it.
+							if (completes && (event.flags & EV_EOF) !== 0 && watching.close())
+								observer.complete();
+						},
+					);
 				},
 				error: (error) => observer.error(error),
 				complete: () => observer.complete(),
@@ -66,10 +69,10 @@ export function fromKevent(
 		return watching;
 	};
 	// EV_ENABLE would let an event come before it is asked for.
-	const asked = (change.flags & ~EV_ENABLE) | EV_CLEAR | EV_DISPATCH | EV_DISABLE;
+	const asked = (wanted & ~EV_ENABLE) | EV_CLEAR | EV_DISPATCH | EV_DISABLE;
 	const connect = (observer: DemandObserver<Kevent>): Demand => events(observer, asked);
-	if ((change.flags & EV_DISPATCH) !== 0) return new DemandObservable(connect);
-	return new DemandObservable(connect, (subscriber) => events(subscriber, change.flags));
+	if ((wanted & EV_DISPATCH) !== 0) return new DemandObservable(connect);
+	return new DemandObservable(connect, (subscriber) => events(subscriber, wanted));
 }
 
 /** A watch on demand, made by {@link watch}. */
@@ -80,7 +83,7 @@ export class Watching implements Demand {
 	private closed = false;
 
 	/** Adds the knote. */
-	constructor(thread: Thread, change: KeventChange, observer: KeventObserver) {
+	constructor(thread: Thread, change: KeventRequest, observer: KeventObserver) {
 		this.thread = thread;
 		this.observer = observer;
 		this.attempt(() => {
@@ -119,6 +122,6 @@ export class Watching implements Demand {
 }
 
 /** A watch on demand. If the change is refused, the observer gets the error soon. */
-export function watch(thread: Thread, change: KeventChange, observer: KeventObserver): Watching {
+export function watch(thread: Thread, change: KeventRequest, observer: KeventObserver): Watching {
 	return new Watching(thread, change, observer);
 }

@@ -1,6 +1,14 @@
 // A scheduler of RxJS over the kernel's clock.
 import type { Kernel } from "@kqpoll/kqueue";
-import { keepAlive, letGo, Timeout } from "@kqpoll/kqueue/kernel";
+import {
+	attempt,
+	keepAlive,
+	letGo,
+	rethrow,
+	Timeout,
+	timeoutAdd,
+	timeoutDel,
+} from "@kqpoll/kqueue/kernel";
 import { type SchedulerAction, type SchedulerLike, Subscription } from "rxjs";
 
 const NS_PER_MS = 1e6;
@@ -24,15 +32,15 @@ class KernelAction<T> extends Subscription implements SchedulerAction<T> {
 		if (this.closed) return this;
 		this.state = state;
 		this.setPending(true);
-		const { timeouts, host } = this.kernel;
-		timeouts.add(this.timeout, host.now() + Math.max(0, delay || 0) * NS_PER_MS);
+		const at = this.kernel.host.now() + Math.max(0, delay || 0) * NS_PER_MS;
+		timeoutAdd(this.kernel, this.timeout, at);
 		return this;
 	}
 
 	/** Whether it is to run; if so it keeps the program alive. */
 	private setPending(pending: boolean): void {
 		const { kernel, timeout } = this;
-		if (!pending) kernel.timeouts.delete(timeout);
+		if (!pending) timeoutDel(kernel, timeout);
 		if (this.pending === pending) return;
 		this.pending = pending;
 		if (pending) keepAlive(kernel);
@@ -42,12 +50,10 @@ class KernelAction<T> extends Subscription implements SchedulerAction<T> {
 	/** Work that throws is not repeated. */
 	private run(): void {
 		this.setPending(false);
-		let done = false;
 		try {
 			this.work(this.state);
-			done = true;
-		} finally {
-			if (!done) this.unsubscribe();
+		} catch (value) {
+			rethrow(attempt({ value }, () => this.unsubscribe()));
 		}
 	}
 }

@@ -35,9 +35,9 @@ import {
 	DemandObservable,
 	fromKevent,
 	kernelScheduler,
+	kernelTimer,
 	readable,
 	readBytes,
-	timer,
 	withBackpressure,
 	writeBytes,
 } from "../src/index.ts";
@@ -212,7 +212,7 @@ test("work that is done at once keeps its order, and so does work that takes a p
 	w.listen("a", supply(w, [1, 2, 3]).source.pipe(withBackpressure((n, i) => [n, n * 10, i])));
 	assert.equal(w.heard(), [..."1 10 0 2 20 1 3 30 2".split(" ").map((n) => `a ${n}`), "a done"]);
 	w.listen("b", supply(w, [1, 2, 3]).source.pipe(withBackpressure(async (n) => n, 2)));
-	const ms = timer(w.thread, 1, { oneshot: true });
+	const ms = kernelTimer(w.thread, 1, { oneshot: true });
 	await w.host.run(() => new Promise<void>((complete) => ms.subscribe({ complete })));
 	assert.equal(w.heard(), ["b 1", "b 2", "b 3", "b done"]);
 	w.listen("c", supply(w, []).source.pipe(withBackpressure(() => EMPTY)));
@@ -493,7 +493,7 @@ test("100 MB go through slow work complete, and only the pipe and one chunk are 
 					check.take(chunk);
 					chunks++;
 					// The work takes a millisecond; then the test looks at what has come meanwhile.
-					return timer(w.thread, 1, { oneshot: true }).pipe(
+					return kernelTimer(w.thread, 1, { oneshot: true }).pipe(
 						concatMap(() => {
 							peak = Math.max(peak, ioctl(w.thread, reader, FIONREAD) + chunk.length);
 							if (!writable(poller, writer)) blocked++;
@@ -566,7 +566,7 @@ test("slow work at the end of two pipes holds up the writer at their beginning",
 			.pipe(
 				withBackpressure((chunk) => {
 					check.take(chunk);
-					return timer(w.thread, 1, { oneshot: true }).pipe(
+					return kernelTimer(w.thread, 1, { oneshot: true }).pipe(
 						concatMap(() => {
 							const inPipes =
 								ioctl(w.thread, reader, FIONREAD) + ioctl(w.thread, reader2, FIONREAD);

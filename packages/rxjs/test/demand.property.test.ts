@@ -23,11 +23,11 @@ import * as assert from "uvu/assert";
 import {
 	type Demand,
 	type DemandObservable,
+	kernelTimer,
 	processEvents,
 	readable,
 	readBytes,
 	signals,
-	timer,
 } from "../src/index.ts";
 import { type World, world } from "./world.ts";
 
@@ -341,7 +341,7 @@ test("on demand as many periods of a timer are counted as without, and as have p
 			const time = script.reduce((sum, step) => sum + (step.do === "happen" ? step.n : 0), 0);
 			const periods = Math.floor(time / ms);
 			const sums = counted(
-				(w) => timer(w.thread, ms),
+				(w) => kernelTimer(w.thread, ms),
 				({ expirations }) => expirations,
 				pass,
 				script,

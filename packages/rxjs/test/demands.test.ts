@@ -27,10 +27,10 @@ import * as assert from "uvu/assert";
 import {
 	fromKevent,
 	type KqueueEvent,
+	kernelTimer,
 	type ReadableEvent,
 	readable,
 	signals,
-	timer,
 	writable,
 } from "../src/index.ts";
 import { type World, world } from "./world.ts";
@@ -145,7 +145,7 @@ test("3: coalescing is visible in the count", () => {
 	sigaction(w.thread, SIGUSR1, SIG_IGN);
 	const subscriptions = [
 		w.listen("signal", signals(w.thread, SIGUSR1), ({ count }) => count),
-		w.listen("timer", timer(w.thread, 10), ({ expirations }) => expirations),
+		w.listen("timer", kernelTimer(w.thread, 10), ({ expirations }) => expirations),
 		w.listen("bytes", readable(w.thread, w.fd), ({ bytes }) => bytes),
 	];
 	for (let i = 0; i < 3; i++) kill(w.thread, w.process.pid, SIGUSR1);

@@ -41,11 +41,11 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
 	exceptional,
+	kernelTimer,
 	type ProcessEvent,
 	processEvents,
 	readable,
 	signals,
-	timer,
 	type VnodeEvent,
 	vnodeChanges,
 	writable,
@@ -224,12 +224,12 @@ test("signals are counted, even when the process ignores or handles them", () =>
 
 test("a timer counts its periods, or expires once and completes", () => {
 	const w = world();
-	const periodic = w.listen("p", timer(w.thread, 10), ({ expirations }) => expirations);
-	w.listen("o", timer(w.thread, 15, { oneshot: true }), ({ expirations }) => expirations);
+	const periodic = w.listen("p", kernelTimer(w.thread, 10), ({ expirations }) => expirations);
+	w.listen("o", kernelTimer(w.thread, 15, { oneshot: true }), ({ expirations }) => expirations);
 	w.host.advance(20);
 	assert.equal(w.heard(), ["p 1", "o 1", "o done", "p 1"]);
 	periodic.unsubscribe();
-	w.listen("bad", timer(w.thread, 0.5));
+	w.listen("bad", kernelTimer(w.thread, 0.5));
 	assert.equal(w.heard(), ["bad EINVAL"]);
 	w.checkClean();
 });

@@ -8,7 +8,6 @@ import { cfmakeraw, TTYDEF } from "@kqpoll/files/termios";
 import { POLLIN } from "@kqpoll/kqpoll";
 import {
 	close,
-	closefrom,
 	EV_DISPATCH,
 	EVFILT_READ,
 	EVFILT_TIMER,
@@ -32,6 +31,7 @@ import {
 import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { Klist } from "@kqpoll/kqueue/kernel";
 import { SIG_IGN, SIGCHLD, SIGPIPE, SIGUSR1 } from "@kqpoll/kqueue/signal";
+import { closefrom } from "@kqpoll/kqueue/unistd";
 import {
 	config,
 	interval,
@@ -50,12 +50,12 @@ import {
 	exceptional,
 	fromKevent,
 	kernelScheduler,
+	kernelTimer,
 	pollfds,
 	processEvents,
 	readable,
 	readBytes,
 	signals,
-	timer,
 	vnodeChanges,
 	withBackpressure,
 	writable,
@@ -114,8 +114,8 @@ function zoo(): Zoo {
 			processEvents: () => processEvents(thread, child.pid),
 			followed: () => processEvents(thread, child.pid, NOTE_TRACK | NOTE_FORK | NOTE_EXIT),
 			signals: () => signals(thread, SIGUSR1),
-			timer: () => timer(thread, 1),
-			oneshot: () => timer(thread, 2, { oneshot: true }),
+			timer: () => kernelTimer(thread, 1),
+			oneshot: () => kernelTimer(thread, 2, { oneshot: true }),
 			fromKevent: () => fromKevent(thread, { ...period, flags: 0 }),
 			refused: () => fromKevent(thread, { ident: 999, filter: EVFILT_WRITE, flags: 0 }),
 			readBytes: () => readBytes(thread, reader, { size: 50 }),
@@ -126,11 +126,11 @@ function zoo(): Zoo {
 			writeNever: () => NEVER.pipe(writeBytes(thread, master)),
 			pumped: () => readBytes(thread, a).pipe(writeBytes(thread, writer)),
 			backpressure: () =>
-				readBytes(thread, a).pipe(withBackpressure(() => timer(thread, 1).pipe(take(1)))),
+				readBytes(thread, a).pipe(withBackpressure(() => kernelTimer(thread, 1).pipe(take(1)))),
 			backpressure3: () => signals(thread, SIGUSR1).pipe(withBackpressure(() => NEVER, 3)),
 			interval: () => interval(1, scheduler),
 			timeout: () => signals(thread, SIGUSR1).pipe(timeout({ each: 2, scheduler })),
-			until: () => readable(thread, w.fd).pipe(takeUntil(timer(thread, 1))),
+			until: () => readable(thread, w.fd).pipe(takeUntil(kernelTimer(thread, 1))),
 		},
 		iterate: (abort) =>
 			kevents(thread, { ident: reader, filter: EVFILT_READ, flags: 0 }, { signal: abort.signal }),

@@ -15,7 +15,7 @@ import { bufferTime, debounceTime, delay, map, merge, take, throttleTime } from 
 import { TestScheduler } from "rxjs/testing";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { fromKevent, readable, readBytes, timer, withBackpressure } from "../src/index.ts";
+import { fromKevent, kernelTimer, readable, readBytes, withBackpressure } from "../src/index.ts";
 import { TestSchedulerHost } from "../src/testing.ts";
 
 type Helpers = Parameters<Parameters<TestScheduler["run"]>[0]>[0];
@@ -31,7 +31,7 @@ function marbles(act: (helpers: Helpers, thread: Thread, kernel: Kernel) => void
 
 test("7: a timer's events come in the frames in which it expires", () => {
 	marbles(({ expectObservable }, thread) => {
-		const source = timer(thread, 3).pipe(
+		const source = kernelTimer(thread, 3).pipe(
 			map(({ expirations }) => expirations),
 			take(3),
 		);
@@ -41,7 +41,7 @@ test("7: a timer's events come in the frames in which it expires", () => {
 
 test("7: a timer begins with each subscription", () => {
 	marbles(({ expectObservable }, thread) => {
-		const source = timer(thread, 4, { oneshot: true }).pipe(map(() => "x"));
+		const source = kernelTimer(thread, 4, { oneshot: true }).pipe(map(() => "x"));
 		expectObservable(source).toBe("----(x|)");
 		expectObservable(source, "--^").toBe("------(x|)");
 	});
@@ -71,7 +71,7 @@ test("7: an end of file completes in its frame", () => {
 
 test("7: operators that use time agree with the machine's timers", () => {
 	marbles(({ expectObservable }, thread) => {
-		const ticks = timer(thread, 5).pipe(
+		const ticks = kernelTimer(thread, 5).pipe(
 			map(() => "t"),
 			take(4),
 		);
@@ -87,7 +87,7 @@ test("7: operators that use time agree with the machine's timers", () => {
 
 test("7: events of the same frame come in the order in which they were armed", () => {
 	marbles(({ expectObservable }, thread) => {
-		const named = (name: string, ms: number) => timer(thread, ms).pipe(map(() => name));
+		const named = (name: string, ms: number) => kernelTimer(thread, ms).pipe(map(() => name));
 		const both = merge(named("a", 2), named("b", 3)).pipe(take(5));
 		expectObservable(both).toBe("--aba-(ba|)");
 	});

@@ -16,7 +16,7 @@ import {
 } from "rxjs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { kernelScheduler, timer } from "../src/index.ts";
+import { kernelScheduler, kernelTimer } from "../src/index.ts";
 import { world } from "./world.ts";
 
 test("work runs at its time, never inside schedule, in order of time and then of scheduling", () => {
@@ -84,7 +84,7 @@ test("interval, timer, delay, debounceTime and timeout agree with the machine's 
 	const all = [
 		w.listen("interval", interval(10, scheduler).pipe(take(2)), at),
 		w.listen("rxTimer", rxTimer(15, scheduler), at),
-		w.listen("timer", timer(w.thread, 10).pipe(take(2)), at),
+		w.listen("timer", kernelTimer(w.thread, 10).pipe(take(2)), at),
 		w.listen("delay", of("x").pipe(delay(12, scheduler)), at),
 		w.listen("debounce", subject.pipe(debounceTime(5, scheduler)), at),
 		w.listen("timeout", subject.pipe(timeout({ each: 18, scheduler })), at),

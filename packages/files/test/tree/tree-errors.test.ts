@@ -1,7 +1,6 @@
 // Bad input to calls on files and directories: the right errno, and nothing changed.
 import {
 	close,
-	closefrom,
 	fstat,
 	lseek,
 	openFile,
@@ -11,7 +10,7 @@ import {
 	writeNow,
 } from "@kqpoll/kqueue";
 import { O_APPEND } from "@kqpoll/kqueue/fcntl";
-import { SEEK_CUR, SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
+import { closefrom, SEEK_CUR, SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {

@@ -18,6 +18,12 @@ export interface KeventChange {
 	readonly udata?: unknown;
 }
 
+/** What to watch for: a change whose flags may be left out, since a watch is added in any case. */
+export interface KeventRequest extends Omit<KeventChange, "flags"> {
+	/** EV_ constants, or-ed; 0 by default. */
+	readonly flags?: number;
+}
+
 /** A kernel event: six fields, the same for a change and for a report. */
 export class Kevent implements KeventChange {
 	/** What is watched: a descriptor, process id, signal number or the name of a timer. */

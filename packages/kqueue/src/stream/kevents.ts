@@ -16,7 +16,7 @@ import {
 	NOTE_TRACK,
 } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
-import type { Kevent, KeventChange } from "../abi/kevent.ts";
+import type { Kevent, KeventRequest } from "../abi/kevent.ts";
 import { show } from "../abi/values.ts";
 import { attempt, rethrow } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
@@ -74,7 +74,7 @@ interface Waiter {
  */
 export function kevents(
 	thread: Thread,
-	change: KeventChange,
+	change: KeventRequest,
 	options: KeventsOptions = {},
 ): KeventIterator {
 	return new KeventIterator(thread, change, options);
@@ -99,7 +99,7 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 	private readonly abort = (): void => this.fail(this.signal?.reason);
 
 	/** Made by {@link kevents}. */
-	constructor(thread: Thread, change: KeventChange, options: KeventsOptions) {
+	constructor(thread: Thread, change: KeventRequest, options: KeventsOptions) {
 		const { policy = "pull", bound = 16, overflow = "pause", eof = "complete" } = options;
 		check(policy, ["pull", "latest", "buffered"], "policy");
 		check(overflow, ["pause", "dropOldest", "dropNewest", "error"], "overflow");
@@ -118,7 +118,8 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 			return;
 		}
 		// Asked for each event, a knote must not be on before.
-		const asked = policy === "pull" ? change.flags & ~EV_ENABLE : change.flags;
+		const wanted = change.flags ?? 0;
+		const asked = policy === "pull" ? wanted & ~EV_ENABLE : wanted;
 		const flags = asked | FLAGS[policy];
 		this.watch = watchKevent(
 			thread,

@@ -3,7 +3,7 @@
 
 import { EV_DISABLE, EV_DISPATCH } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
-import type { Kevent, KeventChange } from "../abi/kevent.ts";
+import type { Kevent, KeventChange, KeventRequest } from "../abi/kevent.ts";
 import { doAll } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
 import type { Watcher } from "./pump.ts";
@@ -34,9 +34,10 @@ export class KeventWatch implements Watcher {
 	private isArmed = false;
 
 	/** Made by {@link watchKevent}. */
-	constructor(thread: Thread, change: KeventChange, observer: KeventObserver) {
+	constructor(thread: Thread, request: KeventRequest, observer: KeventObserver) {
 		this.observer = observer;
 		this.pump = pumpOf(thread);
+		const change = withFlags(request);
 		this.source = this.pump.add(this, change);
 		this.setArmed((change.flags & EV_DISABLE) === 0);
 	}
@@ -146,8 +147,14 @@ export class KeventWatch implements Watcher {
  */
 export function watchKevent(
 	thread: Thread,
-	change: KeventChange,
+	change: KeventRequest,
 	observer: KeventObserver,
 ): KeventWatch {
 	return new KeventWatch(thread, change, observer);
+}
+
+/** A request as a change, with the flags that were left out. What is not an object stays what it is. */
+function withFlags(request: KeventRequest): KeventChange {
+	const complete = typeof request !== "object" || request === null || request.flags !== undefined;
+	return complete ? (request as KeventChange) : { ...request, flags: 0 };
 }

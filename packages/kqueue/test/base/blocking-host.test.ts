@@ -42,7 +42,7 @@ function poster(shared: SharedArrayBuffer, doorbell: SharedArrayBuffer, count: n
 		const cells = new Int32Array(shared);
 		const bell = new Int32Array(doorbell);
 		for (let i = 1; i <= count; i++) {
-			Atomics.wait(cells, 1, 0, 2); // A pause of 2 ms: nobody writes there.
+			Atomics.wait(cells, 1, 0, 2); // A pause of 2 ms: that cell is never written.
 			Atomics.store(cells, 0, i);
 			Atomics.add(bell, 0, 1);
 			Atomics.notify(bell, 0);
@@ -50,7 +50,7 @@ function poster(shared: SharedArrayBuffer, doorbell: SharedArrayBuffer, count: n
 	return new Worker(program, { eval: true, workerData: { shared, doorbell, count } });
 }
 
-test("a call that blocks waits for its time and for timers, in real time", () => {
+test("a blocking call waits for its timeout and for timers, in real time", () => {
 	const { host, thread } = world();
 	const kq = kqueue(thread);
 	const begin = host.now();
@@ -62,7 +62,7 @@ test("a call that blocks waits for its time and for timers, in real time", () =>
 	assert.is(events[0]?.ident, 1);
 });
 
-test("deferred work and the platform's turns run while a call blocks", () => {
+test("deferred work and the platform's turns run during a blocking call", () => {
 	const { host, thread } = world();
 	const log: string[] = [];
 	host.defer(() => log.push("deferred"));
@@ -74,7 +74,7 @@ test("deferred work and the platform's turns run while a call blocks", () => {
 	assert.equal(log, ["deferred", "turn", "turn of a turn"]);
 });
 
-test("watches are told while a call blocks", () => {
+test("watches are told during a blocking call", () => {
 	const { thread } = world();
 	let told = 0;
 	const change = { ident: 1, filter: EVFILT_TIMER, flags: EV_ADD, data: 2 };
@@ -90,7 +90,7 @@ test("watches are told while a call blocks", () => {
 	assert.ok(told >= 9, `${told} periods`);
 });
 
-test("what another thread posts wakes a call that blocks, and nothing is lost", async () => {
+test("a message of another thread wakes a blocking call, and nothing is lost", async () => {
 	const { host, thread } = world();
 	const shared = new SharedArrayBuffer(8);
 	const cells = new Int32Array(shared);
@@ -132,7 +132,7 @@ test("while something is expected from outside a call does not fail as a deadloc
 	assert.is(heard, true);
 });
 
-test("a program of promises hears the bell when it is told to", async () => {
+test("a program of promises notices the bell when it asks for it", async () => {
 	const { host, thread } = world();
 	const file = new SyntheticFile();
 	const fd = openFile(thread, file);
@@ -147,7 +147,7 @@ test("a program of promises hears the bell when it is told to", async () => {
 	assert.is(await call, 1);
 });
 
-test("promises work on a blocking host as on every other", async () => {
+test("promises work on a blocking host as on every other host", async () => {
 	const { host, thread } = world();
 	const kq = kqueue(thread);
 	const begin = host.now();

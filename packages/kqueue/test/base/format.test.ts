@@ -37,7 +37,7 @@ import { filterName, formatKnote, type TraceEvent } from "../../src/kernel.ts";
 import { SIGCHLD } from "../../src/signal.ts";
 import { machine } from "../machine.ts";
 
-test("a kevent shows filter, ident and flags by name, and the rest if there is any", () => {
+test("a kevent shows filter, ident and flags by name, and other fields if they are set", () => {
 	for (const [kev, words] of [
 		[EV_SET(5, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 3), "READ 5 ADD|CLEAR data=3"],
 		[EV_SET(1, EVFILT_TIMER, 0, 0, 0, "tick"), "TIMER 1 0x0 udata=tick"],
@@ -59,7 +59,7 @@ test("a kevent shows filter, ident and flags by name, and the rest if there is a
 	assert.is(filterName(-20), "-20");
 });
 
-test("errors go by name and read like Node's", () => {
+test("errors have names and messages like Node's", () => {
 	assert.is(errnoName(9), "EBADF");
 	assert.is(errnoName(-5), "E?");
 	const error = new SystemError(errno.EBADF, "kevent", "descriptor 7");
@@ -130,7 +130,7 @@ test("the sink gets every transition of an event's life, in order, with its time
 	assert.equal(words(), []);
 });
 
-test("the sink hears of knotes whose object or descriptor is gone", () => {
+test("the sink is told of knotes whose object or descriptor is gone", () => {
 	const log: string[] = [];
 	const { thread } = machine({
 		sink: (event) => {
@@ -150,7 +150,7 @@ test("the sink hears of knotes whose object or descriptor is gone", () => {
 	]);
 });
 
-test("a knote shows its status, its filter, and the entry of poll it belongs to", () => {
+test("a knote shows its status, its filter, and the entry of poll to which it belongs", () => {
 	const { thread, process } = machine();
 	const kq = kqueue(thread);
 	const fd = openFile(thread, new SyntheticFile());

@@ -1,4 +1,4 @@
-// The real host, in real time: never early, never busy, and nobody is kept waiting.
+// The real host, in real time: timers are never early, waits are never busy, and all sleepers wake.
 import { execFileSync } from "node:child_process";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -20,7 +20,7 @@ function ms(n: number) {
 	return { sec: Math.floor(n / 1000), nsec: Math.round((n % 1000) * 1e6) };
 }
 
-test("a wait does not end before its timeout, be it less than a millisecond", async () => {
+test("a wait does not end before its timeout, even one of less than a millisecond", async () => {
 	const { main } = new Kernel({ diagnostics: true }).spawn();
 	const kq = kqueue(main);
 	for (const timeout of [0.2, 0.999, 1, 1.5, 3.3, 10, 25]) {
@@ -76,7 +76,7 @@ test("an idle wait uses no processor time", async () => {
 	const before = process.cpuUsage();
 	await kevent(main, kq, null, eventList(1), ms(500));
 	const { user, system } = process.cpuUsage(before);
-	// A wait that spun would have used all of the half second.
+	// A busy loop would have used all of the half second.
 	assert.ok(user + system < 250_000, `${(user + system) / 1000} ms of 500 ms`);
 });
 
@@ -116,7 +116,7 @@ test("calls that never sleep do not lock out the platform's timers", async () =>
 	while (!stop) assert.is(await kevent(main, kq, null, events, null), 1);
 });
 
-test("threads that wake each other without end do not lock out the platform's timers", async () => {
+test("threads that wake each other endlessly do not lock out the platform's timers", async () => {
 	const process = new Kernel({ diagnostics: true }).spawn();
 	const kq = kqueue(process.main);
 	const files = [new SyntheticFile(), new SyntheticFile()] as const;
@@ -144,7 +144,7 @@ test("threads that wake each other without end do not lock out the platform's ti
 	assert.is(keventNow(process.main, kq, null, eventList(1)), 0);
 });
 
-test("what deferred work throws is the platform's to report, and the rest still runs", async () => {
+test("the platform reports what deferred work throws, and the rest still runs", async () => {
 	const host = new RealHost();
 	const log: string[] = [];
 	const reported = new Promise((resolve) => process.once("uncaughtException", resolve));
@@ -156,7 +156,7 @@ test("what deferred work throws is the platform's to report, and the rest still 
 	assert.equal(log, ["rest"]);
 });
 
-test("a timer far beyond what the platform takes neither fires nor spins", async () => {
+test("a timer far beyond the platform's largest one neither fires nor spins", async () => {
 	const host = new RealHost();
 	const real = globalThis.setTimeout;
 	const delays: (number | undefined)[] = [];
@@ -178,7 +178,7 @@ test("a timer far beyond what the platform takes neither fires nor spins", async
 	assert.equal(delays, [2 ** 31 - 1, 2 ** 31 - 1, 2 ** 31 - 1]);
 });
 
-test("where timers are numbers, they are told through Deno whether to keep the program alive", () => {
+test("where timers are numbers, Deno's functions let them keep the program alive or not", () => {
 	const real = globalThis.setTimeout;
 	const log: string[] = [];
 	const fake = globalThis as unknown as { setTimeout: unknown; Deno: unknown };
@@ -219,7 +219,7 @@ test("the earliest of several timers counts, and one that is cleared does not fi
 	host.clearTimer(gone);
 });
 
-/** Runs a program in a Node of its own and gives what it printed and how it ended. */
+/** Runs a program in a Node of its own; returns what it printed and how it ended. */
 function run(body: string): { status: number; output: string } {
 	const script = `import * as k from ${JSON.stringify(new URL("../../src/index.ts", import.meta.url).href)};
 const { main } = new k.Kernel().spawn();
@@ -247,14 +247,14 @@ console.log(await k.kevent(main, kq, [timer(20)], k.eventList(1), null));`);
 	assert.equal({ status, output }, { status: 0, output: "0\n1\n" });
 });
 
-test("a timer that nobody sleeps for does not", () => {
+test("a timer that no thread sleeps for does not keep a Node program alive", () => {
 	const { status, output } = run(`
 k.keventNow(main, kq, [timer(3_600_000)], null);
 console.log("end");`);
 	assert.equal({ status, output }, { status: 0, output: "end\n" });
 });
 
-test("a sleep that ends lets a Node program end, with its timers still set", () => {
+test("when a sleep ends a Node program can end, with its timers still set", () => {
 	const { status, output } = run(`
 k.keventNow(main, kq, [timer(3_600_000)], null);
 console.log(await k.kevent(main, kq, null, k.eventList(1), { sec: 0, nsec: 1e6 }));`);

@@ -11,7 +11,7 @@ const NS_PER_MS = 1e6;
 const COUNT = 6;
 
 const aNumber = fc.nat(COUNT - 1);
-/** Few moments, so that many things are due at the same one; some are over already. */
+/** Few moments, so that many things are due at the same time; some are in the past. */
 const aDelay = fc.integer({ min: -2, max: 6 });
 
 /** What is done to a queue of timeouts, also by a timeout that is called. */
@@ -43,7 +43,7 @@ class CountingHost extends VirtualHost {
 	}
 }
 
-/** Timeouts, and beside them an array of what is pending, in order of arming. */
+/** Timeouts, and for comparison an array of those that are pending, in order of arming. */
 class Timeouts {
 	private readonly host: CountingHost = new CountingHost();
 	private readonly queue: TimeoutQueue = new TimeoutQueue(this.host);
@@ -52,7 +52,7 @@ class Timeouts {
 	/** What the calls do: each takes the next list. */
 	private readonly deeds: Arming[][];
 	private time = 0;
-	/** The end of the advance that is under way. */
+	/** The end of the current advance. */
 	private end = 0;
 
 	constructor(deeds: readonly Arming[][]) {
@@ -80,11 +80,11 @@ class Timeouts {
 		this.host.advance(ms);
 		this.time = this.end;
 		assert.is(this.host.now(), this.time, "the time");
-		assert.is(this.next()?.who, undefined, "nobody is overdue");
+		assert.is(this.next()?.who, undefined, "no timeout is overdue");
 		this.check();
 	}
 
-	/** The first that is due until the end, in order of time, then of arming. */
+	/** The first that is due before the end, in order of time, then of arming. */
 	private next(): { who: number; at: number } | undefined {
 		const due = this.pending.filter(({ at }) => at <= this.end);
 		return due.sort((a, b) => a.at - b.at)[0];
@@ -111,7 +111,7 @@ class Timeouts {
 	}
 }
 
-test("timeouts are called in order of time, then of arming, whatever is moved or deleted", () => {
+test("timeouts are called in order of time, then of arming, also when some are moved or deleted", () => {
 	const aStep: fc.Arbitrary<TimeoutStep> = fc.oneof(
 		{ weight: 3, arbitrary: anArming },
 		{ weight: 1, arbitrary: fc.record({ do: fc.constant("advance" as const), ms: fc.nat(4) }) },
@@ -131,7 +131,7 @@ test("timeouts are called in order of time, then of arming, whatever is moved or
 	);
 });
 
-test("a heap of many timeouts gives them back sorted", () => {
+test("a heap of many timeouts returns them sorted", () => {
 	const moments = fc.array(fc.nat(50), { size: "max", maxLength: 300 });
 	const deleted = fc.array(fc.nat(299), { maxLength: 100 });
 	fc.assert(
@@ -173,7 +173,7 @@ class Item implements Runnable {
 	}
 }
 
-/** A run queue, and beside it an array of who stands in it. */
+/** A run queue, and for comparison an array of what is in it. */
 class Runners {
 	private readonly host: VirtualHost = new VirtualHost();
 	private readonly queue: RunQueue = new RunQueue(this.host);
@@ -206,7 +206,7 @@ class Runners {
 		this.check();
 	}
 
-	/** Lets everything run; what was thrown comes out afterwards, one by one. */
+	/** Lets everything run; the errors are thrown afterwards, one by one. */
 	settle(): void {
 		const caught: unknown[] = [];
 		for (let done = false; !done; ) {
@@ -218,10 +218,10 @@ class Runners {
 				caught.push(error);
 			}
 		}
-		assert.is(caught.length, this.thrown.length, "how many errors came out");
+		assert.is(caught.length, this.thrown.length, "how many errors were thrown");
 		for (const [i, error] of this.thrown.entries()) assert.is(caught[i], error, "which error");
 		this.thrown.length = 0;
-		assert.equal(this.row, [], "nobody is left");
+		assert.equal(this.row, [], "nothing is left");
 		this.check();
 	}
 
@@ -233,11 +233,11 @@ class Runners {
 
 	private check(): void {
 		const queued = [...this.items.keys()].filter((who) => this.items[who]?.queued);
-		assert.equal(queued, [...this.row].sort(), "who is queued");
+		assert.equal(queued, [...this.row].sort(), "what is queued");
 	}
 }
 
-test("the run queue runs first come first served, without those that were removed", () => {
+test("the run queue runs in the order of queueing, without those that were removed", () => {
 	const aQueueing: fc.Arbitrary<Queueing> = fc.record({
 		do: fc.constantFrom("add", "add", "remove"),
 		who: aNumber,
@@ -275,12 +275,12 @@ interface Expected {
 	readonly timer: HostTimer;
 }
 
-/** A virtual host, and beside it arrays of its timers and its work. */
+/** A virtual host, and for comparison arrays of its timers and its work. */
 class Hosted {
 	private readonly host: VirtualHost = new VirtualHost();
 	private readonly deeds: Hosting[][];
 	private timers: Expected[] = [];
-	/** All timers that ever were: those that are gone can be cleared too. */
+	/** All timers that were ever set: those that are gone can be cleared too. */
 	private readonly known: HostTimer[] = [];
 	private readonly work: number[] = [];
 	private names = 0;
@@ -331,7 +331,7 @@ class Hosted {
 	private expired(name: number): void {
 		const next = this.next();
 		assert.is(name, next?.name, "whose time it is");
-		assert.equal(this.work, [], "work is done before time goes on");
+		assert.equal(this.work, [], "work is done before time moves");
 		this.timers = this.timers.filter((it) => it !== next);
 		this.time = Math.max(this.time, next?.at ?? 0);
 		this.happened();
@@ -375,7 +375,7 @@ test("a virtual host expires timers in order, and does all work before the next"
 	);
 });
 
-test("programs of promises go on in order of the times they sleep until", async () => {
+test("programs of promises go on in order of the times until which they sleep", async () => {
 	const naps = fc.array(fc.array(fc.nat(4), { maxLength: 4 }), { maxLength: 5 });
 	await fc.assert(
 		fc.asyncProperty(naps, async (naps) => {
@@ -397,7 +397,7 @@ test("programs of promises go on in order of the times they sleep until", async 
 				times.sort((a, b) => a - b),
 				"when they woke up",
 			);
-			assert.equal(sums, naps.map(sumOf), "what they gave");
+			assert.equal(sums, naps.map(sumOf), "what they returned");
 			assert.is(host.now(), Math.max(0, ...sums) * NS_PER_MS, "the time at the end");
 		}),
 		{ numRuns: 200, includeErrorInReport: true },
@@ -408,7 +408,7 @@ function sumOf(numbers: readonly number[]): number {
 	return numbers.reduce((sum, each) => sum + each, 0);
 }
 
-test("a virtual host's random numbers are those of its seed, of 32 bits without sign", () => {
+test("a virtual host's random numbers depend on its seed, and have 32 bits without sign", () => {
 	fc.assert(
 		fc.property(fc.integer(), (seed) => {
 			const first = new VirtualHost({ seed });

@@ -23,7 +23,7 @@ test("time stands still until it is moved", () => {
 	assert.is(host.now(), 2_500_000);
 });
 
-test("what is due happens in order of time, then of arming, and at its own time", () => {
+test("timers expire in order of time, then of arming, each at its own time", () => {
 	const host = new VirtualHost();
 	const log: string[] = [];
 	const at = (name: string, ms: number) =>
@@ -40,7 +40,7 @@ test("what is due happens in order of time, then of arming, and at its own time"
 	assert.is(host.now(), 30e6);
 });
 
-test("deferred work runs before the next expiry, first come first served", () => {
+test("deferred work runs before the next expiry, in the order in which it was deferred", () => {
 	const host = new VirtualHost();
 	const log: string[] = [];
 	host.setTimer(1e6, () => {
@@ -55,7 +55,7 @@ test("deferred work runs before the next expiry, first come first served", () =>
 	assert.equal(log, ["expiry", "deferred", "deferred later", "next expiry"]);
 });
 
-test("what deferred work throws comes out, and the rest still runs", () => {
+test("errors of deferred work are thrown, and the rest still runs", () => {
 	const host = new VirtualHost();
 	const log: string[] = [];
 	host.defer(() => {
@@ -78,13 +78,13 @@ test("random numbers are the same for the same seed", () => {
 	for (const bits of draw(3)) assert.ok(bits >= 0 && bits < 2 ** 32 && Number.isInteger(bits));
 });
 
-/** Sleeps so many milliseconds on a kqueue's timer. */
+/** Sleeps `ms` milliseconds on a kqueue's timer. */
 async function sleep(thread: Thread, kq: number, ms: number): Promise<void> {
 	const timer = { ident: 1, filter: EVFILT_TIMER, flags: EV_ADD, data: ms };
 	await kevent(thread, kq, [timer], eventList(1), null);
 }
 
-test("a program of promises runs to its end, hours in no time", async () => {
+test("a program of promises runs to its end, and hours take no time", async () => {
 	const host = new VirtualHost();
 	const { main } = new Kernel({ host, diagnostics: true }).spawn();
 	const kq = kqueue(main);
@@ -130,7 +130,7 @@ test("a program that fails rejects with its own error", async () => {
 	assert.is(result, thrown);
 });
 
-test("a program that can never end is told so", async () => {
+test("a program that can never end is rejected", async () => {
 	const host = new VirtualHost();
 	const { main } = new Kernel({ host, diagnostics: true }).spawn();
 	const kq = kqueue(main);
@@ -143,7 +143,7 @@ test("a program that can never end is told so", async () => {
 	assert.match(String(result), "everybody waits");
 });
 
-test("a program that computes for long is not taken for one that waits", async () => {
+test("a program that computes for a long time is not taken for one that waits", async () => {
 	const host = new VirtualHost();
 	const { main } = new Kernel({ host, diagnostics: true }).spawn();
 	const kq = kqueue(main);
@@ -162,7 +162,7 @@ test("time does not go back", () => {
 	assert.is(host.now(), 0);
 });
 
-test("another way to let promises run can be given", async () => {
+test("another way to let promises run can be passed", async () => {
 	let turns = 0;
 	const idle = () =>
 		new Promise<void>((resolve) => {

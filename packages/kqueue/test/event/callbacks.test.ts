@@ -1,9 +1,8 @@
-// Filters and files that call back into the engine, or throw: nothing is corrupted, nothing lost.
+// Filters and files that call back into the engine, or throw: nothing is corrupted, nothing is lost.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
 	close,
-	closefrom,
 	dup2,
 	EV_ADD,
 	EV_DELETE,
@@ -33,9 +32,10 @@ import {
 	knoteModify,
 	knoteProcess,
 } from "../../src/kernel.ts";
+import { closefrom } from "../../src/unistd.ts";
 import { checkMachine, codeOf, fields, type Machine, machine } from "../machine.ts";
 
-/** What a test hooks into a filter; each is called before the filter does its work. */
+/** The hooks of a filter; each is called before the filter does its work. */
 interface Hooks {
 	kqfilter?: (() => void) | undefined;
 	attached?: (() => void) | undefined;
@@ -47,7 +47,7 @@ interface Hooks {
 	read?: (() => void) | undefined;
 }
 
-/** A file that is readable when told to be, with a hook in every callback. */
+/** A file that is readable when it is told to be, with a hook in every callback. */
 class Hooked extends File {
 	readonly klist: Klist = new Klist();
 	readonly hooks: Hooks = {};
@@ -105,7 +105,7 @@ interface World extends Machine {
 	readonly kq: number;
 	readonly file: Hooked;
 	readonly fd: number;
-	/** Applies a change to the file's READ event and gives the errno. */
+	/** Applies a change to the file's READ event; returns the errno. */
 	readonly change: (flags: number, udata?: unknown) => number;
 	/** Collects up to `n` events. */
 	readonly collect: (n?: number) => unknown[];
@@ -142,7 +142,7 @@ function inside(hooks: Hooks, hook: keyof Hooks, act: () => unknown): () => unkn
 
 const HOOKS = ["event", "modify", "process"] as const;
 
-/** Makes a filter's hook run, by a call of the engine that asks it. */
+/** Makes a filter's hook run, by a call of the engine that asks the filter. */
 const ASK: Readonly<Record<(typeof HOOKS)[number] | "notify", (w: World) => void>> = {
 	notify: (w) => w.file.set(1),
 	event: (w) => w.file.set(1),
@@ -156,7 +156,7 @@ const ASK: Readonly<Record<(typeof HOOKS)[number] | "notify", (w: World) => void
 };
 
 for (const hook of HOOKS) {
-	test(`what would wait for itself is refused from ${hook}, and nothing has changed`, () => {
+	test(`a call that would wait for itself is refused in ${hook}, and nothing has changed`, () => {
 		for (const [what, act] of [
 			["delete", (w: World) => errorOf(w.change(EV_DELETE))],
 			["enable", (w: World) => errorOf(w.change(EV_ENABLE))],
@@ -184,7 +184,7 @@ for (const hook of HOOKS) {
 		}
 	});
 
-	test(`what does not wait works from ${hook}`, () => {
+	test(`a call that does not wait works in ${hook}`, () => {
 		const w = world();
 		w.change(EV_ADD);
 		w.file.set(1);
@@ -234,7 +234,7 @@ function errorOf(number: number): void {
 	if (number !== 0) throw new SystemError(number, "kevent");
 }
 
-test("a scan from a filter that a scan asks finds nothing it could wait for", () => {
+test("a scan inside a filter that a scan asks finds nothing to wait for", () => {
 	const w = world();
 	w.change(EV_ADD);
 	w.file.set(1);
@@ -247,7 +247,7 @@ test("a scan from a filter that a scan asks finds nothing it could wait for", ()
 	checkMachine(w);
 });
 
-test("a scan from a filter that is being notified meets its own knote", () => {
+test("a scan inside a filter that is being notified meets its own knote", () => {
 	const w = world();
 	w.change(EV_ADD);
 	w.file.set(1);
@@ -258,7 +258,7 @@ test("a scan from a filter that is being notified meets its own knote", () => {
 	assert.is(w.collect().length, 1);
 });
 
-test("a list of knotes is not notified while it is", () => {
+test("a notification of a list of knotes inside another of the same list is refused", () => {
 	const w = world();
 	w.change(EV_ADD);
 	const result = inside(w.file.hooks, "event", () => w.file.klist.notify(0));
@@ -314,7 +314,7 @@ test("a descriptor closed while it is added leaves no knote, and no error", () =
 	}
 });
 
-test("a kqueue is not closed while a filter is attached to it", () => {
+test("a kqueue cannot be closed while a filter is attached to it", () => {
 	const w = world();
 	const kq = kqueue(w.thread);
 	const other = new Hooked();
@@ -343,7 +343,7 @@ test("a kqueue closed by a getter of a change goes after the changes, and the wa
 	assert.equal([w.file.klist.empty, w.file.refs, w.process.fdp.firstKqueue], [true, 1, null]);
 });
 
-test("a filter that cannot be attached leaves nothing behind, refused or thrown", () => {
+test("a filter whose attach fails or throws leaves nothing behind", () => {
 	const w = world();
 	w.change(EV_ADD);
 	const thrown = new Error("kqfilter");
@@ -396,7 +396,7 @@ test("a filter that throws when it is enabled stays disabled", () => {
 	assert.is(w.collect().length, 1);
 });
 
-test("events collected before a filter threw are delivered, and it is asked first the next time", () => {
+test("events collected before a filter threw are delivered, and the next scan asks it first", () => {
 	const w = world();
 	const calm = new Hooked();
 	const ident = openFile(w.thread, calm);
@@ -421,7 +421,7 @@ test("events collected before a filter threw are delivered, and it is asked firs
 	assert.is(w.collect().length, 2);
 });
 
-test("a filter that threw does not fail the scans after its descriptor is closed", () => {
+test("a filter that threw does not fail scans after its descriptor is closed", () => {
 	const w = world();
 	const calm = new Hooked();
 	const ident = openFile(w.thread, calm);
@@ -437,7 +437,7 @@ test("a filter that threw does not fail the scans after its descriptor is closed
 	assert.is(w.collect().length, 1);
 });
 
-test("a detach that throws does not keep a knote from going, and loses no event", () => {
+test("a knote goes even if its detach throws, and no event is lost", () => {
 	const thrown = new Error("detach");
 	const throwing = () => {
 		throw thrown;
@@ -456,7 +456,7 @@ test("a detach that throws does not keep a knote from going, and loses no event"
 	oneshot.file.set(1);
 	oneshot.file.hooks.detach = throwing;
 	assert.is(oneshot.collect().length, 1);
-	// The event was delivered and the knote is gone: the error is the platform's to report.
+	// The event was delivered and the knote is gone: the platform reports the error.
 	assert.is(
 		codeOf(() => oneshot.host.settle()),
 		thrown,
@@ -505,7 +505,7 @@ test("a close that throws has closed the descriptor", () => {
 	assert.equal(w.collect(), []);
 });
 
-test("an exit goes on when a file's close throws, and throws in the end", () => {
+test("an exit goes on when a file's close throws, and throws at the end", () => {
 	const w = world();
 	const thrown = new Error("close");
 	const last = new Hooked();
@@ -520,7 +520,7 @@ test("an exit goes on when a file's close throws, and throws in the end", () => 
 	assert.equal([last.refs, w.thread.state, w.kernel.processes.size], [0, "exited", 0]);
 });
 
-test("a file closed from its own read stays until the read is through", () => {
+test("a file closed by its own read stays until the read has returned", () => {
 	const w = world();
 	const log: string[] = [];
 	w.file.hooks.read = () => {
@@ -532,7 +532,7 @@ test("a file closed from its own read stays until the read is through", () => {
 	assert.equal(log, ["read", "close"]);
 });
 
-test("a thread does not end while a filter that its poll asks is at work", () => {
+test("a thread does not end while a filter that its poll asks is running", () => {
 	const w = world();
 	w.thread.kq = w.process.fdp.firstKqueue;
 	w.change(EV_ADD);

@@ -5,7 +5,6 @@ import * as assert from "uvu/assert";
 import { F_SETFD, FD_CLOEXEC } from "../../src/fcntl.ts";
 import {
 	close,
-	closefrom,
 	dup,
 	dup2,
 	EV_ADD,
@@ -50,16 +49,17 @@ import {
 	readCall,
 	rethrow,
 } from "../../src/kernel.ts";
+import { closefrom } from "../../src/unistd.ts";
 import { checkMachine, fields, machine, rejection } from "../machine.ts";
 
-/** A file that throws wherever it is told to, and says what it did. */
+/** A file that throws wherever it is told to, and logs what it did. */
 class Brittle extends File {
 	readonly klist: Klist = new Klist();
 	readonly log: string[];
 	readonly name: string;
-	/** What throws. */
+	/** The operations that throw. */
 	readonly breaks: Set<string>;
-	/** Runs inside of its operations. */
+	/** Runs inside its operations. */
 	inside: (operation: string) => void = () => {};
 	private readonly filter: Filterops;
 
@@ -146,7 +146,7 @@ test("doAll does everything and throws the first error", () => {
 	doAll();
 });
 
-test("attempt keeps the first error, whatever it is, and rethrow throws it", () => {
+test("attempt keeps the first error, of any type, and rethrow throws it", () => {
 	let failure: Failure = attempt(null, () => {});
 	assert.is(failure, null);
 	rethrow(failure);
@@ -180,7 +180,7 @@ test("close: the error of a detach goes before that of the file's close", () => 
 	checkMachine(m);
 });
 
-test("dup2: the same for what it replaces", () => {
+test("dup2: the same for the file that it replaces", () => {
 	const m = machine();
 	const log: string[] = [];
 	const old = new Brittle(log, "A", "detach", "close");
@@ -222,7 +222,7 @@ test("a change that deletes: the detach's error, and the knote and its file are 
 		thrown(() => keventNow(m.thread, kq, [change], null)),
 		"A.detach",
 	);
-	// A knote that is being worked on keeps its descriptor open.
+	// A knote in use keeps its descriptor open.
 	assert.is((closed as { code: string }).code, "EDEADLK");
 	assert.is(file.refs, 1);
 	checkMachine(m);
@@ -246,7 +246,7 @@ test("a change that adds: attach's error goes before those of the clean-up", () 
 	checkMachine(m);
 });
 
-test("a change that adds: the first question's error goes before the detach's", () => {
+test("a change that adds: the error of the first event goes before the detach's", () => {
 	const m = machine();
 	const log: string[] = [];
 	const file = new Brittle(log, "A", "event", "detach");
@@ -261,7 +261,7 @@ test("a change that adds: the first question's error goes before the detach's", 
 	checkMachine(m);
 });
 
-test("operations on a file: their error goes before that of a close that they bring about", async () => {
+test("operations on a file: their error goes before that of a close that they cause", async () => {
 	for (const what of ["read", "write", "ioctl", "stat", "read, asleep", "read, by its call"]) {
 		const m = machine();
 		const log: string[] = [];

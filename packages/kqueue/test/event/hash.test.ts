@@ -1,4 +1,4 @@
-// Knotes that have no descriptor: however many there are, each is found again.
+// Knotes without a descriptor: each is found again, however many there are.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -19,7 +19,7 @@ test("twenty thousand timers are found, changed, deleted and expired, and lists 
 	const kq = kqueue(thread);
 	const change = (ident: number, flags: number, data = 5): unknown =>
 		codeOf(() => keventNow(thread, kq, [{ ident, filter: EVFILT_TIMER, flags, data }], null));
-	// Idents of all kinds: those of either sign, and those that agree in their low bits.
+	// Idents of all kinds: of either sign, and some with the same low bits.
 	const ident = (i: number): number => (i % 3 === 0 ? -i : i % 3 === 1 ? i : i * 4096);
 	for (let i = 0; i < n; i++) assert.is(change(ident(i), EV_ADD | EV_ONESHOT), "no error");
 	const { nknotes, nhashed, knhash } = process.fdp.firstKqueue as NonNullable<

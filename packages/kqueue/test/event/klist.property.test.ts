@@ -1,5 +1,5 @@
-// Lists of knotes whose filters call back into the engine while they are walked: nobody is lost,
-// nobody is asked twice.
+// Lists of knotes whose filters call back into the engine during a walk: no knote is left out, and
+// none is asked twice.
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -43,7 +43,7 @@ type Step =
 	| { do: "notify"; deeds: Deed[][] }
 	| { do: "scan"; room: number; deeds: Deed[][] };
 
-/** Counts how often its knotes are asked with a hint, and does meanwhile what it is told to. */
+/** Counts how often its knotes are asked with a hint, and then does what it is told to. */
 class Counter extends File {
 	readonly klist: Klist = new Klist();
 	/** Called when a filter is asked by a notification or a scan. */
@@ -98,7 +98,7 @@ const WATCHED = 6;
 const FIRST = 2;
 const HINT = 1;
 
-/** The machine, and what it must look like: all by its simplest description. */
+/** The machine, and a simple description of its expected state. */
 class World {
 	readonly machine: Machine = machine();
 	readonly file: Counter = new Counter();
@@ -107,12 +107,12 @@ class World {
 	private knotes: Noted[] = [];
 	/** Those on the list, newest first. */
 	private list: Noted[] = [];
-	/** Those that are ready, longest first. */
+	/** Those that are ready; the first has been ready for the longest time. */
 	private ready: Noted[] = [];
-	/** Whose filter is being asked. */
+	/** The knote whose filter is being asked. */
 	private busy: Noted[] = [];
 	private walking = false;
-	/** What went wrong inside a filter: the engine must not be the one to handle it. */
+	/** What went wrong inside a filter; kept here, so that the engine does not handle it. */
 	private readonly failures: unknown[] = [];
 
 	constructor() {
@@ -122,7 +122,7 @@ class World {
 		for (let i = 0; i < WATCHED; i++) this.open.add(dup(thread, COUNTER));
 	}
 
-	/** Does a deed to the engine, and says what must come of it. */
+	/** Does a deed to the engine; returns the expected result. */
 	act(deed: Deed): void {
 		const { thread } = this.machine;
 		if (deed.do === "open") {
@@ -147,7 +147,7 @@ class World {
 		assert.is(code, this.expect(deed.do, ident), `${deed.do} ${ident}`);
 	}
 
-	/** Sets a count back to 0 without telling anybody: a knote that is ready has no event now. */
+	/** Sets a count back to 0 without notifying: a knote that is ready has no event now. */
 	private forget(ident: number): void {
 		for (let kn = this.file.klist.first; kn !== null; kn = kn.selnext)
 			if (kn.ident === ident) kn.data = 0;
@@ -218,7 +218,7 @@ class World {
 		const turns = this.notifyTurns(deeds);
 		let turn = turns.next().value;
 		this.file.asked = (ident, hint) => {
-			// Not the questions that come of a deed.
+			// Not for questions that a deed causes.
 			if (hint === 0) return;
 			this.run(turn, ident);
 			turn = turns.next().value;
@@ -228,7 +228,7 @@ class World {
 		this.walking = false;
 		this.file.asked = () => {};
 		this.rethrow();
-		assert.is(turn, undefined, "everybody was asked");
+		assert.is(turn, undefined, "every filter was asked");
 	}
 
 	private *notifyTurns(deeds: Deed[][]): Generator<Turn, undefined> {
@@ -248,7 +248,7 @@ class World {
 		let turn = turns.next().value;
 		let asking = false;
 		this.file.asked = (ident, hint) => {
-			// Not the questions that come of a deed.
+			// Not for questions that a deed causes.
 			if (hint !== 0 || asking) return;
 			asking = true;
 			this.run(turn, ident);
@@ -260,7 +260,7 @@ class World {
 		this.file.asked = () => {};
 		this.rethrow();
 		assert.equal(fields(events, n), expected, "the events");
-		assert.is(turn, undefined, "everybody was asked");
+		assert.is(turn, undefined, "every filter was asked");
 	}
 
 	/** The questions of a scan; between them the events become known. */
@@ -290,7 +290,7 @@ class World {
 		}
 	}
 
-	/** Does what the filter of the knote does whose turn it is. */
+	/** Does the deed of the next filter. */
 	private run(turn: Turn | undefined, ident: number): void {
 		try {
 			assert.is(ident, turn?.kn.ident, "whose turn it is");
@@ -307,7 +307,7 @@ class World {
 		if (this.failures.length > 0) throw this.failures[0];
 	}
 
-	/** Compares the list, the number of knotes and of ready knotes, and proves the engine. */
+	/** Compares the list, the number of knotes and of ready knotes, and checks the engine's invariants. */
 	check(): void {
 		checkMachine(this.machine);
 		const found: number[] = [];
@@ -360,7 +360,7 @@ function perform(world: World, step: Step): void {
 	world.check();
 }
 
-test("filters that change the list they are asked for lose nobody and ask nobody twice", () => {
+test("filters that change the list during a walk leave out no knote, and none is asked twice", () => {
 	fc.assert(
 		fc.property(fc.array(aStep, { size: "+1", maxLength: 40 }), (steps) => {
 			const world = new World();

@@ -47,7 +47,7 @@ const UNTOUCHED: Fields = [-2, 77, 77, 77, 77, "untouched"];
 
 type Where = [filter: number, ident: number];
 
-/** The engine and the model side by side: everything is done to both, and must come out the same. */
+/** The engine and the model: everything is done to both, and must have the same result. */
 class Pair {
 	readonly machine: Machine = machine();
 	readonly world: ModelWorld = new ModelWorld();
@@ -94,7 +94,7 @@ class Pair {
 		model.denied[side] = error;
 	}
 
-	/** `inPlace` lets the list of changes be the event list too. */
+	/** With `inPlace` the list of changes is the event list too. */
 	kevent(kq: number, changes: readonly KeventChange[], room: number, inPlace = false): void {
 		const expected = this.world.kevent(kq, changes, inPlace ? changes.length : room);
 		const copies = changes.map(toKevent);
@@ -109,7 +109,7 @@ class Pair {
 		sameRows(fields(events.slice(written), events.length), rest, "the rest of the event list");
 	}
 
-	/** Compares what can be seen of the queues and files from outside, and proves the engine. */
+	/** Compares what can be seen of the queues and files, and checks the engine's invariants. */
 	check(): void {
 		checkMachine(this.machine);
 		for (const [fd, object] of this.world.table) {
@@ -130,7 +130,7 @@ class Pair {
 	}
 }
 
-/** What a call gives, or the code of what it throws. */
+/** What a call returns, or the code of what it throws. */
 function resultOf(call: () => number): unknown {
 	let result = 0;
 	const code = codeOf(() => {
@@ -151,7 +151,7 @@ function whereOf({ filter, ident }: ModelKnote): Where {
 	return [filter, ident];
 }
 
-/** Who watches a file, newest first. */
+/** The watchers of a file, newest first. */
 function watchersOf(file: SyntheticFile): Where[] {
 	const found: Where[] = [];
 	for (let kn = file.klist.first; kn !== null; kn = kn.selnext) found.push([kn.filter, kn.ident]);
@@ -333,7 +333,7 @@ function perform(pair: Pair, command: Command): void {
 	}
 }
 
-test("random commands come out of the engine as out of the model", () => {
+test("random commands have the same results in the engine and in the model", () => {
 	fc.assert(
 		fc.property(fc.array(aCommand, { size: "+1", maxLength: 60 }), (commands) => {
 			const pair = new Pair();
@@ -358,7 +358,7 @@ interface Two {
 
 type Operation = (two: Two) => void;
 
-/** Makes a change; it asks for a receipt, which is cheaper than an error that is thrown. */
+/** Makes a change; it asks for a receipt, which is cheaper than a thrown error. */
 function changeOf(which: "a" | "b", flags: number, fflags = 0, data = 0): Operation {
 	const asked = flags | EV_RECEIPT;
 	return (two) => {
@@ -385,7 +385,7 @@ function untold(change: Partial<ModelSide>): Operation {
 const scanOne: Operation = ({ pair, kq }) => pair.kevent(kq, [], 1);
 const scanAll: Operation = ({ pair, kq }) => pair.kevent(kq, [], 3);
 
-/** What remains after a sequence must be the same too: what is ready, and what enabling brings. */
+/** After a sequence the rest must be the same too: what is ready, and what becomes ready if enabled. */
 function drain(two: Two): void {
 	scanAll(two);
 	changeOf("a", EV_ENABLE)(two);
@@ -394,8 +394,8 @@ function drain(two: Two): void {
 }
 
 /**
- * Performs all sequences of `length` of the operations, and so all shorter ones: their beginnings.
- * Gives how many.
+ * Performs all sequences of `length` of the operations, and with that all shorter ones, as their
+ * beginnings. Returns how many.
  */
 function exhaust(operations: Readonly<Record<string, Operation>>, length: number): number {
 	const names = Object.keys(operations);
@@ -429,7 +429,7 @@ function exhaust(operations: Readonly<Record<string, Operation>>, length: number
 	return performed;
 }
 
-test("two knotes of one file come out the same after every five operations", () => {
+test("two knotes of one file are the same in the model after any five operations", () => {
 	const sequences = exhaust(
 		{
 			"add a": changeOf("a", EV_ADD),
@@ -449,7 +449,7 @@ test("two knotes of one file come out the same after every five operations", () 
 	assert.is(sequences, 161_051);
 });
 
-test("two knotes of a ready file come out the same after every five changes of mind", () => {
+test("two knotes of a ready file are the same in the model after any five changes of their flags", () => {
 	const sequences = exhaust(
 		{
 			"add a, clear, dispatch": changeOf("a", EV_ADD | EV_CLEAR | EV_DISPATCH),

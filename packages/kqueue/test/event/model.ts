@@ -1,4 +1,4 @@
-// A naive kqueue, written after the semantics and not after the engine, to compare the engine with.
+// A naive kqueue to compare the engine with, written from the semantics and not from the engine.
 import {
 	EV_ADD,
 	EV_CLEAR,
@@ -31,7 +31,7 @@ export interface ModelSide {
 
 export type SideName = "read" | "write";
 
-/** An open file: two sides, the errors that knotes on them get, and who watches, oldest first. */
+/** An open file: two sides, the errors of knotes on them, and its watchers, oldest first. */
 export class ModelFile {
 	readonly sides: Record<SideName, ModelSide> = {
 		read: { data: 0, eof: false, fflags: 0 },
@@ -55,22 +55,22 @@ export interface ModelKnote {
 	disabled: boolean;
 }
 
-/** A queue: its knotes, and those of them that are ready, longest first. */
+/** A queue: its knotes, and those of them that are ready, in the order in which they became so. */
 export class ModelKqueue {
 	knotes: ModelKnote[] = [];
 	ready: ModelKnote[] = [];
 }
 
-/** What a kevent did: its result, or the name of its error, and the entries it wrote. */
+/** The outcome of a kevent: its result, or the name of its error, and the entries it wrote. */
 export interface Outcome {
 	readonly result: number | ErrnoName | "E?";
 	readonly events: Fields[];
 }
 
-/** What one change did. */
+/** The outcome of one change. */
 interface Applied {
 	readonly error: number;
-	/** Whether it made a knote, or tried and the file refused: that takes its fflags away. */
+	/** Whether it made a knote, or tried to and the file refused: then the entry has no fflags. */
 	readonly created: boolean;
 }
 
@@ -78,7 +78,7 @@ interface Applied {
 export class ModelWorld {
 	readonly table: Map<number, ModelFile | ModelKqueue> = new Map();
 
-	/** Puts something behind the lowest free number. */
+	/** Opens something at the lowest free number. */
 	open(object: ModelFile | ModelKqueue): number {
 		let fd = 0;
 		while (this.table.has(fd)) fd++;
@@ -86,25 +86,25 @@ export class ModelWorld {
 		return fd;
 	}
 
-	/** The file behind a number. */
+	/** The file of a descriptor. */
 	file(fd: number): ModelFile | null {
 		const object = this.table.get(fd);
 		return object instanceof ModelFile ? object : null;
 	}
 
-	/** The queue behind a number. */
+	/** The queue of a descriptor. */
 	kqueue(fd: number): ModelKqueue | null {
 		const object = this.table.get(fd);
 		return object instanceof ModelKqueue ? object : null;
 	}
 
-	/** Another number for what is behind `fd`, null if there is nothing. */
+	/** Duplicates a descriptor; null if it is not open. */
 	dup(fd: number): number | null {
 		const object = this.table.get(fd);
 		return object === undefined ? null : this.open(object);
 	}
 
-	/** Makes `to` another number for what is behind `fd`; what was there before is closed. */
+	/** Makes `to` a duplicate of `fd`, and closes what it was before. */
 	dup2(fd: number, to: number): number | null {
 		const object = this.table.get(fd);
 		if (object === undefined) return null;
@@ -114,7 +114,7 @@ export class ModelWorld {
 		return to;
 	}
 
-	/** Closes a number: knotes on it vanish, and so does a queue with all of its knotes. */
+	/** Closes a descriptor: its knotes vanish, and a queue vanishes with all of its knotes. */
 	close(fd: number): boolean {
 		const object = this.table.get(fd);
 		if (object === undefined) return false;
@@ -129,7 +129,7 @@ export class ModelWorld {
 		return true;
 	}
 
-	/** Changes a side of a file; `quietly` says that nobody is told. */
+	/** Changes a side of a file; with `quietly` nothing is notified. */
 	set(file: ModelFile, name: SideName, change: Partial<ModelSide>, quietly: boolean): void {
 		file.sides[name] = { ...file.sides[name], ...change };
 		if (quietly) return;
@@ -193,14 +193,14 @@ export class ModelWorld {
 	}
 }
 
-/** Why a file of type socket does not take a new knote, 0 if it does. */
+/** The errno with which a file of type socket refuses a new knote, 0 if it does not. */
 function refusal(file: ModelFile, filter: number): number {
 	if (filter === EVFILT_READ) return file.denied.read;
 	if (filter === EVFILT_WRITE) return file.denied.write;
 	return errno.EINVAL;
 }
 
-/** Whether there is an event; brings up to date what would be reported. */
+/** Whether there is an event; updates what would be reported. */
 function isActive(kn: ModelKnote): boolean {
 	const side = kn.file.sides[kn.filter === EVFILT_READ ? "read" : "write"];
 	kn.data = side.data;
@@ -224,14 +224,14 @@ function drop(kn: ModelKnote): void {
 	kn.file.watchers = kn.file.watchers.filter((it) => it !== kn);
 }
 
-/** Hands out the events of those that are ready now, each at most once. */
+/** Delivers the events of the knotes that are ready now, each at most once. */
 function scan(kq: ModelKqueue, room: number, events: Fields[]): void {
 	for (const kn of [...kq.ready]) {
 		if (events.length === room) return;
 		kq.ready = kq.ready.filter((it) => it !== kn);
 		if (kn.disabled) continue;
 		const has = (flag: number): boolean => (kn.flags & flag) !== 0;
-		// A oneshot knote is delivered as it is, whatever became of its condition.
+		// A oneshot knote is delivered as it is, even if its condition no longer holds.
 		if (!has(EV_ONESHOT) && !isActive(kn)) continue;
 		events.push([kn.ident, kn.filter, kn.flags, kn.fflags, kn.data, kn.udata]);
 		if (has(EV_CLEAR)) {

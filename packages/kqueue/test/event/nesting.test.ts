@@ -3,7 +3,6 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
 	close,
-	closefrom,
 	dup,
 	EV_ADD,
 	EV_CLEAR,
@@ -48,6 +47,7 @@ import {
 	sigset,
 	threadKill,
 } from "../../src/signal.ts";
+import { closefrom } from "../../src/unistd.ts";
 import { checkMachine, codeOf, machine, rejection } from "../machine.ts";
 
 /** A file whose kqfilter and detach do what a test says. */
@@ -88,7 +88,7 @@ function add(thread: Thread, kq: number, ident: number): number {
 	return keventNow(thread, kq, [read(ident)], null);
 }
 
-test("a handler that makes calls does not touch the mask that it will return to", async () => {
+test("a handler that makes calls does not change the mask that is restored after it", async () => {
 	const { thread, process, host } = machine();
 	const kq = kqueue(thread);
 	const masks: number[] = [];
@@ -106,7 +106,7 @@ test("a handler that makes calls does not touch the mask that it will return to"
 	assert.is(thread.sigmask, sigset(SIGUSR1));
 });
 
-test("a call that a callback makes takes no signals, the call that asked it does", () => {
+test("a call inside a callback takes no signals, the call around the callback does", () => {
 	const { thread, process } = machine();
 	const kq = kqueue(thread);
 	const file = new Custom();
@@ -130,7 +130,7 @@ test("a process killed by a callback ends when the call returns", () => {
 	assert.equal([process.exiting, process.status, file.refs], [true, SIGKILL, 0]);
 });
 
-test("a process killed through another of its threads ends when nothing of it is busy", () => {
+test("a process killed by a call of another of its threads ends when none of its calls runs", () => {
 	const { thread, process, host } = machine();
 	const other = process.spawnThread();
 	const kq = kqueue(thread);
@@ -141,7 +141,7 @@ test("a process killed through another of its threads ends when nothing of it is
 	assert.equal([process.exiting, process.status], [true, SIGTERM]);
 });
 
-test("a thread that goes to sleep before it takes a signal it now blocks sleeps on", async () => {
+test("a thread that falls asleep with a pending signal that it now blocks stays asleep", async () => {
 	const { thread, process, host } = machine();
 	const kq = kqueue(thread);
 	let handled = 0;
@@ -156,7 +156,7 @@ test("a thread that goes to sleep before it takes a signal it now blocks sleeps 
 	assert.equal([handled, thread.sigmask], [1, 0]);
 });
 
-test("a signal that another thread took in the meantime interrupts nobody", async () => {
+test("a signal that another thread took in the meantime interrupts no thread", async () => {
 	const { thread, process, host } = machine();
 	const sleeper = process.spawnThread();
 	const kq = kqueue(thread);
@@ -172,7 +172,7 @@ test("a signal that another thread took in the meantime interrupts nobody", asyn
 	assert.is(await call, 0);
 });
 
-test("a mask that lets a pending signal through wakes a sleeping thread", async () => {
+test("a mask that unblocks a pending signal wakes a sleeping thread", async () => {
 	const { thread, process, host } = machine();
 	const kq = kqueue(thread);
 	let handled = 0;
@@ -186,7 +186,7 @@ test("a mask that lets a pending signal through wakes a sleeping thread", async 
 	assert.is(handled, 1);
 });
 
-test("ignoring a signal forgets it, even if it is handled again before it is let through", () => {
+test("ignoring a signal discards it, even if it is handled again before it is unblocked", () => {
 	const { thread, process } = machine();
 	let handled = 0;
 	sigprocmask(thread, SIG_BLOCK, sigset(SIGUSR1));
@@ -271,7 +271,7 @@ test("exec does not close the descriptor of a filter that is being asked", () =>
 	assert.equal([file.refs, custom.refs], [0, 0]);
 });
 
-test("a busy kqueue is not closed by its other numbers, nor while a change holds it", () => {
+test("a busy kqueue cannot be closed by its other descriptors, nor while a change uses it", () => {
 	const m = machine();
 	const { thread } = m;
 	const kq = kqueue(thread);
@@ -290,7 +290,7 @@ test("a busy kqueue is not closed by its other numbers, nor while a change holds
 	checkMachine(m);
 });
 
-test("a handler that ends its thread while the thread is ended does no harm to the others", async () => {
+test("a handler that ends its thread while the thread is ending does not affect other threads", async () => {
 	const { thread, process, host } = machine();
 	const second = process.spawnThread();
 	const third = process.spawnThread();
@@ -320,7 +320,7 @@ test("an exit does not take the signals that are pending, and happens once", () 
 	assert.equal(waitpidNow(thread, child.pid), { pid: child.pid, status: 3 << 8 });
 });
 
-test("a thread that ends does not take the signals that are pending, and ends alone", () => {
+test("a thread that ends does not take the signals that are pending, and other threads go on", () => {
 	const { thread, process } = machine();
 	const other = process.spawnThread();
 	sigaction(thread, SIGTERM, () => threadExit(other));
@@ -355,7 +355,7 @@ test("a host that settles inside a callback does not wait for a process that can
 	assert.is(process.exiting, true);
 });
 
-test("the file of a kqueue gets no descriptor elsewhere, nor after it was closed", () => {
+test("the file of a kqueue gets no descriptor in another process, nor after it was closed", () => {
 	const { thread, kernel } = machine();
 	const kq = kqueue(thread);
 	const file = getFile(thread, kq, "test");
@@ -398,7 +398,7 @@ test("every descriptor is closed although the filters of some throw", () => {
 	}
 });
 
-test("a kqueue whose filters throw is closed all the same, and its sleepers are told", async () => {
+test("a kqueue whose filters throw is closed anyway, and its sleepers wake", async () => {
 	const { thread, process, kernel, host } = machine();
 	const sleeper = process.spawnThread();
 	const kq = kqueue(thread);
@@ -422,7 +422,7 @@ test("a kqueue whose filters throw is closed all the same, and its sleepers are 
 	assert.is(process.fdp.firstKqueue, null);
 });
 
-test("all knotes of a number go although one of their filters throws", () => {
+test("all knotes of a descriptor go although one of their filters throws", () => {
 	const { thread } = machine();
 	const kqs = [kqueue(thread), kqueue(thread)];
 	const file = new Custom();
@@ -449,7 +449,7 @@ function watched() {
 	return { thread, file, fd, kqs, middle, fop: middle.fop };
 }
 
-test("a notification goes on when a filter throws, and throws in the end", () => {
+test("a notification goes on when a filter throws, and throws at the end", () => {
 	const { thread, file, kqs, middle, fop } = watched();
 	const thrown = new Error("event");
 	middle.fop = {
@@ -470,7 +470,7 @@ test("a notification goes on when a filter throws, and throws in the end", () =>
 	);
 });
 
-test("a filter that is not safe is guarded among those that are", () => {
+test("a filter that is not safe is guarded among others that are safe", () => {
 	const { thread, file, fd, kqs, middle, fop } = watched();
 	const codes: unknown[] = [];
 	const event = (kn: Knote, hint: number): boolean => {
@@ -491,7 +491,7 @@ test("a filter that is not safe is guarded among those that are", () => {
 	);
 });
 
-test("a child is not waited for while it is exiting", () => {
+test("a child cannot be waited for while it is exiting", () => {
 	const { thread } = machine();
 	const file = new Custom();
 	const child = fork(thread);
@@ -505,7 +505,7 @@ test("a child is not waited for while it is exiting", () => {
 	assert.equal(waitpidNow(thread, child.pid), { pid: child.pid, status: 9 << 8 });
 });
 
-test("a process that has exited gets no threads, and its first one says so", () => {
+test("a process that has exited gets no threads, and using its first thread fails", () => {
 	const { thread, process } = machine();
 	exit(thread, 0);
 	assert.is(
@@ -522,7 +522,7 @@ test("a process that has exited gets no threads, and its first one says so", () 
 	);
 });
 
-test("a parent that ignores its children hears no SIGCHLD", () => {
+test("a parent that ignores its children gets no SIGCHLD", () => {
 	const { thread } = machine();
 	const kq = kqueue(thread);
 	keventNow(thread, kq, [{ ident: SIGCHLD, filter: -6, flags: EV_ADD }], null);
@@ -531,7 +531,7 @@ test("a parent that ignores its children hears no SIGCHLD", () => {
 	assert.is(keventNow(thread, kq, null, eventList(1)), 0);
 });
 
-test("a knote is inserted into one list once, and its filter is one for descriptors", () => {
+test("a knote is inserted into only one list, once, and its filter is one for descriptors", () => {
 	const m = machine();
 	const { thread } = m;
 	const kq = kqueue(thread);
@@ -574,7 +574,7 @@ test("a trace sink that calls the engine is refused, and what it throws is repor
 	checkMachine(m);
 });
 
-test("a file stays until the call on it is through", () => {
+test("a file stays until the call on it has returned", () => {
 	const { thread } = machine();
 	const log: string[] = [];
 	const file = new SyntheticFile({
@@ -610,7 +610,7 @@ test("a sleeping call is settled when a signal ends its process and a file canno
 	assert.equal([child.exiting, child.status], [true, SIGTERM]);
 });
 
-test("a call that succeeded is not failed by the files of a process that a signal ends after it", () => {
+test("errors of closing files, when a signal ends the process after a call, do not fail the call", () => {
 	const { thread, host } = machine();
 	const child = fork(thread);
 	const file = new Custom();
@@ -626,7 +626,7 @@ test("a call that succeeded is not failed by the files of a process that a signa
 	assert.throws(() => host.settle(), "close");
 });
 
-test("a process killed by a filter that the host notifies ends when the notification is through", () => {
+test("a process killed by a filter that the host notifies ends after the notification", () => {
 	const { thread, process, host, kernel } = machine();
 	const killer = kernel.spawn().main;
 	const kq = kqueue(thread);
@@ -648,7 +648,7 @@ test("a process killed by a filter that the host notifies ends when the notifica
 	assert.equal([process.exiting, process.status], [true, SIGTERM]);
 });
 
-test("a signal whose thread ends, or holds it back, goes to another thread", () => {
+test("a signal whose thread ends, or blocks it, goes to another thread", () => {
 	for (const away of [
 		(thread: Thread) => threadExit(thread),
 		(thread: Thread) => {
@@ -666,7 +666,7 @@ test("a signal whose thread ends, or holds it back, goes to another thread", () 
 	}
 });
 
-test("a handler that goes to sleep in a call with a mask does not mix up the masks", async () => {
+test("a handler that sleeps in a call with a mask does not mix up the masks", async () => {
 	const { thread, process, host } = machine();
 	const kq = kqueue(thread);
 	let inner: Promise<unknown> | undefined;
@@ -703,7 +703,7 @@ test("an exit whose files end other threads of the process, or exit again, happe
 	assert.is(process.status, 4 << 8);
 });
 
-test("a mask changed while a call with a mask sleeps is the one that is put back", async () => {
+test("a mask changed while a call with a mask sleeps is the one that is restored", async () => {
 	const { thread, host } = machine();
 	const kq = kqueue(thread);
 	sigprocmask(thread, SIG_BLOCK, sigset(SIGCHLD));

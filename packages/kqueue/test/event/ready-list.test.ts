@@ -1,4 +1,4 @@
-// The list of ready knotes: how far one call looks, told by when the knotes came to it.
+// The list of ready knotes: how far a call goes depends on when the knotes were queued.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { TQSEQ_MAX } from "../../src/abi/constants.ts";
@@ -14,7 +14,7 @@ import {
 } from "../../src/index.ts";
 import { fields, machine } from "../machine.ts";
 
-test("the count of the ready list begins again, and a call still takes each knote once and no later one", () => {
+test("when the count of the ready list restarts, a call still takes each knote once and no later one", () => {
 	for (let before = 0; before < 24; before++) {
 		const { process, thread } = machine();
 		const kq = kqueue(thread);
@@ -27,8 +27,8 @@ test("the count of the ready list begins again, and a call still takes each knot
 		});
 		const changes = fds.map((ident) => ({ ident, filter: EVFILT_READ, flags: EV_ADD }));
 		keventNow(thread, kq, changes, null);
-		// Level-triggered knotes come back behind the others: a call with room for more must not
-		// take them twice, and calls with room for fewer go round.
+		// Level-triggered knotes are queued again at the end: a call with room for more must not take
+		// them twice, and calls with room for fewer go round.
 		const events = eventList(20);
 		for (let turn = 0; turn < 3; turn++) {
 			const got = keventNow(thread, kq, null, events);

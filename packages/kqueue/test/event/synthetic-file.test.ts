@@ -68,7 +68,7 @@ test("READ and WRITE are ready with data, with end of file, and at the low-water
 	assert.equal(collect(), [[fd, EVFILT_READ, EV_ADD, errno.ECONNRESET, 4, null]]);
 });
 
-test("a change that nobody is told of is noticed when somebody looks", () => {
+test("a change without a notification is noticed when a scan asks", () => {
 	const { file, fd, add, collect } = world();
 	file.setQuietly("read", { data: 1 });
 	add(EVFILT_READ);
@@ -82,7 +82,7 @@ test("a change that nobody is told of is noticed when somebody looks", () => {
 	assert.equal(file.readiness("read"), { data: 5, eof: false, hup: false, fflags: 0 });
 });
 
-test("EXCEPT reports out-of-band data to who asks for it", () => {
+test("EXCEPT reports out-of-band data with NOTE_OOB", () => {
 	const { file, fd, add, collect } = world();
 	add(EVFILT_EXCEPT, NOTE_OOB);
 	file.set("except", { data: 1 });
@@ -91,7 +91,7 @@ test("EXCEPT reports out-of-band data to who asks for it", () => {
 	assert.equal(collect(), []);
 });
 
-test("VNODE gathers the hints that were asked for, on vnodes only", () => {
+test("VNODE collects the hints that were asked for, on vnodes only", () => {
 	const { file, fd, add, collect } = world({ type: "vnode" });
 	add(EVFILT_VNODE, NOTE_WRITE | NOTE_REVOKE);
 	file.notify(1);
@@ -110,7 +110,7 @@ test("VNODE gathers the hints that were asked for, on vnodes only", () => {
 	);
 });
 
-test("a side can be denied and allowed again", () => {
+test("knotes on a side can be denied and allowed again", () => {
 	const { file, add } = world({ type: "vnode" });
 	for (const [side, filter] of [
 		["read", EVFILT_READ],
@@ -128,7 +128,7 @@ test("a side can be denied and allowed again", () => {
 	}
 });
 
-test("an object that goes away reports end of file once to everybody but EXCEPT", () => {
+test("an object that goes away reports end of file once to all filters but EXCEPT", () => {
 	const { file, fd, add, collect, thread, kq } = world();
 	add(EVFILT_READ);
 	add(EVFILT_WRITE);
@@ -144,7 +144,7 @@ test("an object that goes away reports end of file once to everybody but EXCEPT"
 	assert.equal([file.refs, fstat(thread, kq).size], [0, 0]);
 });
 
-test("a vnode that is revoked is dead to the scans that meet it, a socket cannot be", () => {
+test("knotes of a revoked vnode are dead when a scan meets them; a socket cannot be revoked", () => {
 	const { file, fd, add, collect } = world({ type: "vnode" });
 	add(EVFILT_READ);
 	add(EVFILT_VNODE, NOTE_WRITE);
@@ -215,7 +215,7 @@ test("a device of a dozen lines works", () => {
 	assert.is(file.refs, 0);
 });
 
-test("what a synthetic file was not told to do fails as a kernel's would", () => {
+test("operations that a synthetic file does not have fail as in the kernel", () => {
 	const { fd, thread, file } = world();
 	assert.is(
 		codeOf(() => writeNow(thread, fd, new Uint8Array(1))),
@@ -234,7 +234,7 @@ test("what a synthetic file was not told to do fails as a kernel's would", () =>
 	assert.is(file.nonblocking, true);
 });
 
-test("what a synthetic file is told must make sense", () => {
+test("a synthetic file refuses wrong arguments", () => {
 	const file = new SyntheticFile();
 	for (const error of [-errno.EIO, Number.NaN, 0.5, "EIO"]) {
 		assert.is(
@@ -255,7 +255,7 @@ test("what a synthetic file is told must make sense", () => {
 	assert.equal(file.readiness("read"), { data: 0, eof: false, hup: false, fflags: 0 });
 });
 
-test("a number is short for so many bytes, and leaves the rest of what a side says alone", () => {
+test("a number is short for data, and leaves the other fields of a side as they are", () => {
 	const { thread, file, fd } = world();
 	const kq = kqueue(thread);
 	const events = eventList(1);
@@ -270,7 +270,7 @@ test("a number is short for so many bytes, and leaves the rest of what a side sa
 	assert.equal(file.readiness("write"), { data: 7, eof: true, hup: true, fflags: errno.EPIPE });
 });
 
-test("a read sleeps until bytes are pushed, a write until the file says there is room", async () => {
+test("a read sleeps until bytes are pushed, a write until there is room", async () => {
 	const written: number[] = [];
 	const { thread, file, fd } = world({
 		write: (buffer, self) => {
@@ -292,7 +292,7 @@ test("a read sleeps until bytes are pushed, a write until the file says there is
 	assert.equal([await writing, written], [1, [7]]);
 });
 
-test("a file that cannot be waited for fails with EAGAIN in either form", async () => {
+test("a file that cannot be waited for fails with EAGAIN in both forms", async () => {
 	const { thread } = machine();
 	class Deaf extends File {
 		constructor() {

@@ -5,7 +5,6 @@ import * as assert from "uvu/assert";
 import { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, FD_CLOEXEC } from "../../src/fcntl.ts";
 import {
 	close,
-	closefrom,
 	dup,
 	dup2,
 	exec,
@@ -18,6 +17,7 @@ import {
 	SyntheticFile,
 } from "../../src/index.ts";
 import { FIOCLEX, FIONCLEX } from "../../src/ioctl.ts";
+import { closefrom } from "../../src/unistd.ts";
 import { checkMachine, codeOf, type Machine, machine } from "../machine.ts";
 
 /** An open file, and how often it was closed for good. */

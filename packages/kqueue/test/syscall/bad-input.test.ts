@@ -4,7 +4,6 @@ import * as assert from "uvu/assert";
 import { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL } from "../../src/fcntl.ts";
 import {
 	close,
-	closefrom,
 	dup,
 	dup2,
 	EV_ADD,
@@ -71,7 +70,7 @@ import {
 } from "../../src/signal.ts";
 import { VirtualHost } from "../../src/testing.ts";
 import type { Timespec } from "../../src/time.ts";
-import { SEEK_SET } from "../../src/unistd.ts";
+import { closefrom, SEEK_SET } from "../../src/unistd.ts";
 import { checkMachine, fields, type Machine, machine } from "../machine.ts";
 
 /** A machine on which there is something to lose. */

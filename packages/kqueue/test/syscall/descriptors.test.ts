@@ -15,7 +15,6 @@ import {
 } from "../../src/fcntl.ts";
 import {
 	close,
-	closefrom,
 	dup,
 	dup2,
 	EV_ADD,
@@ -55,7 +54,7 @@ import { FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD } from "../../src/ioctl.
 import type { Knote, Kqueue } from "../../src/kernel.ts";
 import { SIGUSR1 } from "../../src/signal.ts";
 import { S_IFIFO } from "../../src/stat.ts";
-import { SEEK_SET } from "../../src/unistd.ts";
+import { closefrom, SEEK_SET } from "../../src/unistd.ts";
 import { checkMachine, codeOf, type Fields, fields, machine, rejection } from "../machine.ts";
 
 const O_RDWR = 2;
