@@ -12,10 +12,10 @@ import { Tty } from "./tty.ts";
 import { TIOCSETA } from "./tty-constants.ts";
 
 /**
- * Makes a pty and gives its descriptors: what is written into the master is typed at the slave,
+ * Makes a pty and returns its descriptors: what is written into the master is typed at the slave,
  * which is a terminal, and what is written into the slave is read from the master. The terminal
- * begins with `termios` and `winsize`, unless they are null; see `TTYDEF`. Errors: EMFILE; ENXIO
- * when there are 992; EINVAL for what is no Termios or Winsize. Source: openpty(3).
+ * begins with `termios` (default: `TTYDEF`) and `winsize` (default: all 0). Errors: EMFILE; ENXIO
+ * when there are 992 ptys; EINVAL for what is not a Termios or Winsize. Source: openpty(3).
  */
 export function openpty(
 	thread: Thread,
@@ -23,8 +23,8 @@ export function openpty(
 	winsize: Winsize | null = null,
 ): [master: number, slave: number] {
 	return syscall(thread, "openpty", () => {
-		if (termios !== null && !isTermios(termios)) throw invalid("termios");
-		if (winsize !== null && !isWinsize(winsize)) throw invalid("winsize");
+		if (termios !== null && !isTermios(termios)) throw invalid("termios is not a Termios");
+		if (winsize !== null && !isWinsize(winsize)) throw invalid("winsize is not a Winsize");
 		const pty = makePair(thread, "openpty");
 		const slave = new PtySlave(pty, FREAD | FWRITE);
 		const master = new PtyMaster(pty);
@@ -37,9 +37,9 @@ export function openpty(
 }
 
 /**
- * Makes a pty and opens its master alone, with O_NONBLOCK or O_CLOEXEC of `flags`; `openDevice` opens
- * the slave by its `ptsname`. Errors: EMFILE; ENXIO when there are 992; EINVAL for an access mode
- * that does not exist. Source: posix_openpt(3).
+ * Makes a pty and opens its master alone, with O_NONBLOCK or O_CLOEXEC of `flags`; `openDevice`
+ * opens the slave by its `ptsname`. Errors: EMFILE; ENXIO when there are 992 ptys; EINVAL for an
+ * access mode that does not exist. Source: posix_openpt(3).
  */
 export function posix_openpt(thread: Thread, flags: number): number {
 	return syscall(thread, "posix_openpt", () => {
@@ -53,15 +53,15 @@ export function posix_openpt(thread: Thread, flags: number): number {
 
 function makePair(thread: Thread, name: string): Pty {
 	const pty = makePty(thread.kernel);
-	if (pty === null) throw new SystemError(errno.ENXIO, name, "there are 992 ptys");
+	if (pty === null) throw new SystemError(errno.ENXIO, name, "there are 992 ptys already");
 	return pty;
 }
 
 function invalid(what: string): SystemError {
-	return new SystemError(errno.EINVAL, "openpty", `that is no ${what}`);
+	return new SystemError(errno.EINVAL, "openpty", what);
 }
 
-/** Forgets a pair whose ends got no descriptors. */
+/** Opens the ends of a new pair, and ends it when they do not get descriptors. */
 function open<T>(act: () => T, pty: Pty): T {
 	try {
 		return act();
@@ -75,13 +75,13 @@ function open<T>(act: () => T, pty: Pty): T {
 
 /**
  * The name of the slave of a master, for `openDevice`: ttyp0, ttyp1 … Errors: EBADF; ENOTTY for
- * what is no master. Source: ptsname(3).
+ * what is not a master. Source: ptsname(3).
  */
 export function ptsname(thread: Thread, fd: number): string {
 	return syscall(thread, "ptsname", () => {
 		const file = getFile(thread, fd, "ptsname");
 		if (file instanceof PtyMaster) return file.pty.name;
-		throw new SystemError(errno.ENOTTY, "ptsname", `descriptor ${fd} is no master`);
+		throw new SystemError(errno.ENOTTY, "ptsname", `descriptor ${fd} is not the master of a pty`);
 	});
 }
 
@@ -97,11 +97,15 @@ export function openCtty(thread: Thread, kept: number, flags: number): number {
 	return openSlave(thread, tty.driver.name, kept, flags);
 }
 
-/** Opens a slave by name. Errors: EMFILE; ENXIO when there is none, or nobody has its master. */
+/** Opens a slave by name. Errors: EMFILE; ENXIO when there is none, or its master is closed. */
 export function openSlave(thread: Thread, name: string, kept: number, flags: number): number {
 	const pty = findPty(thread.kernel, name);
 	if (pty === null || !pty.controlled)
-		throw new SystemError(errno.ENXIO, "open", `terminal ${name}`);
+		throw new SystemError(
+			errno.ENXIO,
+			"open",
+			`terminal ${name} does not exist, or its master is closed`,
+		);
 	const slave = new PtySlave(pty, kept);
 	const fd = openWith(thread, slave, flags);
 	slave.opened();

@@ -67,7 +67,7 @@ function exceptEvent(kn: Knote): boolean {
 	return active;
 }
 
-/** The slave has written, was closed, or has something to tell in packet or user-control mode. */
+/** The slave has written or was closed, or there is a byte of packet or user-control mode. */
 export const readFiltops: Filterops = filterops({
 	name: "pty read",
 	mpsafe: true,
@@ -79,7 +79,7 @@ export const writeFiltops: Filterops = filterops({
 	mpsafe: true,
 	event: writeEvent,
 });
-/** The slave has something to tell; for poll also that it was closed. */
+/** There is a byte of packet or user-control mode; for poll also: the slave was closed. */
 export const exceptFiltops: Filterops = filterops({
 	name: "pty except",
 	mpsafe: true,

@@ -25,8 +25,8 @@ const CTRL_S = 0x13;
 const CTRL_Q = 0x11;
 
 /**
- * What both ends have in common: the commands of terminals, and those that only the master's
- * program knows, in user-control mode.
+ * The commands of both ends: those of terminals, and, in user-control mode, those that only the
+ * master's program knows.
  * @kern ptyioctl
  */
 export function ptyIoctl(pty: Pty, thread: Thread, command: number, argument: unknown): number {
@@ -36,7 +36,7 @@ export function ptyIoctl(pty: Pty, thread: Thread, command: number, argument: un
 	return n;
 }
 
-/** Tells the master which command it was. */
+/** Tells the master about a command of its program. */
 function userCommand(pty: Pty, command: number): number {
 	if (!pty.userMode || !isInt32(command)) return -errno.ENOTTY;
 	const byte = command & 0xff;
@@ -83,20 +83,20 @@ export function masterIoctl(pty: Pty, thread: Thread, command: number, argument:
 		case TIOCSETA:
 		case TIOCSETAW:
 		case TIOCSETAF:
-			// Who would read the output is the one who asks.
+			// The program that asks is the one that would read the output.
 			pty.dropOutput();
 			break;
 	}
 	return ptyIoctl(pty, thread, command, argument);
 }
 
-/** In the mode that was set a byte may have been waiting. */
+/** A byte of the mode that was set may have been waiting. */
 function tellControl(pty: Pty): number {
 	if (pty.controlPending) pty.wakeupMaster(FREAD);
 	return 0;
 }
 
-/** Sends a signal to the foreground group, as the characters for them do. */
+/** Sends a signal to the foreground group, and flushes the queues as ^C does. */
 function signal(pty: Pty, argument: unknown): number {
 	if (!isInt32(argument) || argument <= 0 || argument >= NSIG) return -errno.EINVAL;
 	if ((pty.tty.lflag & NOFLSH) === 0) ttyFlush(pty.tty, FREAD | FWRITE);

@@ -1,4 +1,4 @@
-// The master of a pty: what stands at the other end of a terminal.
+// The master of a pty: the other end of a terminal.
 import { EVFILT_EXCEPT, EVFILT_READ, EVFILT_WRITE, errno, type Thread } from "@kqpoll/kqueue";
 import { FIOASYNC, FIONBIO } from "@kqpoll/kqueue/ioctl";
 import { File, FREAD, type Knote, knoteJoin, type WaitChannel } from "@kqpoll/kqueue/kernel";
@@ -23,8 +23,8 @@ export class PtyMaster extends File implements PtyHolder {
 	}
 
 	/**
-	 * Reads what the slave has written; in packet and user-control mode a control byte alone, or
-	 * output behind a byte 0. 0 when the slave is closed.
+	 * Reads what the slave has written; in packet and user-control mode a control byte alone, or a
+	 * byte 0 and then output. 0 when the slave is closed.
 	 * @kern ptcread
 	 */
 	override read(_thread: Thread, buffer: Uint8Array): number {
@@ -65,12 +65,12 @@ export class PtyMaster extends File implements PtyHolder {
 		return tty.carrier ? -errno.EAGAIN : -errno.EIO;
 	}
 
-	/** Readers sleep for output, writers for room. */
+	/** Readers sleep until there is output, writers until there is room. */
 	override channel(mode: number): WaitChannel {
 		return mode === FREAD ? this.pty.readers : this.pty.writers;
 	}
 
-	/** As pty(4) says. */
+	/** The commands of pty(4). */
 	override ioctl(thread: Thread, command: number, argument: unknown): number {
 		if (command === FIONBIO || command === FIOASYNC) return 0;
 		const n = masterIoctl(this.pty, thread, command, argument);
@@ -117,7 +117,10 @@ function takeControl(pty: Pty): number {
 	return ucntl;
 }
 
-/** How many bytes go in until the input is full; a line that is not ended may always grow. */
+/**
+ * Types until the input is full, and returns how many bytes. A line that is not ended can always
+ * grow.
+ */
 function type({ tty }: Pty, buffer: Uint8Array): number {
 	let n = 0;
 	for (; n < buffer.length; n++) {
@@ -128,7 +131,10 @@ function type({ tty }: Pty, buffer: Uint8Array): number {
 	return n;
 }
 
-/** One piece at a time, which the slave reads as it is; an empty one is an end of file. */
+/**
+ * Writes one piece, which the slave reads as it is, when that before was read. An empty one is an
+ * end of file.
+ */
 function writeRemote({ tty }: Pty, buffer: Uint8Array): number {
 	if (tty.canq.count > 0) return -errno.EAGAIN;
 	const n = Math.min(buffer.length, TTYHOG - 1);

@@ -18,12 +18,12 @@ import { isBackground, type Tty } from "./tty.ts";
 import { exceptFiltops, readFiltops, type TtyHolder, writeFiltops } from "./tty-filters.ts";
 import { readDeadline, stopReader, stopsWriter, ttRead, ttWrite } from "./tty-transfer.ts";
 
-/** An open terminal. Once it is revoked it is at end of file, and takes nothing. */
+/** An open terminal. Once it is revoked it is at end of file, and cannot be written. */
 export class PtySlave extends File implements TtyHolder {
 	/** The pair it belongs to. */
 	readonly pty: Pty;
 
-	/** Opens the slave of a pair; `opened` must follow when it has a descriptor. */
+	/** Opens the slave of a pair; `opened` must be called when it has a descriptor. */
 	constructor(pty: Pty, flags: number) {
 		super("vnode");
 		this.pty = pty;
@@ -35,13 +35,13 @@ export class PtySlave extends File implements TtyHolder {
 		return this.pty.tty;
 	}
 
-	/** Reads what the terminal gives; 0 once it is revoked. */
+	/** Reads from the terminal; 0 once it is revoked. */
 	override read(thread: Thread, buffer: Uint8Array): number {
 		if (this.revoked || buffer.length === 0) return 0;
 		return this.transferred(thread, buffer, false);
 	}
 
-	/** What there is when VTIME is over. */
+	/** Reads what there is when VTIME is over. */
 	override readLate(thread: Thread, buffer: Uint8Array): number {
 		return this.transferred(thread, buffer, true);
 	}
@@ -56,7 +56,7 @@ export class PtySlave extends File implements TtyHolder {
 		return n;
 	}
 
-	/** Writes as far as the terminal lets it; EIO when nobody is at the other end, or it is revoked. */
+	/** Writes what there is room for; EIO when the master is closed, or once it is revoked. */
 	override write(thread: Thread, buffer: Uint8Array, _whole: number): number {
 		const { pty, tty } = this;
 		if (this.revoked || !pty.controlled) return -errno.EIO;
@@ -65,7 +65,9 @@ export class PtySlave extends File implements TtyHolder {
 		return n;
 	}
 
-	/** Readers sleep for input, writers for room, and both to be in front. */
+	/**
+	 * Readers sleep until there is input, writers until there is room, both until they are in front.
+	 */
 	override channel(mode: number, thread: Thread): WaitChannel | null {
 		const { tty } = this;
 		const waits = mode === FREAD ? isBackground(thread.process, tty) : stopsWriter(tty, thread);
@@ -73,14 +75,14 @@ export class PtySlave extends File implements TtyHolder {
 		return mode === FREAD ? tty.readers : tty.writers;
 	}
 
-	/** VTIME, which does not count in remote mode, nor in the background. */
+	/** VTIME, which is ignored in remote mode and in the background. */
 	override deadline(mode: number, since: number, thread: Thread): number {
 		const { pty, tty } = this;
 		const counts = mode === FREAD && !pty.remote && !isBackground(thread.process, tty);
 		return counts ? readDeadline(tty, since) : Number.POSITIVE_INFINITY;
 	}
 
-	/** As tty(4) and pty(4) say; EBADF once it is revoked. */
+	/** The commands of tty(4) and pty(4); EBADF once it is revoked. */
 	override ioctl(thread: Thread, command: number, argument: unknown): number {
 		if (command === FIONBIO || command === FIOASYNC) return 0;
 		if (this.revoked) return -errno.EBADF;
@@ -104,7 +106,7 @@ export class PtySlave extends File implements TtyHolder {
 			case EVFILT_WRITE:
 				return knoteJoin(kn, writeFiltops, tty.wsel);
 			case EVFILT_EXCEPT:
-				// Only poll asks this way, for hang-ups: there is no out-of-band data.
+				// Only poll asks this way, for hang-ups: a terminal has no out-of-band data.
 				if ((kn.flags & __EV_SELECT) !== 0) return errno.EPERM;
 				if ((kn.flags & __EV_POLL) === 0) return errno.EINVAL;
 				return knoteJoin(kn, exceptFiltops, tty.rsel);
@@ -113,13 +115,13 @@ export class PtySlave extends File implements TtyHolder {
 		}
 	}
 
-	/** It has a descriptor. */
+	/** Called when it has a descriptor. */
 	opened(): void {
 		this.pty.slaveOpened(this);
 		if (this.pty.kernel.diagnostics) this.pty.check();
 	}
 
-	/** The last one takes the terminal with it. */
+	/** The last open slave closes the terminal. */
 	override close(): void {
 		if (this.revoked) return;
 		this.pty.slaveClosed(this);

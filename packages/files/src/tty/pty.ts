@@ -1,4 +1,4 @@
-// pty(4): a pair of a terminal, the slave, and of what stands at its other end, the master.
+// pty(4): a pair of a terminal, the slave, and its other end, the master.
 import type { Kernel } from "@kqpoll/kqueue";
 import {
 	doAll,
@@ -31,7 +31,7 @@ const NPTY_MAX: number = LETTERS.length * DIGITS.length;
 /** The ptys of each machine, by name. */
 const ptys: WeakMap<Kernel, Map<string, Pty>> = new WeakMap();
 
-/** A pair. It is there until both ends are closed. */
+/** A pair. It exists until both ends are closed. */
 export class Pty implements TtyDriver {
 	/** The name of the slave: ttyp0, ttyp1 … */
 	readonly name: string;
@@ -41,9 +41,9 @@ export class Pty implements TtyDriver {
 	readonly selr: Klist = new Klist();
 	/** WRITE knotes of the master. */
 	readonly selw: Klist = new Klist();
-	/** Where those sleep who read from the master. */
+	/** Threads that read from the master sleep here. */
 	readonly readers: WaitChannel = new WaitChannel();
-	/** Where those sleep who write to it. */
+	/** Threads that write to the master sleep here. */
 	readonly writers: WaitChannel = new WaitChannel();
 	/** Whether the master is open. */
 	controlled = true;
@@ -53,17 +53,17 @@ export class Pty implements TtyDriver {
 	packetMode = false;
 	/** PF_UCNTL: user-control mode. */
 	userMode = false;
-	/** PF_REMOTE: input comes in pieces that nobody edits. */
+	/** PF_REMOTE: input comes in pieces, without line editing. */
 	remote = false;
 	/** PF_NOSTOP: the master was told that ^S and ^Q do not stop output. */
 	nostop = false;
-	/** What the master is to be told in packet mode: TIOCPKT_ bits. */
+	/** What the master will be told in packet mode: TIOCPKT_ bits. */
 	send = 0;
-	/** What the master is to be told in user-control mode: a byte, 0 for nothing. */
+	/** What the master will be told in user-control mode: a byte, 0 for nothing. */
 	ucntl = 0;
 	/** PF_STOPPED: the master was told that output is stopped. */
 	private toldStopped = false;
-	/** Whether the last slave was closed while output was waiting for the master. */
+	/** Whether the last slave was closed, and the terminal waits for the master to read its output. */
 	private closing = false;
 	/** The machine it is on. */
 	readonly kernel: Kernel;
@@ -82,7 +82,7 @@ export class Pty implements TtyDriver {
 	}
 
 	/**
-	 * Tells who waits at the master: FREAD for its readers, FWRITE for its writers.
+	 * Tells sleepers and watchers of the master: FREAD its readers, FWRITE its writers.
 	 * @kern ptcwakeup
 	 */
 	wakeupMaster(which: number): void {
@@ -97,7 +97,7 @@ export class Pty implements TtyDriver {
 	}
 
 	/**
-	 * There may be output for the master.
+	 * Called when there may be output for the master.
 	 * @kern ptsstart
 	 */
 	start(): void {
@@ -109,13 +109,14 @@ export class Pty implements TtyDriver {
 		this.wakeupMaster(FREAD);
 	}
 
-	/** There may be room for what the master types. */
+	/** Called when there may be room for what the master types. */
 	inputTaken(): void {
 		this.wakeupMaster(FWRITE);
 	}
 
 	/**
-	 * Output was stopped, or queues were flushed: input for the master is the slave's output.
+	 * Called when output was stopped, or queues were flushed. The slave's output is the master's
+	 * input.
 	 * @kern ptsstop
 	 */
 	stop(flush: number): void {
@@ -127,7 +128,7 @@ export class Pty implements TtyDriver {
 	}
 
 	/**
-	 * A slave was opened.
+	 * Called when a slave was opened.
 	 * @kern ptsopen
 	 */
 	slaveOpened(slave: File): void {
@@ -139,8 +140,8 @@ export class Pty implements TtyDriver {
 	}
 
 	/**
-	 * A slave was closed. The last one takes the terminal with it: when the master has read what was
-	 * written, unless the slave does not block.
+	 * Called when a slave was closed. After the last one the terminal is closed: at once if the slave
+	 * does not block, else when the master has read the output.
 	 * @kern ptsclose
 	 */
 	slaveClosed(slave: File): void {
@@ -151,14 +152,17 @@ export class Pty implements TtyDriver {
 		else this.outputTaken();
 	}
 
-	/** The output is forgotten, and who waited for that or for room hears of it. */
+	/** Forgets the output, and tells the threads that wait for room or for all output to be out. */
 	dropOutput(): void {
 		this.tty.outq.flush();
 		ttWakeupWriters(this.tty);
 		this.outputTaken();
 	}
 
-	/** The master took output, or it was flushed: a slave that was closed may go now. */
+	/**
+	 * Called when the master has read output, or it was flushed: closes the terminal if that waited
+	 * for it.
+	 */
 	outputTaken(): void {
 		if (this.closing && (this.tty.outq.count === 0 || !this.tty.carrier)) this.hangUp();
 	}
@@ -174,7 +178,7 @@ export class Pty implements TtyDriver {
 	}
 
 	/**
-	 * The master was closed: the carrier is gone.
+	 * Called when the master was closed: the carrier is gone.
 	 * @kern ptcclose
 	 */
 	masterClosed(): void {
@@ -186,7 +190,7 @@ export class Pty implements TtyDriver {
 		);
 	}
 
-	/** The terminal was taken away from all who have it open, as revoke(2) does. */
+	/** Takes the terminal away from all open slaves, as revoke(2) does. */
 	revoke(): void {
 		for (const slave of this.slaves) slave.revoked = true;
 		const last = [...this.slaves].pop();
@@ -219,13 +223,13 @@ export class Pty implements TtyDriver {
 
 	private release(): void {
 		if (this.controlled || this.slaves.size > 0) return;
-		// A master's program may have made it a session's terminal before it had a slave.
+		// The master's program may have made it the terminal of a session before it had a slave.
 		ttyDisown(this.tty);
 		ptys.get(this.kernel)?.delete(this.name);
 	}
 }
 
-/** Makes a pair with the first name that is free, null when there are too many. */
+/** Makes a pair with the first free name. Returns null when there are too many. */
 export function makePty(kernel: Kernel): Pty | null {
 	let named = ptys.get(kernel);
 	if (named === undefined) {

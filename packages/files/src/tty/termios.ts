@@ -1,77 +1,77 @@
 // termios.h: how a terminal treats what is typed and what is printed.
 import { isUint32 } from "@kqpoll/kqueue/kernel";
 
-/** Place in `cc`: ends the input in canonical mode; ^D. */
+/** Place in `cc`: ends the input in canonical mode (default: ^D). */
 export const VEOF = 0;
-/** Place in `cc`: ends a line, besides a newline; none. */
+/** Place in `cc`: ends a line, besides a newline (default: none). */
 export const VEOL = 1;
-/** Place in `cc`: ends a line too, with IEXTEN; none. */
+/** Place in `cc`: also ends a line, with IEXTEN (default: none). */
 export const VEOL2 = 2;
-/** Place in `cc`: erases a character in canonical mode; DEL. */
+/** Place in `cc`: erases a character in canonical mode (default: DEL). */
 export const VERASE = 3;
-/** Place in `cc`: erases a word in canonical mode, with IEXTEN; ^W. */
+/** Place in `cc`: erases a word in canonical mode, with IEXTEN (default: ^W). */
 export const VWERASE = 4;
-/** Place in `cc`: erases the line in canonical mode; ^U. */
+/** Place in `cc`: erases the line in canonical mode (default: ^U). */
 export const VKILL = 5;
-/** Place in `cc`: prints the line again in canonical mode, with IEXTEN; ^R. */
+/** Place in `cc`: prints the line again in canonical mode, with IEXTEN (default: ^R). */
 export const VREPRINT = 6;
-/** Place in `cc`: sends SIGINT, with ISIG; ^C. */
+/** Place in `cc`: sends SIGINT, with ISIG (default: ^C). */
 export const VINTR = 8;
-/** Place in `cc`: sends SIGQUIT, with ISIG; ^\. */
+/** Place in `cc`: sends SIGQUIT, with ISIG (default: ^\). */
 export const VQUIT = 9;
-/** Place in `cc`: sends SIGTSTP, with ISIG; ^Z. */
+/** Place in `cc`: sends SIGTSTP, with ISIG (default: ^Z). */
 export const VSUSP = 10;
-/** Place in `cc`: sends SIGTSTP when it is read, with ISIG and IEXTEN; ^Y. */
+/** Place in `cc`: sends SIGTSTP when it is read, with ISIG and IEXTEN (default: ^Y). */
 export const VDSUSP = 11;
-/** Place in `cc`: lets output go on, with IXON; ^Q. */
+/** Place in `cc`: starts output again, with IXON (default: ^Q). */
 export const VSTART = 12;
-/** Place in `cc`: stops output, with IXON; ^S. */
+/** Place in `cc`: stops output, with IXON (default: ^S). */
 export const VSTOP = 13;
-/** Place in `cc`: takes the next character as it is, with IEXTEN; ^V. */
+/** Place in `cc`: takes the next character as it is, with IEXTEN (default: ^V). */
 export const VLNEXT = 14;
-/** Place in `cc`: discards output until it is typed again, with IEXTEN; ^O. */
+/** Place in `cc`: discards output until it is typed again, with IEXTEN (default: ^O). */
 export const VDISCARD = 15;
-/** Place in `cc`: how many bytes a read waits for when the mode is not canonical; 1. */
+/** Place in `cc`: how many bytes a read waits for when the mode is not canonical (default: 1). */
 export const VMIN = 16;
-/** Place in `cc`: how many tenths of a second it waits; 0, for ever. */
+/** Place in `cc`: how many tenths of a second it waits (default: 0, without a limit). */
 export const VTIME = 17;
-/** Place in `cc`: sends SIGINFO in canonical mode, with IEXTEN and ISIG; none. */
+/** Place in `cc`: sends SIGINFO in canonical mode, with IEXTEN and ISIG (default: none). */
 export const VSTATUS = 18;
 /** How many places `cc` has. */
 export const NCCS = 20;
 /** In `cc`: no character does this. */
 export const _POSIX_VDISABLE = 0xff;
 
-/** iflag: a byte 0xff comes as two, unless ISTRIP. */
+/** iflag: a byte 0xff is read as two, unless ISTRIP. */
 export const PARMRK = 0x8;
 /** iflag: only seven bits of each byte count. */
 export const ISTRIP = 0x20;
-/** iflag: a newline comes as a carriage return. */
+/** iflag: a newline is read as a carriage return. */
 export const INLCR = 0x40;
 /** iflag: carriage returns are dropped. */
 export const IGNCR = 0x80;
-/** iflag: a carriage return comes as a newline. */
+/** iflag: a carriage return is read as a newline. */
 export const ICRNL = 0x100;
-/** iflag: VSTOP and VSTART stop output and let it go on. */
+/** iflag: VSTOP and VSTART stop output and start it again. */
 export const IXON = 0x200;
 /** iflag: VSTOP and VSTART are sent when there is too much input, and when there is room again. */
 export const IXOFF = 0x400;
-/** iflag: any character lets output go on. */
+/** iflag: any character starts output again. */
 export const IXANY = 0x800;
-/** iflag: input that there is no room for is answered with a bell, and does not flush the rest. */
+/** iflag: when there is no room for input, a bell is printed, and the queues are not flushed. */
 export const IMAXBEL = 0x2000;
 /** iflag: a break sends SIGINT. */
 export const BRKINT = 0x2;
 
 /** oflag: output is processed at all. */
 export const OPOST = 0x1;
-/** oflag: a newline goes out as a carriage return and a newline. */
+/** oflag: a newline is printed as a carriage return and a newline. */
 export const ONLCR = 0x2;
-/** oflag: a tab goes out as spaces. */
+/** oflag: a tab is printed as spaces. */
 export const OXTABS = 0x4;
 /** oflag: ^D is dropped. */
 export const ONOEOT = 0x8;
-/** oflag: a carriage return goes out as a newline. */
+/** oflag: a carriage return is printed as a newline. */
 export const OCRNL = 0x10;
 /** oflag: no carriage return at the beginning of a line. */
 export const ONOCR = 0x40;
@@ -89,7 +89,7 @@ export const CLOCAL = 0x8000;
 
 /** lflag: VKILL erases the line as VERASE would. */
 export const ECHOKE = 0x1;
-/** lflag: VERASE erases on the screen too. */
+/** lflag: VERASE also erases on the screen. */
 export const ECHOE = 0x2;
 /** lflag: VKILL is followed by a newline. */
 export const ECHOK = 0x4;
@@ -107,20 +107,20 @@ export const ISIG = 0x80;
 export const ICANON = 0x100;
 /** lflag: VWERASE stops between letters and other characters. */
 export const ALTWERASE = 0x200;
-/** lflag: VLNEXT, VDISCARD, VWERASE, VREPRINT, VSTATUS, VEOL2 count. */
+/** lflag: VLNEXT, VDISCARD, VWERASE, VREPRINT, VSTATUS and VEOL2 have their effect. */
 export const IEXTEN = 0x400;
-/** lflag: who writes from the background gets SIGTTOU. */
+/** lflag: a process that writes from the background gets SIGTTOU. */
 export const TOSTOP = 0x400000;
 /** lflag: output is being discarded; a state. */
 export const FLUSHO = 0x800000;
-/** lflag: input is to be looked at again; a state. */
+/** lflag: input will be processed again, in the new mode; a state. */
 export const PENDIN = 0x20000000;
 /** lflag: signals do not flush the queues. */
 export const NOFLSH = 0x80000000;
 
 /** The speed that hangs up. */
 export const B0 = 0;
-/** The speed of a terminal that nobody has set, in bits per second; ten are a character. */
+/** The default speed, in bits per second; a character takes ten bits. */
 export const B9600 = 9600;
 /** A fast terminal. */
 export const B115200 = 115200;
@@ -139,13 +139,13 @@ export interface Termios {
 	readonly cc: readonly number[];
 	/** How fast input comes, in bits per second. */
 	readonly ispeed: number;
-	/** How fast output goes; from it come the marks of its queue. */
+	/** How fast output is printed, in bits per second. The marks of its queue depend on it. */
 	readonly ospeed: number;
 }
 
 const CTRL = (letter: string): number => letter.charCodeAt(0) & 0x1f;
 
-/** How every terminal begins: a line editor with echo and signals. ISTRIP is off, for UTF-8. */
+/** The default: a line editor with echo and signals. ISTRIP is off, for UTF-8. */
 export const TTYDEF: Termios = {
 	iflag: BRKINT | ICRNL | IMAXBEL | IXON | IXANY,
 	oflag: OPOST | ONLCR | OXTABS,
@@ -176,7 +176,10 @@ function defaultCharacters(): readonly number[] {
 	return cc;
 }
 
-/** The same terminal in raw mode: every byte as it comes, none printed. Source: cfmakeraw(3). */
+/**
+ * The same terminal in raw mode: every byte is read as it comes, and none is printed. Source:
+ * cfmakeraw(3).
+ */
 export function cfmakeraw(termios: Termios): Termios {
 	return {
 		...termios,
@@ -187,14 +190,14 @@ export function cfmakeraw(termios: Termios): Termios {
 	};
 }
 
-/** Whether a value is a struct termios, as far as C could tell. */
+/** Whether a value is a struct termios, as far as C can tell. */
 export function isTermios(value: unknown): value is Termios {
 	if (typeof value !== "object" || value === null) return false;
 	const { iflag, oflag, cflag, lflag, cc, ispeed, ospeed } = value as Partial<Termios>;
 	if (![iflag, oflag, cflag, lflag].every((flags) => isUint32(flags))) return false;
 	if (![ispeed, ospeed].every((speed) => isUint32(speed) && speed <= 0x7fffffff)) return false;
 	if (!Array.isArray(cc) || cc.length !== NCCS) return false;
-	// A copy has no holes, which `every` would pass over.
+	// `every` skips holes: a copy has none.
 	return [...cc].every((c) => isUint32(c) && c <= 0xff);
 }
 

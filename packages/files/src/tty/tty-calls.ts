@@ -1,4 +1,4 @@
-// tcsetattr(3) and its kin: what programs call on terminals.
+// tcsetattr(3), tcdrain(3) and others: what programs call on terminals.
 import {
 	close,
 	dup2,
@@ -65,11 +65,12 @@ export function tcgetattr(thread: Thread, fd: number): Termios {
 }
 
 /**
- * Sets how a terminal works: TCSANOW at once, TCSADRAIN when all output is out, TCSAFLUSH then too,
- * and forgets the input. A process in the background gets SIGTTOU and waits to be in front, unless
- * it ignores or blocks that. Rejects with: EBADF, ENOTTY; EINVAL for another action; EFAULT for
- * what is no Termios; EIO in the background when nobody could bring it to the front; EINTR; as for
- * kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source: tcsetattr(3).
+ * Sets how a terminal works: TCSANOW at once, TCSADRAIN when all output is out, TCSAFLUSH also when
+ * all output is out, and then the input is forgotten. A process in the background gets SIGTTOU and
+ * waits to be in front, unless it ignores or blocks that signal. Rejects with: EBADF, ENOTTY;
+ * EINVAL for another action; EFAULT for what is not a Termios; EIO in the background when no
+ * process could bring it to the front; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason of
+ * `options.signal`. Source: tcsetattr(3).
  */
 export function tcsetattr(
 	thread: Thread,
@@ -83,7 +84,7 @@ export function tcsetattr(
 	);
 }
 
-/** As {@link tcsetattr}, without sleeping: throws EAGAIN when it would have to. */
+/** As {@link tcsetattr}, without sleeping: throws EAGAIN where that would sleep. */
 export function tcsetattrNow(thread: Thread, fd: number, action: number, termios: Termios): void {
 	ioctl(thread, fd, commandFor(action), termios);
 }
@@ -101,7 +102,9 @@ function commandFor(action: number): number {
 	}
 }
 
-/** Waits until all output is out. Rejects as {@link tcsetattr}. Source: tcdrain(3). */
+/**
+ * Waits until all output is out. Rejects with the errors of {@link tcsetattr}. Source: tcdrain(3).
+ */
 export function tcdrain(thread: Thread, fd: number, options: SleepOptions = {}): Promise<number> {
 	return callAsync(thread, "tcdrain", options, () =>
 		controlCall(thread, fd, "tcdrain", TIOCDRAIN, null),
@@ -110,8 +113,8 @@ export function tcdrain(thread: Thread, fd: number, options: SleepOptions = {}):
 
 /**
  * Forgets input (TCIFLUSH), output (TCOFLUSH) or both (TCIOFLUSH). Errors: EBADF, ENOTTY; EINVAL
- * for another queue; in the background EAGAIN, with SIGTTOU, or EIO when nobody could bring it to
- * the front. Source: tcflush(3).
+ * for another queue; in the background EAGAIN, with SIGTTOU, or EIO when no process could bring it
+ * to the front. Source: tcflush(3).
  */
 export function tcflush(thread: Thread, fd: number, queue: number): void {
 	if (queue !== TCIFLUSH && queue !== TCOFLUSH && queue !== TCIOFLUSH)
@@ -127,8 +130,8 @@ export function tcgetwinsize(thread: Thread, fd: number): Winsize {
 }
 
 /**
- * Says how large a terminal is; the foreground group gets SIGWINCH if that is new. Errors: EBADF,
- * ENOTTY; EFAULT for what is no Winsize; in the background as {@link tcflush}. Source: tty(4).
+ * Sets how large a terminal is; the foreground group gets SIGWINCH if that changed. Errors: EBADF,
+ * ENOTTY; EFAULT for what is not a Winsize; in the background as {@link tcflush}. Source: tty(4).
  */
 export function tcsetwinsize(thread: Thread, fd: number, winsize: Winsize): void {
 	ioctl(thread, fd, TIOCSWINSZ, winsize);
@@ -141,7 +144,8 @@ export function tcgetpgrp(thread: Thread, fd: number): number {
 
 /**
  * Brings a group of the caller's session to the front. Errors: EBADF; ENOTTY when it is not the
- * session's terminal; EINVAL for no group; EPERM for one of another session. Source: tcsetpgrp(3).
+ * session's terminal; EINVAL for a group that does not exist; EPERM for one of another session.
+ * Source: tcsetpgrp(3).
  */
 export function tcsetpgrp(thread: Thread, fd: number, pgid: number): void {
 	ioctl(thread, fd, TIOCSPGRP, pgid);
@@ -149,8 +153,8 @@ export function tcsetpgrp(thread: Thread, fd: number, pgid: number): void {
 
 /**
  * Begins a session with a terminal, which becomes descriptors 0, 1 and 2; `fd` is closed if it is
- * none of these. Errors: EBADF, ENOTTY; EPERM when another session has it, when the caller's has
- * another, and as for setsid. Source: login_tty(3).
+ * another one. Errors: EBADF, ENOTTY; EPERM when another session has the terminal or the caller's
+ * has another, and the errors of setsid. Source: login_tty(3).
  */
 export function login_tty(thread: Thread, fd: number): void {
 	const { process } = thread;
@@ -160,12 +164,12 @@ export function login_tty(thread: Thread, fd: number): void {
 	if (fd > 2) close(thread, fd);
 }
 
-/** The terminal behind a descriptor of either end of a pty, null if there is none. */
+/** The terminal of an open file that is an end of a pty, else null. */
 function ttyOf(file: File): Tty | null {
 	return file instanceof PtySlave || file instanceof PtyMaster ? file.pty.tty : null;
 }
 
-/** A command that may have to wait: for output to be out, or to be in front. */
+/** Begins a command that may have to wait until all output is out, or until it is in front. */
 function controlCall(
 	thread: Thread,
 	fd: number,
@@ -180,9 +184,9 @@ function controlCall(
 	return unwrap(file.ioctl(thread, command, argument), name);
 }
 
-/** The program may change its own while the call sleeps. */
+/** Copies the settings: the program may change its object while the call sleeps. */
 function copyin(termios: Termios, name: string): Termios {
-	if (!isTermios(termios)) throw new SystemError(errno.EFAULT, name, "that is no Termios");
+	if (!isTermios(termios)) throw new SystemError(errno.EFAULT, name, "termios is not a Termios");
 	return { ...termios, cc: [...termios.cc] };
 }
 

@@ -1,32 +1,32 @@
 // ttycom.h: the commands of ioctl(2) for terminals.
 
-/** ioctl: for this descriptor alone. Everybody is root here, so it keeps nobody out. */
+/** ioctl: exclusive use. Every process is root's here, so it has no effect. */
 export const TIOCEXCL = 0x2000740d;
-/** ioctl: the reverse of TIOCEXCL. */
+/** ioctl: ends TIOCEXCL. */
 export const TIOCNXCL = 0x2000740e;
 /** ioctl: forgets input (1), output (2), or both (0). */
 export const TIOCFLUSH = 0x80047410;
-/** ioctl: fills the object given, which is like a Termios, with how the terminal works. */
+/** ioctl: fills the argument, an object, with the settings of the terminal, a Termios. */
 export const TIOCGETA = 0x402c7413;
-/** ioctl: sets how the terminal works, now. The argument is a Termios. */
+/** ioctl: sets how the terminal works, at once. The argument is a Termios. */
 export const TIOCSETA = 0x802c7414;
-/** ioctl: the same when all output is out: EAGAIN while it is not. */
+/** ioctl: as TIOCSETA, when all output is out: EAGAIN while it is not. */
 export const TIOCSETAW = 0x802c7415;
-/** ioctl: the same, and forgets input. */
+/** ioctl: as TIOCSETAW, and forgets input. */
 export const TIOCSETAF = 0x802c7416;
-/** ioctl: gives the number of the foreground group. */
+/** ioctl: returns the number of the foreground group. */
 export const TIOCGPGRP = 0x40047477;
 /** ioctl: sets the foreground group. */
 export const TIOCSPGRP = 0x80047476;
-/** ioctl: gives how many bytes of output wait. */
+/** ioctl: returns how many bytes of output wait. */
 export const TIOCOUTQ = 0x40047473;
-/** ioctl: the byte given is as if typed. */
+/** ioctl: types a byte, the argument. */
 export const TIOCSTI = 0x80017472;
 /** ioctl: the caller gives up its terminal, which the leader of a session cannot. */
 export const TIOCNOTTY = 0x20007471;
 /** ioctl of a master: packet mode on or off. */
 export const TIOCPKT = 0x80047470;
-/** First byte of a packet: data follow. */
+/** First byte of a packet: data follows. */
 export const TIOCPKT_DATA = 0x00;
 /** Bit of a packet: the input was flushed. */
 export const TIOCPKT_FLUSHREAD = 0x01;
@@ -34,7 +34,7 @@ export const TIOCPKT_FLUSHREAD = 0x01;
 export const TIOCPKT_FLUSHWRITE = 0x02;
 /** Bit of a packet: output was stopped. */
 export const TIOCPKT_STOP = 0x04;
-/** Bit of a packet: output goes on. */
+/** Bit of a packet: output was started again. */
 export const TIOCPKT_START = 0x08;
 /** Bit of a packet: ^S and ^Q do not stop output any more. */
 export const TIOCPKT_NOSTOP = 0x10;
@@ -42,13 +42,16 @@ export const TIOCPKT_NOSTOP = 0x10;
 export const TIOCPKT_DOSTOP = 0x20;
 /** ioctl: stops output. */
 export const TIOCSTOP = 0x2000746f;
-/** ioctl: lets output go on. */
+/** ioctl: starts output again. */
 export const TIOCSTART = 0x2000746e;
-/** ioctl of a master: what it writes is input that nobody edits, a piece at a time. */
+/**
+ * ioctl of a master: remote mode on or off. What it writes is input without line editing, a piece
+ * at a time.
+ */
 export const TIOCREMOTE = 0x80047469;
-/** ioctl: fills the object given, which is like a Winsize, with the size. */
+/** ioctl: fills the argument, an object, with the size, a Winsize. */
 export const TIOCGWINSZ = 0x40087468;
-/** ioctl: sets the size; the foreground group gets SIGWINCH if it changed. */
+/** ioctl: sets the size, a Winsize; the foreground group gets SIGWINCH if it changed. */
 export const TIOCSWINSZ = 0x80087467;
 /** ioctl of a master: user-control mode on or off. */
 export const TIOCUCNTL = 0x80047466;
@@ -56,7 +59,7 @@ export const TIOCUCNTL = 0x80047466;
 export const TIOCSCTTY = 0x20007461;
 /** ioctl of a master: sends a signal to the foreground group. */
 export const TIOCSIG = 0x8004745f;
-/** ioctl: waits until all output is out: EAGAIN while it is not. */
+/** ioctl: returns 0 when all output is out: EAGAIN while it is not. */
 export const TIOCDRAIN = 0x2000745e;
 
 /** ioctl of a slave in user-control mode: the master reads the byte `n`, 1 to 255. */
@@ -64,15 +67,15 @@ export function UIOCCMD(n: number): number {
 	return 0x20007500 | (n & 0xff);
 }
 
-/** tcsetattr: now. */
+/** tcsetattr: at once. */
 export const TCSANOW = 0;
 /** tcsetattr: when all output is out. */
 export const TCSADRAIN = 1;
-/** tcsetattr: when all output is out, and forget the input. */
+/** tcsetattr: when all output is out, and forgets the input. */
 export const TCSAFLUSH = 2;
-/** tcflush: forget input. */
+/** tcflush: forgets input. */
 export const TCIFLUSH = 1;
-/** tcflush: forget output. */
+/** tcflush: forgets output. */
 export const TCOFLUSH = 2;
-/** tcflush: forget both. */
+/** tcflush: forgets both. */
 export const TCIOFLUSH = 3;

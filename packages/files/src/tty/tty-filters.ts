@@ -1,4 +1,4 @@
-// The filters of terminals: readable, writable, and for poll hung up.
+// The filters of terminals: input, room for output, and for poll hang-ups.
 import { EV_EOF } from "@kqpoll/kqueue";
 import {
 	__EV_HUP,
@@ -14,7 +14,7 @@ import { ttnread } from "./tty-transfer.ts";
 
 /** What the filters ask of an open terminal. */
 export interface TtyHolder extends File {
-	/** The terminal. Once it was taken away (`revoked`), the scan makes the knote a dead one. */
+	/** The terminal. Once the file is revoked, the scan turns the knote into a dead one. */
 	readonly tty: Tty;
 }
 
@@ -22,7 +22,7 @@ function holderOf(kn: Knote): TtyHolder {
 	return kn.fp as TtyHolder;
 }
 
-/** Sets or clears flags of a knote, which do not stay once set, and gives `on`. */
+/** Sets or clears flags of a knote, as they do not stay once set, and returns `on`. */
 export function setFlags(kn: Knote, flags: number, on: boolean): boolean {
 	kn.flags = on ? kn.flags | flags : kn.flags & ~flags;
 	return on;
@@ -57,7 +57,7 @@ function exceptEvent(kn: Knote): boolean {
 	return revoked || setFlags(kn, __EV_HUP, tty.hungUp);
 }
 
-/** There is input, or never will be. */
+/** There is input, or it is hung up. */
 export const readFiltops: Filterops = filterops({
 	name: "tty read",
 	mpsafe: true,

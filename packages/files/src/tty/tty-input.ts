@@ -59,12 +59,12 @@ import { TTY_QUOTE } from "./tty-queue.ts";
 const BELL = 0x07;
 
 /**
- * What becomes of output after a character: it goes on as it was, `restart`s if it was stopped,
- * restarts unless it needs VSTART to do so (`taken`), or is not touched.
+ * What happens to output after a character. Stopped output starts again only with IXANY (`taken`),
+ * or in any case (`restart`); or output goes on as it was (`start`), or nothing happens (`held`).
  */
 type After = "taken" | "restart" | "start" | "held";
 
-/** Whether a character is the one with a function. */
+/** Whether a character is the one at a place in `cc`. */
 export function isChar(tp: Tty, c: number, place: number): boolean {
 	return c === tp.cc[place] && c !== _POSIX_VDISABLE;
 }
@@ -76,7 +76,7 @@ export function endsLine(tp: Tty, c: number): boolean {
 }
 
 /**
- * Takes in a character that was typed.
+ * Processes a character that was typed.
  * @kern ttyinput
  */
 export function ttyInput(tp: Tty, c: number): void {
@@ -85,7 +85,7 @@ export function ttyInput(tp: Tty, c: number): void {
 	const after = take(tp, c);
 	if (after === "held") return;
 	if (after === "taken" && tp.stopped && (tp.iflag & IXANY) === 0) {
-		// The same character stops and starts: then every one does.
+		// If the same character stops and starts output, every character starts it.
 		if (tp.cc[VSTART] !== tp.cc[VSTOP]) return;
 	}
 	if (after !== "start") {
@@ -96,7 +96,7 @@ export function ttyInput(tp: Tty, c: number): void {
 }
 
 /**
- * Looks again at what was typed in another mode.
+ * Processes again what was typed in another mode.
  * @kern ttypend
  */
 export function ttyPend(tp: Tty): void {
@@ -187,7 +187,7 @@ function flowControl(tp: Tty, c: number): After | null {
 	return isChar(tp, c, VSTART) ? "restart" : null;
 }
 
-/** The characters that edit a line; says whether this was one. */
+/** The characters that edit a line. Returns whether this was one. */
 function edit(tp: Tty, c: number): boolean {
 	const extending = (tp.lflag & IEXTEN) !== 0;
 	if (isChar(tp, c, VERASE)) eraseCharacter(tp);
@@ -235,7 +235,7 @@ function eraseWord(tp: Tty): void {
 	if (c >= 0) rawq.put(c);
 }
 
-/** Keeps a character for the reader, and shows it. */
+/** Stores a character for the reader, and prints it. */
 function store(tp: Tty, c: number): void {
 	if (inputCount(tp) >= TTYHOG) {
 		overflow(tp);
@@ -265,7 +265,7 @@ function store(tp: Tty, c: number): void {
 	for (let i = Math.min(2, tp.column - column); i > 0; i--) ttyOutput(tp, BACKSPACE);
 }
 
-/** Bytes came in that can be read as they are. Without VTIME nobody asks when. */
+/** Called when bytes came in that can be read as they are. The time matters only with VTIME. */
 function arrived(tp: Tty): void {
 	if (tp.cc[VTIME] !== 0) tp.lastInput = tp.kernel.host.now();
 	ttWakeup(tp);

@@ -1,4 +1,4 @@
-// ioctl(2) of terminals: settings, size, queues, and whose terminal it is.
+// ioctl(2) of terminals: settings, size, queues, and the session of the terminal.
 import { errno, type Thread } from "@kqpoll/kqueue";
 import { FIOASYNC, FIONBIO, FIONREAD } from "@kqpoll/kqueue/ioctl";
 import { FREAD, FWRITE, faultOf, isInt32, psignal, wakeup } from "@kqpoll/kqueue/kernel";
@@ -37,7 +37,7 @@ import {
 import { ttyInput, ttyPend } from "./tty-input.ts";
 import { stopBackground, stopsChange, ttnread } from "./tty-transfer.ts";
 
-/** What a process in the background must not do. */
+/** Commands that a process in the background must not use. */
 const CHANGES: ReadonlySet<number> = new Set([
 	TIOCFLUSH,
 	TIOCDRAIN,
@@ -49,9 +49,9 @@ const CHANGES: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Does what a command asks of a terminal: gives a result that is not negative, or a negative errno:
- * ENOTTY for what is no command of terminals; EAGAIN when output has to be out first, or the caller
- * is in the background; EIO in the background when nobody could bring it to the front.
+ * Does what a command asks of a terminal. Returns a result, or a negative errno: ENOTTY for what is
+ * not a command of terminals; EAGAIN when output has to be out first, or the caller is in the
+ * background; EIO in the background when no process could bring it to the front.
  * @kern ttioctl
  */
 export function ttIoctl(tp: Tty, thread: Thread, command: number, argument: unknown): number {
@@ -99,7 +99,7 @@ export function ttIoctl(tp: Tty, thread: Thread, command: number, argument: unkn
 	}
 }
 
-/** Whether all output is out, or there is nobody who would take it. */
+/** Whether all output is out, or cannot be because the other end is gone. */
 export function drained(tp: Tty): boolean {
 	return tp.outq.count === 0 || tp.hungUp;
 }
@@ -126,10 +126,10 @@ function change(tp: Tty, command: number, termios: Termios): number {
 	if (command === TIOCSETAF) ttyFlush(tp, FREAD);
 	const { lflag } = tp;
 	setTermios(tp, termios);
-	// What was typed stays to be looked at again, whatever the program thinks of it.
+	// PENDIN is the terminal's own: what the program says about it is ignored.
 	tp.lflag = (termios.lflag & ~PENDIN) | (lflag & PENDIN);
 	if (command !== TIOCSETAF) switchMode(tp, (lflag & ICANON) !== 0);
-	// Who waits may find that it has what it waited for.
+	// Sleepers look again whether they still have to wait.
 	ttWakeup(tp);
 	ttWakeupWriters(tp);
 	wakeup(tp.background);
@@ -139,13 +139,13 @@ function change(tp: Tty, command: number, termios: Termios): number {
 	return 0;
 }
 
-/** Lines become bytes, or bytes are looked at again for lines. */
+/** Lines become bytes, or bytes are processed again as lines. */
 function switchMode(tp: Tty, wasCanonical: boolean): void {
 	const canonical = (tp.lflag & ICANON) !== 0;
 	if (canonical === wasCanonical) return;
 	if (canonical) {
 		tp.lflag |= PENDIN;
-		// Who watches is about to be asked, and a filter that is asked cannot tell the list it is on.
+		// Not later, when a filter asks: a filter must not notify the list that it is asked for.
 		if (!tp.rsel.empty) ttyPend(tp);
 		return;
 	}
@@ -185,7 +185,7 @@ function stop(tp: Tty): number {
 function type(tp: Tty, argument: unknown): number {
 	if (!isInt32(argument) || argument < 0 || argument > 0xff) return -errno.EFAULT;
 	ttyInput(tp, argument);
-	// It may have been one that erases.
+	// The character may have erased others.
 	tp.driver.inputTaken();
 	return 0;
 }
@@ -217,7 +217,7 @@ function setControlling(tp: Tty, thread: Thread): number {
 	return 0;
 }
 
-/** The caller does without its session's terminal. */
+/** The caller gives up its session's terminal. */
 function giveUp(tp: Tty, { process }: Thread): number {
 	if (!isCtty(process, tp)) return -errno.ENOTTY;
 	if (process.pgrp.session.leader === process) return -errno.EINVAL;

@@ -53,8 +53,7 @@ function emit(tp: Tty, c: number): boolean {
 }
 
 /**
- * Prints a character, with the processing that the terminal does; false if there is no room for
- * it.
+ * Prints a character, processed as the settings say. Returns false if there is no room for it.
  * @kern ttyoutput
  */
 export function ttyOutput(tp: Tty, char: number): boolean {
@@ -75,7 +74,7 @@ export function ttyOutput(tp: Tty, char: number): boolean {
 	return true;
 }
 
-/** A tab becomes the blanks up to the next eighth column, as far as there is room. */
+/** Prints a tab as the blanks up to the next eighth column, as far as there is room. */
 function expandTab(tp: Tty): boolean {
 	let blanks = 8 - (tp.column & 7);
 	for (; blanks > 0 && emit(tp, SPACE); blanks--) tp.column++;
@@ -100,7 +99,7 @@ function columnAfter(tp: Tty, c: number): number {
 }
 
 /**
- * Prints what was typed, as far as it is shown.
+ * Prints what was typed, if the settings say so.
  * @kern ttyecho
  */
 export function ttyEcho(tp: Tty, c: number): void {
@@ -110,7 +109,7 @@ export function ttyEcho(tp: Tty, c: number): void {
 	if (shown) print(tp, c);
 }
 
-/** Prints a character, a control character in a form that can be seen. */
+/** Prints a character; a control character in a visible form. */
 function print(tp: Tty, c: number): void {
 	const character = c & TTY_CHARMASK;
 	const control = character < SPACE && c !== TAB && c !== NEWLINE;
@@ -123,14 +122,14 @@ function print(tp: Tty, c: number): void {
 }
 
 /**
- * Takes a character that was erased from the input from the screen too.
+ * Erases a character on the screen that was erased from the input.
  * @kern ttyrub
  */
 export function ttyRub(tp: Tty, c: number): void {
 	if ((tp.lflag & ECHO) === 0) return;
 	tp.lflag &= ~FLUSHO;
 	if ((tp.lflag & ECHOE) !== 0) {
-		// Output has come in between, or it stands there in another form.
+		// Output came in between, or the character is there in another form.
 		if (tp.rocount === 0 || (c === TAB && tp.rocount < tp.rawq.count)) {
 			ttyRetype(tp);
 			return;
@@ -155,7 +154,7 @@ function rubOut(tp: Tty, c: number): void {
 }
 
 /**
- * Goes back over so many characters, and blanks them.
+ * Goes back by `count` columns, and blanks them.
  * @kern ttyrubo
  */
 function back(tp: Tty, count: number): void {
@@ -166,7 +165,10 @@ function back(tp: Tty, count: number): void {
 	}
 }
 
-/** A tab is as wide as what is left of the line is not: prints that nowhere, to see. */
+/**
+ * Goes back over a tab. Its width follows from the rest of the line, which is printed to nowhere to
+ * find its end.
+ */
 function rubTab(tp: Tty): void {
 	const column = tp.column;
 	const { lflag } = tp;
@@ -182,7 +184,7 @@ function rubTab(tp: Tty): void {
 }
 
 /**
- * Prints the line again that is being typed.
+ * Prints again the line that is being typed.
  * @kern ttyretype
  */
 export function ttyRetype(tp: Tty): void {

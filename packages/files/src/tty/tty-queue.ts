@@ -1,7 +1,7 @@
 // struct clist: a ring of characters, each of which may be quoted.
 import { kassert } from "@kqpoll/kqueue/kernel";
 
-/** The mark of a character that was typed after VLNEXT: it does nothing special. */
+/** The mark of a character that was typed after VLNEXT: it has no special function. */
 export const TTY_QUOTE = 0x100;
 /** The bits of the character itself. */
 export const TTY_CHARMASK = 0xff;
@@ -13,10 +13,10 @@ const FIRST_ROOM = 128;
 export class TtyQueue {
 	/** How many characters it may hold. */
 	readonly limit: number;
-	/** How many it holds. */
+	/** How many characters it holds. */
 	count = 0;
 	private cells: Uint16Array = new Uint16Array(0);
-	/** Where the first one stands. */
+	/** Where the first character is in the memory. */
 	private start = 0;
 
 	/** Makes an empty queue. */
@@ -24,7 +24,7 @@ export class TtyQueue {
 		this.limit = limit;
 	}
 
-	/** Appends a character; false if there is no room. */
+	/** Appends a character. Returns false if there is no room. */
 	put(c: number): boolean {
 		if (this.count === this.limit) return false;
 		if (this.count === this.cells.length) this.grow();
@@ -33,7 +33,7 @@ export class TtyQueue {
 		return true;
 	}
 
-	/** Takes the first character, -1 if there is none. */
+	/** Removes the first character and returns it, -1 if there is none. */
 	get(): number {
 		if (this.count === 0) return -1;
 		const c = this.cells[this.start] as number;
@@ -42,31 +42,34 @@ export class TtyQueue {
 		return c;
 	}
 
-	/** Takes the last character back, -1 if there is none. */
+	/** Removes the last character and returns it, -1 if there is none. */
 	unput(): number {
 		if (this.count === 0) return -1;
 		this.count--;
 		return this.at(this.count);
 	}
 
-	/** Looks at a character, counted from the first. */
+	/** Returns a character, counted from the first. */
 	at(index: number): number {
 		return this.cells[(this.start + index) % this.cells.length] as number;
 	}
 
-	/** Takes as many characters as there are and `to` has room for, without their marks. */
+	/**
+	 * Removes as many characters as there are and `to` has room for, and copies them without marks.
+	 * Returns how many.
+	 */
 	read(to: Uint8Array): number {
 		const n = Math.min(to.length, this.count);
 		for (let i = 0; i < n; i++) to[i] = this.get();
 		return n;
 	}
 
-	/** Moves all that is in it, as far as there is room, behind what is in another. */
+	/** Moves its characters to the end of another queue, as far as there is room. */
 	moveTo(other: TtyQueue): void {
 		for (let c = this.get(); c >= 0; c = this.get()) other.put(c);
 	}
 
-	/** Forgets all that is in it. */
+	/** Forgets all characters. */
 	flush(): void {
 		this.count = 0;
 		this.start = 0;

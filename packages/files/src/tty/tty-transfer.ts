@@ -20,14 +20,14 @@ import { endsLine, isChar, ttyPend } from "./tty-input.ts";
 import { isControl, ttyOutput } from "./tty-output.ts";
 import type { TtyQueue } from "./tty-queue.ts";
 
-/** A write looks at the high-water mark after so many bytes. */
+/** A write looks at the high-water mark after this many bytes. */
 const OBUFSIZ = 100;
 /** VTIME counts tenths of a second. */
 const NS_PER_VTIME = 1e8;
 
 /**
- * How many bytes can be read: in canonical mode those of whole lines, else all there are, unless
- * they are fewer than VMIN and no time-out will bring them.
+ * How many bytes can be read: in canonical mode those of whole lines, else all there are; but 0
+ * while they are fewer than VMIN and there is no VTIME.
  * @kern ttnread
  */
 export function ttnread(tp: Tty): number {
@@ -39,8 +39,8 @@ export function ttnread(tp: Tty): number {
 
 /**
  * Reads a line, or in raw mode what there is, as VMIN and VTIME say; `late` when the time is over.
- * Gives a count, 0 at the end of file, -EAGAIN when there is nothing yet, -EIO in the background
- * when nobody could bring the process to the front.
+ * Returns a count, 0 at the end of file, -EAGAIN when there is nothing yet, -EIO in the background
+ * when no process could bring this one to the front.
  * @kern ttread
  */
 export function ttRead(tp: Tty, thread: Thread, buffer: Uint8Array, late = false): number {
@@ -66,8 +66,8 @@ function enough(tp: Tty, late: boolean): boolean {
 }
 
 /**
- * Until when a read may sleep that began at `since`. With VMIN the time counts from the last byte,
- * without from the beginning, but not from before VTIME was set.
+ * Until when a read that began at `since` can sleep. With VMIN, VTIME counts from the last byte;
+ * without, from the beginning of the read; but not from before it was set.
  */
 export function readDeadline(tp: Tty, since: number): number {
 	const time = (tp.cc[VTIME] as number) * NS_PER_VTIME;
@@ -77,7 +77,7 @@ export function readDeadline(tp: Tty, since: number): number {
 	return tp.rawq.count === 0 ? Number.POSITIVE_INFINITY : Math.max(from, tp.lastInput) + time;
 }
 
-/** Gives characters up to the end of the line, which is given too unless it is VEOF. */
+/** Copies characters up to the end of the line, with that unless it is VEOF. Returns how many. */
 function take(tp: Tty, queue: TtyQueue, buffer: Uint8Array, canonical: boolean): number {
 	const suspends = IEXTEN | ISIG;
 	let n = 0;
@@ -98,8 +98,8 @@ function take(tp: Tty, queue: TtyQueue, buffer: Uint8Array, canonical: boolean):
 }
 
 /**
- * Writes until there is more output than the high-water mark; gives how many bytes, -EAGAIN for
- * none, -EIO when there is nobody at the other end.
+ * Writes until there is more output than the high-water mark. Returns how many bytes, -EAGAIN
+ * instead of 0, -EIO when the other end is gone.
  * @kern ttwrite
  */
 export function ttWrite(tp: Tty, thread: Thread, buffer: Uint8Array): number {
@@ -120,7 +120,10 @@ export function ttWrite(tp: Tty, thread: Thread, buffer: Uint8Array): number {
 	return n === 0 && buffer.length > 0 ? -errno.EAGAIN : n;
 }
 
-/** Prints a run of ordinary bytes, or one that is not; gives how far it came. */
+/**
+ * Prints a run of ordinary bytes, or one control character. Returns the place after what it
+ * printed.
+ */
 function print(tp: Tty, buffer: Uint8Array, from: number, to: number): number {
 	tp.rocount = 0;
 	let at = from;
@@ -137,29 +140,30 @@ function print(tp: Tty, buffer: Uint8Array, from: number, to: number): number {
 	return at;
 }
 
-/** Who reads from the background is not let through: -EAGAIN, or -EIO if it does not want to know. */
+/** What a read from the background returns: -EAGAIN, or -EIO if SIGTTIN is ignored or blocked. */
 export function stopReader(thread: Thread): number {
 	return isHeldBack(thread, SIGTTIN) ? -errno.EIO : stopBackground(thread, SIGTTIN);
 }
 
-/** Whether who writes from the background is not let through. */
+/** Whether a thread must not write, because it is in the background. */
 export function stopsWriter(tp: Tty, thread: Thread): boolean {
 	return (tp.lflag & TOSTOP) !== 0 && stopsChange(tp, thread);
 }
 
-/** Whether who changes the terminal from the background is not let through. */
+/** Whether a thread must not change the terminal, because it is in the background. */
 export function stopsChange(tp: Tty, thread: Thread): boolean {
 	return isBackground(thread.process, tp) && !isHeldBack(thread, SIGTTOU);
 }
 
-/** Whether the thread does not want to know of a signal. */
+/** Whether a signal is ignored or blocked. */
 function isHeldBack(thread: Thread, signal: number): boolean {
 	return (thread.sigmask & sigset(signal)) !== 0 || thread.process.sigacts[signal] === SIG_IGN;
 }
 
 /**
- * The process would be stopped until it is in front; here it waits, unless it handles the signal.
- * -EIO when nobody could bring it there.
+ * Sends a signal that in the kernel stops the process until it is in front. Returns -EAGAIN: here
+ * the call waits until then, unless the process handles the signal. -EIO when no process could
+ * bring it to the front.
  */
 export function stopBackground(thread: Thread, signal: number): number {
 	const { pgrp } = thread.process;

@@ -1,4 +1,4 @@
-// struct tty: a terminal line, with its queues, its settings and whom it belongs to.
+// struct tty: a terminal line, with its queues, its settings and its session.
 import type { Kernel, Process } from "@kqpoll/kqueue";
 import {
 	type ControllingTerminal,
@@ -32,21 +32,21 @@ import { TtyQueue } from "./tty-queue.ts";
 const QLEN = 8192;
 /** How much room stays above the high-water mark. */
 const HIWAT_MINSPACE = 200;
-/** The low-water mark is at least so many characters, and at most. */
+/** The low-water mark is between these numbers of characters. */
 const LOWAT_MIN = 32;
 const LOWAT_MAX = 256;
 
 const NO_SIZE: Winsize = { row: 0, col: 0, xpixel: 0, ypixel: 0 };
 
-/** What stands at the other end of the line. */
+/** The other end of a line, as the line calls it. */
 export interface TtyDriver {
-	/** There may be output to take. */
+	/** There may be output to read. */
 	start(): void;
-	/** Input was taken or forgotten: there may be room for more. */
+	/** Input was read or forgotten: there may be room for more. */
 	inputTaken(): void;
-	/** Output was stopped (0), or what FREAD and FWRITE say was flushed. */
+	/** Output was stopped (0), or input (FREAD), output (FWRITE) or both were flushed. */
 	stop(flush: number): void;
-	/** The terminal was taken away from all who have it open. */
+	/** Takes the terminal away from all that have it open. */
 	revoke(): void;
 }
 
@@ -54,23 +54,23 @@ export interface TtyDriver {
 export class Tty implements ControllingTerminal {
 	/** The machine it is on. */
 	readonly kernel: Kernel;
-	/** What stands at the other end. */
+	/** The other end. */
 	readonly driver: TtyDriver;
 	/** What was typed: in canonical mode since the last end of a line. */
 	readonly rawq: TtyQueue = new TtyQueue(QLEN);
 	/** In canonical mode: the lines that can be read. */
 	readonly canq: TtyQueue = new TtyQueue(QLEN);
-	/** What is to be printed. */
+	/** What will be printed. */
 	readonly outq: TtyQueue = new TtyQueue(QLEN);
 	/** READ and EXCEPT knotes. */
 	readonly rsel: Klist = new Klist();
 	/** WRITE knotes. */
 	readonly wsel: Klist = new Klist();
-	/** Where those sleep who wait for input. */
+	/** Threads that wait for input sleep here. */
 	readonly readers: WaitChannel = new WaitChannel();
-	/** Where those sleep who wait for room, or for all output to be out. */
+	/** Threads that wait for room, or for all output to be out, sleep here. */
 	readonly writers: WaitChannel = new WaitChannel();
-	/** Where those sleep who are in the background. */
+	/** Threads that wait to be in front sleep here. */
 	readonly background: WaitChannel = new WaitChannel();
 
 	/** As in {@link Termios}. */
@@ -89,14 +89,14 @@ export class Tty implements ControllingTerminal {
 	ospeed: number = B0;
 	/** How large it is. */
 	winsize: Winsize = NO_SIZE;
-	/** More output than this lets writers wait. */
+	/** With more output than this writers sleep. */
 	hiwat = 0;
-	/** So much output and less lets them go on. */
+	/** With this much output or less they are woken. */
 	lowat = 0;
 
-	/** TS_ISOPEN: whether anybody has it open. */
+	/** TS_ISOPEN: whether it is open. */
 	isOpen = false;
-	/** TS_CARR_ON: whether there is somebody at the other end. */
+	/** TS_CARR_ON: whether the other end is there. */
 	carrier = false;
 	/** TS_TTSTOP: whether output is stopped. */
 	stopped = false;
@@ -106,25 +106,25 @@ export class Tty implements ControllingTerminal {
 	literalNext = false;
 	/** TS_ERASE: whether erased characters are being printed. */
 	erasing = false;
-	/** TS_TYPEN: whether input is being looked at again. */
+	/** TS_TYPEN: whether input is being processed again. */
 	retyping = false;
 
 	/** The column in which the next character is printed. */
 	column = 0;
-	/** How many characters of `rawq` stand on the screen as they were typed. */
+	/** How many characters of `rawq` are on the screen as they were typed. */
 	rocount = 0;
 	/** The column of the first of them. */
 	rocol = 0;
 	/** With VTIME: when the last character came in, on the host's clock. */
 	lastInput = 0;
-	/** When the settings were made: nobody has waited for VTIME since before. */
+	/** When the settings were made: VTIME does not count from before that. */
 	lastChange = 0;
 	/** The foreground group, null for none. */
 	pgrp: ProcessGroup | null = null;
 	/** The session whose terminal it is, null for none. */
 	session: Session | null = null;
 
-	/** Makes a terminal that nobody has open. */
+	/** Makes a terminal that is not open. */
 	constructor(kernel: Kernel, driver: TtyDriver) {
 		this.kernel = kernel;
 		this.driver = driver;
@@ -151,14 +151,14 @@ export class Tty implements ControllingTerminal {
 		if (this.pgrp !== null) pgsignal(this.pgrp, signal, true);
 	}
 
-	/** The leader of its session exits: who is in front gets SIGHUP, and nobody has it any more. */
+	/** The leader of its session exits: the foreground gets SIGHUP, and the terminal is taken away. */
 	leaderExited(): void {
 		this.signal(SIGHUP);
 		ttyDisown(this);
 		this.driver.revoke();
 	}
 
-	/** Who waits in the background looks whether it still has to. */
+	/** Sleepers in the background look again whether they still have to wait. */
 	jobsChanged(): void {
 		wakeup(this.background);
 	}
@@ -175,7 +175,7 @@ export function isBackground(process: Process, tp: Tty): boolean {
 }
 
 /**
- * Somebody opens it: the first finds it as every terminal begins.
+ * Opens a terminal: if it is not open, with the default settings.
  * @kern ttyopen
  */
 export function ttyOpen(tp: Tty): void {
@@ -187,7 +187,7 @@ export function ttyOpen(tp: Tty): void {
 }
 
 /**
- * Nobody has it open any more: forgets whom it belonged to, and what was in its queues.
+ * Closes a terminal: forgets its session, and what is in its queues.
  * @kern ttyclose
  */
 export function ttyClose(tp: Tty): void {
@@ -203,7 +203,7 @@ export function ttyClose(tp: Tty): void {
 	);
 }
 
-/** It is no session's terminal any more. */
+/** The terminal does not belong to a session any more. */
 export function ttyDisown(tp: Tty): void {
 	const { session } = tp;
 	if (session?.tty === tp) session.tty = null;
@@ -211,7 +211,7 @@ export function ttyDisown(tp: Tty): void {
 	tp.session = null;
 }
 
-/** Takes over all settings. */
+/** Sets all settings. */
 export function setTermios(tp: Tty, termios: Termios): void {
 	tp.iflag = termios.iflag;
 	tp.oflag = termios.oflag;
@@ -235,7 +235,7 @@ function ttSetWater(tp: Tty): void {
 }
 
 /**
- * Tells who waits for input, and who watches.
+ * Tells sleepers and watchers that wait for input.
  * @kern ttwakeup
  */
 export function ttWakeup(tp: Tty): void {
@@ -243,14 +243,14 @@ export function ttWakeup(tp: Tty): void {
 	tp.rsel.notify(0);
 }
 
-/** Tells who waits for room, and who watches for it. */
+/** Tells sleepers and watchers that wait for room. */
 export function ttWakeupWriters(tp: Tty): void {
 	wakeup(tp.writers);
 	tp.wsel.notify(0);
 }
 
 /**
- * Forgets input, output or both, and tells who waits.
+ * Forgets input, output or both, and tells sleepers and watchers.
  * @kern ttyflush
  */
 export function ttyFlush(tp: Tty, rw: number): void {
@@ -288,8 +288,8 @@ function flushOutput(tp: Tty, rw: number): void {
 }
 
 /**
- * The other end goes. Unless that does not matter, the leader of the session gets SIGHUP, and all
- * that waited in the queues is lost. Who sleeps looks again in any case.
+ * The other end is gone. Unless CLOCAL, the leader of the session gets SIGHUP, and what is in the
+ * queues is lost. In any case sleepers look again.
  * @kern ttymodem
  */
 export function ttyModem(tp: Tty): void {
@@ -315,7 +315,7 @@ export function inputCount(tp: Tty): number {
 	return tp.rawq.count + tp.canq.count;
 }
 
-/** From how much input on it is full. */
+/** With this much input it is full. */
 export const TTYHOG: number = QLEN;
 
 /**
@@ -329,14 +329,14 @@ export function ttyBlock(tp: Tty): void {
 }
 
 /**
- * Lets the other end go on.
+ * Asks the other end to start again.
  * @kern ttyunblock
  */
 export function ttyUnblock(tp: Tty): void {
 	if (tp.blocked && (tp.iflag & IXOFF) !== 0 && sendFlow(tp, VSTART)) tp.blocked = false;
 }
 
-/** Prints VSTOP or VSTART, if there is such a character; says whether it did. */
+/** Prints VSTOP or VSTART, if there is such a character. Returns whether it did. */
 function sendFlow(tp: Tty, place: number): boolean {
 	const c = tp.cc[place] as number;
 	if (c === _POSIX_VDISABLE || !tp.outq.put(c)) return false;
