@@ -13,9 +13,12 @@ import {
 	kqueue,
 	openFile,
 	SyntheticFile,
+	type Thread,
 } from "@kqpoll/kqueue";
+import { type Begin, callEither, keventCall, readCall } from "@kqpoll/kqueue/kernel";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 import { FdSet, POLLIN, POLLOUT, type Pollfd, pollNow, selectNow } from "../src/index.ts";
+import { pollCall } from "../src/kernel.ts";
 
 /** What the calls of one kind allocated, in that round of some in which they allocated least. */
 export interface Allocated {
@@ -132,6 +135,39 @@ function selectSome(ready: number): () => void {
 	};
 }
 
+/** A call that may sleep and does not, in the form for hosts of suspended programs. */
+function either<A extends readonly unknown[]>(
+	thread: Thread,
+	name: string,
+	result: number,
+	begin: Begin<A>,
+	...args: A
+): () => void {
+	return () => {
+		const got = callEither(thread, name, null, begin, ...args);
+		// Every so often there is a promise, so that the platform has its turn.
+		if (typeof got === "number") expect(got, result);
+	};
+}
+
+function eitherRead(): () => void {
+	const { thread } = world(0);
+	const fd = openFile(thread, new SyntheticFile({ read: (buffer) => buffer.length }));
+	return either(thread, "read", 16, readCall, fd, new Uint8Array(16));
+}
+
+function eitherKevent(): () => void {
+	const { thread, kq, files, events } = registered(10, EV_ADD);
+	(files[3] as SyntheticFile).set("read", READY);
+	return either(thread, "kevent", 1, keventCall, kq, null, events, null);
+}
+
+function eitherPoll(): () => void {
+	const { thread, fds } = some(1);
+	const list: Pollfd[] = fds.map((fd) => ({ fd, events: POLLIN, revents: 0 }));
+	return either(thread, "poll", 1, pollCall, list, -1);
+}
+
 /** What a call that allocates on purpose made last. */
 let kept: unknown = null;
 
@@ -188,6 +224,9 @@ function subjects(): Subject[] {
 		steady("select of none", () => selectSome(0)),
 		steady("select of one", () => selectSome(1)),
 		steady("select of ten", () => selectSome(10)),
+		steady("either a read", eitherRead),
+		steady("either a kevent", eitherKevent),
+		steady("either a poll", eitherPoll),
 		keventAdd(),
 		pollNew(),
 		steady(

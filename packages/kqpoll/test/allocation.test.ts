@@ -60,6 +60,10 @@ test("kevent, poll and select allocate nothing, however many events there are", 
 	assert.equal(beyond(0, "kevent of", ...polls, "select of"), []);
 });
 
+test("a call that returns a result or a promise allocates nothing when it did not sleep", () => {
+	assert.equal(beyond(0, "either a read", "either a kevent", "either a poll"), []);
+});
+
 test("adding an event allocates a knote and no more", () => {
 	assert.equal(beyond(KNOTE, "kevent that adds"), []);
 });
