@@ -22,9 +22,9 @@ export const POLLWRNORM = 0x0004;
 export const POLLRDBAND = 0x0080;
 /** Accepted, without effect. */
 export const POLLWRBAND = 0x0100;
-/** Known to the kernel only; cleared from what programs ask. */
+/** For the kernel only: cleared from the events that programs ask for. */
 export const POLL_NOHUP = 0x1000;
-/** poll's timeout that never ends. */
+/** The timeout of a poll that waits forever. */
 export const INFTIM = -1;
 /** How many descriptors a set has room for by default. */
 export const FD_SETSIZE = 1024;

@@ -3,12 +3,12 @@ import { errno, SystemError } from "@kqpoll/kqueue";
 import { show } from "@kqpoll/kqueue/kernel";
 import { FD_SETSIZE } from "./constants.ts";
 
-/** No set grows beyond this, so that a wild descriptor does not take all memory. */
+/** No set grows beyond this, so that a wrong descriptor does not take all memory. */
 const MAX_SIZE = 2 ** 24;
 
 /**
- * A set of descriptors, for select. It has room for `size` of them and makes more when a larger
- * one is set.
+ * A set of descriptors, for select. It has room for `size` descriptors, and grows when a larger one
+ * is added.
  *
  * ```ts
  * const readfds = new FdSet([0, fd]);
@@ -19,12 +19,19 @@ export class FdSet implements Iterable<number> {
 	/** The bits, 32 descriptors a word: descriptor n is bit n mod 32 of word n / 32. */
 	words: Int32Array;
 
-	/** Makes a set of the descriptors given. Errors: EBADF for what cannot be a descriptor. */
+	/**
+	 * Makes a set of these descriptors. Errors: EBADF for what cannot be a descriptor; EINVAL for a
+	 * `size` out of range; EFAULT if `fds` is not iterable.
+	 */
 	constructor(fds: Iterable<number> = [], size: number = FD_SETSIZE) {
 		if (!Number.isInteger(size) || size < 0 || size > MAX_SIZE)
-			throw new SystemError(errno.EINVAL, "FdSet", `size ${show(size)}`);
+			throw new SystemError(
+				errno.EINVAL,
+				"FdSet",
+				`size ${show(size)} is not a whole number up to ${MAX_SIZE}`,
+			);
 		if (typeof fds?.[Symbol.iterator] !== "function")
-			throw new SystemError(errno.EFAULT, "FdSet", "the descriptors are not iterable");
+			throw new SystemError(errno.EFAULT, "FdSet", "fds is not an iterable of descriptors");
 		this.words = new Int32Array((size + 31) >> 5);
 		for (const fd of fds) this.set(fd);
 	}
@@ -34,31 +41,31 @@ export class FdSet implements Iterable<number> {
 		return this.words.length * 32;
 	}
 
-	/** Puts a descriptor in. Errors: EBADF for what cannot be a descriptor. */
+	/** Adds a descriptor. Errors: EBADF for what cannot be a descriptor. */
 	set(fd: number): void {
 		if (!Number.isInteger(fd) || fd < 0 || fd >= MAX_SIZE)
-			throw new SystemError(errno.EBADF, "FD_SET", `descriptor ${show(fd)}`);
+			throw new SystemError(errno.EBADF, "FD_SET", `${show(fd)} cannot be a descriptor`);
 		if (fd >= this.size) this.grow(fd + 1);
 		this.words[fd >> 5] = (this.words[fd >> 5] ?? 0) | (1 << (fd & 31));
 	}
 
-	/** Takes a descriptor out, if it is in. */
+	/** Removes a descriptor, if it is in the set. */
 	clear(fd: number): void {
 		if (this.has(fd)) this.words[fd >> 5] = (this.words[fd >> 5] ?? 0) & ~(1 << (fd & 31));
 	}
 
-	/** Whether a descriptor is in. */
+	/** Whether a descriptor is in the set. */
 	has(fd: number): boolean {
 		if (!Number.isInteger(fd) || fd < 0 || fd >= this.size) return false;
 		return ((this.words[fd >> 5] ?? 0) & (1 << (fd & 31))) !== 0;
 	}
 
-	/** Takes all descriptors out. */
+	/** Removes all descriptors. */
 	zero(): void {
 		this.words.fill(0);
 	}
 
-	/** Another set of the same descriptors, with the same room. */
+	/** A copy of the set, with the same room. */
 	copy(): FdSet {
 		const copy = new FdSet([], 0);
 		copy.words = this.words.slice();
@@ -86,27 +93,27 @@ export function lowestBit(bits: number): number {
 	return 31 - Math.clz32(bits & -bits);
 }
 
-/** Puts a descriptor into a set, as C's macro. Errors: EBADF. */
+/** Adds a descriptor to a set, as the macro in C. Errors: EBADF. */
 export function FD_SET(fd: number, set: FdSet): void {
 	set.set(fd);
 }
 
-/** Takes a descriptor out of a set, as C's macro. */
+/** Removes a descriptor from a set, as the macro in C. */
 export function FD_CLR(fd: number, set: FdSet): void {
 	set.clear(fd);
 }
 
-/** Whether a descriptor is in a set, as C's macro. */
+/** Whether a descriptor is in a set, as the macro in C. */
 export function FD_ISSET(fd: number, set: FdSet): boolean {
 	return set.has(fd);
 }
 
-/** Empties a set, as C's macro. */
+/** Empties a set, as the macro in C. */
 export function FD_ZERO(set: FdSet): void {
 	set.zero();
 }
 
-/** Makes one set equal to another, as C's macro. */
+/** Makes `to` equal to `from`, as the macro in C. */
 export function FD_COPY(from: FdSet, to: FdSet): void {
 	to.words = from.words.slice();
 }

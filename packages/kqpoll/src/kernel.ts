@@ -1,3 +1,3 @@
-// @kqpoll/kqpoll/kernel for hosts: how each call begins, for any driver.
+// @kqpoll/kqpoll/kernel, for hosts: begins each call, for any driver.
 export { pollCall, ppollCall } from "./poll.ts";
 export { pselectCall, selectCall } from "./select.ts";

@@ -1,4 +1,4 @@
-// What poll and select have in common: a scan of the thread's own kqueue, or a sleep without one.
+// What poll and select have in common: a scan of the thread's own kqueue, or only a sleep.
 import { errno, Kevent, type Thread } from "@kqpoll/kqueue";
 import {
 	attempt,
@@ -20,23 +20,23 @@ import {
 	WOULD_SLEEP,
 } from "@kqpoll/kqueue/kernel";
 
-/** A poll or select under way; an object serves one thread again and again. */
+/** A poll or select in progress. A thread uses the same object again for its next call. */
 export abstract class KqpollCall extends BlockingCall implements EventSink {
-	/** How many serials it uses: what it passed to kqpollInit. */
+	/** How many serials it uses: the number that it passed to kqpollInit. */
 	protected serials = 0;
-	/** How many knotes it registered, less the events that came of them. */
+	/** How many knotes it registered, minus the events that it got from them. */
 	protected registered = 0;
 	/** What the call will return. */
 	protected collected = 0;
 	private readonly scan: ScanState = new ScanState(this);
-	/** The errno that ends the call, of an event. */
+	/** The errno of an event that ends the call, or 0. */
 	private failure = 0;
 	private scanning = false;
 	private readonly change: Kevent = new Kevent();
 	/** Nothing wakes this: a call that watches nothing only waits for its time or a signal. */
 	private readonly nothing: WaitChannel = new WaitChannel();
 
-	/** Sets up for a call that was let in by kqpollInit. */
+	/** Prepares for a call that kqpollInit has accepted. */
 	protected prepare(name: string, serials: number, timeout: number): void {
 		this.syscall = name;
 		this.serials = serials;
@@ -48,8 +48,8 @@ export abstract class KqpollCall extends BlockingCall implements EventSink {
 	}
 
 	/**
-	 * Registers entries 0 to `n`: asks again about those whose knotes are known, and has the others
-	 * watched. The serial grows by `step` from entry to entry.
+	 * Registers the entries below `n`: refreshes those whose knotes are known, and registers the
+	 * others. The serial grows by `step` from entry to entry.
 	 */
 	protected registerEntries(knotes: readonly (Knote | null)[], n: number, step: number): void {
 		const { kqserial } = this.thread;
@@ -62,7 +62,7 @@ export abstract class KqpollCall extends BlockingCall implements EventSink {
 		}
 	}
 
-	/** Registers what an entry asks for, and remembers its knote if it can be asked again. */
+	/** Registers what an entry asks for, and remembers its knote if the next call can refresh it. */
 	protected abstract watchEntry(i: number): void;
 
 	/** Adds or refreshes a knote and returns register's errno. */
@@ -87,16 +87,18 @@ export abstract class KqpollCall extends BlockingCall implements EventSink {
 	/** Turns an event into its part of the result: returns 0, or an errno that ends the call. */
 	protected abstract convert(event: Knote | Kevent): number;
 
-	/** Makes an event part of the result as soon as it is there. */
+	/** Adds an event to the result at once. */
 	submit(event: Knote | Kevent): void {
 		const error = this.convert(event);
 		if (error !== 0) this.failure ||= error;
 	}
 
-	/** Hands the result to the program; returns 0, or the errno of a program that has no room left. */
+	/**
+	 * Writes the result for the program; returns 0, or an errno if the program left no room for it.
+	 */
 	protected abstract copyout(): number;
 
-	/** Whether an interrupted call hands out what it has, which is nothing. */
+	/** Whether an interrupted call writes its result, which is empty. */
 	protected abstract readonly answersWhenInterrupted: boolean;
 
 	/** What it sleeps on. */
@@ -104,7 +106,7 @@ export abstract class KqpollCall extends BlockingCall implements EventSink {
 		return this.scanning ? (this.thread.kq as Kqueue).channel : this.nothing;
 	}
 
-	/** Waits for events if there is something to watch, and for nothing if there is not. */
+	/** Waits for events, or with nothing to watch for its time to end. */
 	override step(woken: number): number {
 		if (woken === errno.EINTR)
 			return -((this.answersWhenInterrupted && this.handOut()) || errno.EINTR);
@@ -114,7 +116,7 @@ export abstract class KqpollCall extends BlockingCall implements EventSink {
 		return fault === 0 ? this.collected : -fault;
 	}
 
-	/** Ends the call, whatever became of it. */
+	/** Ends the call, also after an error. */
 	override end(): void {
 		if (this.scanning) {
 			this.scanning = false;
@@ -123,7 +125,7 @@ export abstract class KqpollCall extends BlockingCall implements EventSink {
 		kqpollDone(this.thread, this.serials);
 	}
 
-	/** Hands the result out: 0, or EFAULT where it cannot be written. */
+	/** Writes the result; returns 0, or EFAULT if it cannot be written. */
 	private handOut(): number {
 		try {
 			return this.copyout();
@@ -132,13 +134,13 @@ export abstract class KqpollCall extends BlockingCall implements EventSink {
 		}
 	}
 
-	/** There is nothing to watch: 0 once the time is over. */
+	/** There is nothing to watch: returns WOULD_SLEEP, or 0 when the time is over. */
 	private idle(): number {
 		return this.mayBlock() ? WOULD_SLEEP : 0;
 	}
 
 	private watch(): number {
-		// With a result already, only what is ready now is picked up.
+		// If there is a result already, the call does not sleep, but adds what else is ready now.
 		if (this.collected > 0) this.timeout = 0;
 		if (!this.scanning && this.registered > 0) {
 			kqueueScanSetup(this.scan, this.thread.kq as Kqueue);
@@ -156,17 +158,17 @@ export abstract class KqpollCall extends BlockingCall implements EventSink {
 	}
 }
 
-/** Ends a poll or select that could not begin, for an error that the caller gets. */
+/** Ends a poll or select that failed to begin, and throws the error of that. */
 export function endAfter(thread: Thread, serials: number, value: unknown): never {
 	rethrow(attempt({ value }, () => kqpollDone(thread, serials)));
 	throw value;
 }
 
-/** The calls that a thread makes again and again. */
+/** The calls that a thread keeps, to use them again. */
 export interface PollState<Poll, Select> {
-	/** Its poll and ppoll. */
+	/** For poll and ppoll. */
 	poll: Poll | null;
-	/** Its select and pselect. */
+	/** For select and pselect. */
 	select: Select | null;
 }
 

@@ -52,24 +52,24 @@ import { endAfter, KqpollCall, pollState } from "./kqpoll-call.ts";
 
 /** struct pollfd: a descriptor, what is asked about it, and the answer. */
 export interface Pollfd {
-	/** The descriptor; a negative one is passed over. */
+	/** The descriptor; an entry with a negative one is ignored. */
 	fd: number;
 	/** What to wait for: POLLIN, POLLOUT, POLLPRI …, or-ed. */
 	events: number;
-	/** Written by the call: what is the case, also POLLERR, POLLHUP and POLLNVAL. */
+	/** Written by the call: what is true now, also POLLERR, POLLHUP and POLLNVAL. */
 	revents: number;
 }
 
 /**
- * Waits until one of `fds` is ready, for `timeout` milliseconds (-1: for ever, 0: not at all;
- * parts of a millisecond count), writes every entry's `revents`, and returns how many of them are
- * not 0. The same descriptor may stand in several entries.
+ * Waits until one of `fds` is ready, for `timeout` milliseconds (-1: forever, 0: not at all;
+ * fractions count), writes every entry's `revents`, and returns how many of them are not 0. The
+ * same descriptor may be in several entries.
  *
- * Rejects with: EINVAL timeout or events out of range, or more entries than a process can have
- * descriptors; EFAULT what is not an array of pollfds, or an entry that cannot be written; EINTR a
- * signal, with all revents 0; EBUSY the thread sleeps already; EDEADLK it is called by a callback of
- * another of the thread's calls; ESRCH the thread has exited; the reason of `options.signal`.
- * Source: poll(2).
+ * Rejects with: EINVAL if timeout or events are out of range, or there are more entries than a
+ * process can have descriptors; EFAULT if `fds` is not an array of pollfds, or an entry cannot be
+ * written; EINTR after a signal, with all revents 0; EBUSY if the thread sleeps already; EDEADLK if
+ * a callback of another call of the thread makes this one; ESRCH if the thread has exited; the
+ * reason of `options.signal`. Source: poll(2).
  */
 export function poll(
 	thread: Thread,
@@ -86,8 +86,8 @@ export function pollCall(thread: Thread, fds: readonly Pollfd[], timeout: number
 }
 
 /**
- * As {@link poll}, with a timespec (null: for ever), and with a signal mask that holds while it
- * waits; null leaves the thread's mask as it is. Source: ppoll(2).
+ * As {@link poll}, with a timespec (null: forever), and with a signal mask while it waits; null
+ * leaves the thread's mask as it is. Source: ppoll(2).
  */
 export function ppoll(
 	thread: Thread,
@@ -109,12 +109,14 @@ export function ppollCall(
 	return begin(thread, "ppoll", fds, timespecToNs(timeout, "ppoll"), sigmask);
 }
 
-/** As {@link poll} with a timeout of 0, without a promise: never sleeps, throws. */
+/** As {@link poll} with a timeout of 0, without a promise: never sleeps, and throws its errors. */
 export function pollNow(thread: Thread, fds: readonly Pollfd[]): number {
 	return now(thread, "poll", fds, null);
 }
 
-/** As {@link ppoll} with a timeout of zero, without a promise: never sleeps, throws. */
+/**
+ * As {@link ppoll} with a timeout of zero, without a promise: never sleeps, and throws its errors.
+ */
 export function ppollNow(
 	thread: Thread,
 	fds: readonly Pollfd[],
@@ -143,7 +145,7 @@ function begin(
 	const nfds = fds.length;
 	const { limit } = thread.process.fdp;
 	if (nfds > limit)
-		throw new SystemError(errno.EINVAL, name, `${nfds} entries, the limit is ${limit}`);
+		throw new SystemError(errno.EINVAL, name, `fds has ${nfds} entries, the limit is ${limit}`);
 	kqpollInit(thread, nfds, name);
 	try {
 		const state = pollState<PollCall, unknown>(thread);
@@ -157,7 +159,7 @@ function begin(
 }
 
 const NONE: readonly Pollfd[] = [];
-/** How many entries are named before the rest is counted. */
+/** How many entries are named; the others are only counted. */
 const NAMED = 8;
 const NAMES = [
 	[POLLIN, "POLLIN"],
@@ -174,19 +176,19 @@ function pollNames(events: number): string {
 }
 const POLL_CHANGE = EV_ADD | EV_ENABLE | __EV_POLL;
 
-/** A poll under way. */
+/** A poll in progress. */
 class PollCall extends KqpollCall {
 	private fds: readonly Pollfd[] = NONE;
 	/**
-	 * The call's own copy of the entries: the program may change its array meanwhile. What is left
-	 * of the last call's tells what changed since.
+	 * The call's own copy of the entries: the program may change its array meanwhile. It is kept for
+	 * the next call, to see which entries have changed.
 	 */
 	private fd: Int32Array = new Int32Array(0);
 	private events: Int16Array = new Int16Array(0);
 	private revents: Int16Array = new Int16Array(0);
-	/** The knote of each entry that needed one and got it, as long as the entry asks for the same. */
+	/** The knote of each entry that has exactly one, as long as the entry asks for the same. */
 	private readonly knotes: (Knote | null)[] = [];
-	/** How many changes the entry at hand took. */
+	/** How many changes the current entry took. */
 	private attempts = 0;
 
 	/** Copies the entries in and registers them. */
@@ -212,12 +214,16 @@ class PollCall extends KqpollCall {
 		for (let i = 0; i < nfds; i++) {
 			const entry = fds[i];
 			if (typeof entry !== "object" || entry === null)
-				throw new SystemError(errno.EFAULT, this.syscall, `entry ${i} is not a pollfd`);
+				throw new SystemError(errno.EFAULT, this.syscall, `entry ${i} of fds is not a pollfd`);
 			const { fd, events } = entry;
 			if (fd === own[i] && events === asked[i]) continue;
 			knotes[i] = null;
 			if (!isInt16(events) && !isUint16(events))
-				throw new SystemError(errno.EINVAL, this.syscall, `events of entry ${i}: ${show(events)}`);
+				throw new SystemError(
+					errno.EINVAL,
+					this.syscall,
+					`entry ${i} of fds: events ${show(events)} are not POLL constants`,
+				);
 			// What is not a C int cannot be an open descriptor either.
 			own[i] = isInt32(fd) ? fd : INT_MAX;
 			asked[i] = events & ~POLL_NOHUP;
@@ -233,7 +239,7 @@ class PollCall extends KqpollCall {
 		const events = this.events[i] as number;
 		const read = (events & (POLLIN | POLLRDNORM)) !== 0;
 		const write = (events & POLLOUT) !== 0;
-		// Nothing asked for: a hang-up must show all the same.
+		// The entry asks for nothing, but still gets hang-ups.
 		const forcehup = (events & ~POLLHUP) === 0;
 		if (read) this.watchFilter(i, EVFILT_READ, 0, false);
 		if (write)
@@ -244,13 +250,13 @@ class PollCall extends KqpollCall {
 		if (this.revents[i] !== 0) this.collected++;
 	}
 
-	/** `alone` says that the entry asks for WRITE and nothing else. */
+	/** `alone`: the entry asks for WRITE and nothing else. */
 	private watchFilter(i: number, filter: number, fflags: number, alone: boolean): void {
 		const fd = this.fd[i] as number;
 		const serial = this.thread.kqserial + i;
 		this.attempts++;
 		let error = this.register(fd, filter, POLL_CHANGE, fflags, serial, i + 1);
-		// The read end of a fifo takes no WRITE: its hang-up must show all the same.
+		// The read end of a fifo refuses WRITE, but the entry still gets its hang-up.
 		if (error === errno.EPERM && alone) {
 			this.attempts++;
 			error = this.register(fd, EVFILT_EXCEPT, POLL_CHANGE, 0, serial, i + 1);
@@ -263,7 +269,7 @@ class PollCall extends KqpollCall {
 		else this.revents[i] = (this.revents[i] as number) | refusal(error);
 	}
 
-	/** Enters an event into its entry; the entry counts from when it says anything. */
+	/** Adds an event to the revents of its entry; the entry counts when they are not 0. */
 	protected override convert(kev: Knote | Kevent): number {
 		const i = (kev.udata as number) - this.thread.kqserial;
 		kassert(i >= 0 && i < this.serials && this.fd[i] === kev.ident, "poll gets its own events");
@@ -288,7 +294,7 @@ class PollCall extends KqpollCall {
 		return 0;
 	}
 
-	/** Names the descriptors and what is asked about them. */
+	/** Names the descriptors and the events that they are polled for. */
 	override describe(): string {
 		const entries: string[] = [];
 		for (let i = 0; i < Math.min(this.serials, NAMED); i++) {
@@ -301,17 +307,16 @@ class PollCall extends KqpollCall {
 		return `${this.syscall} of descriptors ${entries.join(", ")}`;
 	}
 
-	/** A poll that slept has collected nothing, and says so. */
+	/** A poll that slept has collected nothing, and sets all revents to 0. */
 	protected override readonly answersWhenInterrupted = true;
 
-	/** Ends the poll. */
 	override end(): void {
 		this.fds = NONE;
 		super.end();
 	}
 }
 
-/** What an entry answers for a filter that cannot be registered. */
+/** The revents for a filter that cannot be registered. */
 function refusal(error: number): number {
 	switch (error) {
 		case errno.EBADF:
@@ -327,7 +332,7 @@ function refusal(error: number): number {
 	}
 }
 
-/** What an event says in revents, as far as it was asked for. */
+/** The revents for an event, of those that the entry asks for. */
 function eventBits(kev: Knote | Kevent, events: number): number {
 	const hup = (kev.flags & __EV_HUP) !== 0;
 	switch (kev.filter) {

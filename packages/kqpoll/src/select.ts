@@ -35,10 +35,10 @@ import type { Timespec, Timeval } from "@kqpoll/kqueue/time";
 import { FdSet, lowestBit } from "./fdset.ts";
 import { endAfter, KqpollCall, pollState } from "./kqpoll-call.ts";
 
-/** The sets of a select: to be read, to be written, with an exceptional condition. */
+/** The sets of a select: descriptors to read, to write, and to watch for exceptional conditions. */
 type FdSets = readonly [read: FdSet | null, write: FdSet | null, except: FdSet | null];
 
-/** The sets of a call as one thing: the same as the last time, where a thread passes the same. */
+/** The sets of a call as one object: that of the thread's last call if the sets are the same. */
 function setsOf(
 	thread: Thread,
 	read: FdSet | null,
@@ -55,19 +55,19 @@ function setsOf(
 }
 
 /**
- * Waits until one of the descriptors below `nfds` in the sets is ready: to be read, to be
- * written, or with an exceptional condition. Then the sets have those that are, and their number
- * over all three is returned. `timeout` null waits for ever. A set may be null.
+ * Waits until one of the descriptors below `nfds` in the sets is ready: to be read, to be written,
+ * or with an exceptional condition. Then the sets contain only those that are ready, and the call
+ * returns their number over all three. A `timeout` of null waits forever. A set may be null.
  *
- * `nfds` counts at most up to the size of the process's descriptor table; words of the sets
- * beyond that stay as they are. After an error the sets are as before; after a time-out they are
+ * An `nfds` above the size of the process's descriptor table counts as that size; words of the sets
+ * beyond it stay as they are. After an error the sets are as before; after a time-out they are
  * empty.
  *
- * Rejects with: EBADF a descriptor that is not open, or that was closed meanwhile; EINVAL nfds or
- * timeout out of range; EFAULT what is not an FdSet, or has no room for nfds; EINTR a signal; what
- * a descriptor says that cannot be watched; EBUSY the thread sleeps already; EDEADLK it is called
- * by a callback of another of the thread's calls; ESRCH the thread has exited; the reason of
- * `options.signal`. Source: select(2).
+ * Rejects with: EBADF if a descriptor is not open, or was closed meanwhile; EINVAL if nfds or
+ * timeout are out of range; EFAULT if a set is not an FdSet, or has no room for nfds; EINTR after a
+ * signal; the errno of a descriptor that cannot be watched; EBUSY if the thread sleeps already;
+ * EDEADLK if a callback of another call of the thread makes this one; ESRCH if the thread has
+ * exited; the reason of `options.signal`. Source: select(2).
  */
 export function select(
 	thread: Thread,
@@ -105,8 +105,8 @@ export function selectCall(
 }
 
 /**
- * As {@link select}, with a timespec, and with a signal mask that holds while it waits; null
- * leaves the thread's mask as it is. Source: pselect(2).
+ * As {@link select}, with a timespec, and with a signal mask while it waits; null leaves the
+ * thread's mask as it is. Source: pselect(2).
  */
 export function pselect(
 	thread: Thread,
@@ -146,7 +146,9 @@ export function pselectCall(
 	return begin(thread, "pselect", nfds, setsOf(thread, readfds, writefds, exceptfds), ns, sigmask);
 }
 
-/** As {@link select} with a timeout of zero, without a promise: never sleeps, throws. */
+/**
+ * As {@link select} with a timeout of zero, without a promise: never sleeps, and throws its errors.
+ */
 export function selectNow(
 	thread: Thread,
 	nfds: number,
@@ -163,7 +165,10 @@ export function selectNow(
 	}
 }
 
-/** As {@link pselect} with a timeout of zero, without a promise: never sleeps, throws. */
+/**
+ * As {@link pselect} with a timeout of zero, without a promise: never sleeps, and throws its
+ * errors.
+ */
 export function pselectNow(
 	thread: Thread,
 	nfds: number,
@@ -190,7 +195,7 @@ function begin(
 	sigmask: Sigset | null,
 ): SelectCall {
 	if (!Number.isInteger(nfds) || nfds < 0)
-		throw new SystemError(errno.EINVAL, name, `nfds ${show(nfds)}`);
+		throw new SystemError(errno.EINVAL, name, `nfds ${show(nfds)} is not a number of descriptors`);
 	const nd = Math.min(nfds, thread.process.fdp.size);
 	for (let which = 0; which < 3; which++) checkSet(sets, which, nd, name);
 	kqpollInit(thread, nd, name);
@@ -212,7 +217,7 @@ function checkSet(sets: FdSets, which: number, nd: number, name: string): void {
 	if (!(set instanceof FdSet))
 		throw new SystemError(errno.EFAULT, name, `${NAMES[which]} is not an FdSet`);
 	if (set.size >= nd) return;
-	const why = `${NAMES[which]} has room for ${set.size} descriptors of ${nd}`;
+	const why = `${NAMES[which]} has room for ${set.size} descriptors, the call needs ${nd}`;
 	throw new SystemError(errno.EFAULT, name, why);
 }
 
@@ -221,24 +226,23 @@ const FILTERS: readonly number[] = [EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT];
 const FFLAGS = [0, 0, NOTE_OOB] as const;
 
 const NO_SETS: FdSets = [null, null, null];
-/** How many descriptors of a set are named before the rest is counted. */
+/** How many descriptors of a set are named; the others are only counted. */
 const NAMED = 8;
 
-/** A select under way. */
+/** A select in progress. */
 class SelectCall extends KqpollCall {
-	/** The sets of the program. */
 	private sets: FdSets = NO_SETS;
-	/** The sets of the thread's last call, which they are most often again. */
+	/** The sets of the thread's last call: the next one most often has the same. */
 	lastSets: FdSets = NO_SETS;
-	/** How many words of each set the call looks at. */
+	/** How many words of each set the call uses. */
 	private words = 0;
 	/** The answer, word by word: the read set's, the write set's, the except set's. */
 	private answer: Int32Array = new Int32Array(3);
-	/** The bits that were asked for the last time, in the same order. */
+	/** The bits that the last call asked for, in the same order. */
 	private asked: Int32Array = new Int32Array(3);
 	/** What those bits stand for: three times the descriptor, plus the number of the set. */
 	private readonly entries: number[] = [];
-	/** The knote of each of them that needed one and got it. */
+	/** The knote of each of them, null where there is none. */
 	private readonly knotes: (Knote | null)[] = [];
 
 	constructor(thread: Thread) {
@@ -261,17 +265,17 @@ class SelectCall extends KqpollCall {
 		}
 		this.answer.fill(0);
 		if (words === this.words) return;
-		// With another number of words, places mean something else.
+		// With another number of words, each place stands for other descriptors.
 		this.words = words;
 		this.asked.fill(0);
 		this.entries.length = 0;
 		this.knotes.length = 0;
 	}
 
-	/** Copies the bits below `nd` in, and says whether they differ from those of the last call. */
+	/** Copies the bits below `nd` in, and returns whether they differ from those of the last call. */
 	private copyin(nd: number): boolean {
 		const { asked, sets, words } = this;
-		// Bits from nd on are not looked at.
+		// Bits from nd on are ignored.
 		const lastMask = (nd & 31) === 0 ? -1 : (1 << (nd & 31)) - 1;
 		let differ = false;
 		for (let which = 0; which < 3; which++) {
@@ -287,7 +291,7 @@ class SelectCall extends KqpollCall {
 		return differ;
 	}
 
-	/** Makes the list of what the bits stand for. */
+	/** Lists what the bits stand for. */
 	private list(): void {
 		const { asked, entries, knotes, words } = this;
 		let n = 0;
@@ -324,7 +328,7 @@ class SelectCall extends KqpollCall {
 			case errno.EPERM:
 				return;
 			default:
-				throw new SystemError(error, this.syscall, `descriptor ${fd}`);
+				throw new SystemError(error, this.syscall, `descriptor ${fd} of ${NAMES[which]}`);
 		}
 	}
 
@@ -342,7 +346,7 @@ class SelectCall extends KqpollCall {
 		return 0;
 	}
 
-	/** Writes the answer into the sets, over the words that were looked at. */
+	/** Writes the answer over the words of the sets that the call uses. */
 	protected override copyout(): number {
 		const { words, answer, sets } = this;
 		for (const set of sets) if (set && set.words.length < words) return errno.EFAULT;
@@ -367,10 +371,9 @@ class SelectCall extends KqpollCall {
 		return `${this.syscall} of descriptors for ${words.join(", for ")}`;
 	}
 
-	/** An interrupted select leaves the sets alone. */
+	/** An interrupted select does not change the sets. */
 	protected override readonly answersWhenInterrupted = false;
 
-	/** Ends the select. */
 	override end(): void {
 		this.sets = NO_SETS;
 		super.end();
