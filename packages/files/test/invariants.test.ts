@@ -216,7 +216,7 @@ test("a local socket whose buffers, ends, state or sleepers do not agree is foun
 		["a sender mirrors its receiver", ({ other }) => set(other.rcv, "mirror", null)],
 		["the ends of a connection name each other", ({ one }) => set(one, "peer", null)],
 		[
-			"what is connected connects no more",
+			"a socket is connected or connecting, not both",
 			({ other }) => set(other, "state", SS_ISCONNECTED | SS_ISCONNECTING),
 		],
 	]);
@@ -477,7 +477,7 @@ test("a terminal whose queues, marks, sleepers or session do not agree is found"
 		["a queue's characters carry the marks they may", ({ tty }) => tty.outq.put(97 | TTY_QUOTE)],
 		["a queue holds at most as much as its limit", ({ tty }) => set(tty.rawq, "count", 9000)],
 		["columns begin at 0", ({ tty }) => set(tty, "column", -1)],
-		["what was typed before is looked at in one go", ({ tty }) => set(tty, "retyping", true)],
+		["input is processed again before a call returns", ({ tty }) => set(tty, "retyping", true)],
 		["an open terminal has its marks in order", ({ tty }) => set(tty, "hiwat", 0)],
 		["no reader sleeps beside a line", ({ tty, thread }) => set(tty.readers, "first", thread)],
 		[

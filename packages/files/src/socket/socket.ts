@@ -298,7 +298,10 @@ export abstract class Socket extends File implements SocketState {
 		);
 		kassert(head === null || head.queue.includes(this), "a listener has its new connections");
 		const connecting = (state & SS_ISCONNECTING) !== 0;
-		kassert(!connecting || (state & SS_ISCONNECTED) === 0, "what is connected connects no more");
+		kassert(
+			!connecting || (state & SS_ISCONNECTED) === 0,
+			"a socket is connected or connecting, not both",
+		);
 		if ((state & SS_ISDISCONNECTED) !== 0) return;
 		kassert(
 			(state & SS_CANTRCVMORE) === 0 || rcv.channel.first === null,

@@ -7,9 +7,9 @@ import type { Vnode } from "./vnode.ts";
 
 /**
  * Takes a file, directory or fifo away from all that have it open. Their reads and writes fail with
- * EIO, those of a fifo that sleep too, and opens of the fifo that sleep. Watchers get NOTE_REVOKE
- * and end of file, poll a hang-up. It can be opened again. OpenBSD does this to terminals only, and
- * to others when it unmounts. Errors: those of a path. Source: revoke(2).
+ * EIO, also those that sleep in a fifo; so do opens that sleep in it. Watchers get NOTE_REVOKE and
+ * end of file, poll a hang-up. It can be opened again. OpenBSD does this to terminals only, and to
+ * others when it unmounts. Errors: those of a path. Source: revoke(2).
  */
 export function revoke(thread: Thread, tree: Tree, path: string): void {
 	changeTree(thread, tree, "revoke", () => {

@@ -17,9 +17,8 @@ interface Opens {
 const CLOSED: Opens = { readers: 0, writers: 0 };
 
 /**
- * For diagnostics: throws a Panic unless the links of every file and directory are those of the
- * names that lead to it, and the ends of every fifo those of its open files. Returns how much there
- * was to look at.
+ * For diagnostics: throws a Panic unless each file and directory counts the names that lead to it,
+ * and each fifo its open files. Returns how much there was to look at.
  */
 export function treeCheck(root: Vnode, files: ReadonlySet<OpenFile>): number {
 	const links = linksOf(root);

@@ -16,7 +16,7 @@ export function ttyCheck(tp: Tty, remote: boolean): void {
 	const lines = (lflag & ICANON) !== 0 || remote;
 	kassert(lines || canq.count === 0, "lines wait in canonical mode alone");
 	kassert(tp.column >= 0 && tp.rocol >= 0, "columns begin at 0");
-	kassert(!tp.retyping, "what was typed before is looked at in one go");
+	kassert(!tp.retyping, "input is processed again before a call returns");
 	const marked = 0 <= tp.lowat && tp.lowat < tp.hiwat && tp.hiwat < outq.limit;
 	kassert(marked || !tp.isOpen, "an open terminal has its marks in order");
 	kassert(
