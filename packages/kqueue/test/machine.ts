@@ -1,4 +1,4 @@
-// A small machine in virtual time for tests, which proves its invariants at every step.
+// A small machine in virtual time for tests, which checks its invariants at every step.
 
 import { kqueueDoCheck } from "../src/event/kqueue-ops.ts";
 import {
@@ -70,7 +70,7 @@ export function fields(events: readonly Kevent[], n: number): Fields[] {
 		]);
 }
 
-/** Proves every kqueue of the machine, and that no callback left one busy. */
+/** Checks every kqueue of the machine, and that no callback left one busy. */
 export function checkMachine({ kernel }: Machine): void {
 	for (const process of kernel.processes.values()) {
 		for (let kq = process.fdp.firstKqueue; kq !== null; kq = kq.next) {
@@ -80,7 +80,7 @@ export function checkMachine({ kernel }: Machine): void {
 	}
 }
 
-/** What a call throws or rejects with: an error's code, or the thing itself. */
+/** What a call throws or rejects with: the code of an error, or the value itself. */
 export function codeOf(call: () => unknown): unknown {
 	try {
 		call();

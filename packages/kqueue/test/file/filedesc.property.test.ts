@@ -54,7 +54,7 @@ function roomFor(fd: number, size: number): number {
 	return sizes.find((it) => it > fd && it >= size) as number;
 }
 
-/** A machine of processes that fork, with the maps of their descriptors beside them. */
+/** A machine of processes that fork, with maps of their descriptors for comparison. */
 class World {
 	private readonly machine: Machine;
 	private readonly limit: number;
@@ -67,7 +67,7 @@ class World {
 		this.subjects.push({ process: this.machine.process, slots: new Map(), size: 20 });
 	}
 
-	/** Gives a command to a process; what the engine gives must be what the map gives. */
+	/** Does a command in a process; the engine's result must be the map's result. */
 	perform(subject: Subject, command: Command): void {
 		let got: Result = 0;
 		const opened: Opened = { file: command.do === "kqueue" ? null : this.newFile(), closed: 0 };
@@ -210,7 +210,7 @@ class World {
 	}
 }
 
-/** Small numbers, so that they meet; some where a table grows; some that are none. */
+/** Small numbers, so that they meet; some where a table grows; some that are not descriptors. */
 const aNumber = fc.oneof(
 	{ weight: 12, arbitrary: fc.nat(12) },
 	{ weight: 2, arbitrary: fc.constantFrom(19, 20, 49, 50, 51, 99, 100, 130) },
@@ -261,7 +261,7 @@ test("descriptors are the lowest free numbers of tables that grow in steps up to
 	);
 });
 
-test("a table that is filled up grows to 50 and then doubles, and refuses one more", () => {
+test("a table that is filled grows to 50 and then doubles, and at its limit refuses one more", () => {
 	const { process, thread } = machine({ maxfiles: 230 });
 	const sizes: Record<number, number> = {};
 	for (let fd = 0; fd < 230; fd++) {

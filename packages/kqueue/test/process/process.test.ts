@@ -1,4 +1,4 @@
-// Processes: fork, exec, exit, wait, pledge, and what who watches them hears.
+// Processes: fork, exec, exit, wait, pledge, and what their watchers are told.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -71,7 +71,7 @@ test("fork, exec and exit of a watched process are reported with its wait status
 	assert.is(grandchild.parent, null);
 });
 
-test("an exit is reported even if nobody asked for it, and by a signal shows in the status", () => {
+test("an exit is reported even without NOTE_EXIT, and one by a signal shows in the status", () => {
 	const { thread } = machine();
 	const kq = kqueue(thread);
 	const child = fork(thread);
@@ -83,7 +83,7 @@ test("an exit is reported even if nobody asked for it, and by a signal shows in 
 	assert.equal(collect(thread, kq), []);
 });
 
-test("an exit that was asked for survives a disabled event, one that was not is lost", () => {
+test("with NOTE_EXIT an exit is kept while the event is disabled, without it is lost", () => {
 	for (const [fflags, expected] of [
 		[NOTE_EXIT, 1],
 		[NOTE_FORK, 0],
@@ -111,7 +111,7 @@ test("a tracked fork is followed, and a child that exits before it is read is on
 	]);
 });
 
-test("a fork that cannot be followed says so", () => {
+test("a fork that cannot be followed is reported with NOTE_TRACKERR", () => {
 	const { thread } = machine();
 	const kq = kqueue(thread);
 	watch(thread, kq, thread.process.pid, NOTE_TRACK);
@@ -141,7 +141,7 @@ test("a process that has exited cannot be watched, signalled or watched as a zom
 	);
 });
 
-test("a parent takes its children's status, one by one or any, and then has none", () => {
+test("a parent takes its children's statuses, of one child or of any, and then there are none", () => {
 	const { thread } = machine();
 	const first = fork(thread);
 	const second = fork(thread);
@@ -161,7 +161,7 @@ test("a parent takes its children's status, one by one or any, and then has none
 	);
 });
 
-test("when NOTE_EXIT is heard the child can be waited for, with the same status", () => {
+test("after NOTE_EXIT the child can be waited for, with the same status", () => {
 	const { thread } = machine();
 	const kq = kqueue(thread);
 	const child = fork(thread);
@@ -273,7 +273,7 @@ test("one thread can end without the others", () => {
 	assert.equal(collect(thread, kq), []);
 });
 
-test("ids count up, wrap at the largest, and pass over those in use", () => {
+test("ids count up, wrap at the largest, and skip those in use", () => {
 	const kernel = new Kernel({ host: new VirtualHost(), firstPid: PID_MAX - 2 });
 	const first = kernel.spawn();
 	const rest = [fork(first.main), fork(first.main)];

@@ -1,4 +1,4 @@
-// Sessions and process groups: who is in them, and whom a signal to them reaches.
+// Sessions and process groups: their members, and which of them a signal reaches.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { exec, exit, fork, kill, type Process, sigaction, waitpidNow } from "../../src/index.ts";
@@ -7,7 +7,7 @@ import { SIGCHLD, SIGHUP, SIGUSR1 } from "../../src/signal.ts";
 import { getpgid, getsid, setpgid, setsid } from "../../src/unistd.ts";
 import { codeOf, machine } from "../machine.ts";
 
-/** The process, then what it got of a signal, as it comes in. */
+/** The process, then the signals that it got, as they arrive. */
 function heard(signal: number, ...processes: Process[]): number[] {
 	const log: number[] = [];
 	for (const process of processes)
@@ -22,7 +22,7 @@ function place(process: Process): [number, number] {
 	return [getsid(process.main, 0), getpgid(process.main, 0)];
 }
 
-test("a spawned process leads a session and a group, and what it forks is in both", () => {
+test("a spawned process leads a session and a group, and its children are in both", () => {
 	const { process, thread, kernel } = machine();
 	const child = fork(thread);
 	const other = kernel.spawn();
@@ -49,7 +49,7 @@ test("setsid begins a session unless the process leads a group, or a group has i
 		codeOf(() => setsid(child.main)),
 		"EPERM",
 	);
-	// The leader leaves its group to the others, and still cannot have its number.
+	// The leader leaves its group to the others, and still cannot use its number.
 	setpgid(child.main, 0, 1);
 	assert.is(
 		codeOf(() => setsid(child.main)),
@@ -75,7 +75,7 @@ test("setpgid moves the caller and its children within the session", () => {
 	assert.equal(place(b), [1, 1]);
 });
 
-test("setpgid refuses what is no group, no child, another session's, a leader's, or was exec'd", () => {
+test("setpgid refuses wrong groups and children, other sessions, leaders, and children after exec", () => {
 	const { thread, kernel } = machine();
 	const child = fork(thread);
 	const away = fork(thread);
@@ -112,12 +112,12 @@ test("setpgid refuses what is no group, no child, another session's, a leader's,
 		"EPERM",
 		"EACCES",
 	]);
-	// What has called exec can still move itself.
+	// A process that has called exec can still move itself.
 	setpgid(child.main, 0, 0);
 	assert.equal(place(child), [1, child.pid]);
 });
 
-test("getpgid and getsid tell of the caller's session only", () => {
+test("getpgid and getsid know only processes of the caller's session", () => {
 	const { thread, kernel } = machine();
 	const other = kernel.spawn();
 	const answers = [99, other.pid, Number.NaN].flatMap((pid) => [
@@ -143,7 +143,7 @@ test("kill reaches a process, a group, the caller's group, or all others", () =>
 	assert.equal([a.pid, -a.pid, 0, -1].map(reach), [[2], [2, 3], [1], [2, 3, 4]]);
 });
 
-test("kill finds nobody in a group that is not there, or whose members have all exited", () => {
+test("kill finds no process in a group that does not exist, or whose members have all exited", () => {
 	const { thread } = machine();
 	sigaction(thread, SIGCHLD, () => {});
 	const child = fork(thread);
@@ -153,7 +153,7 @@ test("kill finds nobody in a group that is not there, or whose members have all 
 	assert.equal(codes, ["ESRCH", "ESRCH"]);
 });
 
-test("a group is there until its last member is waited for", () => {
+test("a group exists until its last member is waited for", () => {
 	const { thread, kernel } = machine();
 	const child = fork(thread);
 	setpgid(thread, child.pid, 0);
@@ -179,7 +179,7 @@ test("waitpid takes a child of the caller's group, or of another", () => {
 	assert.equal(waitpidNow(thread, -b.pid), { pid: b.pid, status: 512 });
 });
 
-test("the number of a group is not given to a new process", () => {
+test("a new process does not get the number of a group", () => {
 	const { thread } = machine({ firstPid: 99997 });
 	const leader = fork(thread);
 	const member = fork(thread);
@@ -195,7 +195,7 @@ test("the number of a group is not given to a new process", () => {
 	assert.is(fork(thread).pid, 99998);
 });
 
-test("a signal of the terminal passes over those who have none", () => {
+test("a signal of the terminal skips processes without a terminal", () => {
 	const { process, thread, host } = machine();
 	const child = fork(thread);
 	child.hasTty = true;
@@ -219,7 +219,7 @@ test("a leader that exits gives up the terminal of its session", () => {
 	assert.equal([told, session.leader, session.tty], [1, null, null]);
 });
 
-test("a group is orphaned when nobody outside of it, in its session, has a child in it", () => {
+test("a group is orphaned when no process of its session outside the group has a child in it", () => {
 	const { process, thread } = machine();
 	const shell = fork(thread);
 	setsid(shell.main);
@@ -229,7 +229,7 @@ test("a group is orphaned when nobody outside of it, in its session, has a child
 		[process, shell, job].map(({ pgrp }) => pgrp.orphaned),
 		[true, true, false],
 	);
-	// Who has exited needs nobody, even before it is waited for.
+	// A process that has exited needs no parent, even before it is waited for.
 	const last = fork(job.main);
 	exit(job.main, 0);
 	assert.equal([last.pgrp, last.pgrp.orphaned], [job.pgrp, true]);
@@ -237,7 +237,7 @@ test("a group is orphaned when nobody outside of it, in its session, has a child
 	assert.is(last.pgrp.orphaned, true);
 });
 
-test("the terminal of a session hears when its groups change", () => {
+test("the terminal of a session is told when its groups change", () => {
 	const { thread } = machine();
 	const leader = fork(thread);
 	setsid(leader.main);

@@ -1,4 +1,4 @@
-// Signals: who takes them, what they interrupt, and what EVFILT_SIGNAL counts.
+// Signals: which thread takes them, what they interrupt, and what EVFILT_SIGNAL counts.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -82,7 +82,7 @@ test("a handler sees its own event", () => {
 	assert.equal(seen, [counted(SIGUSR1, 1)]);
 });
 
-test("a signal that is deleted from a kqueue no longer counts, and signal 0 can be watched in vain", () => {
+test("a signal deleted from a kqueue no longer counts, and a watched signal 0 never comes", () => {
 	const { thread, process } = machine();
 	const kq = kqueue(thread);
 	watch(thread, kq, 0);
@@ -148,7 +148,7 @@ test("a signal has priority over an event of the same moment", async () => {
 	assert.is(collect(thread, kq).length, 1);
 });
 
-test("a call that does not have to sleep takes no notice of signals", async () => {
+test("signals do not affect a call that does not have to sleep", async () => {
 	const { thread, process } = machine();
 	const kq = kqueue(thread);
 	const fd = openFile(thread, new SyntheticFile());
@@ -160,19 +160,19 @@ test("a call that does not have to sleep takes no notice of signals", async () =
 	assert.is(await kevent(thread, kq, null, eventList(1), { sec: 0, nsec: 0 }), 0);
 });
 
-test("a signal that is pending when the thread goes to sleep interrupts at once", async () => {
+test("a signal that is pending when the thread falls asleep interrupts it at once", async () => {
 	const { thread, process } = machine();
 	const other = process.spawnThread();
 	const kq = kqueue(thread);
 	sigaction(thread, SIGUSR1, () => {});
-	// Sent by nobody in particular: the thread is told soon, and sleeps before that.
+	// Not sent by a call of the machine: the thread is told soon, and sleeps before that.
 	other.sigmask = sigset(SIGUSR1);
 	psignal(process, SIGUSR1);
 	assert.is(await rejection(kevent(thread, kq, null, eventList(1), null)), "EINTR");
 	assert.is(sigpending(thread), 0);
 });
 
-test("a blocked signal waits until the mask lets it through, in order of number", () => {
+test("blocked signals wait until they are unblocked, and come in order of their numbers", () => {
 	const { thread, process } = machine();
 	const taken: number[] = [];
 	for (const signal of [SIGUSR1, SIGTERM, SIGTHR]) {
@@ -187,7 +187,7 @@ test("a blocked signal waits until the mask lets it through, in order of number"
 	assert.is(sigpending(thread), 0);
 });
 
-test("a handler's own signal and its mask are held back while it runs, and KILL never", () => {
+test("a handler's own signal and its mask are blocked while it runs, and KILL never is", () => {
 	const { thread, process } = machine();
 	const log: string[] = [];
 	sigaction(thread, SIGUSR2, () => log.push("USR2"));
@@ -210,7 +210,7 @@ test("a handler's own signal and its mask are held back while it runs, and KILL 
 	assert.is(thread.sigmask, sigset(SIGUSR1));
 });
 
-test("a mask for one call is put back when it ends, after the handlers it let through", async () => {
+test("a mask for one call is restored when it ends, after the handlers that it allowed", async () => {
 	const { thread, process, host } = machine();
 	const kq = kqueue(thread);
 	const masks: number[] = [];
@@ -276,7 +276,7 @@ test("a process that kills itself is gone when the call returns", () => {
 	assert.equal([process.exiting, process.status, thread.state], [true, SIGKILL, "exited"]);
 });
 
-test("an action that becomes ignored throws away what was pending", () => {
+test("when a signal becomes ignored, a pending one is discarded", () => {
 	const { thread, process } = machine();
 	sigprocmask(thread, SIG_BLOCK, sigset(SIGUSR1));
 	kill(thread, process.pid, SIGUSR1);
@@ -287,7 +287,7 @@ test("an action that becomes ignored throws away what was pending", () => {
 	assert.is(process.exiting, false);
 });
 
-test("what a handler throws is the platform's to report, and the mask is right", () => {
+test("the platform reports what a handler throws, and the mask is restored", () => {
 	const { thread, process, host } = machine();
 	const thrown = new Error("from the handler");
 	sigaction(thread, SIGUSR1, () => {
@@ -301,7 +301,7 @@ test("what a handler throws is the platform's to report, and the mask is right",
 	);
 });
 
-test("a set is made of signals only", () => {
+test("a set consists of signals only", () => {
 	for (const none of [0, 33, -1, 0.5, Number.NaN, "1", Symbol("1")]) {
 		assert.is(
 			codeOf(() => sigset(SIGTERM, none as never)),
@@ -311,7 +311,7 @@ test("a set is made of signals only", () => {
 	assert.is(sigset(), 0);
 });
 
-test("signal 0 looks whether a thread is there", () => {
+test("signal 0 finds out whether a thread exists", () => {
 	const { thread, process } = machine();
 	const other = process.spawnThread();
 	threadKill(thread, other, 0);

@@ -46,12 +46,12 @@ function sync<A extends readonly unknown[]>(thread: Thread, begin: Begin<A>, ...
 	return callSync(thread, "call", null, begin, ...args);
 }
 
-/** Says when a thread of a machine could not go on by itself. */
+/** Lets something happen after some milliseconds, in a timer of the host. */
 function at(host: VirtualHost, ms: number, act: () => void): void {
 	host.setTimer(host.now() + ms * 1e6, act);
 }
 
-test("a call that need not sleep returns its result, and drives nothing", () => {
+test("a call that does not have to sleep returns its result, and drives nothing", () => {
 	const { host, thread } = machine();
 	const file = new SyntheticFile();
 	const fd = openFile(thread, file);
@@ -76,7 +76,7 @@ test("a call that sleeps drives the machine until it is done, and no further", (
 	assert.equal([host.now() / 1e6, late], [30, []]);
 });
 
-test("a call that sleeps ends in time", () => {
+test("a call that sleeps ends at its timeout", () => {
 	const { host, thread } = machine();
 	const kq = kqueue(thread);
 	assert.is(sync(thread, keventCall, kq, null, eventList(1), { sec: 3600, nsec: 0 }), 0);
@@ -113,7 +113,7 @@ test("signals, interruptions and an abort end it as they end the other forms", (
 	assert.equal([log, host.now() / 1e6, kernel.sleepers], [["handler"], 15, 0]);
 });
 
-test("a thread or process that ends lets its blocking call fail", () => {
+test("a blocking call fails when its thread or process ends", () => {
 	const { host, process, thread } = machine();
 	const other = process.spawnThread();
 	at(host, 1, () => threadExit(other));
@@ -151,7 +151,7 @@ test("other threads that sleep in promises go on while a call blocks, up to thei
 	assert.is(await promise, 1);
 });
 
-test("what nothing will ever wake fails with EDEADLK, and the thread can go on", () => {
+test("a sleep that nothing will ever end fails with EDEADLK, and the thread can go on", () => {
 	const { host, thread } = machine();
 	const file = new SyntheticFile();
 	const fd = openFile(thread, file);
@@ -166,14 +166,14 @@ test("what nothing will ever wake fails with EDEADLK, and the thread can go on",
 	assert.is(
 		message,
 		`EDEADLK: resource deadlock avoided, call (nothing will ever wake it: thread ${thread.tid} of ` +
-			`process 1 sleeps in kevent of kqueue ${kq}, which watches READ ${fd}, for ever)`,
+			`process 1 sleeps in kevent of kqueue ${kq}, which watches READ ${fd}, forever)`,
 	);
 	file.push(byte);
 	assert.is(sync(thread, keventCall, kq, null, eventList(1), FOREVER), 1);
 	assert.is(host.now(), 0);
 });
 
-test("a write that can do no more has done what it has, even when nothing will ever wake it", () => {
+test("a write that nothing will ever wake returns how much it has written", () => {
 	const { thread } = machine();
 	let room = 3;
 	const file = new SyntheticFile({
@@ -198,7 +198,7 @@ test("it is refused inside a handler, a filter, a watcher, a deferred task and a
 	const attempt = (name: string) => (): void => {
 		tries[name] ??= codeOf(() => sync(other, nanosleepCall, { sec: 0, nsec: 1 }));
 	};
-	// A handler, of a signal that comes while nothing blocks.
+	// A handler, of a signal that comes while no call blocks.
 	sigaction(thread, SIGUSR1, attempt("handler"));
 	kill(thread, process.pid, SIGUSR1);
 	// A filter that a call asks, and one that a notification asks.
@@ -220,14 +220,14 @@ test("it is refused inside a handler, a filter, a watcher, a deferred task and a
 	});
 	const slowFd = openFile(thread, slow);
 	sync(thread, readCall, slowFd, byte);
-	// A watcher, whom the run queue calls.
+	// A watcher, which the run queue calls.
 	watchKevent(
 		thread,
 		{ ident: 1, filter: EVFILT_TIMER, flags: EV_ADD, data: 1 },
 		{ next: attempt("watcher"), error: () => {}, complete: () => {} },
 	);
 	host.advance(1);
-	// What runs while another call blocks.
+	// Work that runs while another call blocks.
 	host.defer(attempt("work"));
 	at(host, 1, attempt("timer"));
 	sync(thread, nanosleepCall, { sec: 0, nsec: 2e6 });
@@ -292,7 +292,7 @@ test("a host that cannot be driven or may not block is refused before anything i
 	);
 });
 
-test("what work throws while a call blocks comes out of the host, and not of the call", () => {
+test("errors of work that runs while a call blocks come from the host, and not from the call", () => {
 	const { host, thread } = machine();
 	host.defer(() => {
 		throw new Error("work");
@@ -325,7 +325,7 @@ test("callEither returns a result where the call did not sleep, and a promise wh
 	assert.is(await later, 1);
 });
 
-test("callEither lets the platform have a turn after a thousand calls that did not sleep", async () => {
+test("callEither lets the platform take a turn after a thousand calls that did not sleep", async () => {
 	const { host, thread } = machine();
 	const file = new SyntheticFile({ read: () => 0 });
 	const fd = openFile(thread, file);

@@ -1,4 +1,4 @@
-// Sleeping: who wakes, when, with what, and how a sleep is broken off.
+// Sleeping: which threads wake, when, with what, and how a sleep is interrupted.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -77,7 +77,7 @@ test("an event wakes a sleeper, which gets it", async () => {
 	assert.ok(idle(w));
 });
 
-test("a sleep ends in time with nothing, and not before", async () => {
+test("a sleep ends at its timeout without events, and not before", async () => {
 	const w = world();
 	const call = kevent(w.thread, w.kq, null, eventList(1), ms(20));
 	w.host.advance(19.999999);
@@ -87,14 +87,14 @@ test("a sleep ends in time with nothing, and not before", async () => {
 	assert.ok(idle(w));
 });
 
-test("a wake-up for nothing goes on with the time that is left", async () => {
+test("after a wake-up for nothing the sleep goes on for the time that is left", async () => {
 	const w = world();
 	const events = eventList(1);
 	const call = kevent(w.thread, w.kq, null, events, ms(20));
 	for (let i = 0; i < 3; i++) {
 		w.host.advance(5);
 		w.file.set("read", { data: 1 });
-		// Gone again before the thread runs: it finds nothing and sleeps on.
+		// Gone again before the thread runs: it finds nothing and stays asleep.
 		w.file.setQuietly("read", { data: 0 });
 		w.host.settle();
 		assert.is(w.thread.state, "asleep");
@@ -114,7 +114,7 @@ test("a wake-up for nothing at the very end of the time ends the call", async ()
 	assert.is(await call, 0);
 });
 
-test("all sleepers wake for one event, and who comes second sleeps on", async () => {
+test("all sleepers wake for one event, and the second one stays asleep", async () => {
 	const w = world();
 	const others = [w.process.spawnThread(), w.process.spawnThread()] as const;
 	const lists = [eventList(1), eventList(1)] as const;
@@ -134,7 +134,7 @@ test("all sleepers wake for one event, and who comes second sleeps on", async ()
 	);
 });
 
-test("an event that goes back on the queue is for the next sleeper too", async () => {
+test("an event that is queued again is for the next sleeper too", async () => {
 	const w = world(EV_ADD);
 	const others = Array.from({ length: 3 }, () => w.process.spawnThread());
 	const calls = others.map((thread) => kevent(thread, w.kq, null, eventList(1), null));
@@ -178,7 +178,7 @@ test("an interrupted sleep ends with EINTR, and only a sleep can be interrupted"
 	assert.is(interrupt(w.thread), false);
 });
 
-test("an interruption reaches a thread that was woken and has not gone on, and the event stays", async () => {
+test("an interruption reaches a thread that was woken but did not run yet, and the event stays", async () => {
 	const w = world();
 	const call = rejection(kevent(w.thread, w.kq, null, eventList(1), null));
 	w.file.set("read", { data: 1 });
@@ -200,7 +200,7 @@ test("a thread that sleeps cannot be put to sleep again, but can make other call
 	assert.is(spare.nextSpare, null);
 });
 
-test("a thread that ends in its sleep lets its call fail", async () => {
+test("a call fails when its thread ends while it sleeps", async () => {
 	const w = world();
 	const other = w.process.spawnThread();
 	const call = rejection(kevent(other, w.kq, null, eventList(1), ms(50)));
@@ -240,7 +240,7 @@ test("a call that is aborted before it begins changes nothing", async () => {
 	]);
 });
 
-test("an event that comes before the abort is given to the caller", async () => {
+test("the caller gets an event that comes before the abort", async () => {
 	const w = world();
 	const signal = new Abort();
 	const call = kevent(w.thread, w.kq, null, eventList(1), null, { signal });
@@ -273,13 +273,13 @@ test("a call that ends by itself leaves no listener on its signal", async () => 
 	assert.is(signal.listeners.size, 0);
 });
 
-test("an abort that comes between the wake-up and the going on is not lost", async () => {
+test("an abort that comes after the wake-up and before the thread runs is not lost", async () => {
 	const w = world();
 	const other = w.process.spawnThread();
 	const first = kevent(other, w.kq, null, eventList(1), null);
 	const signal = new Abort();
 	const call = rejection(kevent(w.thread, w.kq, null, eventList(1), null, { signal }));
-	// One event wakes both threads; the first takes it, and the second would sleep on.
+	// One event wakes both threads; the first takes it, and the second would stay asleep.
 	w.file.set("read", { data: 1 });
 	signal.abort("enough");
 	w.host.settle();
@@ -304,7 +304,7 @@ test("an abort in the middle of the call's own changes is not lost", async () =>
 	assert.ok(idle(w));
 });
 
-test("a signal that is none fails the call and leaves nothing behind", async () => {
+test("a wrong AbortSignal fails the call and leaves nothing behind", async () => {
 	const w = world();
 	for (const none of [{ aborted: false }, {}, "signal", { addEventListener: () => {} }]) {
 		const signal = none as never;
@@ -330,7 +330,7 @@ test("a signal that is none fails the call and leaves nothing behind", async () 
 	assert.is(w.process.fdp.firstKqueue, null);
 });
 
-test("a call is settled even if its signal cannot be told that it is", async () => {
+test("a call is settled even if removing the listener from its signal throws", async () => {
 	const w = world();
 	const thrown = new Error("removeEventListener");
 	const signal = {
@@ -351,7 +351,7 @@ test("a call is settled even if its signal cannot be told that it is", async () 
 	assert.equal([await call, reported], [0, thrown]);
 });
 
-test("the platform's own AbortSignal does", async () => {
+test("the platform's own AbortSignal works", async () => {
 	const w = world();
 	const controller = new AbortController();
 	const options = { signal: controller.signal };
@@ -380,7 +380,7 @@ test("timers and sleeps that end together do so in the order in which they were 
 	assert.equal(order, ["first 0", "timer 1", "third 0"]);
 });
 
-test("calls that never sleep let the host have a turn after a thousand", async () => {
+test("calls that never sleep let the host take a turn after a thousand", async () => {
 	const w = world(EV_ADD);
 	w.file.set("read", { data: 1 });
 	const events = eventList(1);

@@ -34,9 +34,9 @@ import { checkMachine, codeOf, HookedFile, type Machine, machine, rejection } fr
 interface World extends Machine {
 	readonly file: HookedFile;
 	readonly fd: number;
-	/** Iterates over READ events of the file, unless something else is asked for. */
+	/** Iterates, by default over READ events of the file. */
 	iterate(change?: Partial<KeventChange>, options?: KeventsOptions): KeventIterator;
-	/** Sends a signal that nobody takes. */
+	/** Sends a signal, which the process ignores. */
 	signal(): void;
 }
 
@@ -57,7 +57,7 @@ function world(): World {
 
 const SIGNAL = { ident: SIGUSR1, filter: EVFILT_SIGNAL };
 
-/** What a promise of `next` has come to: data, "done", the code or reason of an error, or "waits". */
+/** The state of a promise of `next`: data, "done", the code or reason of an error, or "waits". */
 async function told(next: Promise<IteratorResult<Kevent, undefined>>): Promise<unknown> {
 	const result = next.then(
 		({ done, value }) => (done ? "done" : value.data),
@@ -71,7 +71,7 @@ async function turns<T>(value: T): Promise<T> {
 	return value;
 }
 
-/** All that an iteration gives at once. */
+/** All that an iteration yields without waiting. */
 async function drain(w: World, it: KeventIterator): Promise<unknown[]> {
 	const all: unknown[] = [];
 	for (;;) {
@@ -113,7 +113,7 @@ test("pull: the knote is asked when the consumer asks, and counts meanwhile", as
 	checkClean(w);
 });
 
-test("pull: a knote that was asked for with EV_ENABLE waits too", async () => {
+test("pull: a knote that was added with EV_ENABLE waits too", async () => {
 	const w = world();
 	const it = w.iterate({ ...SIGNAL, flags: EV_ENABLE });
 	for (let i = 0; i < 3; i++) {
@@ -125,7 +125,7 @@ test("pull: a knote that was asked for with EV_ENABLE waits too", async () => {
 	checkClean(w);
 });
 
-test("pull: who asks a filter that throws is rejected, and takes nothing from the next", async () => {
+test("pull: if the filter throws, that request rejects, and the next one loses nothing", async () => {
 	const w = world();
 	const it = w.iterate();
 	w.file.asked = () => {
@@ -141,7 +141,7 @@ test("pull: who asks a filter that throws is rejected, and takes nothing from th
 	checkClean(w);
 });
 
-test("pull: a descriptor is reported as long as it is ready, once for each time it is asked", async () => {
+test("pull: a descriptor is reported once for each request, for as long as it is ready", async () => {
 	const w = world();
 	const it = w.iterate();
 	w.file.set("read", { data: 2 });
@@ -189,7 +189,7 @@ test("several calls of next are served in turn", async () => {
 	checkClean(w);
 });
 
-test("latest: the newest event is kept, with what those it replaced counted and noted", async () => {
+test("latest: the newest event is kept, with the counts and notes of those that it replaced", async () => {
 	const w = world();
 	const signals = w.iterate(SIGNAL, { policy: "latest" });
 	const reads = w.iterate({}, { policy: "latest" });
@@ -216,7 +216,7 @@ test("latest: the newest event is kept, with what those it replaced counted and 
 	checkClean(w);
 });
 
-test("latest: of processes that are followed the newest event of each is kept", async () => {
+test("latest: for followed processes the newest event of each is kept", async () => {
 	const w = world();
 	const child = fork(w.thread);
 	const it = w.iterate(
@@ -246,7 +246,7 @@ test("latest: of processes that are followed the newest event of each is kept", 
 	checkClean(w);
 });
 
-test("latest: a child that forks is still known by its parent", async () => {
+test("latest: the first event of a child that forks still has the id of its parent", async () => {
 	const w = world();
 	const child = fork(w.thread);
 	const it = w.iterate(
@@ -271,7 +271,7 @@ test("latest: a child that forks is still known by its parent", async () => {
 	checkClean(w);
 });
 
-test("buffered: a full buffer stops the knote, which keeps what comes in one event", async () => {
+test("buffered: a full buffer stops the knote, which joins later events into one", async () => {
 	const w = world();
 	const it = w.iterate(SIGNAL, { policy: "buffered", bound: 2 });
 	for (let i = 0; i < 5; i++) {
@@ -283,7 +283,7 @@ test("buffered: a full buffer stops the knote, which keeps what comes in one eve
 	checkClean(w);
 });
 
-test("buffered: events are dropped, or are an error, if that is asked for", async () => {
+test("buffered: with other options events are dropped, or are an error", async () => {
 	for (const [overflow, expected] of [
 		["dropOldest", [4, 5, "waits"]],
 		["dropNewest", [1, 2, "waits"]],
@@ -330,7 +330,7 @@ test("buffered: a long buffer keeps the order", async () => {
 	checkClean(w);
 });
 
-test("an end of file is the last event, or one like others", async () => {
+test("an end of file is the last event, or like other events", async () => {
 	const w = world();
 	const completes = w.iterate();
 	const emits = w.iterate({}, { eof: "emit" });
@@ -349,7 +349,7 @@ test("an end of file is the last event, or one like others", async () => {
 	checkClean(w);
 });
 
-test("what is reported once is followed by the end", async () => {
+test("after an event with EV_ONESHOT the iteration ends", async () => {
 	const w = world();
 	const it = w.iterate({ flags: EV_ONESHOT });
 	w.file.set("read", { data: 1 });
@@ -382,7 +382,7 @@ test("a consumer that throws deletes the knote too", async () => {
 	checkClean(w);
 });
 
-test("return, throw and dispose end it, and who waits gets the end", async () => {
+test("return, throw and dispose end it, and waiting requests get the end", async () => {
 	for (const end of ["return", "throw", "dispose"] as const) {
 		const w = world();
 		const it = w.iterate();
@@ -396,7 +396,7 @@ test("return, throw and dispose end it, and who waits gets the end", async () =>
 	}
 });
 
-test("an abort rejects who waits with the reason, or who asks next", async () => {
+test("an abort rejects the waiting request with its reason, or the next request", async () => {
 	const w = world();
 	const abort = new AbortController();
 	const waits = w.iterate({}, { signal: abort.signal });
@@ -427,7 +427,7 @@ test("an iteration that ended leaves no listener on its signal", async () => {
 	checkClean(w);
 });
 
-test("a signal that is none throws, and leaves nothing", () => {
+test("a wrong AbortSignal throws, and leaves nothing", () => {
 	const w = world();
 	assert.throws(() => w.iterate({}, { signal: {} as never }), TypeError);
 	checkClean(w);
@@ -463,7 +463,7 @@ test("a descriptor that is closed rejects with EBADF, a thread that exits with E
 	checkClean(w);
 });
 
-test("a change or options that are none throw, and leave nothing", () => {
+test("wrong changes and options throw, and leave nothing", () => {
 	const w = world();
 	const codes = [
 		() => w.iterate({ ident: 99 }),

@@ -1,4 +1,4 @@
-// Watches: who is told of kevents as they come, and what is left when they stop.
+// Watches: observers are told of kevents as they come, and nothing is left when they stop.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -45,9 +45,9 @@ import { checkMachine, codeOf, HookedFile, type Machine, machine } from "../mach
 interface World extends Machine {
 	readonly file: HookedFile;
 	readonly fd: number;
-	/** What was heard: a name and then data, the code of an error, or "done". */
+	/** What observers were told: a name and then data, the code of an error, or "done". */
 	readonly log: string[];
-	/** Watches on behalf of a name. */
+	/** Watches under a name. */
 	watch(name: string, change: Partial<KeventChange>, next?: (event: Kevent) => void): KeventWatch;
 }
 
@@ -85,13 +85,13 @@ function observer(
 	};
 }
 
-/** What has been heard since the last look. */
+/** What observers have been told since the last call. */
 function heard(w: World): string[] {
 	w.host.settle();
 	return w.log.splice(0);
 }
 
-/** That nobody watches any more. */
+/** Checks that no watch is left. */
 function checkClean(w: World): void {
 	assert.equal(
 		[w.thread.watches, w.kernel.sleepers, w.kernel.timeouts.size, w.process.fdp.firstKqueue],
@@ -100,7 +100,7 @@ function checkClean(w: World): void {
 	checkMachine(w);
 }
 
-test("a watch is told in a turn of its own, of each change", () => {
+test("a watch is told of each change, in a turn of its own", () => {
 	const w = world();
 	w.file.set("read", { data: 3 });
 	const watch = w.watch("a", {});
@@ -126,7 +126,7 @@ test("the thread may sleep in other calls meanwhile", async () => {
 	checkClean(w);
 });
 
-test("what was asked for and what the program gave comes with the event", () => {
+test("an event has the fields of the change, and the program's udata", () => {
 	const w = world();
 	const udata = {};
 	const events: Kevent[] = [];
@@ -143,7 +143,7 @@ test("what was asked for and what the program gave comes with the event", () => 
 	watch.close();
 });
 
-test("who asks for the same shares a knote, and who comes later lets all know", () => {
+test("watches for the same event share a knote, and for a new one all are told again", () => {
 	const w = world();
 	w.file.set("read", { data: 3 });
 	const a = w.watch("a", {});
@@ -159,7 +159,7 @@ test("who asks for the same shares a knote, and who comes later lets all know", 
 	checkClean(w);
 });
 
-test("who joins a timer does not begin it again", () => {
+test("a watch that joins a timer does not restart it", () => {
 	const w = world();
 	const timer = { ident: 1, filter: EVFILT_TIMER, data: 10 };
 	const a = w.watch("a", timer);
@@ -172,7 +172,7 @@ test("who joins a timer does not begin it again", () => {
 	checkClean(w);
 });
 
-test("who asks for something else has a knote of their own", () => {
+test("a watch for another event has a knote of its own", () => {
 	const w = world();
 	const watches = [
 		w.watch("a", { ident: 1, filter: EVFILT_TIMER, data: 10 }),
@@ -218,7 +218,7 @@ test("with EV_DISPATCH an event may be asked for inside the one before", () => {
 	checkClean(w);
 });
 
-test("a watch with a knote of its own can be stopped for a while, a shared one cannot", () => {
+test("a watch with a knote of its own can be paused, a shared one cannot", () => {
 	const w = world();
 	const own = w.watch("own", { flags: EV_DISPATCH });
 	const shared = w.watch("shared", {});
@@ -236,7 +236,7 @@ test("a watch with a knote of its own can be stopped for a while, a shared one c
 	checkClean(w);
 });
 
-test("what is reported once completes", () => {
+test("with EV_ONESHOT a watch completes after its event", () => {
 	const w = world();
 	const child = fork(w.thread);
 	const a = w.watch("a", { flags: EV_ONESHOT });
@@ -276,7 +276,7 @@ test("a change that fails throws, and leaves nothing", () => {
 	checkClean(w);
 });
 
-test("a descriptor that is closed fails its watches with EBADF, also those that did not ask", () => {
+test("watches of a descriptor that is closed fail with EBADF, also those that are paused", () => {
 	const w = world();
 	w.watch("a", {});
 	w.watch("b", {});
@@ -291,7 +291,7 @@ test("a descriptor that is closed fails its watches with EBADF, also those that 
 	checkClean(w);
 });
 
-test("a number that becomes another file's is watched anew by those who come then", () => {
+test("a descriptor that becomes another file's has a new knote for later watches", () => {
 	const w = world();
 	const other = new SyntheticFile();
 	const otherFd = openFile(w.thread, other);
@@ -306,7 +306,7 @@ test("a number that becomes another file's is watched anew by those who come the
 	checkClean(w);
 });
 
-test("a watch that was closed before its descriptor, or before its turn, hears nothing", () => {
+test("a watch that is closed before its descriptor, or before its turn, is told nothing", () => {
 	const w = world();
 	const a = w.watch("a", {});
 	const b = w.watch("b", {});
@@ -319,7 +319,7 @@ test("a watch that was closed before its descriptor, or before its turn, hears n
 	checkClean(w);
 });
 
-test("the end of the thread fails its watches with ESRCH, and frees all they had", () => {
+test("the end of the thread fails its watches with ESRCH, and frees all that they had", () => {
 	for (const end of [threadExit, (thread: Thread) => exit(thread, 0)]) {
 		const w = world();
 		const other = w.process.spawnThread();
@@ -342,7 +342,7 @@ test("the end of the thread fails its watches with ESRCH, and frees all they had
 	}
 });
 
-test("an observer may close itself and others, watch anew, close the descriptor, and exit", () => {
+test("an observer may close itself and others, watch again, close the descriptor, and exit", () => {
 	const w = world();
 	const a = w.watch("a", {}, () => {
 		a.close();
@@ -364,7 +364,7 @@ test("an observer may close itself and others, watch anew, close the descriptor,
 	assert.equal([heard(w), w.process.exiting], [["d 1", "e ESRCH", "d ESRCH"].sort(), true]);
 });
 
-test("what an observer throws is the platform's to report, and the others still hear", () => {
+test("the platform reports what an observer throws, and the others are still told", () => {
 	const w = world();
 	const a = w.watch("a", {}, () => {
 		throw new Error("mine");
@@ -391,7 +391,7 @@ test("ten thousand watches, opened and closed in any order, leave nothing", () =
 	checkClean(w);
 });
 
-test("more events than a turn takes let others have theirs", () => {
+test("when there are more events than one turn takes, other work gets its turns", () => {
 	const w = world();
 	const order: string[] = [];
 	const files = Array.from({ length: 200 }, () => new SyntheticFile());
@@ -413,7 +413,7 @@ test("more events than a turn takes let others have theirs", () => {
 	checkClean(w);
 });
 
-test("a handler of a signal that closes the other watches while one is made harms nothing", () => {
+test("a signal handler that closes the other watches while one is made does no harm", () => {
 	const w = world();
 	const first = w.watch("first", { ident: 1, filter: EVFILT_TIMER, data: 1 });
 	sigaction(w.thread, SIGUSR1, () => first.close());
@@ -431,7 +431,7 @@ test("a handler of a signal that closes the other watches while one is made harm
 	checkClean(w);
 });
 
-test("a handler that closes those who share a knote leaves it to who joins them just then", () => {
+test("a handler that closes all watches of a knote leaves it to a watch that joins just then", () => {
 	const w = world();
 	const first = w.watch("first", {});
 	sigaction(w.thread, SIGUSR1, () => first.close());
@@ -446,7 +446,7 @@ test("a handler that closes those who share a knote leaves it to who joins them 
 	checkClean(w);
 });
 
-test("a number that was closed and is the same file's again is watched anew", () => {
+test("a descriptor that was closed and is the same file's again has a new knote", () => {
 	const w = world();
 	const other = dup(w.thread, w.fd);
 	w.watch("a", {});
@@ -459,7 +459,7 @@ test("a number that was closed and is the same file's again is watched anew", ()
 	checkClean(w);
 });
 
-test("of a descriptor that is closed in the same turn only that is heard", () => {
+test("when a descriptor is closed in the turn of its event, only the close is reported", () => {
 	const w = world();
 	const other = new SyntheticFile();
 	const otherFd = openFile(w.thread, other);
@@ -475,7 +475,7 @@ test("of a descriptor that is closed in the same turn only that is heard", () =>
 	checkClean(w);
 });
 
-test("a watch that is stopped in the turn of its event keeps it", () => {
+test("a watch that is paused in the turn of its event keeps the event", () => {
 	const w = world();
 	sigaction(w.thread, SIGUSR1, SIG_IGN);
 	const a = w.watch("a", {}, () => b.disable());
@@ -491,7 +491,7 @@ test("a watch that is stopped in the turn of its event keeps it", () => {
 	checkClean(w);
 });
 
-test("who closes a watch inside its last event does not hear of the end", () => {
+test("closing a watch inside its last event hides the end from its observer", () => {
 	const w = world();
 	const watch: KeventWatch = w.watch("a", { flags: EV_ONESHOT }, () => watch.close());
 	w.file.set("read", { data: 1 });
@@ -518,7 +518,7 @@ test("a change that throws while it is read or added leaves nothing", () => {
 	checkClean(w);
 });
 
-test("what a filter throws when it is asked again ends its watches, and the others go on", () => {
+test("a filter that throws when it is asked again ends its watches, and others go on", () => {
 	const w = world();
 	const other = openFile(w.thread, new SyntheticFile());
 	w.watch("a", {});
@@ -535,7 +535,7 @@ test("what a filter throws when it is asked again ends its watches, and the othe
 	checkClean(w);
 });
 
-test("a filter that throws when it is to go on may be asked again", () => {
+test("a filter that throws when a watch is resumed may be asked again", () => {
 	const w = world();
 	const watch = w.watch("a", { flags: EV_DISPATCH });
 	w.file.set("read", { data: 1 });
@@ -552,7 +552,7 @@ test("a filter that throws when it is to go on may be asked again", () => {
 	checkClean(w);
 });
 
-test("a file that throws when the thread ends does not keep its watches from hearing of it", () => {
+test("a file that throws when the thread ends does not keep its watches from being told", () => {
 	const w = world();
 	const other = w.process.spawnThread();
 	const log: string[] = [];
@@ -588,7 +588,7 @@ test("a watch that a filter or the trace sink closes goes soon", () => {
 	}
 });
 
-test("with EV_DISPATCH a process and the children that are followed report one event at a time", () => {
+test("with EV_DISPATCH a process and its followed children report one event at a time", () => {
 	const w = world();
 	const child = fork(w.thread);
 	const seen: string[] = [];
@@ -624,7 +624,7 @@ test("with EV_DISPATCH a process and the children that are followed report one e
 	checkClean(w);
 });
 
-test("an exit that nobody asked for is not forgotten while a watch is stopped", () => {
+test("an exit without NOTE_EXIT is not forgotten while a watch is paused", () => {
 	const w = world();
 	const child = fork(w.thread);
 	const change = { ident: child.pid, filter: EVFILT_PROC, fflags: NOTE_FORK };
@@ -636,7 +636,7 @@ test("an exit that nobody asked for is not forgotten while a watch is stopped", 
 	checkClean(w);
 });
 
-test("a watch that is always told of something lets the platform have its turn", async () => {
+test("a watch that always has events lets the platform take its turn", async () => {
 	const { main: thread } = new Kernel({ host: new RealHost() }).spawn();
 	const file = new SyntheticFile();
 	const ident = openFile(thread, file);

@@ -1,4 +1,4 @@
-// What no program should pass, and what every call answers to it: the kernel's errno, and no change.
+// Wrong arguments: every call answers them with the kernel's errno, and changes nothing.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL } from "../../src/fcntl.ts";
@@ -73,13 +73,13 @@ import type { Timespec } from "../../src/time.ts";
 import { closefrom, SEEK_SET } from "../../src/unistd.ts";
 import { checkMachine, fields, type Machine, machine } from "../machine.ts";
 
-/** A machine on which there is something to lose. */
+/** A machine with some state that a call could damage. */
 interface World extends Machine {
 	/** Descriptor 0: three bytes to read, and no room to write. */
 	readonly file: number;
 	/** Descriptor 1: a kqueue with a READ event on the file, a timer and a signal. */
 	readonly kq: number;
-	/** Descriptor 2: can be written only. */
+	/** Descriptor 2: can only be written. */
 	readonly writeonly: number;
 }
 
@@ -112,7 +112,7 @@ function knotesOf({ knlist, knhash }: Kqueue): string[] {
 	return found;
 }
 
-/** All that a program could notice about a machine, to prove that a call changed nothing. */
+/** All that a program could notice about a machine, to check that a call changed nothing. */
 function stateOf({ kernel }: Machine): unknown {
 	const processes = [...kernel.processes.values()].map((process) => {
 		const { fdp } = process;
@@ -144,7 +144,7 @@ function stateOf({ kernel }: Machine): unknown {
 	return { processes, timers: kernel.ntimers, sleepers: kernel.sleepers };
 }
 
-/** Code and call of an error, which has to be a SystemError; of another thing what it says. */
+/** Code and call of an error, which has to be a SystemError; the text of any other value. */
 function described(error: unknown): string {
 	return error instanceof SystemError ? `${error.code} ${error.syscall}` : String(error);
 }
@@ -167,7 +167,7 @@ function show(value: unknown): string {
 	return Array.isArray(value) ? `[${value.map(show).join()}]` : String(value);
 }
 
-/** Passes each value to the call, and compares how it fails and that nothing has changed. */
+/** Passes each value to the call; checks how it fails and that nothing has changed. */
 function refuses(
 	made: Machine,
 	values: readonly unknown[],
@@ -183,7 +183,7 @@ function refuses(
 	checkMachine(made);
 }
 
-/** Nothing of this names an open descriptor of the world. */
+/** None of these is an open descriptor of the world. */
 const NO_DESCRIPTORS = [
 	"0",
 	[0],
@@ -242,7 +242,7 @@ const DESCRIPTOR_CALLS: readonly (readonly [string, (thread: Thread, fd: never) 
 	["kevent", (thread, fd) => keventNow(thread, fd, null, null)],
 ];
 
-test("every call on what is no open descriptor fails with EBADF and changes nothing", () => {
+test("every call on a value that is not an open descriptor fails with EBADF and changes nothing", () => {
 	for (const [name, call] of DESCRIPTOR_CALLS) {
 		const made = world();
 		refuses(made, NO_DESCRIPTORS, `EBADF ${name}`, (fd) => call(made.thread, fd));
@@ -264,14 +264,14 @@ test("a bad descriptor is found before anything else that is wrong with the call
 	assert.is(answer, "EBADF kevent");
 });
 
-test("dup2 to what cannot be a descriptor fails with EBADF, be the first one good", () => {
+test("dup2 to a value that cannot be a descriptor fails with EBADF, even from an open one", () => {
 	const made = world();
 	const { thread, file } = made;
 	const impossible = NO_DESCRIPTORS.filter((fd) => fd !== 3 && fd !== 1023);
 	refuses(made, impossible, "EBADF dup2", (to) => dup2(thread, file, to));
 });
 
-test("F_DUPFD from what cannot be a descriptor fails with EINVAL", () => {
+test("F_DUPFD from a value that cannot be a descriptor fails with EINVAL", () => {
 	const made = world();
 	const { thread, file } = made;
 	const impossible = NO_DESCRIPTORS.filter((fd) => fd !== 3 && fd !== 1023 && fd !== undefined);
@@ -286,7 +286,7 @@ test("fcntl refuses a command that it does not know with EINVAL", () => {
 	refuses(made, unknown, "EINVAL fcntl", (command) => fcntl(thread, file, command, 1));
 });
 
-test("fcntl refuses an argument that is no integer with EINVAL", () => {
+test("fcntl refuses an argument that is not an integer with EINVAL", () => {
 	const made = world();
 	const { thread, file } = made;
 	const bad = [
@@ -322,7 +322,7 @@ test("a file without an offset refuses every lseek with ESPIPE", () => {
 	refuses(made, offsets, "ESPIPE lseek", (whence) => lseek(thread, kq, 0, whence));
 });
 
-test("a buffer that is none fails with EFAULT, after the check of the open mode", () => {
+test("a buffer of a wrong type fails with EFAULT, after the check of the open mode", () => {
 	const made = world();
 	const { thread, file, writeonly } = made;
 	const none = [null, undefined, 4, "abcd", [], [1, 2], {}, new ArrayBuffer(4), new Int32Array(4)];
@@ -340,7 +340,7 @@ test("a file that is not open for writing refuses it with EBADF", () => {
 	assert.is(readNow(thread, file, BYTES), 3);
 });
 
-/** Nothing of this is a signal's number. */
+/** None of these is a signal's number. */
 const NO_SIGNALS = [
 	-1,
 	33,
@@ -356,7 +356,7 @@ const NO_SIGNALS = [
 	[],
 ];
 
-test("kill and threadKill refuse what is no signal with EINVAL, whoever it is for", () => {
+test("kill and threadKill refuse a wrong signal with EINVAL, for any receiver", () => {
 	const made = world();
 	const { thread } = made;
 	refuses(made, NO_SIGNALS, "EINVAL kill", (signal) => kill(thread, 1, signal));
@@ -364,7 +364,7 @@ test("kill and threadKill refuse what is no signal with EINVAL, whoever it is fo
 	refuses(made, NO_SIGNALS, "EINVAL threadKill", (signal) => threadKill(thread, thread, signal));
 });
 
-test("kill finds no process behind what is no process id", () => {
+test("kill finds no process for a value that is not a process id", () => {
 	const made = world();
 	const { thread } = made;
 	const none = [-1, 2, 1.5, PID_MAX, -PID_MAX, 2 ** 53, Number.NaN, "1", null, undefined, {}, [1]];
@@ -373,21 +373,21 @@ test("kill finds no process behind what is no process id", () => {
 	assert.is(kill(thread, 1, 0), undefined);
 });
 
-test("sigaction refuses what is no signal, and KILL and STOP, with EINVAL", () => {
+test("sigaction refuses wrong signals, and KILL and STOP, with EINVAL", () => {
 	const made = world();
 	const { thread } = made;
 	const refused = [...NO_SIGNALS, 0, SIGKILL, SIGSTOP];
 	refuses(made, refused, "EINVAL sigaction", (signal) => sigaction(thread, signal, SIG_IGN));
 });
 
-test("sigprocmask refuses a way of changing the mask that it does not know with EINVAL", () => {
+test("sigprocmask refuses an unknown way of changing the mask with EINVAL", () => {
 	const made = world();
 	const { thread } = made;
 	const unknown = [0, 4, -1, 1.5, 2 ** 32 + SIG_BLOCK, Number.NaN, "1", null, undefined, {}, [1]];
 	refuses(made, unknown, "EINVAL sigprocmask", (how) => sigprocmask(thread, how, -1));
 });
 
-/** Nothing of this is a set of signals. */
+/** None of these is a set of signals. */
 const NO_SETS = [
 	"0",
 	[0],
@@ -407,7 +407,7 @@ const NO_SETS = [
 	[1],
 ];
 
-test("sigaction refuses what is no action or no set of signals with EINVAL", () => {
+test("sigaction refuses a wrong action or set of signals with EINVAL", () => {
 	const made = world();
 	const { thread } = made;
 	const none = [null, undefined, 0, 1, "", "SIG_BLOCK", "sig_ign", true, {}, [() => {}]];
@@ -415,7 +415,7 @@ test("sigaction refuses what is no action or no set of signals with EINVAL", () 
 	refuses(made, NO_SETS, "EINVAL sigaction", (mask) => sigaction(thread, SIGTERM, SIG_IGN, mask));
 });
 
-test("sigprocmask refuses what is no set of signals with EINVAL, and the mask is as before", () => {
+test("sigprocmask refuses a wrong set of signals with EINVAL, and the mask is as before", () => {
 	const made = world();
 	const { thread } = made;
 	sigprocmask(thread, SIG_SETMASK, 5);
@@ -425,7 +425,7 @@ test("sigprocmask refuses what is no set of signals with EINVAL, and the mask is
 		);
 });
 
-test("a mask of all ones holds back everything but KILL and STOP", () => {
+test("a mask of all ones blocks everything but KILL and STOP", () => {
 	const { thread } = machine();
 	const all = ~((1 << (SIGKILL - 1)) | (1 << (SIGSTOP - 1)));
 	assert.is(sigprocmask(thread, SIG_SETMASK, -1), 0);
@@ -434,7 +434,7 @@ test("a mask of all ones holds back everything but KILL and STOP", () => {
 	assert.is(thread.sigmask, all);
 });
 
-test("waitpid has no child behind what is no child's id", () => {
+test("waitpid finds no child for a value that is not a child's id", () => {
 	const made = world();
 	const { thread } = made;
 	refuses(made, [-1, 1, 2], "ECHILD waitpid", (pid) => waitpidNow(thread, pid));
@@ -455,7 +455,7 @@ test("an exit status keeps its low eight bits", () => {
 	assert.equal(statuses, [0, 1 << 8, 255 << 8, 0, 1 << 8, 255 << 8, 3 << 8]);
 });
 
-test("exit refuses a status or signal that is none with EINVAL, and the process lives on", () => {
+test("exit refuses a wrong status or signal with EINVAL, and the process goes on", () => {
 	const made = world();
 	const { thread } = made;
 	const none = [0.5, Number.NaN, Number.POSITIVE_INFINITY, "1", "", null, undefined, true, {}, 1n];
@@ -467,13 +467,13 @@ test("exit refuses a status or signal that is none with EINVAL, and the process 
 	assert.equal(waitpidNow(thread, child.pid), { pid: child.pid, status: SIGTERM });
 });
 
-test("pledge refuses what is no string with EFAULT", () => {
+test("pledge refuses a value that is not a string with EFAULT", () => {
 	const made = world();
 	const none = [null, undefined, 0, true, {}, ["stdio"], Symbol("stdio"), () => "stdio"];
 	refuses(made, none, "EFAULT pledge", (promises) => pledge(made.thread, promises));
 });
 
-test("what is no file cannot be opened: EFAULT", () => {
+test("a value that is not a file cannot be opened: EFAULT", () => {
 	const made = world();
 	const none = [null, undefined, 0, "file", true, {}, [], Symbol("file"), SyntheticFile];
 	refuses(made, none, "EFAULT open", (file) => openFile(made.thread, file));
@@ -497,7 +497,7 @@ test("a child that is in the middle of its exit cannot be waited for yet", () =>
 	assert.equal(waitpidNow(thread, -1), { pid: child.pid, status: 7 << 8 });
 });
 
-/** Every call of the package on behalf of a thread, by the name in its errors. */
+/** Every call of the package that takes a thread, by the name in its errors. */
 const CALLS: readonly (readonly [string, (thread: Thread) => unknown])[] = [
 	...DESCRIPTOR_CALLS.map(
 		([name, call]) => [name, (thread: Thread) => call(thread, 0 as never)] as const,
@@ -576,7 +576,7 @@ const NO_ARRAYS = [
 ];
 const GOOD: KeventChange = { ident: 2, filter: EVFILT_TIMER, flags: EV_ADD };
 
-test("a list that is no array fails with EFAULT before any change is applied", async () => {
+test("a list that is not an array fails with EFAULT before any change is applied", async () => {
 	const made = world();
 	const { thread, kq } = made;
 	refuses(made, NO_ARRAYS, "EFAULT kevent", (list) => keventNow(thread, kq, list, null));
@@ -589,7 +589,7 @@ test("a list that is no array fails with EFAULT before any change is applied", a
 	assert.equal(stateOf(made), before);
 });
 
-test("null and undefined are lists of nothing", () => {
+test("null and undefined are empty lists", () => {
 	const { thread, kq } = world();
 	assert.is(keventNow(thread, kq, null, null), 0);
 	assert.is(keventNow(thread, kq, undefined as never, undefined as never), 0);
@@ -643,13 +643,13 @@ test("a timeout out of range is refused before any change is applied", async () 
 	assert.is(await rejection(noEvents), "EINVAL kevent");
 });
 
-test("a timeout is refused before a list that is no array is", async () => {
+test("a wrong timeout is refused before a list that is not an array is", async () => {
 	const { thread, kq } = world();
 	const timeout = { sec: 0, nsec: 1e9 };
 	assert.is(await rejection(kevent(thread, kq, 5 as never, 5 as never, timeout)), "EINVAL kevent");
 });
 
-test("the largest timeout there is sleeps like one without end", async () => {
+test("the largest possible timeout sleeps like an infinite one", async () => {
 	const made = machine();
 	const { thread, host } = made;
 	const kq = kqueue(thread);
@@ -662,7 +662,7 @@ test("the largest timeout there is sleeps like one without end", async () => {
 	assert.is(await rejection(promise), "EBADF kevent");
 });
 
-test("kevent never throws, whatever it is given", async () => {
+test("kevent rejects and never throws, for any arguments", async () => {
 	const { thread, kq } = world();
 	const rubbish = [undefined, null, Number.NaN, -1, "x", {}, [], [null], true];
 	for (const each of rubbish as never[]) {
@@ -685,7 +685,7 @@ const CHANGES: readonly (readonly [change: Readonly<Record<string, unknown>>, er
 	...["0", [0], new Number(0), 0n, Symbol("0")].flatMap((odd) =>
 		["ident", "filter", "flags", "fflags", "data"].map((field) => [{ [field]: odd }, 22] as const),
 	),
-	// Filters that there are not, and numbers that are none of 16 bits.
+	// Filters that do not exist, and numbers that do not fit into 16 bits.
 	[{ filter: 0 }, 22],
 	[{ filter: 1 }, 22],
 	[{ filter: 9 }, 22],
@@ -712,7 +712,7 @@ const CHANGES: readonly (readonly [change: Readonly<Record<string, unknown>>, er
 	[{ ident: 1, filter: EVFILT_EXCEPT }, 22],
 	[{ ident: 1, filter: EVFILT_VNODE }, 22],
 	[{ ident: 3 }, 45],
-	// Flags that are none of 16 bits.
+	// Flags that do not fit into 16 bits.
 	[{ flags: -1 }, 22],
 	[{ flags: 0x10001 }, 22],
 	[{ flags: 1.5 }, 22],
@@ -722,7 +722,7 @@ const CHANGES: readonly (readonly [change: Readonly<Record<string, unknown>>, er
 	[{ flags: null }, 22],
 	[{ flags: undefined }, 22],
 	[{ flags: [1] }, 22],
-	// Notes that are none of 32 bits.
+	// Notes that do not fit into 32 bits.
 	[{ fflags: 2 ** 32 }, 22],
 	[{ fflags: -(2 ** 31) - 1 }, 22],
 	[{ fflags: 0.5 }, 22],
@@ -730,7 +730,7 @@ const CHANGES: readonly (readonly [change: Readonly<Record<string, unknown>>, er
 	[{ fflags: Number.POSITIVE_INFINITY }, 22],
 	[{ fflags: "1" }, 22],
 	[{ fflags: null }, 22],
-	// Data that is no integer.
+	// Data that is not an integer.
 	[{ data: 0.5 }, 22],
 	[{ data: Number.NaN }, 22],
 	[{ data: Number.POSITIVE_INFINITY }, 22],
@@ -757,7 +757,7 @@ const CHANGES: readonly (readonly [change: Readonly<Record<string, unknown>>, er
 	[{ ident: undefined }, 22],
 	[{ ident: {} }, 22],
 	[{ ident: Symbol("zero") }, 22],
-	// Nothing there to change.
+	// Changes of events that do not exist.
 	[{ ident: 2, flags: 0 }, 2],
 	[{ ident: 2, flags: EV_DELETE }, 2],
 	[{ filter: EVFILT_WRITE, flags: EV_DELETE }, 2],
@@ -786,7 +786,7 @@ const CHANGES: readonly (readonly [change: Readonly<Record<string, unknown>>, er
 	[{ ident: 1.5, filter: EVFILT_SIGNAL }, 22],
 ];
 
-/** A kind of file that was not told how it can be watched. */
+/** A kind of file that cannot be watched. */
 class DeafFile extends File {
 	constructor() {
 		super("socket");
@@ -843,7 +843,7 @@ test("with room such a change is answered by an entry, and the changes around it
 	}
 });
 
-test("what is no change at all fails with EFAULT, with and without room for an entry", () => {
+test("a change that is not an object fails with EFAULT, with and without room for an entry", () => {
 	const made = world();
 	const { thread, kq } = made;
 	const none = [null, undefined, 0, Number.NaN, "", "READ", true, 1n, Symbol(), () => GOOD];
@@ -859,7 +859,7 @@ test("what is no change at all fails with EFAULT, with and without room for an e
 	assert.equal(stateOf(made), before);
 });
 
-test("an object without fields is a change that is out of range, a hole is none", () => {
+test("an object without fields is a change that is out of range, a hole is not a change", () => {
 	const made = world();
 	const { thread, kq } = made;
 	const empty = [{}, [], new Date(0), new Map(), Object.create(null)];
@@ -893,7 +893,7 @@ test("a list of events may be frozen when there is an event object in every slot
 	]);
 });
 
-test("a change whose getter throws lets that error out, and its batch is not applied", () => {
+test("an error of a change's getter reaches the caller, and the batch is not applied", () => {
 	const made = world();
 	const { thread, kq } = made;
 	const trap = {
@@ -957,7 +957,7 @@ test("a change whose getter calls kevent on the same kqueue is applied after it"
 
 // Limits
 
-test("a process has as many descriptors as it was allowed, and then EMFILE", () => {
+test("a process has as many descriptors as its limit allows, and then EMFILE", () => {
 	const made = world({ maxfiles: 3 });
 	const { thread, file } = made;
 	const calls: readonly (readonly [string, () => unknown])[] = [
@@ -998,7 +998,7 @@ test("the limit on descriptors is each process's own and can be changed", () => 
 	process.fdp.limit = 5;
 	assert.is(dup(thread, file), 4);
 	process.fdp.limit = 0;
-	assert.is(close(thread, 4), undefined, "what is open can still be used");
+	assert.is(close(thread, 4), undefined, "open descriptors can still be used");
 	refuses(made, [undefined], "EMFILE kqueue", () => kqueue(thread));
 });
 
@@ -1016,7 +1016,7 @@ test("one timer more than the limit fits, then ENOMEM, over all processes", () =
 	const events = eventList(2);
 	assert.is(keventNow(thread, kq, add(3), events), 1);
 	assert.equal(fields(events, 1), [[3, EVFILT_TIMER, EV_ERROR, 0, 12, null]]);
-	assert.is(keventNow(thread, kq, add(2), null), 0, "one that is there can be changed");
+	assert.is(keventNow(thread, kq, add(2), null), 0, "an existing one can be changed");
 
 	assert.is(keventNow(thread, kq, [{ ...GOOD, flags: EV_DELETE }], null), 0);
 	assert.is(keventNow(child, other, add(2), null), 0);
@@ -1029,7 +1029,7 @@ test("one timer more than the limit fits, then ENOMEM, over all processes", () =
 	assert.is(kernel.ntimers, 0);
 });
 
-test("there are as many processes as was allowed, zombies included, and then EAGAIN", () => {
+test("there are as many processes as the limit allows, with zombies, and then EAGAIN", () => {
 	const made = machine({ maxprocesses: 2 });
 	const { thread, kernel } = made;
 	const child = fork(thread);
@@ -1045,7 +1045,7 @@ test("there are as many processes as was allowed, zombies included, and then EAG
 	assert.is(kernel.spawn().pid, 4);
 });
 
-test("a fork that fails tells nobody who watches for forks", () => {
+test("a fork that fails is not reported to watchers", () => {
 	const made = machine({ maxprocesses: 1 });
 	const { thread, process } = made;
 	const kq = kqueue(thread);
@@ -1055,7 +1055,7 @@ test("a fork that fails tells nobody who watches for forks", () => {
 	assert.is(keventNow(thread, kq, null, eventList(1)), 0);
 });
 
-test("a machine without processes, descriptors or timers to spare can be made", () => {
+test("a machine whose limits allow no processes, descriptors or timers can be made", () => {
 	const host = new VirtualHost();
 	const none = new Kernel({ host, maxprocesses: 0 });
 	assert.is(
@@ -1087,7 +1087,7 @@ test("the ids of processes end at the largest one", () => {
 	);
 });
 
-test("a limit that is no whole number is refused when the machine is made", () => {
+test("a limit that is not a whole number is refused when the machine is made", () => {
 	const host = new VirtualHost();
 	const names = ["maxfiles", "maxprocesses", "timermax", "firstPid"] as const;
 	const bad = [-1, 0.5, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, "5", "", true, {}, [5], 5n];
@@ -1104,7 +1104,7 @@ test("a limit that is no whole number is refused when the machine is made", () =
 	);
 });
 
-test("what cannot be stored does not stick: flags that only the system sets are taken off", () => {
+test("flags that only the system sets are removed from changes", () => {
 	const { thread, kq, file } = world();
 	const change = { ident: file, filter: EVFILT_READ, flags: EV_DELETE };
 	keventNow(thread, kq, [change], null);
@@ -1114,7 +1114,7 @@ test("what cannot be stored does not stick: flags that only the system sets are 
 	assert.equal(fields(events, 1), [[file, EVFILT_READ, 0x0700 | EV_ADD | EV_CLEAR, 0, 3, null]]);
 });
 
-test("close-on-exec cannot be set or cleared on what is not open", () => {
+test("close-on-exec cannot be set or cleared on a descriptor that is not open", () => {
 	const made = world();
 	refuses(made, [3, -1], "EBADF ioctl", (fd) => ioctl(made.thread, fd, FIOCLEX));
 	refuses(made, [3, -1], "EBADF ioctl", (fd) => ioctl(made.thread, fd, FIONCLEX));

@@ -1,4 +1,4 @@
-// What close, dup, fcntl, ioctl, fork and exec do to descriptors, and to the knotes on them.
+// The effects of close, dup, fcntl, ioctl, fork and exec on descriptors, and on their knotes.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -111,7 +111,7 @@ test("a kqueue gets the lowest free number, open for both, and is not closed by 
 	assert.equal(open(thread), [0, 1, 2]);
 });
 
-test("a kqueue can be neither read nor written nor sought in", () => {
+test("a kqueue can be neither read nor written, and has no offset", () => {
 	const { thread } = machine();
 	const kq = kqueue(thread);
 	watch(thread, kq, readable(thread));
@@ -130,7 +130,7 @@ test("a kqueue can be neither read nor written nor sought in", () => {
 	);
 });
 
-test("ioctl on a kqueue knows close-on-exec, sets flags that it then refuses, and knows no more", () => {
+test("ioctl on a kqueue knows close-on-exec, sets flags although it fails, and knows nothing else", () => {
 	const { thread } = machine();
 	const kq = kqueue(thread);
 	const answers: unknown[] = [];
@@ -158,7 +158,7 @@ test("ioctl on a kqueue knows close-on-exec, sets flags that it then refuses, an
 	]);
 });
 
-test("F_SETFL on a kqueue sets the flags and fails with ENOTTY all the same", () => {
+test("F_SETFL on a kqueue sets the flags, but fails with ENOTTY", () => {
 	const { thread } = machine();
 	const kq = kqueue(thread);
 	for (const flags of [O_NONBLOCK, O_NONBLOCK | O_APPEND | O_ASYNC, 0]) {
@@ -170,7 +170,7 @@ test("F_SETFL on a kqueue sets the flags and fails with ENOTTY all the same", ()
 	}
 });
 
-test("a kqueue that is set not to block sleeps like any other", async () => {
+test("a kqueue with O_NONBLOCK sleeps like any other", async () => {
 	const { host, thread } = machine();
 	const kq = kqueue(thread);
 	codeOf(() => fcntl(thread, kq, F_SETFL, O_NONBLOCK));
@@ -180,7 +180,7 @@ test("a kqueue that is set not to block sleeps like any other", async () => {
 	assert.is(await promise, 0);
 });
 
-test("fstat on a kqueue tells how many events are queued, the stale and the disabled with them", () => {
+test("fstat on a kqueue tells how many events are queued, stale and disabled ones included", () => {
 	const { thread } = machine();
 	const kq = kqueue(thread);
 	const sizes: number[] = [];
@@ -235,7 +235,7 @@ test("a duplicate of a kqueue is the same kqueue, until the last number is close
 	assert.is(thread.process.fdp.get(fd)?.refs, 1);
 });
 
-test("closing the last number of a kqueue ends its sleepers with EBADF, another one does not", async () => {
+test("closing the last descriptor of a kqueue ends its sleepers with EBADF, another one does not", async () => {
 	const made = machine();
 	const { host, process, thread } = made;
 	const kq = kqueue(thread);
@@ -268,7 +268,7 @@ test("a kqueue stays alive for the call that sleeps on it when its number is use
 	assert.equal(collect(thread, fresh), [event(2)]);
 });
 
-test("closing a kqueue that is watched takes the knote of the watcher with it", () => {
+test("closing a kqueue that is watched removes the watcher's knote", () => {
 	const { thread, host } = machine();
 	const inner = kqueue(thread);
 	const outer = kqueue(thread);
@@ -298,7 +298,7 @@ test("a kqueue that watches itself can be closed", () => {
 
 // close
 
-test("closing a descriptor takes its knotes from every kqueue, without an event", async () => {
+test("closing a descriptor removes its knotes from every kqueue, without an event", async () => {
 	const made = machine();
 	const { host, process, thread } = made;
 	const [first, second] = [kqueue(thread), kqueue(thread)];
@@ -320,7 +320,7 @@ test("closing a descriptor takes its knotes from every kqueue, without an event"
 	checkMachine(made);
 });
 
-test("a thread asleep in kevent is not told of a close, and sleeps on", async () => {
+test("a thread asleep in kevent is not told of a close, and stays asleep", async () => {
 	const { host, process, thread } = machine();
 	const kq = kqueue(thread);
 	const silent = new SyntheticFile();
@@ -359,7 +359,7 @@ test("a number that is used again starts with no knotes and nothing of the old f
 	assert.equal(collect(thread, kq), [event(fd, 2)]);
 });
 
-test("a change to a closed descriptor is EBADF, not ENOENT, whatever it asks for", () => {
+test("any change to a closed descriptor is EBADF, not ENOENT", () => {
 	const { thread } = machine();
 	const kq = kqueue(thread);
 	const fd = readable(thread);
@@ -388,7 +388,7 @@ test("an object is closed once, when its last number in any process is gone", ()
 	assert.is(closed, 1);
 });
 
-test("the lowest free number is used first, whatever was closed and in which order", () => {
+test("the lowest free number is used first, after any closes in any order", () => {
 	const { thread } = machine();
 	const file = new SyntheticFile();
 	const opened = () => openFile(thread, file);
@@ -422,7 +422,7 @@ test("a new number for a watched file has no knotes, and each number has its own
 	assert.equal(open(thread), [kq, 2, 5]);
 });
 
-test("dup2 onto a watched number takes its knotes away, and the new file starts with none", () => {
+test("dup2 onto a watched number removes its knotes, and the new file starts with none", () => {
 	const made = machine();
 	const { thread } = made;
 	const kq = kqueue(thread);
@@ -510,7 +510,7 @@ test("close-on-exec belongs to the number: fcntl and ioctl agree on it, duplicat
 	assert.equal(flags(), [0, 1, 0, 0, 0]);
 });
 
-test("open-file flags belong to the file: every number sees them, a child's too", () => {
+test("open-file flags belong to the file: every number has them, a child's too", () => {
 	const { thread } = machine();
 	const fd = readable(thread);
 	const second = dup(thread, fd);
@@ -524,7 +524,7 @@ test("open-file flags belong to the file: every number sees them, a child's too"
 	assert.is(fcntl(child, second, F_GETFL), O_RDWR);
 });
 
-test("F_SETFL leaves the open mode alone, and what cannot be set", () => {
+test("F_SETFL does not change the open mode, or flags that cannot be set", () => {
 	const { thread } = machine();
 	const fd = readable(thread);
 	assert.is(fcntl(thread, fd, F_SETFL, -1), 0);
@@ -534,7 +534,7 @@ test("F_SETFL leaves the open mode alone, and what cannot be set", () => {
 
 // closefrom, exec, fork, exit
 
-test("closefrom closes every number from the one given on, with their knotes", () => {
+test("closefrom closes every number from its argument on, with their knotes", () => {
 	const made = machine();
 	const { thread } = made;
 	const kq = kqueue(thread);
@@ -555,14 +555,14 @@ test("closefrom closes every number from the one given on, with their knotes", (
 	checkMachine(made);
 });
 
-test("closefrom finds what is open above a gap", () => {
+test("closefrom finds open descriptors above a gap", () => {
 	const { thread } = machine();
 	dup2(thread, readable(thread), 40);
 	closefrom(thread, 1);
 	assert.equal(open(thread), [0]);
 });
 
-test("exec closes what is marked, as by close, and keeps kqueues and the rest", () => {
+test("exec closes marked descriptors, like close, and keeps kqueues and the rest", () => {
 	const { thread, process } = machine();
 	const kq = kqueue(thread);
 	const marked = readable(thread);
@@ -642,7 +642,7 @@ test("threads share descriptors and kqueues", () => {
 	assert.equal(collect(thread, kq), []);
 });
 
-test("exit closes descriptors in ascending order, kqueues when it is their number's turn", () => {
+test("exit closes descriptors, also kqueues, in ascending order of their numbers", () => {
 	const { thread } = machine();
 	const closed: unknown[] = [];
 	const child = fork(thread).main;
@@ -694,7 +694,7 @@ test("a table has room for 20, then 50, then twice as much each time it is full"
 	assert.is(process.fdp.size, 1600, "it does not shrink");
 });
 
-test("a table grows for the number that dup2 or F_DUPFD asks for, and for no more", () => {
+test("a table grows for the number that dup2 or F_DUPFD asks for, and not further", () => {
 	const { thread, process } = machine();
 	const fd = readable(thread);
 	const sizes = [19, 20, 49, 99, 100, 1023].map((to) => {

@@ -71,7 +71,7 @@ function timers({ process }: Machine, kq: number): number[] {
 	return found.sort((a, b) => a - b);
 }
 
-/** Calls keventNow with room for `room` events: the result, what is in the list, and the timers. */
+/** Calls keventNow with room for `room` events; returns its result, the list, and the timers. */
 function call(made: World, changes: readonly KeventChange[], room: number): unknown[] {
 	const { thread, kq } = made;
 	const events: Kevent[] = new Array<Kevent>(room);
@@ -255,14 +255,14 @@ test("a call that writes an entry collects no event, and does not wait", async (
 	assert.equal(fields(events, 1), [[fd, EVFILT_READ, RECEIPT, 0, 1, null]]);
 });
 
-test("a receipt that ends the call is not waited behind", async () => {
+test("after a receipt that ends the call it does not wait", async () => {
 	const made = world();
 	const { thread, kq } = made;
 	assert.is(await kevent(thread, kq, [timer(1, RECEIPT), timer(2)], null, null), 0);
 	assert.equal(timers(made, kq), [1]);
 });
 
-test("EV_RECEIPT acts on its change alone, and is echoed in the events of the knote it made", () => {
+test("EV_RECEIPT is only for its own change, and is echoed in the events of the knote it made", () => {
 	const { thread, kq, fd } = world();
 	const read = { ident: fd, filter: EVFILT_READ };
 	const events = eventList(2);
@@ -273,7 +273,7 @@ test("EV_RECEIPT acts on its change alone, and is echoed in the events of the kn
 
 // Batches
 
-test("what is no change in the second batch leaves the first applied", () => {
+test("after a value that is not a change in the second batch the first is still applied", () => {
 	const idents = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 	const changes = idents.map((ident) => timer(ident));
 	changes[10] = null as never;
@@ -304,7 +304,7 @@ test("hundreds of changes go in at once, and each failing one is answered", () =
 	]);
 });
 
-test("a batch is copied in before its first change is applied", () => {
+test("a batch is copied before its first change is applied", () => {
 	const made = world();
 	const { thread, kq } = made;
 	const changes: KeventChange[] = [1, 2, 3].map((ident) => timer(ident));
@@ -333,7 +333,7 @@ test("each field of a change is read once", () => {
 	assert.equal(reads.sort(), ["data", "fflags", "filter", "flags", "ident", "udata"]);
 });
 
-test("what the program does to a change after the call does not matter", () => {
+test("the program may modify a change after the call", () => {
 	const { thread, kq, fd } = world();
 	const change = new Kevent(fd, EVFILT_READ, EV_ADD, 0, 0, "mine");
 	keventNow(thread, kq, [change], null);
@@ -384,12 +384,12 @@ test("in such a list events are written over the changes too", () => {
 	assert.is(keventNow(thread, kq, list, list), 1);
 	assert.equal(fields(list, 1), [[fd, EVFILT_READ, EV_ADD, 0, 1, "mine"]]);
 	assert.is(list[0], object);
-	assert.is(keventNow(thread, kq, list, list), 1, "and what came out can go in again");
+	assert.is(keventNow(thread, kq, list, list), 1, "and the results can be passed in again");
 });
 
 // Event lists
 
-test("event objects are filled in place, and those beyond the result are left alone", () => {
+test("event objects are filled in place, and those beyond the result are not changed", () => {
 	const { thread, kq, fd } = world();
 	const events = [1, 2, 3].map((n) => new Kevent(n, n, n, n, n, n));
 	const objects = [...events];
@@ -402,7 +402,7 @@ test("event objects are filled in place, and those beyond the result are left al
 	]);
 });
 
-test("a sparse list gets new events where there is one to tell, and stays sparse elsewhere", () => {
+test("a sparse list gets new objects where there are events, and stays sparse elsewhere", () => {
 	const { thread, kq, fd } = world();
 	const events: Kevent[] = new Array<Kevent>(4);
 	assert.is(keventNow(thread, kq, [{ ident: fd, filter: EVFILT_READ, flags: EV_ADD }], events), 1);
@@ -411,7 +411,7 @@ test("a sparse list gets new events where there is one to tell, and stays sparse
 	assert.equal(fields(events, 1), [[fd, EVFILT_READ, EV_ADD, 0, 1, null]]);
 });
 
-test("what is no object in the list is replaced, a plain object is filled", () => {
+test("a list element that is not an object is replaced, a plain object is filled", () => {
 	const { thread, kq } = world();
 	const fds = Array.from({ length: 5 }, () => {
 		const file = new SyntheticFile();
@@ -440,7 +440,7 @@ test("a list of four thousand million holes costs nothing", () => {
 	assert.equal(fields(events, 1), [[fd, EVFILT_READ, EV_ADD, 0, 1, null]]);
 });
 
-/** Adds READ events for `n` new descriptors that are ready, and gives their numbers. */
+/** Adds READ events for `n` new descriptors that are ready; returns their numbers. */
 function manyReady(thread: Thread, kq: number, n: number, flags = EV_ADD): number[] {
 	const fds = Array.from({ length: n }, () => {
 		const file = new SyntheticFile();
@@ -470,7 +470,7 @@ test("more than eight events come in one call, each once, in the order of their 
 	assert.is(fstat(thread, kq).size, 21);
 });
 
-test("a list with less room than there are events takes turns among them", () => {
+test("with less room in the list than there are events, all events get their turn", () => {
 	const { thread, kq } = world();
 	const fds = manyReady(thread, kq, 5);
 	const events = eventList(2);
@@ -495,7 +495,7 @@ function trapped(n: number, at: number, act: (event: Kevent) => void): Kevent[] 
 	return events;
 }
 
-test("an accessor in the event list runs as the callback of a filter: it cannot take away its knote", () => {
+test("an accessor in the event list runs like a filter's callback: it cannot remove its knote", () => {
 	const { thread, kq } = world();
 	const fds = manyReady(thread, kq, 10);
 	const codes: unknown[] = [];
@@ -513,7 +513,7 @@ test("an accessor in the event list runs as the callback of a filter: it cannot 
 	assert.is(keventNow(thread, kq, null, eventList(16)), 10);
 });
 
-test("an accessor in the event list may ask for events: nobody gets those that it took", () => {
+test("an accessor in the event list may ask for events, which nothing else then gets", () => {
 	const { thread, kq } = world();
 	const fds = manyReady(thread, kq, 10, EV_ADD | EV_ONESHOT);
 	const inner = eventList(4);
@@ -528,7 +528,7 @@ test("an accessor in the event list may ask for events: nobody gets those that i
 	assert.is(keventNow(thread, kq, null, inner), 0);
 });
 
-test("what an accessor in the event list throws is thrown, and the rest of its eight is lost", () => {
+test("kevent throws what an accessor in the event list throws, and the rest of its eight is lost", () => {
 	const { thread, kq } = world();
 	const fds = manyReady(thread, kq, 10, EV_ADD | EV_ONESHOT);
 	const mine = new Error("mine");
@@ -548,7 +548,7 @@ test("what an accessor in the event list throws is thrown, and the rest of its e
 	);
 });
 
-test("a list that is emptied while the call sleeps gets its event all the same", async () => {
+test("a list that is emptied while the call sleeps still gets its event", async () => {
 	const { thread, kq, fd, file, host } = world();
 	const add = { ident: fd, filter: EVFILT_READ, flags: EV_ADD | EV_CLEAR };
 	const events = eventList(2);
@@ -563,7 +563,7 @@ test("a list that is emptied while the call sleeps gets its event all the same",
 
 // Timeouts
 
-test("without room there is nothing to wait for, whatever the timeout", async () => {
+test("without room there is nothing to wait for, with any timeout", async () => {
 	const { thread, kq, fd } = world();
 	const add = [{ ident: fd, filter: EVFILT_READ, flags: EV_ADD }];
 	const forever: readonly (Timespec | null)[] = [null, { sec: 100, nsec: 0 }];
@@ -575,7 +575,7 @@ test("without room there is nothing to wait for, whatever the timeout", async ()
 	assert.is(fstat(thread, kq).size, 1);
 });
 
-test("a timeout of zero does not sleep, of a nanosecond it does", async () => {
+test("with a timeout of zero it does not sleep, with one of a nanosecond it does", async () => {
 	const { thread, kq, host } = world();
 	assert.is(await kevent(thread, kq, null, eventList(1), { sec: 0, nsec: 0 }), 0);
 	const promise = kevent(thread, kq, null, eventList(1), { sec: 0, nsec: 1 });
@@ -584,7 +584,7 @@ test("a timeout of zero does not sleep, of a nanosecond it does", async () => {
 	assert.is(await promise, 0);
 });
 
-test("a timeout counts to the nanosecond, and not after an event", async () => {
+test("a timeout is exact to the nanosecond, and has no effect after an event", async () => {
 	const { thread, kq, fd, file, host } = world();
 	const events = eventList(1);
 	keventNow(thread, kq, [{ ident: fd, filter: EVFILT_READ, flags: EV_ADD | EV_CLEAR }], events);
@@ -601,7 +601,7 @@ test("a timeout counts to the nanosecond, and not after an event", async () => {
 	assert.equal(fields(events, 1), [[fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 2, null]]);
 });
 
-test("a timeout without end is null or undefined", async () => {
+test("an infinite timeout is null or undefined", async () => {
 	const { thread, kq, fd, host, file } = world();
 	keventNow(thread, kq, [{ ident: fd, filter: EVFILT_READ, flags: EV_ADD | EV_CLEAR }], null);
 	keventNow(thread, kq, null, eventList(1));
@@ -639,7 +639,7 @@ test("changes are applied before the call sleeps, and stay if it is interrupted"
 	assert.equal(timers(made, kq), [1, 2]);
 });
 
-test("an event that cannot be written fails the call, a receipt that cannot be is counted", () => {
+test("an event that cannot be written fails the call, a receipt that cannot be written is counted", () => {
 	const made = world();
 	const { thread, kq } = made;
 	const frozen = () => [
@@ -656,7 +656,7 @@ test("an event that cannot be written fails the call, a receipt that cannot be i
 	assert.is(keventNow(thread, kq, null, [new Kevent()]), 0);
 });
 
-test("the message of a change that fails says which one it was", () => {
+test("the message of a change that fails says which change it was", () => {
 	const { thread, kq } = world();
 	const good = new Kevent(1, EVFILT_TIMER, 1, 0, 5);
 	for (const [bad, message] of [

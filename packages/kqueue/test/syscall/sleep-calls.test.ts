@@ -46,13 +46,13 @@ test("nanosleep sleeps for its time, and not shorter", async () => {
 	nanosleep(thread, { sec: 1, nsec: 500_000_001 }).then((n) => done.push(n, host.now()));
 	await host.run(() => nanosleep(stranger(thread), { sec: 2, nsec: 0 }));
 	assert.equal(done, [0, 1_500_000_001]);
-	// Even a sleep of no time is one.
+	// It sleeps even for a time of 0.
 	const before = host.now();
 	await host.run(() => nanosleep(thread, { sec: 0, nsec: 0 }));
 	assert.is(host.now(), before + 1);
 });
 
-test("a signal interrupts nanosleep, which says what is left", async () => {
+test("a signal interrupts nanosleep, which reports the time that is left", async () => {
 	const { host, thread } = machine();
 	sigaction(thread, SIGUSR1, () => {});
 	const left = { sec: -1, nsec: -1 };
@@ -64,7 +64,7 @@ test("a signal interrupts nanosleep, which says what is left", async () => {
 	assert.equal(left, { sec: 3, nsec: 750_000_000 });
 });
 
-test("a signal that is pending already keeps nanosleep from sleeping", async () => {
+test("a signal that is already pending keeps nanosleep from sleeping", async () => {
 	const { thread } = machine();
 	let handled = 0;
 	sigaction(thread, SIGUSR1, () => handled++);
@@ -76,7 +76,7 @@ test("a signal that is pending already keeps nanosleep from sleeping", async () 
 	assert.equal([left, handled], [{ sec: 5, nsec: 1 }, 1]);
 });
 
-test("nanosleep refuses what is not a time", async () => {
+test("nanosleep refuses wrong times", async () => {
 	const { thread } = machine();
 	assert.is(await rejection(nanosleep(thread, { sec: 0, nsec: 1e9 })), "EINVAL");
 	assert.is(await rejection(nanosleep(thread, { sec: -1, nsec: 0 })), "EINVAL");
@@ -98,7 +98,7 @@ test("pause ends when a handler has run, and not for a signal that is ignored", 
 	assert.equal(log, [SIGUSR1, "EINTR"]);
 });
 
-test("sigsuspend lets signals through that the thread blocks, and then blocks them again", async () => {
+test("sigsuspend unblocks signals while it sleeps, and then blocks them again", async () => {
 	const { host, thread } = machine();
 	const log: unknown[] = [];
 	sigaction(thread, SIGUSR1, (signal) => log.push(signal));
@@ -131,7 +131,7 @@ test("sigwait takes a blocked signal, without its handler", async () => {
 	host.settle();
 	assert.is(await call, SIGUSR1);
 	assert.equal([handled, sigpending(thread)], [0, sigset(SIGTERM)]);
-	// The lowest of those that are pending, and none that is not in the set.
+	// The lowest pending one that is in the set.
 	kill(stranger(thread), pid, SIGUSR2);
 	kill(stranger(thread), pid, SIGUSR1);
 	assert.is(await sigwait(thread, sigset(SIGUSR1, SIGUSR2)), SIGUSR1);
@@ -140,7 +140,7 @@ test("sigwait takes a blocked signal, without its handler", async () => {
 	assert.is(sigpending(thread), sigset(SIGTERM));
 });
 
-test("the thread that waits for a signal gets it, whichever of the others could", async () => {
+test("the thread that waits for a signal gets it, even if other threads could", async () => {
 	const { host, process, thread } = machine();
 	const other = process.spawnThread();
 	let handled = 0;
@@ -149,7 +149,7 @@ test("the thread that waits for a signal gets it, whichever of the others could"
 	kill(stranger(thread), process.pid, SIGUSR1);
 	host.settle();
 	assert.equal([await call, handled], [SIGUSR1, 0]);
-	// Sent to another thread, it is that one's.
+	// If it is sent to another thread, that one gets it.
 	const second = sigwait(other, sigset(SIGUSR1));
 	threadKill(stranger(thread), thread, SIGUSR1);
 	host.settle();
@@ -195,7 +195,7 @@ test("waitpid sleeps until a child exits, and takes its status", async () => {
 	assert.is(await rejection(waitpid(thread, -1)), "ECHILD");
 });
 
-test("waitpid of one child is not ended by another, which stays to be waited for", async () => {
+test("waitpid of one child is not ended by another, which can still be waited for", async () => {
 	const { host, thread } = machine();
 	const first = fork(thread);
 	const second = fork(thread);
@@ -209,7 +209,7 @@ test("waitpid of one child is not ended by another, which stays to be waited for
 	assert.equal(waitpidNow(thread, -1), { pid: second.pid, status: 0 });
 });
 
-test("two threads wait for children, and each child is one thread's", async () => {
+test("when two threads wait for children, each child ends the wait of one", async () => {
 	const { host, process, thread } = machine();
 	const children = [fork(thread), fork(thread)];
 	const calls = [waitpid(thread, -1), waitpid(process.spawnThread(), -1)];
@@ -221,7 +221,7 @@ test("two threads wait for children, and each child is one thread's", async () =
 	);
 });
 
-test("a child that goes without being waited for ends the wait with ECHILD", async () => {
+test("a child that becomes no zombie ends the wait with ECHILD", async () => {
 	const { host, thread } = machine();
 	const child = fork(thread);
 	sigaction(thread, SIGCHLD, SIG_IGN);

@@ -1,4 +1,4 @@
-// Reads and writes of files that let their callers wait only for so long.
+// Reads and writes of files that let their callers wait only for a limited time.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { errno, openFile, read, readNow, write } from "../../src/index.ts";
@@ -9,7 +9,7 @@ import { codeOf, machine, rejection } from "../machine.ts";
 class Patient extends File {
 	readonly sleepers: WaitChannel = new WaitChannel();
 	held = 0;
-	/** What those get who have waited for nothing. */
+	/** The result of a transfer that has waited for its whole time. */
 	late: number = -errno.EAGAIN;
 
 	constructor() {
@@ -48,7 +48,7 @@ function world() {
 	return { ...m, file, fd: openFile(m.thread, file) };
 }
 
-test("a read that has waited long enough gets what the file gives those who are late", async () => {
+test("a read that has waited for its whole time gets the file's result for that", async () => {
 	for (const late of [-errno.EAGAIN, 0, 1]) {
 		const { host, thread, file, fd } = world();
 		file.late = late;
@@ -70,7 +70,7 @@ test("a wake-up for nothing does not make the wait longer", async () => {
 	assert.is(await reading, "EAGAIN");
 });
 
-test("a write whose time is over gives how much was taken, or EAGAIN", async () => {
+test("a write whose time is over returns how much was taken, or EAGAIN", async () => {
 	const { host, thread, fd } = world();
 	const writing = write(thread, fd, new Uint8Array(5));
 	host.advance(20);
@@ -80,7 +80,7 @@ test("a write whose time is over gives how much was taken, or EAGAIN", async () 
 	assert.is(await failing, "EAGAIN");
 });
 
-test("what comes in time is had, and no timer is left", async () => {
+test("bytes that come in time are read, and no timer is left", async () => {
 	const { host, kernel, process, thread, file, fd } = world();
 	const reading = read(thread, fd, new Uint8Array(4));
 	host.advance(9);

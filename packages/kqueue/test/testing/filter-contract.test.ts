@@ -1,4 +1,4 @@
-// Every filter keeps the contract, and the contract notices filters that do not.
+// Every filter keeps the contract, and the contract finds filters that do not.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -35,7 +35,7 @@ import {
 import { SIG_IGN, SIGUSR1 } from "../../src/signal.ts";
 import { type ContractWorld, type FilterSubject, filterContract } from "../../src/testing.ts";
 
-/** A device as its author would write it: it changes, and says so. */
+/** A device as an author would write it: it changes, and notifies. */
 class ChangingDevice extends File {
 	readonly klist: Klist = new Klist();
 	private readonly filter: Filterops;
@@ -218,7 +218,7 @@ test("a filter that reports without being asked breaks the promises about silenc
 	assert.equal(await brokenPromises(talkative), [1, 18]);
 });
 
-test("a filter that does not submit its event breaks the promises about what is in it", async () => {
+test("a filter that does not submit its event breaks the promises about its contents", async () => {
 	const blank = deviceSubject("blank", { process: (kn) => kn.fop.event(kn, 0) });
 	const numbers = await brokenPromises(blank);
 	assert.ok(numbers.includes(1) && numbers.includes(8) && numbers.includes(16));
