@@ -1,4 +1,4 @@
-// @kqpoll/kqueue for programs: event.h, what unistd.h has for every day, and the machine.
+// @kqpoll/kqueue, for programs: event.h, the everyday calls of unistd.h, and the machine.
 export {
 	EV_ADD,
 	EV_CLEAR,

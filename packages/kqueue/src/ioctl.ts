@@ -1,2 +1,2 @@
-// @kqpoll/kqueue/ioctl: sys/filio.h, the commands of ioctl that all files know.
+// @kqpoll/kqueue/ioctl: sys/filio.h, the commands of ioctl for all files.
 export { FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD } from "./abi/constants.ts";

@@ -1,4 +1,4 @@
-// @kqpoll/kqueue/kernel for those who write file types, filters, system calls and hosts.
+// @kqpoll/kqueue/kernel, for authors of file types, filters, system calls and hosts.
 export {
 	__EV_HUP,
 	__EV_POLL,

@@ -1,4 +1,4 @@
-// @kqpoll/kqueue/signal: signal.h, but for kill, sigaction and sigprocmask.
+// @kqpoll/kqueue/signal: signal.h, except for kill, sigaction and sigprocmask.
 export { NSIG } from "./abi/constants.ts";
 export {
 	SIG_BLOCK,

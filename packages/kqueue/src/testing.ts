@@ -1,4 +1,4 @@
-// @kqpoll/kqueue/testing for tests: virtual time and the filter contract.
+// @kqpoll/kqueue/testing, for tests: virtual time and the filter contract.
 
 export { VirtualHost, type VirtualHostOptions } from "./base/virtual-host.ts";
 export {

@@ -1,2 +1,2 @@
-// @kqpoll/kqueue/time: sys/time.h, the structures of time-outs.
+// @kqpoll/kqueue/time: sys/time.h, the types of time-outs.
 export type { Timespec, Timeval } from "./abi/time.ts";

@@ -1,4 +1,4 @@
-// @kqpoll/kqueue/unistd: of unistd.h what is not for every day: sessions, offsets, pause.
+// @kqpoll/kqueue/unistd: the rarer calls of unistd.h: sessions, offsets, pause, closefrom.
 export { SEEK_CUR, SEEK_END, SEEK_SET } from "./abi/constants.ts";
 export { closefrom } from "./syscall/descriptors.ts";
 export { getpgid, getsid, setpgid, setsid } from "./syscall/session-calls.ts";

@@ -1,4 +1,4 @@
-// @kqpoll/kqueue/wait: sys/wait.h, what a wait status says.
+// @kqpoll/kqueue/wait: sys/wait.h, the meaning of a wait status.
 export {
 	WCOREDUMP,
 	WEXITSTATUS,

@@ -1,18 +1,18 @@
-// The numbers of event.h and fcntl.h: filters, actions, flags, notes and the engine's own sizes.
+// The constants of event.h, fcntl.h and other headers: filters, actions, flags, notes, sizes.
 
 /** Bytes or connections can be read. `data` is how many. */
 export const EVFILT_READ = -1;
 /** There is room to write. `data` is how many bytes. */
 export const EVFILT_WRITE = -2;
-/** Asynchronous I/O: a number without a filter, always refused with EINVAL. */
+/** Asynchronous I/O: has no filter here, and is always refused with EINVAL. */
 export const EVFILT_AIO = -3;
 /** A file changed: see the NOTE_ flags from NOTE_DELETE to NOTE_TRUNCATE. */
 export const EVFILT_VNODE = -4;
 /** A process forked, executed or exited. */
 export const EVFILT_PROC = -5;
-/** A signal was sent to the caller's process. `data` is how often. */
+/** A signal was sent to the caller's process. `data` is how many times. */
 export const EVFILT_SIGNAL = -6;
-/** A period of `data` milliseconds went by. Delivered `data` is how many periods. */
+/** A period of `data` milliseconds has passed. Delivered `data` is how many periods. */
 export const EVFILT_TIMER = -7;
 /** A device changed: NOTE_CHANGE. */
 export const EVFILT_DEVICE = -8;
@@ -25,9 +25,9 @@ export const EVFILT_SYSCOUNT = 9;
 export const EV_ADD = 0x0001;
 /** Action: delete the event. */
 export const EV_DELETE = 0x0002;
-/** Action: let a disabled event report again. */
+/** Action: allow a disabled event to report again. */
 export const EV_ENABLE = 0x0004;
-/** Action: keep the event from reporting; its source goes on. */
+/** Action: keep the event from reporting; its object is still watched. */
 export const EV_DISABLE = 0x0008;
 /** Report once, then delete the event. */
 export const EV_ONESHOT = 0x0010;
@@ -37,7 +37,7 @@ export const EV_CLEAR = 0x0020;
 export const EV_RECEIPT = 0x0040;
 /** Disable the event after each report. */
 export const EV_DISPATCH = 0x0080;
-/** The flags that a program cannot set: they are masked from its changes. */
+/** The flags that a program cannot set: they are removed from its changes. */
 export const EV_SYSFLAGS = 0xf800;
 /** Private to a filter. */
 export const EV_FLAG1 = 0x2000;
@@ -73,7 +73,7 @@ export const NOTE_LINK = 0x0010;
 export const NOTE_RENAME = 0x0020;
 /** VNODE: access revoked. */
 export const NOTE_REVOKE = 0x0040;
-/** VNODE: cut shorter. */
+/** VNODE: truncated. */
 export const NOTE_TRUNCATE = 0x0080;
 
 /** PROC: exited; delivered `data` is the wait status. */
@@ -103,35 +103,38 @@ export const NOTE_SIGNAL = 0x08000000;
 
 /** How many changes and events the engine handles at a time. */
 export const KQ_NEVENTS = 8;
-/** By how much the array of knotes by descriptor grows. */
+/** How many entries the array of knotes by descriptor grows by. */
 export const KQEXTENT = 256;
 /** How many buckets hold the knotes that have no descriptor. */
 export const KN_HASHSIZE = 64;
-/** What `tqseq` counts to before it begins again: small integers of every JavaScript engine. */
+/**
+ * The largest `tqseq`, after which it begins again at 0: a small integer in every JavaScript
+ * engine.
+ */
 export const TQSEQ_MAX = 0x3fffffff;
 
 /** Status of a knote: its event has triggered. */
 export const KN_ACTIVE = 0x01;
-/** Status of a knote: it stands in its kqueue's list of ready knotes. */
+/** Status of a knote: it is in its kqueue's list of ready knotes. */
 export const KN_QUEUED = 0x02;
 /** Status of a knote: it must not report. */
 export const KN_DISABLED = 0x04;
 /** Status of a knote: the process it watched is gone. */
 export const KN_DETACHED = 0x08;
-/** Status of a knote: one caller works on it alone. */
+/** Status of a knote: it is acquired, and only its acquirer may work on it. */
 export const KN_PROCESSING = 0x10;
-/** Status of a knote: its filter is being asked by a notification. */
+/** Status of a knote: a notification is asking its filter. */
 export const KN_NOTIFYING = 0x20;
-/** Status of a knote: its filter's attach is running. */
+/** Status of a knote: the attach of its filter is running. */
 export const KN_ATTACHING = 0x40;
-/** Status of a knote: its file is a vnode, which a file system may let go of. */
+/** Status of a knote: its file is a vnode, which can be revoked. */
 export const KN_VNODE = 0x80;
 
 /** State of a kqueue: a scan sleeps on it. */
 export const KQ_SLEEP = 0x02;
 /** State of a kqueue: its descriptor was closed. */
 export const KQ_DYING = 0x04;
-/** State of a kqueue: its watchers' task has been used. */
+/** State of a kqueue: the task for its watchers has been used. */
 export const KQ_TASK = 0x08;
 
 /** The largest process id. */
@@ -142,7 +145,7 @@ export const NSIG = 33;
 export const INT_MAX = 0x7fffffff;
 /** How many descriptors a new table has room for. */
 export const NDFILE = 20;
-/** How many it has room for when it first grows; then it doubles. */
+/** How many it has room for after it first grows; then it doubles. */
 export const NDEXTENT = 50;
 
 /** Open for reading. */
@@ -189,7 +192,7 @@ export const SEEK_CUR = 1;
 /** lseek: from the end. */
 export const SEEK_END = 2;
 
-/** stat: a pipe; also what a kqueue says it is. */
+/** stat: a pipe; kqueues report this too. */
 export const S_IFIFO = 0o010000;
 /** stat: a character device. */
 export const S_IFCHR = 0o020000;

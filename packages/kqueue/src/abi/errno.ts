@@ -1,4 +1,4 @@
-// Error numbers as OpenBSD counts them, and the one error that programs see.
+// Error numbers with OpenBSD's values, and the one error that programs see.
 
 /** The name of an error. */
 export type ErrnoName =
@@ -209,7 +209,9 @@ export class SystemError extends Error {
 	/** The call that failed, for example `"kevent"`. */
 	readonly syscall: string;
 
-	/** Makes the error of `syscall` for an error number; `detail` says what the caller can do. */
+	/**
+	 * Makes the error of `syscall` for an error number; `detail` says what was wrong, or what to do.
+	 */
 	constructor(number: number, syscall: string, detail?: string) {
 		const code = errnoName(number);
 		const text = code === "E?" ? `unknown error ${number}` : TEXTS[code];
@@ -223,7 +225,7 @@ export class SystemError extends Error {
 
 /**
  * The border between the engine, where an errno is a return value, and programs, where it is
- * thrown: gives back a result that is not negative and throws for a negative errno.
+ * thrown: returns a result that is not negative, and throws for a negative errno.
  */
 export function unwrap(result: number, syscall: string, detail?: string): number {
 	if (result < 0) throw new SystemError(-result, syscall, detail);

@@ -1,8 +1,8 @@
-// struct kevent: what a program asks of a kqueue and what it gets back.
+// struct kevent: what a program asks of a kqueue, and what the kqueue reports.
 import { errno } from "./errno.ts";
 import { isInt16, isInt32, isUint16, isUint32, show } from "./values.ts";
 
-/** A change to a kqueue. The fields that are left out are 0, or null for `udata`. */
+/** A change to a kqueue. A field that is left out is 0; `udata` is null. */
 export interface KeventChange {
 	/** What to watch: a descriptor, process id, signal number or the name of a timer. */
 	readonly ident: number;
@@ -14,7 +14,7 @@ export interface KeventChange {
 	readonly fflags?: number;
 	/** A number for the filter: a low-water mark, a period in milliseconds. An integer. */
 	readonly data?: number;
-	/** Anything; comes back with each event. */
+	/** Any value; each event has it. */
 	readonly udata?: unknown;
 }
 
@@ -36,7 +36,7 @@ export class Kevent implements KeventChange {
 	fflags: number;
 	/** A number from the filter: bytes, room, periods, signals, a wait status, an errno. */
 	data: number;
-	/** What the program gave when it added the event. */
+	/** What the program passed when it added the event. */
 	udata: unknown;
 
 	/** Makes a kevent; without arguments an empty one, to be filled by `kevent`. */
@@ -62,12 +62,12 @@ export function EV_SET(
 	return new Kevent(ident, filter, flags, fflags, data, udata);
 }
 
-/** Makes `n` empty kevents: an event list to hand to `kevent` again and again. */
+/** Makes `n` empty kevents: an event list that `kevent` can use any number of times. */
 export function eventList(n: number): Kevent[] {
 	return Array.from({ length: n }, () => new Kevent());
 }
 
-/** Copies all six fields of an event, or of a knote, whose fflags may have a sign. */
+/** Copies all six fields of an event, or of a knote, whose fflags may be negative. */
 export function copyKevent(from: Readonly<Kevent>, to: Kevent): void {
 	to.ident = from.ident;
 	to.filter = from.filter;
@@ -77,7 +77,7 @@ export function copyKevent(from: Readonly<Kevent>, to: Kevent): void {
 	to.udata = from.udata;
 }
 
-/** Writes an entry of an event list, over the object that is there. */
+/** Writes an entry of an event list, into the object that is there if there is one. */
 export function copyoutKevent(
 	kev: Readonly<Kevent>,
 	events: (Kevent | undefined)[],
@@ -102,10 +102,10 @@ export function clearKevent(kev: Kevent): void {
 }
 
 /**
- * Copies a program's change into the engine's own memory, so that later writes by the program
- * cannot be seen. Returns EINVAL for a field that would not fit into the struct, EFAULT for
- * something that is not an object; the fields that do fit are copied anyway, for the receipt.
- * Which idents there are is left to register, which knows what its filter takes.
+ * Copies a program's change into an object of the engine, so that later writes by the program have
+ * no effect. Returns EINVAL if a field does not fit into the struct, EFAULT for something that is
+ * not an object; the fields that do fit are copied anyway, for the receipt. Register checks the
+ * ident, as only it knows which ones the filter allows.
  */
 export function copyinKevent(from: KeventChange, to: Kevent): number {
 	if (typeof from !== "object" || from === null) return errno.EFAULT;
@@ -118,7 +118,7 @@ export function copyinKevent(from: KeventChange, to: Kevent): number {
 		Number.isSafeInteger(data);
 	to.ident = ident;
 	to.filter = filter;
-	// What fits as a whole is not looked at again.
+	// If all fields fit, they are not checked again.
 	to.flags = fits || isUint16(flags) ? flags : 0;
 	to.fflags = fits || typeof fflags === "number" ? fflags >>> 0 : 0;
 	to.data = data;

@@ -1,4 +1,4 @@
-// signal.h: the numbers of signals, sets of them, and what a process can do about one.
+// signal.h: the numbers of signals, sets of signals, and what a process can do about a signal.
 import { NSIG } from "./constants.ts";
 import { errno, SystemError } from "./errno.ts";
 import { show } from "./values.ts";
@@ -27,11 +27,11 @@ export const SIGBUS = 10;
 export const SIGSEGV = 11;
 /** Bad system call. */
 export const SIGSYS = 12;
-/** Write on a pipe that nobody reads. */
+/** Write into a pipe that has no reader. */
 export const SIGPIPE = 13;
 /** Alarm clock. */
 export const SIGALRM = 14;
-/** Please terminate. */
+/** Request to terminate. */
 export const SIGTERM = 15;
 /** Urgent data on a socket. */
 export const SIGURG = 16;
@@ -75,7 +75,7 @@ export const SIG_IGN = "SIG_IGN";
 
 /** sigprocmask: add to the mask. */
 export const SIG_BLOCK = 1;
-/** sigprocmask: take from the mask. */
+/** sigprocmask: remove from the mask. */
 export const SIG_UNBLOCK = 2;
 /** sigprocmask: replace the mask. */
 export const SIG_SETMASK = 3;
@@ -91,7 +91,8 @@ export type Sigset = number;
 /** The set of these signals. Errors: EINVAL for a number that is not a signal's. */
 export function sigset(...signals: number[]): Sigset {
 	const stranger = signals.find((signal) => !isSignal(signal));
-	if (stranger !== undefined) throw new SystemError(errno.EINVAL, "sigset", show(stranger));
+	if (stranger !== undefined)
+		throw new SystemError(errno.EINVAL, "sigset", `${show(stranger)} is not a signal`);
 	return signals.reduce((set, signal) => set | sigbit(signal), 0);
 }
 
@@ -103,7 +104,10 @@ export function sigbit(signal: number): Sigset {
 /** The signals that no mask blocks. */
 export const SIGCANTMASK: Sigset = sigset(SIGKILL, SIGSTOP);
 
-/** The signals whose default action is to do nothing; stopping is not emulated (docs/divergences.md). */
+/**
+ * The signals whose default action is to do nothing. Stopping is not emulated
+ * (docs/divergences.md).
+ */
 const DEFAULT_IGNORED: Sigset = sigset(
 	SIGURG,
 	SIGSTOP,
@@ -132,13 +136,13 @@ const NAMES =
 		" ",
 	);
 
-/** The name of a signal, for example `"SIGPIPE"`; of another number `"signal 40"`. */
+/** The name of a signal, for example `"SIGPIPE"`; for another number `"signal 40"`. */
 export function signalName(signal: number): string {
 	const name = NAMES[signal - 1];
 	return name === undefined ? `signal ${signal}` : `SIG${name}`;
 }
 
-/** The names of the signals of a set: `SIGINT, SIGTERM`. */
+/** The names of the signals in a set: `SIGINT, SIGTERM`. */
 export function formatSigset(set: Sigset): string {
 	const names = NAMES.flatMap((name, i) => ((set & (1 << i)) === 0 ? [] : [`SIG${name}`]));
 	return names.length === 0 ? "no signal" : names.join(", ");

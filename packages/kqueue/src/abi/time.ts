@@ -1,4 +1,4 @@
-// Times as C has them, and how they become nanoseconds.
+// timespec, timeval and milliseconds, and their conversion to nanoseconds.
 import { errno, SystemError } from "./errno.ts";
 import { show } from "./values.ts";
 
@@ -21,27 +21,37 @@ export interface Timeval {
 /** The longest finite sleep in nanoseconds. */
 const MAXTSLP = 2 ** 64 - 2048;
 
-/** A timespec as nanoseconds, null as Infinity. EINVAL out of range, EFAULT no timespec. */
+/**
+ * A timespec as nanoseconds, null as Infinity. EINVAL when out of range, EFAULT when not an object.
+ */
 export function timespecToNs(ts: Timespec | null | undefined, syscall: string): number {
 	if (ts === null || ts === undefined) return Number.POSITIVE_INFINITY;
 	if (typeof ts !== "object")
-		throw new SystemError(errno.EFAULT, syscall, "the timeout is { sec, nsec } or null");
+		throw new SystemError(errno.EFAULT, syscall, "the timeout is not { sec, nsec } or null");
 	return toNs(ts.sec, ts.nsec, 1, syscall);
 }
 
-/** A timeval as nanoseconds, null as Infinity. EINVAL out of range, EFAULT no timeval. */
+/**
+ * A timeval as nanoseconds, null as Infinity. EINVAL when out of range, EFAULT when not an object.
+ */
 export function timevalToNs(tv: Timeval | null | undefined, syscall: string): number {
 	if (tv === null || tv === undefined) return Number.POSITIVE_INFINITY;
 	if (typeof tv !== "object")
-		throw new SystemError(errno.EFAULT, syscall, "the timeout is { sec, usec } or null");
+		throw new SystemError(errno.EFAULT, syscall, "the timeout is not { sec, usec } or null");
 	return toNs(tv.sec, tv.usec, 1000, syscall);
 }
 
-/** poll's milliseconds as nanoseconds, -1 as Infinity; parts of a millisecond count. EINVAL else. */
+/**
+ * Milliseconds as nanoseconds, for poll: fractions count, -1 is Infinity. EINVAL for other values.
+ */
 export function msToNs(ms: number, syscall: string): number {
 	if (ms === -1) return Number.POSITIVE_INFINITY;
 	if (!(typeof ms === "number" && ms >= 0 && ms < Number.POSITIVE_INFINITY))
-		throw new SystemError(errno.EINVAL, syscall, "the timeout is milliseconds, or -1 for none");
+		throw new SystemError(
+			errno.EINVAL,
+			syscall,
+			`timeout ${show(ms)} is out of range: pass milliseconds, or -1 to wait forever`,
+		);
 	return Math.min(Math.ceil(ms * 1e6), MAXTSLP);
 }
 
@@ -49,7 +59,7 @@ function toNs(sec: number, part: number, unit: number, syscall: string): number 
 	const valid = Number.isInteger(sec) && sec >= 0 && Number.isInteger(part) && part >= 0;
 	if (!valid || part * unit >= 1e9) {
 		const name = unit === 1 ? "nsec" : "usec";
-		const shown = `timeout of sec ${show(sec)}, ${name} ${show(part)}`;
+		const shown = `{ sec: ${show(sec)}, ${name}: ${show(part)} } is out of range`;
 		throw new SystemError(errno.EINVAL, syscall, shown);
 	}
 	return Math.min(sec * 1e9 + part * unit, MAXTSLP);

@@ -1,4 +1,4 @@
-// What fits into C's integers, and how a value that does not is shown in a message.
+// Which values fit into the integers of C, and how messages show a value.
 import { errno } from "./errno.ts";
 
 /** Whether a value is a C short. */
@@ -28,7 +28,7 @@ export function show(value: unknown): string {
 	return typeof value === "function" ? "a function" : String(value);
 }
 
-/** EFAULT for the error of a write to a frozen object; other errors are thrown on. */
+/** Returns EFAULT for the error of a write to a frozen object, and throws other errors again. */
 export function faultOf(error: unknown): number {
 	if (error instanceof TypeError) return errno.EFAULT;
 	throw error;

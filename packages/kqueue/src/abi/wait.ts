@@ -21,7 +21,7 @@ export function WTERMSIG(status: number): number {
 	return status & 0x7f;
 }
 
-/** Whether a memory image was written: never, there is none to write. */
+/** Whether a memory image was written: always false, as there is no memory to write. */
 export function WCOREDUMP(status: number): boolean {
 	return (status & 0x80) !== 0;
 }
@@ -36,7 +36,7 @@ export function WSTOPSIG(status: number): number {
 	return (status >> 8) & 0xff;
 }
 
-/** Whether the process goes on after it had stopped. */
+/** Whether the process was continued after it had stopped. */
 export function WIFCONTINUED(status: number): boolean {
 	return (status & 0xffff) === 0xffff;
 }

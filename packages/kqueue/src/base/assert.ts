@@ -11,7 +11,7 @@ export function kassert(condition: boolean, what: string): asserts condition {
 	if (!condition) throw new Panic(`assertion failed: ${what}`);
 }
 
-/** Throws a Panic: a case that cannot happen did. */
+/** Throws a Panic, for a case that must not happen. */
 export function unreachable(what: string): never {
 	throw new Panic(`unreachable: ${what}`);
 }

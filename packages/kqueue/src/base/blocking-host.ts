@@ -4,8 +4,8 @@ import { platformTurn, RealHost } from "./real-host.ts";
 
 /**
  * A real host that calls can block on: while one does, the thread of the platform sleeps until the
- * next timer is due. No callback of the platform runs meanwhile, so what comes from outside is
- * posted by another thread: it writes to memory that both share, then calls {@link ringDoorbell}.
+ * next timer is due. No callback of the platform runs meanwhile, so another thread must post what
+ * comes from outside: it writes to memory that both share, then calls {@link ringDoorbell}.
  *
  * ```ts
  * const host = new BlockingHost();
@@ -14,16 +14,16 @@ import { platformTurn, RealHost } from "./real-host.ts";
  * ```
  */
 export class BlockingHost extends RealHost implements DrivableHost {
-	/** What other threads ring; null where memory cannot be shared. */
+	/** The bell for other threads to ring; null where memory cannot be shared. */
 	readonly doorbell: SharedArrayBuffer | null =
 		typeof SharedArrayBuffer === "function" ? new SharedArrayBuffer(4) : null;
 	/** Whether this thread of the platform may block: the main thread of a browser may not. */
 	readonly mayBlock: boolean;
-	/** Whether a call blocks on it. */
+	/** Whether a call is blocking on it. */
 	driving = false;
-	/** How often the bell was rung, seen from both sides. */
+	/** How many times the bell was rung: in shared memory, as other threads count it. */
 	private readonly rings: Int32Array;
-	/** How often the receivers were called for that. */
+	/** The value of that count when the receivers were last called. */
 	private heard = 0;
 	private readonly receivers: Set<() => void> = new Set();
 	private turns: (() => void)[] = [];
@@ -36,9 +36,9 @@ export class BlockingHost extends RealHost implements DrivableHost {
 	}
 
 	/**
-	 * Calls `receive` whenever the bell has rung: it takes from shared memory what was posted and
-	 * tells the files concerned. Returns what detaches it again. While one is attached, something may
-	 * always come, and no call fails as a deadlock.
+	 * Calls `receive` each time after the bell was rung: it takes from shared memory what was posted,
+	 * and passes it to the files concerned. Returns a function that detaches it again. While a
+	 * receiver is attached, something can always come from outside, so no call fails as a deadlock.
 	 */
 	attach(receive: () => void): () => void {
 		const receiver = (): void => receive();
@@ -47,8 +47,9 @@ export class BlockingHost extends RealHost implements DrivableHost {
 	}
 
 	/**
-	 * Calls the receivers if the bell has rung since. Needed where nothing blocks: a thread that rings
-	 * the bell of a program of promises also posts it a message, whose handler calls this.
+	 * Calls the receivers if the bell was rung since the last time. Needed where nothing blocks: a
+	 * thread that rings the bell of a program of promises also posts a message to it, whose handler
+	 * calls this.
 	 */
 	hear(): void {
 		const rings = Atomics.load(this.rings, 0);
@@ -57,7 +58,7 @@ export class BlockingHost extends RealHost implements DrivableHost {
 		for (const receive of [...this.receivers]) this.defer(receive);
 	}
 
-	/** As RealHost's; when a call blocks, it runs before the host sleeps. */
+	/** As in RealHost; while a call blocks, `fn` runs before the host sleeps. */
 	override yield(fn: () => void): void {
 		this.turns.push(fn);
 		platformTurn(this.runTurns);
@@ -70,7 +71,7 @@ export class BlockingHost extends RealHost implements DrivableHost {
 		this.runDeferred();
 	};
 
-	/** See {@link DrivableHost.drive}. What work throws is left to the platform. */
+	/** See {@link DrivableHost.drive}. What work throws is reported by the platform. */
 	drive(done: () => boolean): boolean {
 		this.driving = true;
 		try {
@@ -88,7 +89,7 @@ export class BlockingHost extends RealHost implements DrivableHost {
 			if (this.fireOne() || this.turns.length > 0) continue;
 			const next = this.earliest()?.at ?? Number.POSITIVE_INFINITY;
 			if (next === Number.POSITIVE_INFINITY && this.receivers.size === 0) return false;
-			// A bell that was rung since `hear` looked keeps this from sleeping.
+			// If the bell was rung after `hear` looked, this does not sleep.
 			Atomics.wait(this.rings, 0, this.heard, Math.max(0, next - this.now()) / 1e6);
 		}
 	}
@@ -101,7 +102,7 @@ export function ringDoorbell(doorbell: SharedArrayBuffer): void {
 	Atomics.notify(rings, 0);
 }
 
-/** Whether the platform lets this thread wait; it refuses even a wait that is over at once. */
+/** Whether the platform allows this thread to wait; if not, it refuses even a wait of 0 ms. */
 function mayWait(memory: Int32Array): boolean {
 	try {
 		Atomics.wait(memory, 0, 1, 0);

@@ -1,4 +1,4 @@
-// What becomes of errors that must not keep anything else from being done.
+// Errors of one step that must not keep the next steps from being done.
 import type { Host } from "./host.ts";
 
 /** The first error of several, or null while there is none. */
@@ -7,7 +7,9 @@ export type Failure = {
 	readonly value: unknown;
 } | null;
 
-/** Does one of several things, whatever went before, and returns the first error so far. */
+/**
+ * Does one of several steps, also after an earlier one failed, and returns the first error so far.
+ */
 export function attempt(failure: Failure, act: () => void): Failure {
 	try {
 		act();
@@ -17,17 +19,17 @@ export function attempt(failure: Failure, act: () => void): Failure {
 	}
 }
 
-/** Throws the first error, after all has been done. */
+/** Throws the first error, after all steps are done. */
 export function rethrow(failure: Failure): void {
 	if (failure !== null) throw failure.value;
 }
 
-/** Does all of these, whatever some of them throw, then throws the first error. */
+/** Does all steps, also after one of them throws, then throws the first error. */
 export function doAll(...acts: readonly (() => void)[]): void {
 	rethrow(acts.reduce(attempt, null as Failure));
 }
 
-/** Leaves an error that belongs to no call to the platform, which reports it. */
+/** Passes an error that does not belong to a call to the platform, which reports it. */
 export function report(host: Host, error: unknown): void {
 	host.defer(() => {
 		throw error;

@@ -1,4 +1,4 @@
-// Kevents and the status of knotes in words, for people.
+// Kevents and the status of knotes in words, for messages and traces.
 import * as C from "../abi/constants.ts";
 import { errnoName } from "../abi/errno.ts";
 import type { KeventChange } from "../abi/kevent.ts";
@@ -75,7 +75,7 @@ const STATUS: Names = [
 	[C.KN_ATTACHING, "ATTACHING"],
 ];
 
-/** The names of the bits that are set, joined by `|`; what has no name follows in hexadecimal. */
+/** The names of the bits that are set, joined by `|`; bits without a name follow in hexadecimal. */
 function names(bits: number, table: Names): string {
 	let rest = bits >>> 0;
 	const words: string[] = [];
@@ -94,8 +94,8 @@ export function filterName(filter: number): string {
 }
 
 /**
- * A kevent in words: `READ 5 ADD|CLEAR data=3`. Flags and notes go by name; what is 0 or null is
- * left out.
+ * A kevent in words: `READ 5 ADD|CLEAR data=3`. Flags and notes are names; fields that are 0 or
+ * null are left out.
  */
 export function formatKevent(kev: KeventChange): string {
 	const { ident, filter, flags, fflags = 0, data = 0, udata = null } = kev;

@@ -1,4 +1,4 @@
-// The only way out of the engine: the time, timers, deferred work, randomness.
+// All that the engine needs of its platform: the time, timers, deferred work, random numbers.
 
 /** A timer that a host has set. */
 export interface HostTimer {
@@ -7,40 +7,44 @@ export interface HostTimer {
 }
 
 /**
- * Where a kernel runs. `RealHost` is the one of programs, `VirtualHost` (in
- * `@kqpoll/kqueue/testing`) the one of tests.
+ * Where a kernel runs. `RealHost` is for programs, `VirtualHost` (in `@kqpoll/kqueue/testing`) for
+ * tests.
  */
 export interface Host {
-	/** Nanoseconds on a clock that never goes back. */
+	/** Nanoseconds, on a clock that never goes backwards. */
 	now(): number;
-	/** Calls `fn` once when the clock shows `at` or more, never earlier, never at once. */
+	/**
+	 * Calls `fn` once when the clock shows `at` or more; never earlier, and never before this
+	 * returns.
+	 */
 	setTimer(at: number, fn: () => void): HostTimer;
-	/** Forgets a timer; one that is gone already is ignored. */
+	/** Removes a timer; one that has fired or was removed is ignored. */
 	clearTimer(timer: HostTimer): void;
-	/** Calls `fn` soon, in the order of the calls, never at once. */
+	/** Calls `fn` soon, in the order of these calls, never before this returns. */
 	defer(fn: () => void): void;
 	/** Calls `fn` after the platform's own timers and input had a chance to run. */
 	yield(fn: () => void): void;
-	/** 32 random bits without sign. */
+	/** 32 random bits, as an unsigned number. */
 	random(): number;
-	/** The program must stay alive for the timers: a thread sleeps. Calls are counted. */
+	/** Keeps the program alive while timers are set, as a thread sleeps. Calls are counted. */
 	ref(): void;
-	/** Takes one `ref` back: timers alone must not keep the program alive. */
+	/** Undoes one `ref`: without any, timers do not keep the program alive. */
 	unref(): void;
 }
 
 /**
- * A host that a call can block on: `BlockingHost` in real time, `VirtualHost` in virtual time. While
- * it is driven nothing else of the program runs: no promise goes on, no callback of the platform.
+ * A host that a call can block on: `BlockingHost` in real time, `VirtualHost` in virtual time.
+ * While it is driven nothing else of the program runs: no promise continues, and no callback of the
+ * platform is called.
  */
 export interface DrivableHost extends Host {
 	/** Whether this thread of the platform may block: the main thread of a browser may not. */
 	readonly mayBlock: boolean;
-	/** Whether it is being driven: that cannot nest. */
+	/** Whether it is being driven. A drive inside another is not possible. */
 	readonly driving: boolean;
 	/**
 	 * Runs what is due, and sleeps in between, until `done` returns true. Returns false when nothing
-	 * will ever happen: no work is left, no timer is set, and nothing is expected from outside.
+	 * more can happen: no work is left, no timer is set, and nothing is expected from outside.
 	 */
 	drive(done: () => boolean): boolean;
 }

@@ -1,7 +1,7 @@
 // The host of programs: the platform's monotonic clock, timers and tasks.
 import type { Host, HostTimer } from "./host.ts";
 
-// The engine compiles without any platform's types; these few are in all of them.
+// The engine compiles without the types of a platform. These few are the same on all of them.
 interface PlatformTimer {
 	ref?(): unknown;
 	unref?(): unknown;
@@ -19,12 +19,12 @@ declare const MessageChannel:
 	  })
 	| undefined;
 
-/** A promise that is kept: what is done then is done in a microtask. */
+/** A settled promise: its reactions run in a microtask. */
 const settled: Promise<void> = Promise.resolve();
 const NS_PER_MS = 1e6;
 /** The longest delay that setTimeout takes, in milliseconds. */
 const MAX_DELAY = 2 ** 31 - 1;
-/** After so many rounds of deferred work, one waits for the platform's own events. */
+/** After this many rounds of deferred work, the next one waits for the platform's own events. */
 const MAX_MICROTASKS = 1000;
 
 /** A timer of a real host. */
@@ -55,28 +55,28 @@ export function platformTurn(fn: () => void): void {
 }
 
 /**
- * The real host. Deferred work runs as a microtask, so a wake-up takes effect before the next
- * timer or input of the platform, yet work without end does not lock those out. Timers never fire
+ * The real host. Deferred work runs as a microtask, so a wake-up takes effect before the next timer
+ * or input of the platform; but endless work does not keep those from running. Timers never fire
  * early, and keep a Node process alive only while a thread sleeps.
  */
 export class RealHost implements Host {
-	/** The timers that are set, in no order. */
+	/** The timers that are set, unordered. */
 	protected readonly timers: RealTimer[] = [];
 	private armed: { readonly at: number; readonly handle: PlatformTimer | number } | null = null;
 	private refs = 0;
 	private readonly work: ((() => void) | null)[] = [];
-	/** How many pieces of work are due, and how many of them are done. */
+	/** How many pieces of work are due; below, how many of them are done. */
 	private due = 0;
 	private finished = 0;
 	private scheduled = false;
 	private microtasks = 0;
 
-	/** Nanoseconds since some moment, from the platform's monotonic clock. */
+	/** Nanoseconds since an arbitrary moment, on the platform's monotonic clock. */
 	now(): number {
 		return performance.now() * NS_PER_MS;
 	}
 
-	/** 32 random bits without sign. */
+	/** 32 random bits, as an unsigned number. */
 	random(): number {
 		return Math.floor(Math.random() * 2 ** 32);
 	}
@@ -113,7 +113,7 @@ export class RealHost implements Host {
 		if (this.scheduled) return;
 		this.scheduled = true;
 		if (++this.microtasks < MAX_MICROTASKS) {
-			// As queueMicrotask, without the bookkeeping that Node adds to that.
+			// Like queueMicrotask, without the bookkeeping that Node adds to it.
 			settled.then(this.runDeferred);
 		} else {
 			this.microtasks = 0;
@@ -129,14 +129,14 @@ export class RealHost implements Host {
 	/** Runs deferred work until there is none. */
 	protected readonly runDeferred = (): void => {
 		const { work } = this;
-		// What is deferred meanwhile runs in the same round; work that blocks goes on with the rest.
+		// What is deferred meanwhile runs in the same round. Work that blocks runs the rest itself.
 		while (this.finished < this.due) {
 			const fn = work[this.finished] as () => void;
 			work[this.finished++] = null;
 			try {
 				fn();
 			} catch (error) {
-				// For the platform to report; the rest must run all the same.
+				// The platform reports it, and the rest runs anyway.
 				queueMicrotask(() => {
 					throw error;
 				});
@@ -159,7 +159,7 @@ export class RealHost implements Host {
 		const first = this.earliest();
 		if (first === undefined || (this.armed !== null && this.armed.at <= first.at)) return;
 		this.disarm();
-		// Rounded up: a delay of nothing would only come back at once to find it is too early.
+		// Rounded up: a shorter delay would fire too early, and have to be set again.
 		const delay = Math.ceil((first.at - this.now()) / NS_PER_MS);
 		const handle = setTimeout(this.fire, Math.min(Math.max(delay, 1), MAX_DELAY));
 		this.armed = { at: first.at, handle };

@@ -1,10 +1,10 @@
-// What waits for the processor: deferred tasks and woken threads, first come first served.
+// What waits to run: deferred tasks and woken threads, in the order in which they were added.
 import { report } from "./failure.ts";
 import type { Host } from "./host.ts";
 
-/** Something that runs soon, but not on the stack of its caller. */
+/** Something that runs soon, but not inside the call that adds it. */
 export interface Runnable {
-	/** Whether it stands in the queue. */
+	/** Whether it is in the queue. */
 	queued: boolean;
 	/** What runs next. */
 	runnext: Runnable | null;
@@ -14,13 +14,13 @@ export interface Runnable {
 	run(): void;
 }
 
-/** The run queue of one kernel. It asks its host to be drained when it gets something to do. */
+/** The run queue of one kernel. When it gets its first item, it asks its host to drain it soon. */
 export class RunQueue {
 	private readonly host: Host;
 	private first: Runnable | null = null;
 	private last: Runnable | null = null;
 	private scheduled = false;
-	/** Whether it is running what stands in it. */
+	/** Whether it is running its items. */
 	draining = false;
 
 	/** Makes an empty queue. */
@@ -28,7 +28,7 @@ export class RunQueue {
 		this.host = host;
 	}
 
-	/** Appends; what is queued already keeps its place. */
+	/** Appends an item; one that is in the queue already keeps its place. */
 	add(item: Runnable): void {
 		if (item.queued) return;
 		item.queued = true;
@@ -43,7 +43,7 @@ export class RunQueue {
 		}
 	}
 
-	/** Takes an item out, so that it does not run. */
+	/** Removes an item, so that it does not run. */
 	remove(item: Runnable): void {
 		if (!item.queued) return;
 		if (item.runprev === null) this.first = item.runnext;

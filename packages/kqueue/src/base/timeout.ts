@@ -1,13 +1,16 @@
-// struct timeout: functions to be called at a time, kept in a heap behind one timer of the host.
+// struct timeout: functions to be called at a given time, in a heap that uses one timer of the
+// host.
 import type { Host, HostTimer } from "./host.ts";
 
-/** A function to be called at a time. Belongs to one queue; can be added again and again. */
+/**
+ * A function to be called at a given time. Belongs to one queue; can be added any number of times.
+ */
 export class Timeout {
-	/** TimeoutQueue: the order of arming, for those due at the same time. */
+	/** TimeoutQueue: the order in which timeouts were added, for those due at the same time. */
 	seq = 0;
 	/** TimeoutQueue: its place in the heap, -1 when it is not pending. */
 	index = -1;
-	/** What is called with the owner, once for each time it is added, and with when it was due. */
+	/** Called once each time it is added, with the owner and the time at which it was due. */
 	readonly fn: (owner: unknown, at: number) => void;
 	/** Whose timeout it is. */
 	readonly owner: unknown;
@@ -19,14 +22,20 @@ export class Timeout {
 	}
 }
 
-/** How many there is room for at first. */
+/** How many timeouts there is room for at first. */
 const FIRST_ROOM = 16;
 
-/** The timeouts of one kernel: expired in order of time, then of arming. */
+/**
+ * The timeouts of one kernel: they expire in order of time, then in the order in which they were
+ * added.
+ */
 export class TimeoutQueue {
 	private readonly host: Host;
 	private readonly heap: Timeout[] = [];
-	/** When each of them is due, in nanoseconds: what is compared lies together. */
+	/**
+	 * When each of them is due, in nanoseconds. They are compared often, so they are close together
+	 * in memory.
+	 */
 	private times: Float64Array = new Float64Array(FIRST_ROOM);
 	private seq = 0;
 	private timer: HostTimer | null = null;
@@ -41,7 +50,7 @@ export class TimeoutQueue {
 		return this.heap.length;
 	}
 
-	/** Adds, or moves, a timeout that is due when the host's clock shows `at`. */
+	/** Adds a timeout that is due when the host's clock shows `at`; one that is pending is moved. */
 	add(to: Timeout, at: number): void {
 		this.delete(to);
 		to.seq = ++this.seq;
@@ -52,7 +61,7 @@ export class TimeoutQueue {
 		if (to.index === 0) this.arm();
 	}
 
-	/** Takes a timeout out, if it is pending: it will not be called. */
+	/** Removes a timeout, if it is pending: it will not be called. */
 	delete(to: Timeout): void {
 		const { index } = to;
 		if (index < 0) return;
@@ -63,7 +72,8 @@ export class TimeoutQueue {
 			this.siftUp(last, at, index);
 			if (last.index === index) this.siftDown(last, at, index);
 		}
-		// A timer for a head that is gone only fires for nothing; without a heap it must not fire.
+		// A timer for a timeout that was removed may fire without effect, but with an empty heap it
+		// must not.
 		if (this.heap.length === 0) this.disarm();
 	}
 
@@ -81,7 +91,7 @@ export class TimeoutQueue {
 		const due = at <= this.host.now();
 		if (due) this.delete(first);
 		this.arm();
-		// One at a time: the host lets what it wakes go on before the next.
+		// One at a time: the host runs what this one wakes before the next.
 		if (due) first.fn(first.owner, at);
 	};
 
@@ -98,13 +108,13 @@ export class TimeoutQueue {
 		this.timer = null;
 	}
 
-	/** Whether a timeout that is due at `time` comes before the one at place `index`. */
+	/** Whether a timeout that is due at `time` is before the one at place `index`. */
 	private precedes(to: Timeout, time: number, index: number): boolean {
 		const other = this.times[index] as number;
 		return time < other || (time === other && to.seq < (this.heap[index] as Timeout).seq);
 	}
 
-	// Below each place are four others, whose times share a line or two of the cache.
+	// Below each place are four others, whose times are in one or two lines of the cache.
 
 	/** Puts a timeout where it belongs, at place `from` or above. */
 	private siftUp(to: Timeout, time: number, from: number): void {

@@ -1,4 +1,4 @@
-// The trace sink: every transition of the engine as a small object, when somebody asks for it.
+// The trace sink: gets every transition of the engine as a small object.
 import { report } from "./failure.ts";
 import type { Host } from "./host.ts";
 
@@ -27,29 +27,32 @@ export type Transition =
 	| "exit"
 	| "signal";
 
-/** A transition of the engine. Which fields there are depends on what happened. */
+/** A transition of the engine. Which fields it has depends on what happened. */
 export interface TraceEvent {
 	/** When, in nanoseconds on the host's clock. */
 	readonly time: number;
 	/**
-	 * What: a kqueue was made (kqueue) or closed (terminate); a change was applied (register); a
-	 * knote came (attach), triggered (activate), was queued or unqueued (enqueue, dequeue),
-	 * reported (deliver), lost its object or descriptor (dead, badfd), or went (drop); a thread went
-	 * to sleep or was woken (sleep, wake); a descriptor was closed (close); a process came,
-	 * executed, exited, or was sent a signal (fork, exec, exit, signal).
+	 * What happened: a kqueue was made (kqueue) or closed (terminate); a change was applied
+	 * (register); a knote was added (attach), triggered (activate), was queued or unqueued (enqueue,
+	 * dequeue), was reported (deliver), lost its object or descriptor (dead, badfd), or was removed
+	 * (drop); a thread went to sleep or was woken (sleep, wake); a descriptor was closed (close); a
+	 * process was forked, executed, exited, or was sent a signal (fork, exec, exit, signal).
 	 */
 	readonly event: Transition;
 	/** Of kqueues, changes and knotes: which kqueue, numbered in order of creation. */
 	readonly kq?: number;
 	/** Of knotes: the knote in words, since it may be gone when this is read. */
 	readonly knote?: string;
-	/** Of a change: what it is about. */
+	/** Of a change: its ident. */
 	readonly ident?: number;
 	/** Of a change: its filter. */
 	readonly filter?: number;
 	/** Of a change: its flags. */
 	readonly flags?: number;
-	/** Of a change: its errno or 0. Of a wake-up: 0, EAGAIN in time, EINTR when interrupted. */
+	/**
+	 * Of a change: its errno or 0. Of a wake-up: 0, EAGAIN after a time-out, EINTR after an
+	 * interrupt.
+	 */
 	readonly error?: number;
 	/** Of sleep and wake: which thread. */
 	readonly thread?: number;
@@ -64,22 +67,22 @@ export interface TraceEvent {
 }
 
 /**
- * Gets every transition. It only watches: system calls that it makes fail with EDEADLK, and what
- * it throws is the platform's to report.
+ * Gets every transition. It only watches: system calls that it makes fail with EDEADLK, and the
+ * platform reports what it throws.
  */
 export type TraceSink = (event: TraceEvent) => void;
 
-/** What of a machine is needed to trace it. */
+/** The part of a machine that tracing needs. */
 export interface Traced {
-	/** Its clock says when. */
+	/** Where the time comes from. */
 	readonly host: Host;
-	/** What is told. */
+	/** Where transitions go, null for nowhere. */
 	readonly sink: TraceSink | null;
 	/** Whether the sink is running. */
 	tracing: boolean;
 }
 
-/** Tells the sink. Callers look whether there is one before they make the object. */
+/** Tells the sink. Callers check that there is one before they make the object. */
 export function trace(kernel: Traced, transition: Omit<TraceEvent, "time">): void {
 	const { sink, host } = kernel;
 	if (sink === null) return;

@@ -1,4 +1,4 @@
-// The host of tests: time moves by hand, and everything happens in a defined order.
+// The host of tests: the test moves time, and everything happens in a defined order.
 import type { DrivableHost, HostTimer } from "./host.ts";
 import { platformTurn } from "./real-host.ts";
 
@@ -13,22 +13,23 @@ export interface VirtualHostOptions {
 	/** The seed of `random`. */
 	readonly seed?: number;
 	/**
-	 * Lets promises that can go on do so, before time moves. By default one turn of the
-	 * platform's event loop. A program that also waits for something outside the machine, a file
-	 * for example, needs one that waits for that.
+	 * Waits until all promises that can continue have done so; called before time moves. By default
+	 * it waits for one turn of the platform's event loop. A program that also waits for something
+	 * outside the machine, a file for example, needs a function that waits for that.
 	 */
 	readonly idle?: () => Promise<void>;
 }
 
 /**
  * A host without a clock of its own. {@link VirtualHost.advance} moves time, and what is due then
- * happens in order of time, then of arming; after each expiry all deferred work runs, first come
- * first served. {@link VirtualHost.run} does so for programs of promises, until they end.
+ * happens in order of time, then in the order in which timers were set; after each timer all
+ * deferred work runs, in its order. {@link VirtualHost.run} moves time for programs of promises,
+ * until they end.
  */
 export class VirtualHost implements DrivableHost {
 	private time = 0;
 	private readonly timers: VirtualTimer[] = [];
-	/** Deferred work, and how much of it is done. */
+	/** Deferred work; below, how much of it is done. */
 	private readonly work: ((() => void) | null)[] = [];
 	private finished = 0;
 	private state: number;
@@ -45,7 +46,7 @@ export class VirtualHost implements DrivableHost {
 		return this.time;
 	}
 
-	/** 32 bits from a generator that begins with the seed. */
+	/** 32 bits, as an unsigned number, from a generator that begins with the seed. */
 	random(): number {
 		this.state = (this.state + 0x6d2b79f5) | 0;
 		let bits = Math.imul(this.state ^ (this.state >>> 15), this.state | 1);
@@ -73,18 +74,18 @@ export class VirtualHost implements DrivableHost {
 		this.work.push(fn);
 	}
 
-	/** As defer: there is no platform to make way for. */
+	/** As defer: there are no events of a platform to wait for. */
 	yield(fn: () => void): void {
 		this.defer(fn);
 	}
 
-	/** Does nothing: virtual time keeps nobody alive. */
+	/** Does nothing: virtual time does not keep a program alive. */
 	ref(): void {}
 
 	/** Does nothing. */
 	unref(): void {}
 
-	/** Runs deferred work until there is none. What it throws comes out here. */
+	/** Runs deferred work until there is none, and throws what it throws. */
 	settle(): void {
 		// Work that throws, or blocks, does not keep the rest from running.
 		while (this.finished < this.work.length) {
@@ -96,7 +97,7 @@ export class VirtualHost implements DrivableHost {
 		this.finished = 0;
 	}
 
-	/** Whether a call blocks on it. */
+	/** Whether a call is blocking on it. */
 	driving = false;
 
 	/** Always true: virtual time does not block anything. */
@@ -105,8 +106,8 @@ export class VirtualHost implements DrivableHost {
 	}
 
 	/**
-	 * See {@link DrivableHost.drive}: moves time to the next timer whenever no work is left. What work
-	 * throws comes out of the next `settle`.
+	 * See {@link DrivableHost.drive}: moves time to the next timer whenever no work is left. The next
+	 * `settle` throws what work has thrown.
 	 */
 	drive(done: () => boolean): boolean {
 		const failures: unknown[] = [];
@@ -138,9 +139,9 @@ export class VirtualHost implements DrivableHost {
 		return this.finished < this.work.length;
 	}
 
-	/** Lets this many milliseconds pass, with all that is due in them. */
+	/** Lets this many milliseconds pass, and runs all that is due in them. */
 	advance(ms: number): void {
-		if (!(ms >= 0)) throw new RangeError(`time does not move by ${ms} ms`);
+		if (!(ms >= 0)) throw new RangeError(`time cannot move by ${ms} ms`);
 		const end = this.time + ms * NS_PER_MS;
 		this.settle();
 		while ((this.timers[0]?.at ?? Number.POSITIVE_INFINITY) <= end) this.expire();
@@ -148,15 +149,16 @@ export class VirtualHost implements DrivableHost {
 	}
 
 	/**
-	 * Lets a program of promises run to its end, moving time to the next expiry whenever nobody can
-	 * go on, and gives its result. Throws if it can never end: all sleep and no timer is set.
+	 * Lets a program of promises run to its end, and returns its result. Whenever no part of it can
+	 * continue, time moves to the next timer. Throws if the program can never end: all of it waits,
+	 * and no timer is set.
 	 */
 	async run<T>(program: () => Promise<T>): Promise<T> {
 		let settled = false;
 		const result = program().finally(() => {
 			settled = true;
 		});
-		// Whoever awaits run gets the rejection; until then it is not unhandled.
+		// The caller of run gets the rejection; until then it does not count as unhandled.
 		result.catch(() => {});
 		for (;;) {
 			this.settle();
