@@ -220,14 +220,14 @@ test("a program that blocks in virtual time has the transcript of one with promi
 	assert.equal(await runAsync(world(), callEither), expected);
 });
 
-test("a call that blocks for ever fails, and says what every thread waits for", () => {
+test("a call that blocks forever fails, and says what every thread waits for", () => {
 	const { host, thread, log } = world();
 	const [r] = pipe(thread);
 	const other = thread.process.spawnThread();
 	const kq = kqueue(other);
 	keventNow(other, kq, [{ ident: r, filter: EVFILT_READ, flags: EV_ADD }], null);
 	kevent(other, kq, null, eventList(1), null).catch((error) => log.push(error.code));
-	const asleep = `thread ${other.tid} of process 1 sleeps in kevent of kqueue ${kq}, which watches READ ${r}, for ever`;
+	const asleep = `thread ${other.tid} of process 1 sleeps in kevent of kqueue ${kq}, which watches READ ${r}, forever`;
 	let error: unknown = null;
 	try {
 		callSync(thread, "read", null, readCall, r, new Uint8Array(1));
@@ -237,7 +237,7 @@ test("a call that blocks for ever fails, and says what every thread waits for", 
 	assert.is(
 		String(error),
 		"SystemError: EDEADLK: resource deadlock avoided, read (nothing will ever wake it: " +
-			`thread ${thread.tid} of process 1 sleeps in read of descriptor ${r} (pipe), for ever; ${asleep})`,
+			`thread ${thread.tid} of process 1 sleeps in read of descriptor ${r} (pipe), forever; ${asleep})`,
 	);
 	// The thread is awake again, the other one is not.
 	assert.equal([thread.state, other.state, host.now()], ["running", "asleep", 0]);

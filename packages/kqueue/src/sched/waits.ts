@@ -2,7 +2,7 @@
 import type { Machine } from "../process/machine.ts";
 import type { Thread } from "../process/thread.ts";
 
-/** What a thread is doing: `thread 2 of process 1 sleeps in read of descriptor 3 (pipe), for ever`. */
+/** What a thread is doing: `thread 2 of process 1 sleeps in read of descriptor 3 (pipe), forever`. */
 export function formatThread(thread: Thread): string {
 	return `thread ${thread.tid} of process ${thread.process.pid} ${doing(thread)}`;
 }
@@ -12,7 +12,7 @@ function doing({ call, depth, kernel, state }: Thread): string {
 		case "asleep": {
 			const deadline = call?.deadline ?? -1;
 			const left = Math.max(0, Math.ceil((deadline - kernel.host.now()) / 1e6));
-			return `sleeps in ${call?.describe()}, ${deadline < 0 ? "for ever" : `for ${left} ms more`}`;
+			return `sleeps in ${call?.describe()}, ${deadline < 0 ? "forever" : `for ${left} ms more`}`;
 		}
 		case "ready":
 			return `was woken in ${call?.describe()}`;
