@@ -46,6 +46,7 @@ export {
 	isatty,
 	login_tty,
 	tcdrain,
+	tcdrainNow,
 	tcflush,
 	tcgetattr,
 	tcgetpgrp,

@@ -13,3 +13,5 @@ export {
 	SS_ISCONNECTING,
 	SS_ISDISCONNECTED,
 } from "./socket/socket-constants.ts";
+export { openCall } from "./tree/open-calls.ts";
+export { tcdrainCall, tcsetattrCall } from "./tty/tty-calls.ts";

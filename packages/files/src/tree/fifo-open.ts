@@ -34,6 +34,7 @@ export function mustWait(vnode: Vnode, flags: number, path: string): boolean {
 /** An open that waits. Its file counts already, and is closed again if the open fails. */
 export class FifoOpen extends BlockingCall {
 	private readonly file: FifoFile;
+	private readonly path: string;
 	private readonly flags: number;
 	/** Opens of the same side sleep here. */
 	override readonly channel: WaitChannel;
@@ -43,9 +44,10 @@ export class FifoOpen extends BlockingCall {
 	private readonly before: number;
 
 	/** Makes a call that returns a descriptor of the file when the other side has an open file. */
-	constructor(thread: Thread, file: FifoFile, flags: number) {
+	constructor(thread: Thread, file: FifoFile, path: string, flags: number) {
 		super(thread, "open");
 		this.file = file;
+		this.path = path;
 		this.flags = flags;
 		this.timeout = Number.POSITIVE_INFINITY;
 		const { reading, writing } = file.fifo;
@@ -70,5 +72,11 @@ export class FifoOpen extends BlockingCall {
 	/** Releases the file, which closes it if it has no descriptor. */
 	override end(): void {
 		fileRelease(this.file, this.thread);
+	}
+
+	/** Names the fifo. */
+	override describe(): string {
+		const other = (this.file.flags & FREAD) !== 0 ? "writer" : "reader";
+		return `open of fifo ${this.path}, which has no ${other}`;
 	}
 }

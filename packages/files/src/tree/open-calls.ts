@@ -1,6 +1,15 @@
 // open(2) and ftruncate(2).
 import { errno, NOTE_WRITE, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
-import { callAsync, FWRITE, getFile, isInt32, show, syscall, unwrap } from "@kqpoll/kqueue/kernel";
+import {
+	type BlockingCall,
+	callAsync,
+	FWRITE,
+	getFile,
+	isInt32,
+	show,
+	syscall,
+	unwrap,
+} from "@kqpoll/kqueue/kernel";
 import { S_IFIFO, S_IFREG } from "@kqpoll/kqueue/stat";
 import { openWith } from "../shared/open-file.ts";
 import { fileFlags, O_CREAT, O_DIRECTORY, O_EXCL, O_TRUNC } from "../shared/vnode-flags.ts";
@@ -37,13 +46,23 @@ export function open(
 	mode: number = 0o666,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return callAsync(thread, "open", options, () => {
-		const opening = prepare(thread, tree, path, flags, mode);
-		if (!opening.waits) return finish(thread, tree, opening, flags);
-		const call = new FifoOpen(thread, new FifoFile(tree, opening.vnode, opening.kept), flags);
-		if (thread.kernel.diagnostics) tree.check();
-		return call;
-	});
+	return callAsync(thread, "open", options, openCall, tree, path, flags, mode);
+}
+
+/** Begins an {@link open}, for any driver. */
+export function openCall(
+	thread: Thread,
+	tree: Tree,
+	path: string,
+	flags: number,
+	mode: number = 0o666,
+): BlockingCall | number {
+	const opening = prepare(thread, tree, path, flags, mode);
+	if (!opening.waits) return finish(thread, tree, opening, flags);
+	const file = new FifoFile(tree, opening.vnode, opening.kept);
+	const call = new FifoOpen(thread, file, path, flags);
+	if (thread.kernel.diagnostics) tree.check();
+	return call;
 }
 
 /** As {@link open}, without sleeping: throws EAGAIN, with nothing changed, where that would sleep. */

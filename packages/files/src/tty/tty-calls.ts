@@ -79,9 +79,17 @@ export function tcsetattr(
 	termios: Termios,
 	options: SleepOptions = {},
 ): Promise<number> {
-	return callAsync(thread, "tcsetattr", options, () =>
-		controlCall(thread, fd, "tcsetattr", commandFor(action), termios),
-	);
+	return callAsync(thread, "tcsetattr", options, tcsetattrCall, fd, action, termios);
+}
+
+/** Begins a {@link tcsetattr}, for any driver. */
+export function tcsetattrCall(
+	thread: Thread,
+	fd: number,
+	action: number,
+	termios: Termios,
+): BlockingCall | number {
+	return controlCall(thread, fd, "tcsetattr", commandFor(action), termios);
 }
 
 /** As {@link tcsetattr}, without sleeping: throws EAGAIN where that would sleep. */
@@ -106,9 +114,17 @@ function commandFor(action: number): number {
  * Waits until all output is out. Rejects with the errors of {@link tcsetattr}. Source: tcdrain(3).
  */
 export function tcdrain(thread: Thread, fd: number, options: SleepOptions = {}): Promise<number> {
-	return callAsync(thread, "tcdrain", options, () =>
-		controlCall(thread, fd, "tcdrain", TIOCDRAIN, null),
-	);
+	return callAsync(thread, "tcdrain", options, tcdrainCall, fd);
+}
+
+/** Begins a {@link tcdrain}, for any driver. */
+export function tcdrainCall(thread: Thread, fd: number): BlockingCall | number {
+	return controlCall(thread, fd, "tcdrain", TIOCDRAIN, null);
+}
+
+/** As {@link tcdrain}, without sleeping: throws EAGAIN while some output is not out yet. */
+export function tcdrainNow(thread: Thread, fd: number): void {
+	ioctl(thread, fd, TIOCDRAIN);
 }
 
 /**
@@ -180,7 +196,7 @@ function controlCall(
 	const file = getFile(thread, fd, name);
 	const argument = termios === null ? null : copyin(termios, name);
 	const tty = ttyOf(file);
-	if (tty !== null) return new ControlCall(thread, name, file, tty, command, argument);
+	if (tty !== null) return new ControlCall(thread, fd, name, file, tty, command, argument);
 	return unwrap(file.ioctl(thread, command, argument), name);
 }
 
@@ -191,6 +207,7 @@ function copyin(termios: Termios, name: string): Termios {
 }
 
 class ControlCall extends BlockingCall {
+	private readonly fd: number;
 	private readonly file: File;
 	private readonly tty: Tty;
 	private readonly command: number;
@@ -198,6 +215,7 @@ class ControlCall extends BlockingCall {
 
 	constructor(
 		thread: Thread,
+		fd: number,
 		name: string,
 		file: File,
 		tty: Tty,
@@ -205,6 +223,7 @@ class ControlCall extends BlockingCall {
 		argument: Termios | null,
 	) {
 		super(thread, name);
+		this.fd = fd;
 		this.file = file;
 		this.tty = tty;
 		this.command = command;
@@ -226,5 +245,9 @@ class ControlCall extends BlockingCall {
 
 	override end(): void {
 		fileRelease(this.file, this.thread);
+	}
+
+	override describe(): string {
+		return `${this.syscall} of descriptor ${this.fd} (terminal)`;
 	}
 }
