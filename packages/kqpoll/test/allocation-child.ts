@@ -1,4 +1,4 @@
-// A program that measures how many bytes calls allocate, and prints what it found as JSON. It needs
+// A program that measures how many bytes calls allocate, and prints the results as JSON. It needs
 // node --expose-gc, and a young generation so large that it is not collected meanwhile.
 import { PerformanceObserver, performance } from "node:perf_hooks";
 import {
@@ -20,14 +20,14 @@ import { VirtualHost } from "@kqpoll/kqueue/testing";
 import { FdSet, POLLIN, POLLOUT, type Pollfd, pollNow, selectNow } from "../src/index.ts";
 import { pollCall } from "../src/kernel.ts";
 
-/** What the calls of one kind allocated, in that round of some in which they allocated least. */
+/** What the calls of one kind allocated, in the round of several in which they allocated least. */
 export interface Allocated {
 	readonly name: string;
 	/** How many calls a round has. */
 	readonly calls: number;
 	/** How many bytes of the heap they took. */
 	readonly bytes: number;
-	/** How many garbage collections there were meanwhile: after one, the bytes say nothing. */
+	/** How many garbage collections there were meanwhile: after one, the bytes mean nothing. */
 	readonly collections: number;
 }
 
@@ -36,11 +36,11 @@ interface Subject {
 	readonly name: string;
 	/** How many calls a round has. */
 	readonly calls: number;
-	/** Makes what a round needs, and gives the call. Not measured. */
+	/** Prepares a round, and returns the call. Not measured. */
 	readonly prepare: () => (i: number) => void;
 }
 
-/** Where a round began and ended, and how many bytes of the heap it took. */
+/** When a round began and ended, and how many bytes of the heap it took. */
 interface Round {
 	readonly begin: number;
 	readonly end: number;
@@ -101,7 +101,7 @@ function keventChange(): () => void {
 	return () => expect(keventNow(thread, kq, changes, events), 1);
 }
 
-/** Ten descriptors of which so many are ready, always the same. */
+/** Ten descriptors, of which `ready` are ready, always the same ones. */
 function some(ready: number) {
 	const { thread, files, fds } = world(10);
 	for (const file of files.slice(0, ready)) file.set("read", READY);
@@ -135,7 +135,7 @@ function selectSome(ready: number): () => void {
 	};
 }
 
-/** A call that may sleep and does not, in the form for hosts of suspended programs. */
+/** A call that may sleep and does not, in the form for hosts that suspend programs. */
 function either<A extends readonly unknown[]>(
 	thread: Thread,
 	name: string,
@@ -145,7 +145,7 @@ function either<A extends readonly unknown[]>(
 ): () => void {
 	return () => {
 		const got = callEither(thread, name, null, begin, ...args);
-		// Every so often there is a promise, so that the platform has its turn.
+		// From time to time there is a promise, so that the platform takes its turn.
 		if (typeof got === "number") expect(got, result);
 	};
 }
@@ -168,7 +168,7 @@ function eitherPoll(): () => void {
 	return either(thread, "poll", 1, pollCall, list, -1);
 }
 
-/** What a call that allocates on purpose made last. */
+/** The last object of a call that allocates on purpose. */
 let kept: unknown = null;
 
 function wasteful(make: (i: number) => unknown): () => (i: number) => void {
@@ -190,10 +190,10 @@ function keventAdd(): Subject {
 	return { name: "kevent that adds", calls: KNOTES, prepare };
 }
 
-/** How often an array was turned. */
+/** How often an array was rotated. */
 let turned = 0;
 
-/** Polls a thousand descriptors, in each call in another order: no entry asks for what it did. */
+/** Polls a thousand descriptors, in a different order in each call: every entry changes. */
 function pollNew(): Subject {
 	const { thread, fds } = world(ENTRIES);
 	const list: Pollfd[] = fds.map((fd) => ({ fd, events: POLLIN, revents: 0 }));
@@ -209,7 +209,7 @@ function pollNew(): Subject {
 	return { name: "poll of a new array", calls, prepare };
 }
 
-/** The calls in question, and two that allocate on purpose: the measurement must tell. */
+/** The calls to measure, and two that allocate on purpose, to check the measurement. */
 function subjects(): Subject[] {
 	return [
 		steady("kevent of none", keventNone),
@@ -244,7 +244,7 @@ function run(call: (i: number) => void, calls: number): void {
 	for (let i = 0; i < calls; i++) call(i);
 }
 
-/** A round. There is no collection before it: it might throw compiled code away. */
+/** A round. There is no collection before it: that might drop compiled code. */
 function measure({ prepare, calls }: Subject): Round {
 	const call = prepare();
 	const begin = performance.now();
@@ -267,12 +267,12 @@ observer.observe({ entryTypes: ["gc"] });
 const measured = subjects().map((subject) => {
 	const { calls, prepare } = subject;
 	gc();
-	// So long that all of it is compiled.
+	// Long enough that all of it is compiled.
 	run(prepare(), calls);
 	return { subject, rounds: Array.from({ length: ROUNDS }, () => measure(subject)) };
 });
 
-// The platform tells of collections in a turn of its own.
+// The platform reports collections in a later turn.
 await new Promise((resolve) => setTimeout(resolve, 20));
 observer.disconnect();
 const found = measured.map(({ subject: { name, calls }, rounds }): Allocated => {

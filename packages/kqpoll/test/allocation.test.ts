@@ -1,12 +1,12 @@
-// What calls allocate: nothing once a program makes them again and again with the same arrays. It
-// is measured by a program of its own, in bytes of the heap, which do not depend on the machine.
+// Calls allocate nothing when a program repeats them with the same arrays. A program of its own
+// measures that, in bytes of the heap, which do not depend on the machine.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Allocated } from "./allocation-child.ts";
 
-/** So many megabytes of new objects fit between two garbage collections. */
+/** How many megabytes of new objects fit between two garbage collections. */
 const ROOM = 64;
 
 const FLAGS = [
@@ -15,11 +15,11 @@ const FLAGS = [
 	"--expose-gc",
 	`--min-semi-space-size=${ROOM}`,
 	`--max-semi-space-size=${ROOM}`,
-	// Code is compiled when it has run so often, not when another thread finds the time.
+	// Code is compiled after a fixed number of runs, not when another thread has time for it.
 	"--no-concurrent-recompilation",
 ];
 
-/** How many bytes a knote takes at most, with its part of the lists that it stands on. */
+/** The most bytes that a knote takes, with its part of the lists that it is on. */
 const KNOTE = 256;
 
 function measure(): readonly Allocated[] {
@@ -27,7 +27,7 @@ function measure(): readonly Allocated[] {
 	const { status, stdout, stderr } = spawnSync(process.execPath, [...FLAGS, program], {
 		cwd: new URL("../../..", import.meta.url),
 		encoding: "utf8",
-		// Counters of coverage are none of the calls' business.
+		// Counters of coverage do not count.
 		env: { ...process.env, NODE_V8_COVERAGE: "" },
 		timeout: 60_000,
 	});
@@ -41,7 +41,7 @@ test.before(() => {
 	measured = measure();
 });
 
-/** Bytes a call: whole ones, as the measurement itself takes some hundreds in all. */
+/** Bytes for each call: whole ones, as the measurement itself takes some hundreds in all. */
 function bytesEach({ bytes, calls, collections }: Allocated): number {
 	return collections === 0 && bytes >= 0 ? Math.floor(bytes / calls) : Number.POSITIVE_INFINITY;
 }
@@ -64,16 +64,16 @@ test("a call that returns a result or a promise allocates nothing when it did no
 	assert.equal(beyond(0, "either a read", "either a kevent", "either a poll"), []);
 });
 
-test("adding an event allocates a knote and no more", () => {
+test("adding an event allocates a knote and nothing else", () => {
 	assert.equal(beyond(KNOTE, "kevent that adds"), []);
 });
 
-test("a poll of another array allocates a knote for each entry and no more", () => {
+test("a poll of another array allocates a knote for each entry and nothing else", () => {
 	assert.equal(beyond(1000 * KNOTE, "poll of a new array"), []);
 });
 
-test("a call that allocates is found out, by the bytes or by the collections they bring about", () => {
-	// An object of one field has four words; of the arrays no round is without a collection.
+test("a call that allocates is found, by the bytes or by the collections that they cause", () => {
+	// An object with one field has four words; with the arrays there is no round without a collection.
 	assert.equal(beyond(0, "wasteful"), [
 		"wasteful of objects: 32 bytes a call",
 		"wasteful of large arrays: Infinity bytes a call",

@@ -1,4 +1,4 @@
-// What no program should pass to poll, select and their kin, and what they answer to it.
+// Wrong arguments of poll, ppoll, select and pselect, and the errors that they cause.
 import {
 	close,
 	errno,
@@ -69,7 +69,7 @@ const SELECTS: readonly (readonly [string, (thread: Thread, args: SelectArgument
 		["pselect", (thread, args) => pselect(thread, ...args, { sec: 0, nsec: 0 }, 0)],
 	];
 
-/** How a call fails in either of its forms: a Now form throws, a promise form rejects. */
+/** How a call fails in each of its forms: a Now form throws, a promise form rejects. */
 async function failure(name: string, call: () => unknown): Promise<string> {
 	if (name.endsWith("Now")) return refusal(call);
 	return rejection(call() as Promise<unknown>);
@@ -101,7 +101,7 @@ const BAD_PARTS = [
 const BAD_SECONDS = BAD_PARTS.filter((part) => part !== 1e9 && part !== 2 ** 53);
 const NO_OBJECTS = [0, 1, -1, Number.NaN, "", "1", true, false, 1n, Symbol("soon"), () => 0];
 
-test("poll refuses a timeout that is no number of milliseconds and not -1", async () => {
+test("poll refuses a timeout that is neither a number of milliseconds nor -1", async () => {
 	const made = machine();
 	const { thread } = made;
 	const fds = [entry(readable(thread), POLLIN)];
@@ -136,7 +136,7 @@ test("poll refuses a timeout that is no number of milliseconds and not -1", asyn
 	checkMachine(made);
 });
 
-test("ppoll refuses a timespec out of range with EINVAL, and what is none with EFAULT", async () => {
+test("ppoll refuses a timespec out of range with EINVAL, and other values with EFAULT", async () => {
 	const made = machine();
 	const { thread } = made;
 	const fds = [entry(readable(thread), POLLIN)];
@@ -152,7 +152,7 @@ test("ppoll refuses a timespec out of range with EINVAL, and what is none with E
 	checkMachine(made);
 });
 
-test("select refuses a timeval out of range with EINVAL, and what is none with EFAULT", async () => {
+test("select refuses a timeval out of range with EINVAL, and other values with EFAULT", async () => {
 	const made = machine();
 	const { thread } = made;
 	const set = new FdSet([readable(thread)]);
@@ -168,7 +168,7 @@ test("select refuses a timeval out of range with EINVAL, and what is none with E
 	checkMachine(made);
 });
 
-test("pselect refuses a timespec out of range with EINVAL, and what is none with EFAULT", async () => {
+test("pselect refuses a timespec out of range with EINVAL, and other values with EFAULT", async () => {
 	const made = machine();
 	const { thread } = made;
 	const set = new FdSet([readable(thread)]);
@@ -193,7 +193,7 @@ test("the largest part of a second is accepted", async () => {
 	assert.is(await nanos, 0);
 });
 
-test("the largest timeouts there are sleep like those without end", async () => {
+test("the largest possible timeouts sleep like infinite ones", async () => {
 	const { thread, host } = machine();
 	const polls = [
 		() => poll(thread, [], Number.MAX_VALUE),
@@ -218,7 +218,7 @@ test("the largest timeouts there are sleep like those without end", async () => 
 	}
 });
 
-test("a part of a millisecond is rounded up, never to nothing", async () => {
+test("a part of a millisecond is rounded up, never to 0", async () => {
 	const { thread, host } = machine();
 	for (const ms of [Number.MIN_VALUE, 1e-6, 0.5]) {
 		const promise = poll(thread, [], ms);
@@ -230,7 +230,7 @@ test("a part of a millisecond is rounded up, never to nothing", async () => {
 
 // The array of poll
 
-test("an array that is none is refused with EFAULT before anything is done", async () => {
+test("a value that is not an array is refused with EFAULT before anything is done", async () => {
 	const none = [
 		null,
 		undefined,
@@ -258,7 +258,7 @@ test("an array that is none is refused with EFAULT before anything is done", asy
 	}
 });
 
-test("an entry that is no object is refused with EFAULT, and no revents are written", async () => {
+test("an entry that is not an object is refused with EFAULT, and no revents are written", async () => {
 	const none = [null, undefined, 0, 7, "", "fd", true, 1n, Symbol("fd"), () => 0];
 	for (const [name, call] of POLLS) {
 		const made = machine();
@@ -279,7 +279,7 @@ test("an entry that is no object is refused with EFAULT, and no revents are writ
 	}
 });
 
-test("events that are none of 16 bits are refused with EINVAL, and nothing is written", async () => {
+test("events that do not fit into 16 bits are refused with EINVAL, and nothing is written", async () => {
 	const bad = [
 		0x10000,
 		-0x8001,
@@ -329,7 +329,7 @@ test("an object without fields is an entry out of range", () => {
 	assert.is(thread.process.fdp.size, 20);
 });
 
-test("a negative descriptor is passed over, whatever is asked about it", () => {
+test("a negative descriptor is skipped, with any events", () => {
 	const { thread } = machine();
 	const fds = [-1, -2, -(2 ** 31)].flatMap((fd) => [entry(fd, POLLIN | POLLOUT), entry(fd, 0)]);
 	assert.is(pollNow(thread, fds), 0);
@@ -337,7 +337,7 @@ test("a negative descriptor is passed over, whatever is asked about it", () => {
 	assert.equal(knotes(thread), []);
 });
 
-test("what is no descriptor at all is not open", () => {
+test("a value that is not a descriptor is not open", () => {
 	const { thread } = machine();
 	readable(thread);
 	const none = [
@@ -383,7 +383,7 @@ test("poll takes as many entries as a process can have descriptors, and then EIN
 	}
 });
 
-test("the limit on entries is checked before they are looked at, the timeout before that", async () => {
+test("the number of entries is checked before the entries, and the timeout before that", async () => {
 	const { thread } = machine({ maxfiles: 1 });
 	const rubbish = [null, null] as never;
 	assert.is(
@@ -395,7 +395,7 @@ test("the limit on entries is checked before they are looked at, the timeout bef
 	assert.is(await rejection(ppoll(thread, null as never, soon)), "EINVAL poll");
 });
 
-test("an array may be frozen, and of any number of zero entries", async () => {
+test("an array may be frozen, and empty", async () => {
 	const { thread } = machine();
 	const fds = Object.freeze([entry(readable(thread), POLLIN)]);
 	assert.is(pollNow(thread, fds), 1);
@@ -404,7 +404,7 @@ test("an array may be frozen, and of any number of zero entries", async () => {
 	assert.is(await poll(thread, [], 0), 0);
 });
 
-test("fields that cannot be written are no matter when they are not written", () => {
+test("fields that cannot be written do no harm when they are not written", () => {
 	const { thread } = machine();
 	const fds = [Object.freeze(entry(readable(thread), POLLIN)), null];
 	assert.is(
@@ -413,7 +413,7 @@ test("fields that cannot be written are no matter when they are not written", ()
 	);
 });
 
-test("an entry whose getter throws lets that error out, and the next poll works", async () => {
+test("an error of an entry's getter reaches the caller, and the next poll works", async () => {
 	for (const [name, call] of POLLS) {
 		const made = machine();
 		const { thread } = made;
@@ -476,7 +476,7 @@ test("an entry whose getter ends the process or thread is refused with EDEADLK",
 	assert.is(pollNow(thread, [good]), 1);
 });
 
-test("an array that grows while it is read is read as long as it was", () => {
+test("of an array that grows while it is read the original length is read", () => {
 	const made = machine();
 	const { thread } = made;
 	const fd = readable(thread);
@@ -495,7 +495,7 @@ test("an array that grows while it is read is read as long as it was", () => {
 	checkMachine(made);
 });
 
-test("an array that shrinks while it is read has no entry where one was: EFAULT", () => {
+test("an array that shrinks while it is read lacks entries: EFAULT", () => {
 	const made = machine();
 	const { thread } = made;
 	const fd = readable(thread);
@@ -519,7 +519,7 @@ test("an array that shrinks while it is read has no entry where one was: EFAULT"
 
 // The arguments of select
 
-test("a number of descriptors that is none is refused with EINVAL", async () => {
+test("a wrong number of descriptors is refused with EINVAL", async () => {
 	const bad = [
 		-1,
 		-(2 ** 31),
@@ -562,7 +562,7 @@ test("any larger number counts as the size of the table", () => {
 	}
 });
 
-test("a set that is none is refused with EFAULT, and the others are left alone", async () => {
+test("a value that is not a set is refused with EFAULT, and the sets are not changed", async () => {
 	const none = [0, 1, "", "set", true, {}, [], [0], new Int32Array(32), new Set([0]), () => 0];
 	for (const [name, call] of SELECTS) {
 		const made = machine();
@@ -584,7 +584,7 @@ test("a set that is none is refused with EFAULT, and the others are left alone",
 	}
 });
 
-test("a set without room for the descriptors looked at is refused with EFAULT", async () => {
+test("a set without room for all nfds descriptors is refused with EFAULT", async () => {
 	for (const [name, call] of SELECTS) {
 		const { thread } = machine({ maxfiles: 1000 });
 		const fd = readable(thread);
@@ -617,7 +617,7 @@ test("a set without room for the descriptors looked at is refused with EFAULT", 
 	}
 });
 
-test("undefined is no set, as null is", () => {
+test("undefined means no set, like null", () => {
 	const { thread } = machine();
 	const set = new FdSet([readable(thread)]);
 	assert.is(selectNow(thread, 1, set, undefined as never, undefined as never), 1);
@@ -639,7 +639,7 @@ test("a descriptor that is not open fails the call with EBADF, and the sets are 
 	}
 });
 
-test("what a descriptor says that cannot be watched fails the call, unless it is passed over", () => {
+test("errors of descriptors that cannot be watched fail the call, except for those that select ignores", () => {
 	const made = machine();
 	const { thread } = made;
 	const fd = openFile(thread, new SyntheticFile());
@@ -676,7 +676,7 @@ test("the timeout of select is checked before the number of descriptors, that be
 
 // The mask, and threads
 
-test("a call that fails before it waits leaves the signal mask alone", async () => {
+test("a call that fails before it waits does not change the signal mask", async () => {
 	const { thread } = machine();
 	const closed = new FdSet([5]);
 	sigaction(thread, SIGUSR1, () => {});
@@ -770,7 +770,7 @@ test("a thread asleep in kevent refuses poll and select with EBUSY, but not thei
 	assert.is(await asleep, "EINTR kevent");
 });
 
-test("the promise forms never throw, whatever they are given", async () => {
+test("the promise forms reject and never throw, for any arguments", async () => {
 	const { thread } = machine();
 	const rubbish = [undefined, null, Number.NaN, -2, "x", {}, [null], true];
 	const zero = { sec: 0, nsec: 0 };
@@ -801,7 +801,7 @@ test("the promise forms never throw, whatever they are given", async () => {
 
 // FdSet
 
-test("a set cannot hold what is no descriptor, and is as before", () => {
+test("a set cannot hold a value that is not a descriptor, and is as before", () => {
 	const set = new FdSet([1]);
 	const bad = [
 		-1,
@@ -829,7 +829,7 @@ test("a set cannot hold what is no descriptor, and is as before", () => {
 	assert.equal([[...set], set.size], [[1], 1024]);
 });
 
-test("what is no descriptor is in no set, and taking it out does nothing", () => {
+test("a value that is not a descriptor is in no set, and removing it does nothing", () => {
 	const set = new FdSet([0, 1, 31, 1023]);
 	const bad = [-1, 0.5, 1024, 2 ** 53, Number.NaN, "1", null, undefined, {}, [1]] as never[];
 	assert.equal(
@@ -843,7 +843,7 @@ test("what is no descriptor is in no set, and taking it out does nothing", () =>
 	assert.equal([...set], [0, 1, 31, 1023]);
 });
 
-test("a set's size is refused with EINVAL when it is none, and grows when it has to", () => {
+test("a wrong size of a set is refused with EINVAL, and sets grow when they have to", () => {
 	const bad = [-1, 0.5, 2 ** 24 + 1, Number.NaN, Number.POSITIVE_INFINITY, "32", null, {}, 32n];
 	for (const size of bad as never[])
 		assert.is(
@@ -867,7 +867,7 @@ test("the sign bit of a word is a descriptor like any other", () => {
 	assert.equal([set.has(31), set.has(63), [...set]], [false, true, [63]]);
 });
 
-test("a copied set is another one, FD_COPY makes one equal, FD_ZERO empties it", () => {
+test("a copied set is another set, FD_COPY makes a set equal, FD_ZERO empties it", () => {
 	const from = new FdSet([3, 40], 64);
 	const copy = from.copy();
 	const to = new FdSet([1000]);
@@ -880,7 +880,7 @@ test("a copied set is another one, FD_COPY makes one equal, FD_ZERO empties it",
 	assert.equal([...from], [3, 5, 40]);
 });
 
-test("a set that changes while its select sleeps gets the answer to what was asked", async () => {
+test("a set that changes while its select sleeps gets the answer for its old contents", async () => {
 	const { thread, host } = machine();
 	const files = [new SyntheticFile(), new SyntheticFile()];
 	const [first, second] = files.map((file) => openFile(thread, file)) as [number, number];
@@ -893,7 +893,7 @@ test("a set that changes while its select sleeps gets the answer to what was ask
 	files[0]?.push(new Uint8Array(1));
 	host.settle();
 	assert.is(await promise, 1);
-	assert.equal([...set], [first, 70], "the answer is written over the words that were asked about");
+	assert.equal([...set], [first, 70], "the answer is written over the words that were read");
 	close(thread, first);
 });
 

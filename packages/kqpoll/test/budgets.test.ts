@@ -1,4 +1,4 @@
-// What each operation costs, counted: how often filters are asked and what the lists go through.
+// The costs of each operation, as counts: how often filters are asked, and what happens to lists.
 import {
 	close,
 	EV_ADD,
@@ -31,13 +31,13 @@ import { entry, type Machine, machine } from "./machine.ts";
 const SIZES = [10, 100, 1000];
 
 /**
- * How often something happened; what did not happen is left out. `join`, `ask` and `part` are the
- * file's own kqfilter, event and detach; `lookup` is a descriptor that is looked up; the rest are
- * the engine's transitions.
+ * How often something happened; zeros are left out. `join`, `ask` and `part` are the file's own
+ * kqfilter, event and detach; `lookup` is a descriptor that is looked up; the rest are the engine's
+ * transitions.
  */
 type Cost = Record<string, number>;
 
-/** A file that is ready while it is told so, and counts what its filter is called for. */
+/** A file that is as ready as it is told to be, and counts the calls of its filter. */
 class Bell extends File {
 	readonly klist = new Klist();
 	readonly count: (what: string) => void;
@@ -48,7 +48,7 @@ class Bell extends File {
 		this.count = count;
 	}
 
-	/** Becomes ready and tells who watches. */
+	/** Becomes ready and notifies. */
 	ring(): void {
 		this.ready = true;
 		this.klist.notify(0);
@@ -76,7 +76,7 @@ const bellFiltops: Filterops = filterops({
 	},
 });
 
-/** A machine with `n` bells, and what was counted since it was asked last. */
+/** A machine with `n` bells, and the counts since they were read last. */
 interface World extends Machine {
 	readonly bells: readonly Bell[];
 	readonly fds: readonly number[];
@@ -89,7 +89,7 @@ function world(n: number): World {
 	const count = (what: string): void => {
 		counts[what] = (counts[what] ?? 0) + 1;
 	};
-	// Proving a list of a thousand at each step takes long: it is proved after each operation.
+	// Checking a list of a thousand at each step takes long: it is checked after each operation.
 	const small = machine({ diagnostics: n <= 100, sink: ({ event }) => count(event) });
 	const bells = Array.from({ length: n }, () => new Bell(count));
 	const fds = bells.map((bell) => openFile(small.thread, bell));
@@ -109,7 +109,7 @@ function world(n: number): World {
 	return { ...small, bells, fds, cost };
 }
 
-/** A cost without what happens no times. */
+/** A cost without the zeros. */
 function only(cost: Cost): Cost {
 	return Object.fromEntries(Object.entries(cost).filter(([, times]) => times !== 0));
 }
@@ -119,7 +119,7 @@ function ring({ bells }: World, ready: number): void {
 	for (const bell of bells.slice(0, ready)) bell.ring();
 }
 
-/** Takes that back without telling anybody. */
+/** Undoes that, without notifying. */
 function silence({ bells }: World): void {
 	for (const bell of bells) bell.ready = false;
 }
@@ -138,14 +138,14 @@ function registered(n: number, flags: number) {
 test("adding an event joins its knote once and asks its filter once", () => {
 	for (const n of SIZES) {
 		const { all, add } = registered(n, EV_ADD);
-		// A descriptor is looked up for its file, and again once the filter's attach has run, which
+		// A descriptor is looked up for its file, and again after the filter's attach has run, which
 		// might have closed it. The kqueue's own is looked up once a call.
 		assert.equal(
 			all.cost(add),
 			{ lookup: 2 * n + 1, register: n, attach: n, join: n, ask: n },
 			`${n} new events`,
 		);
-		// An event that is there is changed: its filter is asked, nothing is joined.
+		// An existing event is changed: its filter is asked, nothing is joined.
 		assert.equal(all.cost(add), { lookup: n + 1, register: n, ask: n }, `${n} old events`);
 	}
 });
@@ -163,19 +163,19 @@ test("one event among many idle ones costs the same among ten and a thousand", (
 	for (const n of SIZES) {
 		const { all, add, take } = registered(n, EV_ADD | EV_CLEAR);
 		add();
-		// The object tells its only knote, whose filter says yes.
+		// The object notifies its only knote, whose filter says yes.
 		assert.equal(
 			all.cost(() => ring(all, 1)),
 			{ ask: 1, activate: 1, enqueue: 1 },
 			`n = ${n}, told`,
 		);
-		// A knote that is queued is asked at each change, but not queued twice.
+		// The filter of a queued knote is asked at each change, but the knote is not queued twice.
 		assert.equal(
 			all.cost(() => ring(all, 1)),
 			{ ask: 1, activate: 1 },
 			`n = ${n}, told again`,
 		);
-		// Before the event is handed out the filter is asked whether there is one still.
+		// Before the event is delivered the filter is asked whether there still is one.
 		assert.equal(
 			all.cost(take),
 			{ lookup: 1, ask: 1, dequeue: 1, deliver: 1 },
@@ -203,7 +203,7 @@ test("64 events cost 64 times what one costs, though a scan takes eight at a tim
 	}
 });
 
-test("a level-triggered event goes back on the list once, and is looked at by the next kevent only", () => {
+test("a level-triggered event is queued again once, and only the next kevent looks at it", () => {
 	for (const n of SIZES) {
 		for (const ready of [1, 8, n]) {
 			const { all, add, take, events } = registered(n, EV_ADD);
@@ -211,11 +211,11 @@ test("a level-triggered event goes back on the list once, and is looked at by th
 			const name = `${ready} of ${n}`;
 			add();
 			ring(all, ready);
-			// What went back stands behind the end of the scan, even if there is room for more events.
+			// It is queued behind the end of the scan, even if there is room for more events.
 			const again = { lookup: 1, ask: m, dequeue: m, deliver: m, enqueue: m };
 			assert.equal(all.cost(take), again, name);
 			assert.equal(all.cost(take), again, `${name}, again`);
-			// The next kevent finds that the condition has gone, and nothing is put back; since it
+			// The next kevent finds that the condition has gone, and nothing is queued again; since it
 			// found no event, it looks at all that is queued.
 			silence(all);
 			assert.equal(
@@ -228,10 +228,10 @@ test("a level-triggered event goes back on the list once, and is looked at by th
 	}
 });
 
-test("EV_CLEAR and EV_DISPATCH put nothing back on the list, EV_ONESHOT drops what it reports", () => {
+test("EV_CLEAR and EV_DISPATCH queue nothing again, EV_ONESHOT drops what it reports", () => {
 	for (const n of SIZES) {
 		const cleared = { lookup: 1, ask: 1, dequeue: 1, deliver: 1 };
-		// An event that is reported once is not asked about again: it is handed out as it is.
+		// The filter of an EV_ONESHOT event is not asked again: the event is delivered as it is.
 		const dropped = { lookup: 1, dequeue: 1, deliver: 1, part: 1, drop: 1 };
 		for (const [flags, cost] of [
 			[EV_CLEAR, cleared],
@@ -243,13 +243,13 @@ test("EV_CLEAR and EV_DISPATCH put nothing back on the list, EV_ONESHOT drops wh
 			add();
 			ring(all, 1);
 			assert.equal(all.cost(take), cost, `flags ${flags}, n = ${n}`);
-			// The condition still holds, but nobody asks.
+			// The condition still holds, but no filter is asked.
 			assert.equal(all.cost(take), { lookup: 1 }, `flags ${flags}, n = ${n}, again`);
 		}
 	}
 });
 
-test("an event that was disabled by its report is asked about when it is enabled", () => {
+test("the filter of an event that its report disabled is asked when it is enabled", () => {
 	for (const n of SIZES) {
 		const { all, kq, add, take } = registered(n, EV_ADD | EV_DISPATCH);
 		const change = { ident: all.fds[0] as number, filter: EVFILT_READ, flags: EV_ENABLE };
@@ -257,7 +257,7 @@ test("an event that was disabled by its report is asked about when it is enabled
 		add();
 		ring(all, 1);
 		take();
-		// While it is disabled it hears of changes, but is not queued.
+		// While the knote is disabled its filter is asked at changes, but it is not queued.
 		assert.equal(
 			all.cost(() => ring(all, 1)),
 			{ ask: 1, activate: 1 },
@@ -268,12 +268,12 @@ test("an event that was disabled by its report is asked about when it is enabled
 			{ lookup: 2, register: 1, ask: 1, activate: 1, enqueue: 1 },
 			`n = ${n}, enabled`,
 		);
-		// What is enabled already is left alone.
+		// An event that is already enabled is not changed.
 		assert.equal(all.cost(enable), { lookup: 2, register: 1 }, `n = ${n}, enabled again`);
 	}
 });
 
-test("a kevent that sleeps is woken once and asks only about what is ready", async () => {
+test("a kevent that sleeps is woken once and asks only the filters of ready knotes", async () => {
 	for (const n of SIZES) {
 		const { all, kq, add, events } = registered(n, EV_ADD | EV_CLEAR);
 		let result = Promise.resolve(-1);
@@ -300,12 +300,12 @@ test("a kevent that sleeps is woken once and asks only about what is ready", asy
 	}
 });
 
-test("closing parts each knote once and asks no filter", () => {
+test("closing detaches each knote once and asks no filter", () => {
 	for (const n of SIZES) {
 		const { all, kq, add } = registered(n, EV_ADD);
 		const { thread } = all;
 		add();
-		// One of n descriptors: its own knote alone.
+		// One of n descriptors: only its own knote.
 		const one = all.cost(() => close(thread, all.fds[0] as number));
 		assert.equal({ ...one, lookup: 0 }, { lookup: 0, close: 1, part: 1, drop: 1 }, `one of ${n}`);
 		const rest = n - 1;
@@ -315,7 +315,7 @@ test("closing parts each knote once and asks no filter", () => {
 	}
 });
 
-/** The calls that poll and select have in common, over the read side of every bell. */
+/** The forms of poll and select, over the read side of every bell. */
 const CALLS = {
 	poll: (all: World) => {
 		const list = all.fds.map((fd) => entry(fd, POLLIN));
@@ -354,8 +354,8 @@ for (const [name, prepare] of Object.entries(CALLS)) {
 					result = now();
 				};
 				ring(all, ready);
-				// Each filter is asked when its knote is made, and once more for what is handed out. What
-				// is ready is queued when its knote is made, and goes back after it was handed out.
+				// Each filter is asked when its knote is made, and once more before an event is delivered.
+				// A ready knote is queued when it is made, and again after its event was delivered.
 				assert.equal(
 					all.cost(call),
 					only({
@@ -374,8 +374,8 @@ for (const [name, prepare] of Object.entries(CALLS)) {
 				);
 				assert.is(result, ready);
 				// The call remembers its knotes and looks nothing up. As an object may change without
-				// telling, each filter is asked all the same, and once more for what is handed out. What
-				// is ready stands in the list already.
+				// notifying, each filter is asked anyway, and once more before an event is delivered.
+				// Ready knotes are in the list already.
 				const again = only({
 					register: n,
 					ask: n + ready,
@@ -387,7 +387,7 @@ for (const [name, prepare] of Object.entries(CALLS)) {
 				assert.equal(all.cost(call), again, `${title}, second`);
 				assert.equal(all.cost(call), again, `${title}, third`);
 				assert.is(result, ready);
-				// What stands in the list from the last call is asked once more by the scan, in vain.
+				// The scan asks the knotes that are still in the list once more, but there is no event.
 				silence(all);
 				assert.equal(
 					all.cost(call),
@@ -400,7 +400,7 @@ for (const [name, prepare] of Object.entries(CALLS)) {
 		}
 	});
 
-	test(`a ${name} that sleeps asks again only about what is ready`, async () => {
+	test(`a ${name} that sleeps asks only the filters of ready knotes again`, async () => {
 		for (const n of SIZES) {
 			const all = world(n);
 			const { now, sleeping } = prepare(all);
@@ -428,7 +428,7 @@ for (const [name, prepare] of Object.entries(CALLS)) {
 	});
 }
 
-test("a poll registers anew only the entry that changed", () => {
+test("a poll registers only the entry that changed", () => {
 	for (const n of SIZES) {
 		const all = world(n);
 		const list = all.fds.map((fd) => entry(fd, POLLIN));
@@ -442,7 +442,7 @@ test("a poll registers anew only the entry that changed", () => {
 			`n = ${n}, changed`,
 		);
 		assert.equal(all.cost(call), { register: n, ask: n }, `n = ${n}, again`);
-		// The object tells both. The old one has expired: the scan drops it without asking.
+		// The object notifies both. The old one has expired: the scan drops it without asking.
 		all.bells[n - 1]?.ring();
 		assert.equal(
 			all.cost(call),
@@ -461,7 +461,7 @@ test("a poll registers anew only the entry that changed", () => {
 	}
 });
 
-test("a select of another set looks its descriptors up and makes only the knotes it lacks", () => {
+test("a select of another set looks its descriptors up and makes only missing knotes", () => {
 	for (const n of SIZES) {
 		const all = world(n);
 		const nfds = (all.fds.at(-1) as number) + 1;

@@ -1,5 +1,5 @@
 // Random programs whose filters, files and signal handlers call back into the engine, and throw, at
-// the worst of moments: nothing breaks, nobody sleeps for ever, and nothing is left in the end.
+// the worst moments: nothing breaks, no thread sleeps forever, and nothing is left at the end.
 import {
 	close,
 	dup2,
@@ -196,7 +196,7 @@ const FLAGS = [
 const SIGNALS = [SIGUSR1, SIGUSR2, SIGTERM];
 const EVENTS = [POLLIN, POLLOUT, POLLIN | POLLOUT, POLLPRI, 0];
 
-/** A machine on which commands are carried out. */
+/** A machine that runs commands. */
 class Chaos {
 	readonly host = new VirtualHost();
 	readonly kernel = new Kernel({
@@ -218,7 +218,7 @@ class Chaos {
 		for (let i = 0; i < 3; i++) this.open(main);
 	}
 
-	/** Carries out one command; only errors that a program may see are let pass. */
+	/** Runs one command; the only errors allowed are those that a program may see. */
 	run(command: Command): void {
 		if (this.budget-- <= 0) return;
 		const thread = this.threads[command.a % this.threads.length] as Thread;
@@ -253,7 +253,7 @@ class Chaos {
 		this.settle();
 	}
 
-	/** Proves what must hold between calls. */
+	/** Checks the invariants between calls. */
 	check(): void {
 		for (const process of this.kernel.processes.values()) {
 			for (let kq = process.fdp.firstKqueue; kq !== null; kq = kq.next) {
@@ -267,7 +267,7 @@ class Chaos {
 		}
 	}
 
-	/** Ends everything and proves that nothing is left. */
+	/** Ends everything and checks that nothing is left. */
 	async finish(): Promise<void> {
 		for (const file of this.files) file.hooks.clear();
 		this.settle();

@@ -9,7 +9,7 @@ type Command =
 	| { do: "zero"; macro: boolean }
 	| { do: "copy" | "copy over" | "swap" };
 
-/** Larger than any set, which takes no more than 2^24. */
+/** Larger than any set: sets take numbers below 2^24. */
 const LARGEST = 2 ** 24 - 1;
 
 function codeOf(call: () => unknown): unknown {
@@ -25,13 +25,13 @@ function isDescriptor(fd: number): boolean {
 	return Number.isInteger(fd) && fd >= 0 && fd <= LARGEST;
 }
 
-/** A set as it is, and the numbers that must be in it. */
+/** A set, and the numbers that must be in it. */
 interface Pair {
 	set: FdSet;
 	numbers: Set<number>;
 }
 
-/** The least room that 32 bits a word give. */
+/** The least room of a set with words of 32 bits. */
 function wordsOf(size: number): number {
 	return Math.ceil(size / 32) * 32;
 }
@@ -121,7 +121,7 @@ const aCommand: fc.Arbitrary<Command> = fc.oneof(
 const someDescriptors = fc.array(aDescriptor, { maxLength: 20 });
 const aSize = fc.option(fc.constantFrom(0, 1, 31, 32, 33, 64, 100, FD_SETSIZE), { nil: undefined });
 
-test("a set holds what was put in and not taken out, and copies are on their own", () => {
+test("a set holds what was added and not removed, and copies are independent", () => {
 	const commands = fc.array(aCommand, { size: "+1", maxLength: 30 });
 	fc.assert(
 		fc.property(someDescriptors, aSize, commands, (descriptors, size, commands) => {
@@ -138,7 +138,7 @@ test("a set holds what was put in and not taken out, and copies are on their own
 	);
 });
 
-test("a set is made of anything that can be iterated, with the room asked for or more", () => {
+test("a set is made of anything that can be iterated, with at least the requested room", () => {
 	fc.assert(
 		fc.property(someDescriptors, aSize, (descriptors, size) => {
 			const needed = Math.max(-1, ...descriptors) + 1;
@@ -153,7 +153,7 @@ test("a set is made of anything that can be iterated, with the room asked for or
 	);
 });
 
-test("a set refuses what is no descriptor and stays as it was", () => {
+test("a set refuses a value that is not a descriptor and stays as it was", () => {
 	fc.assert(
 		fc.property(someDescriptors, fc.constantFrom(...NONE), (descriptors, none) => {
 			assert.is(
@@ -171,7 +171,7 @@ test("a set refuses what is no descriptor and stays as it was", () => {
 	);
 });
 
-test("a set refuses a size that is none", () => {
+test("a set refuses a wrong size", () => {
 	for (const size of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 24 + 1]) {
 		assert.is(
 			codeOf(() => new FdSet([], size)),

@@ -1,4 +1,4 @@
-// The private kqueue of a thread: made at the first call, kept between calls, purged, given up.
+// The private kqueue of a thread: made at the first call, kept between calls, purged, released.
 import {
 	close,
 	dup,
@@ -73,7 +73,7 @@ function knotes(thread: Thread): number {
 	return thread.kq?.nknotes ?? 0;
 }
 
-test("a thread gets its kqueue at its first call, with a serial of the host's choice", () => {
+test("a thread gets its kqueue at its first call, with a serial from the host's random numbers", () => {
 	const { thread, fds } = world(1);
 	assert.is(thread.kq, null);
 	assert.is(pollNow(thread, pollin(fds)), 0);
@@ -113,7 +113,7 @@ test("poll and select do not share knotes", () => {
 	assert.is(knotes(thread), 2);
 });
 
-test("ever new entries do not pile up without end", () => {
+test("knotes of entries that always change do not pile up", () => {
 	const { thread, fds } = world(16);
 	let most = 0;
 	for (let shift = 0; shift < 400; shift++) {
@@ -146,7 +146,7 @@ test("at the end of the serials the kqueue is purged and counting begins again",
 	);
 });
 
-test("the kqueue goes with its thread, and lets go of the files", () => {
+test("the kqueue goes with its thread, and releases the files", () => {
 	const { thread, kernel, files, fds } = world(2);
 	const other = thread.process.spawnThread();
 	pollNow(other, pollin(fds));
@@ -225,7 +225,7 @@ test("a thread asleep in poll cannot poll again, and another thread can", async 
 	assert.is(await call, 1);
 });
 
-test("a filter that polls on the thread that asks it is refused, on another it is not", () => {
+test("a poll inside a filter is refused on the thread that asks, and works on another", () => {
 	const { thread, fds } = world(1);
 	const other = thread.process.spawnThread();
 	const refused: unknown[] = [];
@@ -249,7 +249,7 @@ test("a filter that polls on the thread that asks it is refused, on another it i
 	assert.is(thread.polling, false);
 });
 
-test("a filter that throws lets the poll fail, and the next one work", () => {
+test("a poll fails when a filter throws, and the next one works", () => {
 	const { thread, fds, files } = world(1);
 	const thrown = new Error("from kqfilter");
 	let healthy = false;
@@ -277,7 +277,7 @@ test("a filter that throws lets the poll fail, and the next one work", () => {
 	kqueueDoCheck(thread.kq as Kqueue);
 });
 
-/** A file that is ready for anything, with hooks. */
+/** A file that is always ready, with hooks. */
 class Hooked extends File {
 	readonly klist: Klist = new Klist();
 	attach: () => void = () => {};
@@ -380,7 +380,7 @@ test("a thread does not end in the middle of its poll", () => {
 	assert.equal(results, ["EDEADLK", "EDEADLK"]);
 });
 
-test("a poll over a descriptor whose filter makes it is refused, not answered with POLLERR", () => {
+test("a poll by the filter of a descriptor that it polls is refused, and does not return POLLERR", () => {
 	const { thread } = world(0);
 	const file = new Hooked();
 	const list = pollin([openFile(thread, file)]);
@@ -437,7 +437,7 @@ test("the mask of a ppoll survives the calls of its handlers, and holds until th
 	assert.equal([masks, thread.sigmask], [[sigset(SIGUSR1, SIGUSR2)], sigset(SIGUSR1)]);
 });
 
-test("the mask of a ppoll is in force while it sleeps, whatever its filters call", async () => {
+test("the mask of a ppoll holds while it sleeps, also when its filters make calls", async () => {
 	const { thread, host } = world(0);
 	const file = new Hooked();
 	const fd = openFile(thread, file);
@@ -457,7 +457,7 @@ test("the mask of a ppoll is in force while it sleeps, whatever its filters call
 	assert.equal([handled, thread.sigmask], [1, 0]);
 });
 
-test("the mask of a ppoll is put back when the call fails, and when it does not sleep", async () => {
+test("the mask of a ppoll is removed when the call fails, and when it does not sleep", async () => {
 	const { thread, fds, files } = world(1);
 	const mask = sigset(SIGUSR1);
 	const frozen = [Object.freeze({ fd: fds[0] as number, events: POLLIN, revents: 0 })];
@@ -525,7 +525,7 @@ test("an entry that cannot be written fails the poll, also when it is interrupte
 	assert.is(pollNow(thread, pollin(fds)), 1);
 });
 
-test("a process that exits while a poll of it sleeps goes, even if its entries cannot be written", async () => {
+test("a process that exits goes while its poll sleeps, even if the entries cannot be written", async () => {
 	const { thread, kernel, fds } = world(1);
 	const other = thread.process.spawnThread();
 	const frozen = [Object.freeze({ fd: fds[0] as number, events: POLLIN, revents: 0 })];

@@ -1,4 +1,4 @@
-// A small machine in virtual time for tests of poll and select, and what a failing call says.
+// A small machine in virtual time for tests of poll and select, and the errors of calls.
 import {
 	Kernel,
 	type KernelOptions,
@@ -28,7 +28,7 @@ export function machine(options: KernelOptions = {}): Machine {
 	return { host, kernel, process, thread: process.main };
 }
 
-/** A descriptor of a synthetic file, with so many bytes to read. */
+/** A descriptor of a synthetic file, with `bytes` bytes to read. */
 export function readable(thread: Thread, bytes = 1): number {
 	const file = new SyntheticFile();
 	file.push(new Uint8Array(bytes));
@@ -45,7 +45,7 @@ export function entry(fd: number, events: number): Pollfd {
 	return { fd, events, revents: UNWRITTEN };
 }
 
-/** What no call writes into revents. */
+/** A value that no call writes into revents. */
 export const UNWRITTEN = 0x7777;
 
 /** The revents of all entries. */
@@ -61,7 +61,7 @@ export function knotes(thread: Thread): Knote[] {
 	return found;
 }
 
-/** Proves every kqueue of the machine, and that no callback left one busy. */
+/** Checks every kqueue of the machine, and that no callback left one busy. */
 export function checkMachine({ kernel }: Machine): void {
 	for (const process of kernel.processes.values()) {
 		for (let kq = process.fdp.firstKqueue; kq !== null; kq = kq.next) {
@@ -76,8 +76,8 @@ export function checkMachine({ kernel }: Machine): void {
 }
 
 /**
- * Code and call of an error, which has to be a SystemError; of another thing what it says. With
- * poll goes ppoll, with select pselect.
+ * Code and call of an error, which has to be a SystemError; the text of any other value. ppoll
+ * counts as poll, and pselect as select.
  */
 function described(error: unknown): string {
 	if (!(error instanceof SystemError)) return String(error);

@@ -1,4 +1,4 @@
-// The tables of poll, row by row: what is registered, what comes of it, who closes a descriptor.
+// The tables of poll, row by row: what is registered, which bits follow, who closes a descriptor.
 import {
 	close,
 	dup,
@@ -65,7 +65,7 @@ import {
 const ALL = POLLIN | POLLOUT | POLLPRI;
 const HUNG_UP: Partial<Readiness> = { eof: true, hup: true };
 
-/** A file that is ready for nothing, and its descriptor. */
+/** A file that is not ready, and its descriptor. */
 function silent(thread: Thread): { readonly fd: number; readonly file: SyntheticFile } {
 	const file = new SyntheticFile();
 	return { fd: openFile(thread, file), file };
@@ -109,13 +109,13 @@ const REGISTERED: readonly (readonly [events: number, ...(readonly [number, numb
 	[POLLOUT | POLLPRI, [EVFILT_WRITE, 0], [EVFILT_EXCEPT, NOTE_OOB]],
 	[ALL, [EVFILT_READ, 0], [EVFILT_WRITE, 0], [EVFILT_EXCEPT, NOTE_OOB]],
 	[-1, [EVFILT_READ, 0], [EVFILT_WRITE, 0], [EVFILT_EXCEPT, NOTE_OOB]],
-	// Nothing asked for: a hang-up is watched for all the same.
+	// Nothing asked for: a hang-up is watched for anyway.
 	[0, [EVFILT_EXCEPT, 0]],
 	[POLLHUP, [EVFILT_EXCEPT, 0]],
 	[POLL_NOHUP, [EVFILT_EXCEPT, 0]],
 	[POLL_NOHUP | POLLHUP, [EVFILT_EXCEPT, 0]],
 	[POLL_NOHUP | POLLIN, [EVFILT_READ, 0]],
-	// Only what cannot be asked for: the entry is passed over.
+	// Only bits that cannot be asked for: the entry is skipped.
 	[POLLERR],
 	[POLLNVAL],
 	[POLLWRBAND],
@@ -174,7 +174,7 @@ test("select registers each set's filter, with the serial of the call", () => {
 	);
 });
 
-test("an entry that asks only for what cannot be asked for gets nothing, closed or hung up", async () => {
+test("an entry with only bits that cannot be asked for gets nothing, even if closed or hung up", async () => {
 	const { thread, host } = machine();
 	const { fd, file } = silent(thread);
 	for (const side of ["read", "write"] as const) file.set(side, HUNG_UP);
@@ -196,7 +196,7 @@ test("the constants with two names are the same bits", () => {
 	assert.equal([POLLNORM, POLLWRNORM], [POLLRDNORM, POLLOUT]);
 });
 
-/** What each side's refusal becomes in revents, for an entry that asks for that side alone. */
+/** What each side's refusal becomes in revents, for an entry that asks only for that side. */
 const REFUSALS: readonly (readonly [name: keyof typeof errno, read: number, write: number])[] = [
 	["EOPNOTSUPP", 0, 0],
 	["EINVAL", 0, 0],
@@ -209,7 +209,7 @@ const REFUSALS: readonly (readonly [name: keyof typeof errno, read: number, writ
 	["EACCES", POLLERR, POLLERR],
 ];
 
-test("what register says becomes revents", () => {
+test("errors of registering become revents", () => {
 	for (const [name, read, write] of REFUSALS) {
 		const error = errno[name];
 		const row = (revents: number) => [name, revents === 0 ? 0 : 1, revents];
@@ -225,7 +225,7 @@ test("EPIPE from WRITE is a hang-up", () => {
 	assert.equal(answer(ALL, denying({ write: errno.EPIPE })), [1, POLLHUP]);
 });
 
-test("EPERM from WRITE is passed over, when the entry asks for more", () => {
+test("EPERM from WRITE is ignored, when the entry asks for more", () => {
 	const readableToo = (file: SyntheticFile) => {
 		file.deny("write", errno.EPERM);
 		file.set("except", { hup: true });
@@ -257,7 +257,7 @@ test("after EPERM from WRITE alone the entry watches for a hang-up instead", asy
 	}
 });
 
-test("what the second try after EPERM says counts like any other", () => {
+test("an error of the second try after EPERM counts like any other", () => {
 	const errors = [errno.EINVAL, errno.EOPNOTSUPP, errno.ENXIO, errno.EPERM];
 	assert.equal(
 		errors.map((error) => answer(POLLOUT, denying({ write: errno.EPERM, except: error }))),
@@ -270,7 +270,7 @@ test("what the second try after EPERM says counts like any other", () => {
 	);
 });
 
-test("after an error the entry's other filters are registered all the same, and it counts once", () => {
+test("after an error the entry's other filters are still registered, and it counts once", () => {
 	const ready = (errors: Partial<Record<Side, number>>) => (file: SyntheticFile) => {
 		denying(errors)(file);
 		file.set("read", { data: 1 });
@@ -289,7 +289,7 @@ test("after an error the entry's other filters are registered all the same, and 
 	assert.equal(answer(ALL, ready({ read: EBADF })), [1, POLLNVAL]);
 });
 
-test("a closed descriptor is POLLNVAL, whatever is asked of it", () => {
+test("a closed descriptor is POLLNVAL, with any events", () => {
 	const { thread } = machine();
 	const fds = [POLLIN, POLLOUT, POLLPRI, ALL, 0, POLLHUP, POLLIN | POLLNVAL].map((events) =>
 		entry(5, events),
@@ -348,7 +348,7 @@ test("with a result at registration and nothing ready a poll does not sleep eith
 	assert.equal([await selected, [...set]], [1, []]);
 });
 
-test("all that is ready is told at once, be it more than eight", () => {
+test("all that is ready is reported in one call, even more than eight", () => {
 	const { thread } = machine();
 	const fds = Array.from({ length: 30 }, (_, i) =>
 		entry(i % 3 === 0 ? silent(thread).fd : readable(thread), i % 2 === 0 ? POLLIN : ALL),
@@ -360,7 +360,7 @@ test("all that is ready is told at once, be it more than eight", () => {
 	);
 });
 
-test("a poll that slept tells all that was ready when it ran again", async () => {
+test("a poll that slept reports all that is ready when it runs again", async () => {
 	const { thread, host } = machine();
 	const files = [silent(thread), silent(thread), silent(thread)];
 	const fds = files.map(({ fd }) => entry(fd, POLLIN));
@@ -408,7 +408,7 @@ test("a wake-up whose reason has gone again does not end the wait", async () => 
 	assert.equal([await promise, ...revents(fds)], [1, POLLIN]);
 });
 
-/** A file whose EXCEPT is always active, and never a hang-up. */
+/** A file whose EXCEPT is always active, and is not a hang-up. */
 class LoudFile extends File {
 	constructor() {
 		super("socket");
@@ -431,7 +431,7 @@ test("an event that nobody asked for ends the wait early with 0", async () => {
 
 // 3.6, what an event becomes
 
-/** How a file is set up, what is asked, and what must come of it. */
+/** How a file is set up, what is asked, and the expected revents. */
 const CONVERSIONS: readonly (readonly [
 	what: string,
 	sides: Partial<Record<Side, Partial<Readiness>>>,
@@ -441,9 +441,9 @@ const CONVERSIONS: readonly (readonly [
 	["data", { read: { data: 1 } }, POLLIN, POLLIN],
 	["data by its other name", { read: { data: 1 } }, POLLRDNORM, POLLRDNORM],
 	["data by both names", { read: { data: 1 } }, POLLIN | POLLRDNORM, POLLIN | POLLRDNORM],
-	["data nobody asked for", { read: { data: 1 } }, POLLOUT, 0],
+	["data that nobody asked for", { read: { data: 1 } }, POLLOUT, 0],
 	["end of file without data", { read: { eof: true } }, POLLIN, POLLIN],
-	["end of file is no hang-up", { read: { eof: true } }, 0, 0],
+	["end of file is not a hang-up", { read: { eof: true } }, 0, 0],
 	["hang-up of READ", { read: HUNG_UP }, POLLIN, POLLIN | POLLHUP],
 	[
 		"hang-up of READ with data",
@@ -458,13 +458,13 @@ const CONVERSIONS: readonly (readonly [
 	["hang-up of WRITE with room", { write: { ...HUNG_UP, data: 4 } }, POLLOUT, POLLHUP],
 	["urgent data", { except: { data: 1 } }, POLLPRI, POLLPRI],
 	["urgent data by its other name", { except: { data: 1 } }, POLLRDBAND, POLLRDBAND],
-	["urgent data nobody asked for", { except: { data: 1 } }, 0, 0],
+	["urgent data that nobody asked for", { except: { data: 1 } }, 0, 0],
 	["hang-up of EXCEPT", { except: { hup: true } }, POLLPRI, POLLHUP],
 	["hang-up of EXCEPT with urgent data", { except: { hup: true, data: 1 } }, POLLPRI, POLLHUP],
-	["hang-up for who asks for nothing", { except: { hup: true } }, 0, POLLHUP],
-	["hang-up for who asks for it", { except: { hup: true } }, POLLHUP, POLLHUP],
+	["hang-up for an entry without events", { except: { hup: true } }, 0, POLLHUP],
+	["hang-up for an entry with POLLHUP", { except: { hup: true } }, POLLHUP, POLLHUP],
 	["hang-up for the kernel's own bit", { except: { hup: true } }, POLL_NOHUP, POLLHUP],
-	["a hang-up nobody looks for", { except: { hup: true } }, POLLIN, 0],
+	["a hang-up of a side that is not watched", { except: { hup: true } }, POLLIN, 0],
 	[
 		"hang-up of READ and room",
 		{ read: HUNG_UP, write: { data: 1 } },
@@ -490,7 +490,7 @@ test("an event becomes the bits of revents that were asked for, and hang-ups", (
 	}
 });
 
-test("an entry that is not open stays so, whatever else comes of it", () => {
+test("an entry that is not open stays so, with any other events", () => {
 	const made = answer(POLLIN | POLLOUT, (file) => {
 		file.deny("read", errno.EBADF);
 		file.set("write", { data: 1 });
@@ -498,7 +498,7 @@ test("an entry that is not open stays so, whatever else comes of it", () => {
 	assert.equal(made, [1, POLLNVAL]);
 });
 
-/** A file that can be read, and calls somebody when it is watched, or when it is asked again. */
+/** A file that can be read, and calls a function when it is watched, or when it is asked again. */
 class CallingFile extends File {
 	attached: () => void = () => {};
 	asked: () => void = () => {};
@@ -523,7 +523,7 @@ class CallingFile extends File {
 	}
 }
 
-test("a descriptor that is closed while events are gathered is POLLNVAL and nothing else", () => {
+test("a descriptor that is closed while events are collected is POLLNVAL and nothing else", () => {
 	const made = machine();
 	const { thread } = made;
 	const { fd, file } = silent(thread);
@@ -536,7 +536,7 @@ test("a descriptor that is closed while events are gathered is POLLNVAL and noth
 		entry(openFile(thread, closing), POLLIN),
 		entry(openFile(thread, writing), POLLIN),
 	];
-	assert.is(pollNow(thread, fds), 3, "READ is gathered, then the close, then WRITE");
+	assert.is(pollNow(thread, fds), 3, "READ is collected, then the close, then WRITE");
 	assert.equal(revents(fds), [POLLNVAL, POLLIN, POLLIN]);
 	checkMachine(made);
 });
@@ -587,7 +587,7 @@ test("an interruption writes revents of 0 and fails with EINTR", async () => {
 	}
 });
 
-test("an interruption has priority over what got ready, which is there for the next call", async () => {
+test("an interruption has priority over ready entries, which the next call reports", async () => {
 	const { thread, host, process } = machine();
 	const { fd, file } = silent(thread);
 	sigaction(thread, SIGUSR1, () => {});
@@ -674,7 +674,7 @@ function waiting(): Waiting {
 	return { ...made, sleeper: made.process.spawnThread(), fd, file };
 }
 
-/** The ways in which another thread can take a descriptor away from who waits for it. */
+/** The ways in which another thread can close a descriptor that a call waits for. */
 const CLOSES: readonly (readonly [string, (thread: Thread, fd: number) => void])[] = [
 	["close", close],
 	["dup2", (thread, fd) => dup2(thread, readable(thread), fd)],
@@ -713,7 +713,7 @@ for (const [name, take] of CLOSES) {
 		checkMachine(made);
 	});
 
-	test(`kevent is not told after ${name} by another thread, and waits on`, async () => {
+	test(`kevent is not told after ${name} by another thread, and goes on waiting`, async () => {
 		const made = waiting();
 		const { thread, sleeper, fd, file, host } = made;
 		const kq = kqueue(thread);
@@ -729,7 +729,7 @@ for (const [name, take] of CLOSES) {
 	});
 }
 
-test("an entry with three filters is told of the close once, and every entry on the number", async () => {
+test("a close counts once for an entry with three filters, and for every entry on the number", async () => {
 	const made = waiting();
 	const { thread, sleeper, fd, host } = made;
 	const fds = [entry(fd, ALL), entry(fd, 0), entry(fd, POLLOUT), entry(-1, ALL)];
@@ -741,7 +741,7 @@ test("an entry with three filters is told of the close once, and every entry on 
 	checkMachine(made);
 });
 
-test("a close overrides what was ready, and what else is ready is told with it", async () => {
+test("a close overrides what was ready, and other ready entries are reported with it", async () => {
 	const made = waiting();
 	const { thread, sleeper, fd, file, host } = made;
 	const ready = silent(thread);
@@ -783,7 +783,7 @@ test("all threads that wait for the descriptor are told, each by its own call", 
 	checkMachine(made);
 });
 
-test("the file is let go of at the close, not when its poller has run", async () => {
+test("the file is released at the close, not when its poller has run", async () => {
 	const made = machine();
 	let closed = 0;
 	const fd = openFile(made.thread, new SyntheticFile({ close: () => closed++ }));
@@ -821,7 +821,7 @@ test("a close between two polls has no effect on the second", () => {
 	checkMachine(made);
 });
 
-test("what a close left behind is dropped by the next scan, if nobody asks for it again", () => {
+test("a knote that a close left behind is dropped by the next scan, if it is not asked for again", () => {
 	const made = waiting();
 	const { thread, sleeper, fd } = made;
 	const other = silent(thread).fd;
@@ -844,7 +844,7 @@ test("what a close left behind is dropped by the next scan, if nobody asks for i
 	checkMachine(made);
 });
 
-test("a thread that closes what it polled before leaves nothing behind", () => {
+test("a thread that closes a descriptor that it polled before leaves nothing behind", () => {
 	const { thread } = machine();
 	const { fd } = silent(thread);
 	pollNow(thread, [entry(fd, ALL)]);
@@ -854,7 +854,7 @@ test("a thread that closes what it polled before leaves nothing behind", () => {
 	assert.equal(knotes(thread), []);
 });
 
-test("a second close of the number leaves alone what the first left behind", async () => {
+test("a second close of the number does not change what the first left behind", async () => {
 	const made = waiting();
 	const { thread, sleeper, fd, host } = made;
 	const fds = [entry(fd, POLLIN)];
@@ -874,7 +874,7 @@ test("a second close of the number leaves alone what the first left behind", asy
 	assert.equal([await promise, ...revents(fds)], [1, POLLIN]);
 });
 
-test("the close of another number of the same file is not told", async () => {
+test("the close of another number of the same file is not reported", async () => {
 	const made = waiting();
 	const { thread, sleeper, fd, file, host } = made;
 	const copy = dup(thread, fd);

@@ -1,4 +1,4 @@
-// poll and select of synthetic files against functions that say at once what must come of them.
+// poll and select of synthetic files against functions that compute the expected results.
 import {
 	close,
 	dup,
@@ -52,12 +52,12 @@ interface State {
 	readonly hung: Set<SideName>;
 }
 
-/** What is behind the descriptors. */
+/** The states of the files behind the descriptors. */
 type Table = ReadonlyMap<number, State>;
 
 const IGNORED: readonly number[] = [errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM];
 
-/** What an entry must say. */
+/** The expected revents of an entry. */
 function expectedRevents(table: Table, fd: number, events: number): number {
 	const asked = events & ~POLL_NOHUP;
 	const nothing = (asked & ~POLLHUP) === 0;
@@ -70,7 +70,7 @@ function expectedRevents(table: Table, fd: number, events: number): number {
 	let revents = 0;
 	if (read !== 0) revents |= refused(state, "read") ?? readSays(state, read);
 	if (write !== 0) {
-		// What is never written to is still watched for its hang-up.
+		// A file that is never written to is still watched for its hang-up.
 		const hupOnly = state.denied.write === errno.EPERM && read === 0 && except === 0;
 		revents |= hupOnly
 			? (refused(state, "except") ?? exceptSays(state, 0))
@@ -80,7 +80,7 @@ function expectedRevents(table: Table, fd: number, events: number): number {
 	return revents;
 }
 
-/** What an entry says of a side that cannot be watched, null if it can. */
+/** The revents for a side that cannot be watched, null if it can. */
 function refused({ denied }: State, side: SideName): number | null {
 	const error = denied[side];
 	if (error === 0) return null;
@@ -103,7 +103,9 @@ function exceptSays({ sides: { except } }: State, asked: number): number {
 	return except.data > 0 ? asked : 0;
 }
 
-/** What select must give for one descriptor in one set: whether its bit is set, or an error. */
+/**
+ * The expected result of select for one descriptor in one set: whether its bit is set, or an error.
+ */
 function expectedBit(table: Table, fd: number, side: SideName): boolean | string {
 	const state = table.get(fd);
 	if (state === undefined) return "EBADF";
@@ -117,13 +119,13 @@ function expectedBit(table: Table, fd: number, side: SideName): boolean | string
 
 type Numbers = readonly number[] | null;
 
-/** A set for select: what is in it, and how much room it has. */
+/** A set for select: its contents, and how much room it has. */
 interface SetSpec {
 	readonly fds: readonly number[];
 	readonly size: number;
 }
 
-/** What select must give, and leave in the sets. */
+/** The expected result and sets of select. */
 function expectedSelect(
 	table: Table,
 	size: number,
@@ -145,7 +147,7 @@ function expectedSelect(
 			if (bit) ready.push(fd);
 		}
 		result += ready.length;
-		// Whole words are written, what is beyond them stays.
+		// Whole words are written, the words beyond them stay.
 		const rest = fds?.filter((fd) => fd >= Math.ceil(nd / 32) * 32) ?? [];
 		left.push(fds && [...ready, ...rest]);
 	}
@@ -177,7 +179,7 @@ class WrappingHost extends VirtualHost {
 	}
 }
 
-/** Two threads that share descriptors, and the states behind these. */
+/** Two threads that share descriptors, and the states of the files behind these. */
 class World {
 	private readonly machine: Machine;
 	private readonly process: Process;
@@ -225,7 +227,7 @@ class World {
 			"revents",
 		);
 		const count = expected.filter((revents) => revents !== 0).length;
-		assert.is(result, tooMany ? "EINVAL" : count, "what poll gives");
+		assert.is(result, tooMany ? "EINVAL" : count, "the result of poll");
 		for (const [i, { fd, events }] of fds.entries()) {
 			assert.is(fd, entries[i]?.fd, "poll does not write fd");
 			assert.is(events, entries[i]?.events, "poll does not write events");
@@ -239,7 +241,7 @@ class World {
 		assert.is(
 			resultOf(() => selectNow(thread, nfds, read, write, except)),
 			result,
-			"what select gives",
+			"the result of select",
 		);
 		assert.equal(
 			sets.map((set) => set && [...set]),
@@ -253,8 +255,8 @@ class World {
 		if (state === undefined) return;
 		const before = state.sides[side];
 		const after = { ...before, ...change };
-		// A knote that has seen a hang-up remembers it, until it sees an end of file without one:
-		// what hung up once stays so, or at least at its end.
+		// A knote that has seen a hang-up remembers it, until it sees an end of file without one: a
+		// side that hung up once stays so, or at least stays at its end.
 		if (side === "except") after.hup ||= before.hup;
 		else after.eof ||= state.hung.has(side);
 		if (after.eof && after.hup) state.hung.add(side);
@@ -289,7 +291,7 @@ class World {
 		if (left !== null) assert.equal(this.knotesOn(closed), left, "what a close leaves behind");
 	}
 
-	/** How many knotes the threads have on a descriptor, and how many of them say it is bad. */
+	/** How many knotes the threads have on a descriptor, and how many of them are badfd. */
 	private knotesOn(fd: number): [all: number, bad: number][] {
 		return this.threads.map((thread) => {
 			const all = knotes(thread).filter(({ ident }) => ident === fd);
@@ -297,14 +299,14 @@ class World {
 		});
 	}
 
-	/** The same once `thread` has closed it: others, who may be asleep, are told that it is bad. */
+	/** The same after `thread` has closed it: other threads, which may be asleep, are told so. */
 	private leftBy(thread: Thread, fd: number): [all: number, bad: number][] {
 		return this.knotesOn(fd).map(([all, bad], who) =>
 			this.threads[who] === thread ? [bad, bad] : [all, all],
 		);
 	}
 
-	/** Proves the kqueues of the threads; what they keep of earlier calls is bounded. */
+	/** Checks the kqueues of the threads; the number of knotes of earlier calls is bounded. */
 	private check(): void {
 		checkMachine(this.machine);
 		for (let kq = this.process.fdp.firstKqueue; kq !== null; kq = kq.next) {
@@ -315,7 +317,7 @@ class World {
 
 const IDLE: Side = { data: 0, eof: false, hup: false };
 
-/** What a call gives, or the code of what it throws. */
+/** What a call returns, or the code of what it throws. */
 function resultOf(call: () => number): unknown {
 	try {
 		return call();
@@ -402,7 +404,7 @@ const aDescriptorCommand: fc.Arbitrary<Command> = fc.oneof(
 	}),
 );
 const openings = fc.array(anOpening, { minLength: 3, maxLength: 6 });
-/** How many descriptors there may be, and so entries. */
+/** How many descriptors there may be, and so how many entries. */
 const limits = fc.constantFrom(7, 64, 1024);
 const serials = fc.constantFrom(0, 3, 50, 10_000);
 
@@ -426,19 +428,19 @@ function holdsFor(calls: fc.Arbitrary<Command>): void {
 	);
 }
 
-test("poll says what the files say now, whatever it watched before", () => {
+test("poll reports the present state of the files, after any earlier calls", () => {
 	holdsFor(aPoll);
 });
 
-test("select says what the files say now, whatever it watched before", () => {
+test("select reports the present state of the files, after any earlier calls", () => {
 	holdsFor(aSelect);
 });
 
-test("poll and select on the same threads do not get in each other's way", () => {
+test("poll and select on the same threads do not disturb each other", () => {
 	holdsFor(fc.oneof(aPoll, aSelect));
 });
 
-test("arrays so long that their knotes are thrown away in between say the same", () => {
+test("arrays so long that their knotes are purged in between have the same results", () => {
 	const many = fc.array(fc.record({ fd: fc.nat(6), events }), {
 		size: "max",
 		minLength: 300,
@@ -454,7 +456,7 @@ test("arrays so long that their knotes are thrown away in between say the same",
 				world.perform({ do: "poll", who: 0, entries });
 			}
 		}),
-		// To shrink such arrays would take minutes.
+		// Shrinking such arrays would take minutes.
 		{ numRuns: 30, endOnFailure: true, includeErrorInReport: true },
 	);
 });

@@ -1,5 +1,5 @@
 // What poll and select remember from call to call never shows: a thread that has called before
-// gets what a new one gets.
+// gets the same results as a new one.
 import { close, errno, openFile, SyntheticFile, type Thread } from "@kqpoll/kqueue";
 import fc from "fast-check";
 import { test } from "uvu";
@@ -78,14 +78,14 @@ class World {
 		return this.machine.process.fdp.get(fd) !== null;
 	}
 
-	/** What a poll gives: its result and all revents. */
+	/** The outcome of a poll: its result and all revents. */
 	poll(thread: Thread): unknown {
 		const list = this.entries.map(([fd, events]): Pollfd => ({ fd, events, revents: -1 }));
 		const n = pollNow(thread, list);
 		return [n, list.map(({ revents }) => revents)];
 	}
 
-	/** What a select gives: its result and all sets, or its error. */
+	/** The outcome of a select: its result and all sets, or its error. */
 	select(thread: Thread): unknown {
 		const sets = this.sets.map((fds) => (fds === null ? null : new FdSet(fds)));
 		const [read, write, except] = sets as [FdSet | null, FdSet | null, FdSet | null];
@@ -108,11 +108,11 @@ class World {
 				this.files[step.fd]?.setQuietly(step.side, { data: step.data });
 				return;
 			case "end":
-				// An end of file that is taken back would leave its mark on a knote, as in the original.
+				// An end of file that is undone would still show in a knote, as in the original.
 				this.files[step.fd]?.set("read", { eof: true, hup: true });
 				return;
 			case "invalidate":
-				// The object is gone for good: what is watched anew would be another.
+				// The object is gone: a new watch would be for another one.
 				this.files[step.fd]?.invalidate();
 				this.reopen(step.fd);
 				return;
@@ -134,7 +134,7 @@ class World {
 		}
 	}
 
-	/** Another file behind the number; the numbers below it that are closed are opened too. */
+	/** Another file at the number; closed numbers below it are opened too. */
 	reopen(fd: number): void {
 		if (this.isOpen(fd)) close(this.machine.thread, fd);
 		for (let each = 0; each <= fd; each++) if (!this.isOpen(each)) this.open(each);
@@ -148,7 +148,7 @@ class World {
 	}
 }
 
-test("a thread that has polled and selected before gets what a new thread gets", () => {
+test("a thread that has polled and selected before gets the same as a new thread", () => {
 	fc.assert(
 		fc.property(fc.array(aStep, { maxLength: 40, size: "max" }), (steps) => {
 			const world = new World();
@@ -161,7 +161,7 @@ test("a thread that has polled and selected before gets what a new thread gets",
 	);
 });
 
-test("the first poll may be about descriptor 0 and ask for nothing", () => {
+test("the first poll may be of descriptor 0, without events", () => {
 	const { thread } = machine();
 	const list = [{ fd: 0, events: 0, revents: -1 }];
 	assert.is(pollNow(thread, list), 1);
@@ -171,7 +171,7 @@ test("the first poll may be about descriptor 0 and ask for nothing", () => {
 	assert.is(list[0]?.revents, 0);
 });
 
-test("a filter that was refused is asked for again, beside one that was not", () => {
+test("a filter that was refused is registered again in the next call, another one is remembered", () => {
 	const { thread } = machine();
 	const file = new SyntheticFile();
 	file.deny("read", errno.EIO);

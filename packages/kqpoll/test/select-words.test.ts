@@ -22,7 +22,7 @@ interface World extends Machine {
 	readonly file: SyntheticFile;
 }
 
-/** Makes a machine on which just the numbers given name that file. */
+/** Makes a machine on which only these numbers are open, all for that file. */
 function world(...fds: number[]): World {
 	const made = machine({ maxfiles: 2000 });
 	const file = new SyntheticFile();
@@ -33,7 +33,7 @@ function world(...fds: number[]): World {
 	return { ...made, file };
 }
 
-/** A set of so many words, all of them the same. */
+/** A set of that many words, all of them the same. */
 function filled(words: number, value: number): FdSet {
 	const set = new FdSet([], words * 32);
 	set.words.fill(value);
@@ -51,7 +51,7 @@ function bits(...numbers: number[]): number {
 
 // Clipping
 
-test("a closed descriptor beyond the table is ignored, and its word is left alone", () => {
+test("a closed descriptor beyond the table is ignored, and its word is not changed", () => {
 	const { thread, process } = world(3);
 	assert.is(process.fdp.size, 20);
 	const set = new FdSet([3, 100, 1023]);
@@ -74,7 +74,7 @@ test("a closed descriptor within the table fails the call, and the set is as bef
 	}
 });
 
-test("bits from the table's size on come back as 0 in the last word that is looked at", () => {
+test("bits from the table's size on are 0 afterwards in the last word that is looked at", () => {
 	const { thread, process } = world(...Array.from({ length: 20 }, (_, fd) => fd));
 	assert.is(process.fdp.size, 20);
 	const set = filled(4, ALL);
@@ -82,7 +82,7 @@ test("bits from the table's size on come back as 0 in the last word that is look
 	assert.equal(words(set), [0xfffff, ALL, ALL, ALL]);
 });
 
-test("with fifty descriptors of room two words are looked at", () => {
+test("with a table of fifty descriptors two words are looked at", () => {
 	const { thread, process } = world(...Array.from({ length: 50 }, (_, fd) => fd));
 	assert.is(process.fdp.size, 50);
 	const set = filled(4, ALL);
@@ -90,7 +90,7 @@ test("with fifty descriptors of room two words are looked at", () => {
 	assert.equal(words(set), [ALL, 0x3ffff, ALL, ALL]);
 });
 
-test("the first descriptor that the table has no room for decides nothing", () => {
+test("the first descriptor that the table has no room for is ignored", () => {
 	const { thread, process } = world(49);
 	assert.is(process.fdp.size, 50);
 	const beyond = new FdSet([49, 50]);
@@ -106,7 +106,7 @@ test("the first descriptor that the table has no room for decides nothing", () =
 	assert.equal([...within], [49, 50]);
 });
 
-test("a table does not shrink: what was closed is still looked at", () => {
+test("a table does not shrink: closed descriptors are still looked at", () => {
 	const { thread, process } = world(3, 120);
 	close(thread, 120);
 	assert.is(process.fdp.size, 200);
@@ -121,7 +121,7 @@ test("a table does not shrink: what was closed is still looked at", () => {
 
 // Bits from nfds on
 
-test("bits from nfds on are not asked about, and those in the last word come back as 0", () => {
+test("bits from nfds on are not watched, and those in the last word are 0 afterwards", () => {
 	const { thread } = world(3, 70);
 	const rows: (readonly [nfds: number, result: number | string, words: number[]])[] = [];
 	for (const nfds of [0, 1, 3, 4, 5, 32, 33, 64, 70, 71, 96, 97]) {
@@ -149,7 +149,7 @@ test("bits from nfds on are not asked about, and those in the last word come bac
 	]);
 });
 
-test("bits from nfds on that are closed descriptors are no error", () => {
+test("bits from nfds on that are closed descriptors are not errors", () => {
 	const { thread } = world(0);
 	for (let nfds = 1; nfds <= 20; nfds++) {
 		const set = filled(1, ALL << nfds);
@@ -159,7 +159,7 @@ test("bits from nfds on that are closed descriptors are no error", () => {
 	}
 });
 
-test("every bit of a word is asked about, the sign bit too", () => {
+test("every bit of a word is watched, the sign bit too", () => {
 	const { thread } = world(0, 31, 32, 63);
 	const set = new FdSet([0, 31, 32, 63], 96);
 	assert.is(selectNow(thread, 64, set, null, null), 4);
@@ -196,7 +196,7 @@ test("with nfds of 0 no set is looked at, nor cleared by the time-out", async ()
 
 // When sets are written
 
-test("a time-out clears what was looked at, and no more", async () => {
+test("a time-out clears the words that were looked at, and no others", async () => {
 	const { thread, file, host } = world(3, 40);
 	file.set("read", { data: 0 });
 	const sets = [3, 40, 41].map((nfds) => [nfds, new FdSet([3, 40, 60], 96)] as const);
@@ -228,7 +228,7 @@ test("a signal leaves the sets as they are", async () => {
 	);
 });
 
-test("a descriptor closed meanwhile leaves the sets as they are, what was ready with them", async () => {
+test("a descriptor closed meanwhile leaves the sets as they are, even if others are ready", async () => {
 	const { thread, process, file, host } = world(3, 5);
 	file.set("read", { data: 0 });
 	const sleeper = process.spawnThread();
@@ -247,7 +247,7 @@ test("a descriptor closed meanwhile leaves the sets as they are, what was ready 
 	);
 });
 
-test("what was registered before a bad descriptor was met does not trouble the next call", () => {
+test("knotes that were registered before a bad descriptor do not affect the next call", () => {
 	const made = world(3, 5);
 	const { thread } = made;
 	const set = new FdSet([3, 4, 5]);
@@ -270,7 +270,7 @@ test("what was registered before a bad descriptor was met does not trouble the n
 	checkMachine(made);
 });
 
-test("of several bad descriptors the first of the read set decides, and nothing after it is asked", () => {
+test("of several bad descriptors the first of the read set decides, and none after it is registered", () => {
 	const made = world(3, 5);
 	const { thread } = made;
 	const denied = new SyntheticFile();
@@ -316,7 +316,7 @@ test("the result counts the bits of all three sets", () => {
 	);
 });
 
-test("a set that is not given is not asked about", () => {
+test("no filter is registered for a set that is null", () => {
 	const { process, file } = world(3);
 	file.set("write", { data: 10 });
 	file.set("except", { data: 1 });
@@ -343,7 +343,7 @@ test("a set that is not given is not asked about", () => {
 	]);
 });
 
-test("a set given twice is asked about for both, and has the answer that is written last", () => {
+test("a set passed twice is watched for both, and holds the answer that is written last", () => {
 	const { thread, file } = world(3, 5);
 	const other = new SyntheticFile();
 	other.set("write", { data: 1 });
@@ -360,7 +360,7 @@ test("a set given twice is asked about for both, and has the answer that is writ
 	assert.equal(twice(true, true, true), [5, [3, 5]]);
 });
 
-test("the same set can be used call after call, as long as what is asked is set again", () => {
+test("the same set can be used in several calls, if its bits are set again", () => {
 	const { thread, file } = world(3, 5);
 	const wanted = new FdSet([3, 5]);
 	const set = new FdSet();
