@@ -23,9 +23,9 @@ export function revoke(thread: Thread, tree: Tree, path: string): void {
 }
 
 /**
- * Unmounts a tree by force: its paths end with ENOENT, and everything that is open in it is
- * revoked, one file after the other in the order in which they were opened. Source: unmount(2) with
- * MNT_FORCE.
+ * Unmounts a tree by force: calls on its paths fail with ENOENT, and everything that is open in it
+ * is revoked, one file after the other in the order in which they were opened. Source: unmount(2)
+ * with MNT_FORCE.
  */
 export function unmount(thread: Thread, tree: Tree): void {
 	changeTree(thread, tree, "unmount", () => {
