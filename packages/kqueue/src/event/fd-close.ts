@@ -1,4 +1,4 @@
-// Closing a number: what stood behind it is released, and its knotes go or tell of it.
+// Closing a descriptor number: its file is released, and its knotes are dropped or report it.
 import {
 	__EV_POLL,
 	__EV_SELECT,
@@ -27,8 +27,9 @@ import {
 import type { Kqueue } from "./kqueue.ts";
 
 /**
- * Puts another file behind a number, or none, which closes it: the knotes of the number go, then
- * what stood there before is released. Everything is done, then the first error is thrown.
+ * Makes a descriptor number refer to another file, or to none, which closes it: the knotes of the
+ * number are dropped, then the file that it referred to is released. All of this is done, then the
+ * first error is thrown.
  */
 export function fdReplace(process: Process, fd: number, file: File | null, thread: Thread): void {
 	const { fdp, kernel, pid } = process;
@@ -57,7 +58,7 @@ function knoteFdclose(first: Kqueue | null, fd: number, thread: Thread | null): 
 	rethrow(failure);
 }
 
-/** Whether a callback is at work on a knote of that descriptor: then it cannot be closed now. */
+/** Whether a callback is running for a knote of that descriptor: then it cannot be closed now. */
 export function isFdBusy(first: Kqueue | null, fd: number): boolean {
 	for (let kq = first; kq !== null; kq = kq.next) {
 		if (kq.busy === 0) continue;
@@ -70,12 +71,12 @@ export function isFdBusy(first: Kqueue | null, fd: number): boolean {
 }
 
 /**
- * Removes the knotes on one list of a kqueue. Unless the kqueue is purged, those of poll and
- * select stay as bad descriptors and wake their thread, if it may still expect them, and those
- * that the kqueue's owner expects tell it.
+ * Removes the knotes on one list of a kqueue. Unless the kqueue is purged, two kinds stay, as
+ * knotes of a bad descriptor: those of poll and select that their thread may still expect, which
+ * wake it, and those that the kqueue's owner expects, which are reported to it.
  *
- * The caller has made sure that none is acquired, except for one that is just being attached:
- * that one is left to register, which finds the descriptor closed. What a filter throws is thrown
+ * The caller has made sure that no knote is acquired, except for one that is being attached:
+ * register handles that one, when it finds the descriptor closed. What a filter throws is thrown
  * when all are removed.
  * @kern knote_remove
  */
@@ -90,20 +91,20 @@ export function knoteRemove(
 	let kn = nextRemovable(lists[index] ?? null, purge);
 	while (kn !== null) {
 		kassert(kn.kq === kq, "a kqueue's lists hold its own knotes");
-		kassert(knoteAcquire(kn), "nobody works on a knote that is removed");
+		kassert(knoteAcquire(kn), "a knote that is removed is not acquired");
 		try {
 			if (!purge && isExpected(kn, thread)) turnBad(kn, thread);
 			else knoteDrop(kn, thread, true);
 		} catch (value) {
 			failure ??= { value };
 		}
-		// Callbacks may have run: begin again at the head, as the kernel does.
+		// Callbacks may have run: begin again at the head, as the original does.
 		kn = nextRemovable(lists[index] ?? null, purge);
 	}
 	rethrow(failure);
 }
 
-/** The first knote from `kn` on that a removal has to deal with. */
+/** The first knote from `kn` on that has to be removed. */
 function nextRemovable(kn: Knote | null, purge: boolean): Knote | null {
 	let at = kn;
 	while (at !== null && ((!purge && at.fop === badfdFiltops) || (at.status & KN_ATTACHING) !== 0)) {
@@ -112,7 +113,7 @@ function nextRemovable(kn: Knote | null, purge: boolean): Knote | null {
 	return at;
 }
 
-/** Whether somebody has to hear that the descriptor was closed: the owner, or a poll or select. */
+/** Whether the owner, or a poll or select, has to be told that the descriptor was closed. */
 function isExpected(kn: Knote, thread: Thread | null): boolean {
 	const { owner } = kn.kq;
 	if (owner !== null) return owner.expects(kn, thread);
@@ -120,7 +121,7 @@ function isExpected(kn: Knote, thread: Thread | null): boolean {
 	return thread === null || !isExpired(kn, thread);
 }
 
-/** Reuses the knote to tell poll, select or the owner that its descriptor was closed. */
+/** Uses the knote to tell poll, select or the owner that its descriptor was closed. */
 function turnBad(kn: Knote, thread: Thread | null): void {
 	kassert(kn.fop.isfd, "only descriptors are closed");
 	const { fp } = kn;
@@ -129,7 +130,7 @@ function turnBad(kn: Knote, thread: Thread | null): void {
 	kn.fp = null;
 	kn.fop = badfdFiltops;
 	kn.fop.event(kn, 0);
-	// This is told even to a watcher that did not ask for the next event yet.
+	// This is reported even to a watcher that has not asked for its next event.
 	kn.status &= ~KN_DISABLED;
 	if (kn.kq.kernel.observer !== null) observe(kn, "badfd");
 	knoteActivate(kn);

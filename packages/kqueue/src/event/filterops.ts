@@ -1,56 +1,61 @@
-// struct filterops: what a filter is to the engine, and what a filter without its own
-// modify and process gets.
+// struct filterops: the operations of a filter, and the defaults for those that it does not define.
 import { EV_CLEAR, EV_ONESHOT } from "../abi/constants.ts";
 import { errno } from "../abi/errno.ts";
 import { copyKevent, type Kevent } from "../abi/kevent.ts";
 import type { KnoteList } from "./klist.ts";
 import type { Knote } from "./knote.ts";
 
-/** The operations of a filter. Make one with {@link filterops}, so that all have one shape. */
+/**
+ * The operations of a filter. Make them with {@link filterops}, so that all objects have the same
+ * shape.
+ */
 export interface Filterops {
-	/** For trace output and messages. */
+	/** For traces and messages. */
 	readonly name: string;
 	/** Whether the ident is a descriptor. */
 	readonly isfd: boolean;
 	/** See {@link FilterDefinition.mpsafe}. */
 	readonly mpsafe: boolean;
-	/** Joins a new knote to its object. Gives 0 or an errno; after an errno it must not be joined. */
+	/** Attaches a new knote to its object. Returns 0, or an errno if it did not attach the knote. */
 	readonly attach: (kn: Knote) => number;
-	/** Parts the knote from its object. */
+	/** Detaches the knote from its object. */
 	readonly detach: (kn: Knote) => void;
-	/** Brings flags, fflags and data up to date and says whether there is an event. */
+	/** Updates flags, fflags and data, and returns whether there is an event. */
 	readonly event: (kn: Knote, hint: number) => boolean;
-	/** Takes over a change of an existing knote and says whether there is an event now. */
+	/** Applies a change to an existing knote, and returns whether there is an event now. */
 	readonly modify: (kev: Kevent, kn: Knote) => boolean;
-	/** Says whether there is an event still, and if `out` is given fills it. */
+	/** Returns whether there is still an event, and fills `out` with it if that is not null. */
 	readonly process: (kn: Knote, out: Kevent | null) => boolean;
 }
 
-/** What the author of a filter writes; the rest has defaults. */
+/** What the author of a filter defines; most of it has a default. */
 export interface FilterDefinition {
-	/** For trace output and messages. */
+	/** For traces and messages. */
 	readonly name: string;
 	/** See {@link Filterops.event}. */
 	readonly event: (kn: Knote, hint: number) => boolean;
-	/** See {@link Filterops.detach}. Unless given, takes the knote off the klist that it is on. */
+	/** See {@link Filterops.detach}. By default it removes the knote from the klist that it is on. */
 	readonly detach?: (kn: Knote) => void;
-	/** Whether the ident is a descriptor: true unless given. */
+	/** Whether the ident is a descriptor: true by default. */
 	readonly isfd?: boolean;
 	/**
-	 * Promises that `event` runs none of the program's code, calls nothing of the engine, and throws
-	 * nothing: notifications then ask it without guarding themselves. False unless given. The
-	 * original's FILTEROP_MPSAFE promises that it needs no kernel lock.
+	 * Promises that `event` does not run code of the program, does not call the engine, and does not
+	 * throw: then notifications call it without precautions. False by default. In the original,
+	 * FILTEROP_MPSAFE promises that it does not need the kernel lock.
 	 */
 	readonly mpsafe?: boolean;
-	/** Filters of a file type have none: their file's `kqfilter` does that work. */
+	/**
+	 * See {@link Filterops.attach}. Filters of a file type leave it out: the `kqfilter` of the file
+	 * does that work.
+	 */
 	readonly attach?: (kn: Knote) => number;
-	/** Unless given: {@link knoteModify}. */
+	/** See {@link Filterops.modify}. By default {@link knoteModify}. */
 	readonly modify?: (kev: Kevent, kn: Knote) => boolean;
-	/** Unless given: {@link knoteProcess}. */
+	/** See {@link Filterops.process}. By default {@link knoteProcess}. */
 	readonly process?: (kn: Knote, out: Kevent | null) => boolean;
 }
 
-/** Makes a filter's operations out of what is special about it. */
+/** Makes the operations of a filter from its definition. */
 export function filterops(definition: FilterDefinition): Filterops {
 	return {
 		name: definition.name,
@@ -65,15 +70,15 @@ export function filterops(definition: FilterDefinition): Filterops {
 }
 
 /**
- * The list is not always that of the knote's own file, and there may be none any more, as after the
- * exit of a process.
+ * The list is not always that of the knote's own file, and the knote may no longer be on one, as
+ * after the exit of a process.
  * @kern filt_procdetach
  */
 function leaveKlist(kn: Knote): void {
 	kn.klist?.remove(kn);
 }
 
-/** What a file's `kqfilter` does once it knows the filter and the list: gives 0. */
+/** What a file's `kqfilter` does when it knows the filter and the list. Returns 0. */
 export function knoteJoin(kn: Knote, fop: Filterops, klist: KnoteList): number {
 	kn.fop = fop;
 	klist.insert(kn);
@@ -85,7 +90,7 @@ function attachNothing(): number {
 }
 
 /**
- * Assigns what a change asks for to the knote.
+ * Stores in the knote what a change asks for.
  * @kern knote_assign
  */
 export function knoteAssign(kev: Kevent, kn: Knote): void {
@@ -95,7 +100,7 @@ export function knoteAssign(kev: Kevent, kn: Knote): void {
 }
 
 /**
- * Submits the knote's event for delivery, if anybody takes it; EV_CLEAR resets the state.
+ * Copies the knote's event to `out`, if that is not null; then EV_CLEAR resets the state.
  * @kern knote_submit
  */
 export function knoteSubmit(kn: Knote, out: Kevent | null): void {
@@ -104,7 +109,7 @@ export function knoteSubmit(kn: Knote, out: Kevent | null): void {
 	if ((kn.flags & EV_CLEAR) !== 0) knoteClear(kn);
 }
 
-/** EV_CLEAR: what has been reported is reported no more. */
+/** EV_CLEAR: what was reported is not reported again. */
 export function knoteClear(kn: Knote): void {
 	kn.fflags = 0;
 	kn.data = 0;

@@ -2,17 +2,17 @@
 import { kassert } from "../base/assert.ts";
 import type { Knote } from "./knote.ts";
 
-/** The list of knotes of an object. {@link Klist} is the same with the operations of notify.ts. */
+/** The list of knotes of an object. {@link Klist} adds the operations of notify.ts. */
 export class KnoteList {
 	/** The knote that was inserted last. @internal */
 	first: Knote | null = null;
-	/** Whether a notification is under way. @internal */
+	/** Whether a notification is in progress. @internal */
 	walking = false;
-	/** During a notification, the knote whose turn is next. @internal */
+	/** During a notification, the knote that is next. @internal */
 	cursor: Knote | null = null;
 
 	/**
-	 * Whether there is no watcher.
+	 * Whether it has no knotes.
 	 * @kern klist_free
 	 */
 	get empty(): boolean {
@@ -20,12 +20,12 @@ export class KnoteList {
 	}
 
 	/**
-	 * Puts a knote at the head, so that the newest is asked first.
+	 * Inserts a knote at the head, so that the newest is asked first.
 	 * @kern klist_insert
 	 * @kern klist_insert_locked
 	 */
 	insert(kn: Knote): void {
-		kassert(kn.klist === null, "a knote is on one list");
+		kassert(kn.klist === null, "a knote is on one list at a time");
 		kn.klist = this;
 		kn.selprev = null;
 		kn.selnext = this.first;
@@ -34,7 +34,7 @@ export class KnoteList {
 	}
 
 	/**
-	 * Takes a knote out, if it is on this list.
+	 * Removes a knote, if it is on this list.
 	 * @kern klist_remove
 	 * @kern klist_remove_locked
 	 */

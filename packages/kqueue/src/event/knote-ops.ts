@@ -1,4 +1,4 @@
-// What is done to a knote: acquired and released, activated, queued, attached, dropped, removed.
+// Operations on a knote: acquire and release, activate, queue, attach, drop.
 
 import {
 	KN_ACTIVE,
@@ -25,7 +25,7 @@ import {
 	tailqRemove,
 } from "./kqueue-ops.ts";
 
-/** Proves the ready list and tells the sink, as far as the kernel is observed. */
+/** Checks the ready list if diagnostics are on, and tells the sink if there is one. */
 export function observe(kn: Knote, transition: KnoteTransition): void {
 	kqueueCheck(kn.kq);
 	const { id, kernel } = kn.kq;
@@ -33,8 +33,9 @@ export function observe(kn: Knote, transition: KnoteTransition): void {
 }
 
 /**
- * Acquires a knote, so that nobody else works on it. Gives false where the kernel would sleep
- * until it is released: only a filter's callback can find it so, and would sleep for ever.
+ * Acquires a knote, so that nothing else works on it. Returns false where the original would sleep
+ * until the knote is released: only a callback of a filter can find it acquired, and would sleep
+ * forever.
  * @kern knote_acquire
  */
 export function knoteAcquire(kn: Knote): boolean {
@@ -65,7 +66,7 @@ export function knoteActivate(kn: Knote): void {
 }
 
 /**
- * Puts a knote at the tail of the ready list and wakes who waits for it.
+ * Puts a knote at the tail of the ready list, and wakes sleepers and watchers.
  * @kern knote_enqueue
  */
 function knoteEnqueue(kn: Knote): void {
@@ -73,14 +74,14 @@ function knoteEnqueue(kn: Knote): void {
 	kqueueWakeup(kn.kq);
 }
 
-/** Puts a knote at the tail of the ready list, without waking anybody. */
+/** Puts a knote at the tail of the ready list, without a wake-up. */
 export function knoteInsertTail(kn: Knote): void {
 	count(kn);
 	tailqInsertTail(kn.kq, kn);
 	if (kn.kq.kernel.observer !== null) observe(kn, "enqueue");
 }
 
-/** Puts a knote at the head of the ready list, without waking anybody. */
+/** Puts a knote at the head of the ready list, without a wake-up. */
 export function knoteInsertHead(kn: Knote): void {
 	count(kn);
 	tailqInsertHead(kn.kq, kn);
@@ -90,14 +91,15 @@ export function knoteInsertHead(kn: Knote): void {
 /** Counts a knote that is about to be put into the ready list. */
 function count(kn: Knote): void {
 	const { kq, status } = kn;
-	// Asked before the call: an assertion in the scan's loop takes room that V8 has for its filters.
+	// Checked before the call: an assertion in the loop of the scan would use up room in which V8
+	// inlines filters.
 	if ((status & KN_QUEUED) !== 0) kassert(false, "a knote is queued once");
 	kn.status = status | KN_QUEUED;
 	kq.count++;
 }
 
 /**
- * Takes a knote out of the ready list.
+ * Removes a knote from the ready list.
  * @kern knote_dequeue
  */
 export function knoteDequeue(kn: Knote): void {
@@ -128,7 +130,7 @@ export function knoteAttach(kn: Knote): void {
 }
 
 /**
- * Takes an acquired knote off that list.
+ * Removes an acquired knote from the list of its descriptor or bucket.
  * @kern knote_detach
  */
 function knoteDetach(kn: Knote): void {
@@ -159,7 +161,7 @@ export function filterDetach(kn: Knote): void {
 }
 
 /**
- * Asks whether the knote has an event still; with `out` takes it.
+ * Asks whether the knote still has an event; takes it if `out` is not null.
  * @kern filter_process
  */
 export function filterProcess(kn: Knote, out: Kevent | null): boolean {
@@ -167,8 +169,8 @@ export function filterProcess(kn: Knote, out: Kevent | null): boolean {
 }
 
 /**
- * Ends an acquired knote; detaches it from its object first if it is `joined`. A detach that throws
- * does not keep the knote from going. The knote must not be used after this.
+ * Drops an acquired knote; detaches it from its object first if it is `joined`. It is dropped even
+ * if detach throws. The knote must not be used after this.
  * @kern knote_drop
  */
 export function knoteDrop(kn: Knote, thread: Thread | null, joined: boolean): void {
@@ -189,7 +191,7 @@ export function knoteDrop(kn: Knote, thread: Thread | null, joined: boolean): vo
 	else if (failure !== null) rethrow(failure);
 }
 
-/** The object of an acquired knote is gone: detaches it, and gives it the dead filter. */
+/** The object of an acquired knote is gone: detaches the knote, and sets the dead filter. */
 export function knoteDie(kn: Knote): void {
 	const failure = attempt(null, () => filterDetach(kn));
 	kn.klist?.remove(kn);
@@ -198,7 +200,10 @@ export function knoteDie(kn: Knote): void {
 	rethrow(failure);
 }
 
-/** Whether a knote is of an earlier poll or select of the thread, whose last one did not ask for it. */
+/**
+ * Whether a knote is of an earlier poll or select of the thread, and the last one did not ask for
+ * it.
+ */
 export function isExpired(kn: Knote, thread: Thread): boolean {
 	return thread.kq === kn.kq && thread.kqserial > (kn.udata as number);
 }

@@ -1,4 +1,4 @@
-// The private kqueue of a thread, on which poll and select are built, and its serials.
+// The private kqueue of a thread, which poll and select use, and its serials.
 
 import { errno, SystemError } from "../abi/errno.ts";
 import { kassert } from "../base/assert.ts";
@@ -7,20 +7,21 @@ import type { Kqueue } from "./kqueue.ts";
 import { kqueueAlloc, kqueueDissolve, kqueuePurge } from "./kqueue-file.ts";
 
 /**
- * The largest serial: what a small integer of every JavaScript engine can hold, so that serials
- * are never boxed.
+ * The largest serial: it fits into a small integer of every JavaScript engine, so that serials are
+ * never boxed.
  */
 export const SERIAL_MAX = 0x3fffffff;
 
 /**
- * Begins a poll or select that uses `num` serials, from `thread.kqserial` on. If the
- * thread is in such a call already: EBUSY if it sleeps there, EDEADLK from a filter's callback.
+ * Begins a poll or select that uses `num` serials, from `thread.kqserial` on. If the thread is in
+ * such a call already, throws EBUSY when it sleeps there, EDEADLK when a callback of a filter
+ * calls.
  * @kern kqpoll_init
  */
 export function kqpollInit(thread: Thread, num: number, name: string): void {
 	if (thread.polling) {
 		throw thread.state === "running"
-			? new SystemError(errno.EDEADLK, name, "called by a filter that poll or select is asking")
+			? new SystemError(errno.EDEADLK, name, "called by a filter while poll or select asks it")
 			: new SystemError(errno.EBUSY, name, `thread ${thread.tid} is asleep in poll or select`);
 	}
 	if (thread.kq === null) {
@@ -30,9 +31,13 @@ export function kqpollInit(thread: Thread, num: number, name: string): void {
 		process.fdp.insertKqueue(thread.kq);
 	}
 	if (thread.kqserial + num > SERIAL_MAX) {
-		// The serials are about to wrap: forget all knotes that carry one.
+		// The serials are about to wrap: drop all knotes that have one.
 		if (thread.kq.busy !== 0)
-			throw new SystemError(errno.EDEADLK, name, "called by a filter of the thread's own poll");
+			throw new SystemError(
+				errno.EDEADLK,
+				name,
+				"called by a filter of the thread's own poll or select",
+			);
 		thread.kqserial = 0;
 		purge(thread, thread.kq);
 	}
@@ -49,11 +54,11 @@ export function kqpollDone(thread: Thread, num: number): void {
 	kassert(thread.kqserial + num <= SERIAL_MAX, "a poll uses the serials it asked for");
 	thread.polling = false;
 	thread.kqserial += num;
-	// With ever new arrays a thread could collect knotes without end.
+	// A thread that polls a new array each time would collect knotes without limit.
 	if (kq.nknotes > 4 * kq.knlist.length && kq.busy === 0) purge(thread, kq);
 }
 
-/** Drops all knotes of a thread's kqueue, which must not be used meanwhile. */
+/** Drops all knotes of a thread's kqueue. Meanwhile other polls and selects are refused. */
 function purge(thread: Thread, kq: Kqueue): void {
 	thread.polling = true;
 	try {
@@ -64,13 +69,13 @@ function purge(thread: Thread, kq: Kqueue): void {
 }
 
 /**
- * Gives up the thread's kqueue, when the thread ends.
+ * Releases the thread's kqueue, when the thread ends.
  * @kern kqpoll_exit
  */
 export function kqpollExit(thread: Thread): void {
 	const { kq } = thread;
 	if (kq === null) return;
-	kassert(kq.refs === 1, "nobody else uses a thread's kqueue");
+	kassert(kq.refs === 1, "only its thread uses a private kqueue");
 	thread.kq = null;
 	kqueueDissolve(kq, thread);
 }

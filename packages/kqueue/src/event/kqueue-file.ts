@@ -22,7 +22,9 @@ import { notify } from "./notify.ts";
 /** sizeof(struct kevent) on a machine of 64 bits. */
 const SIZEOF_KEVENT = 32;
 
-/** Tells the watchers of a kqueue, in a task of its own so that chains of kqueues do not recurse. */
+/**
+ * Notifies the watchers of a kqueue, in a task of its own so that chains of kqueues do not recurse.
+ */
 class KqueueTask implements Runnable {
 	queued = false;
 	runnext: Runnable | null = null;
@@ -41,10 +43,10 @@ class KqueueTask implements Runnable {
 
 /** The open file of a kqueue. */
 export class KqueueFile extends File {
-	/** The queue. */
+	/** The kqueue itself. */
 	readonly kq: Kqueue;
 
-	/** Makes the file of a queue. */
+	/** Makes the file of a kqueue. */
 	constructor(kq: Kqueue) {
 		super("kqueue");
 		this.kq = kq;
@@ -125,7 +127,7 @@ const kqreadFiltops: Filterops = filterops({
 });
 
 /**
- * Makes a queue with one reference, on no list yet.
+ * Makes a kqueue with one reference, on no list yet.
  * @kern kqueue_alloc
  */
 export function kqueueAlloc(kernel: Machine, fdp: FileTable): Kqueue {
@@ -146,8 +148,8 @@ export function kqueueRelease(kq: Kqueue): void {
 
 function kqueueFree(kq: Kqueue): void {
 	kq.fdp.removeKqueue(kq);
-	kassert(kq.first === null, "a kqueue that goes has no ready knotes");
-	kassert(kq.nknotes === 0, "a kqueue that goes has no knotes");
+	kassert(kq.first === null, "a kqueue that is freed has no ready knotes");
+	kassert(kq.nknotes === 0, "a kqueue that is freed has no knotes");
 }
 
 /**
@@ -169,19 +171,22 @@ export function kqueuePurge(kq: Kqueue, thread: Thread | null): void {
 }
 
 /**
- * Lets the sleepers find the queue closed. It has been purged before.
+ * Marks the kqueue as closed, and wakes its sleepers. It has been purged before.
  * @kern kqueue_terminate
  */
 function kqueueTerminate(kq: Kqueue): void {
 	kassert(kq.count === 0, "a purged kqueue has no ready knotes");
 	kq.state |= KQ_DYING;
 	kqueueWakeup(kq);
-	kassert(kq.klist.empty, "watchers went with the descriptor");
+	kassert(kq.klist.empty, "a closed kqueue has no watchers");
 	if ((kq.state & KQ_TASK) !== 0) kq.kernel.runqueue.remove(kq.task as Runnable);
 	if (kq.kernel.sink !== null) trace(kq.kernel, { event: "terminate", kq: kq.id });
 }
 
-/** Ends a kqueue whose user goes: drops its knotes, wakes its sleepers, returns the reference. */
+/**
+ * Ends a kqueue that is no longer used: drops its knotes, wakes its sleepers, releases the
+ * reference.
+ */
 export function kqueueDissolve(kq: Kqueue, thread: Thread | null): void {
 	doAll(
 		() => kqueuePurge(kq, thread),

@@ -1,4 +1,5 @@
-// What is done to a kqueue: its tables grow, its ready list changes, its sleepers and watchers are told.
+// Operations on a kqueue: growing its tables, changing its ready list, waking its sleepers and
+// notifying its watchers.
 import {
 	KN_ACTIVE,
 	KN_HASHSIZE,
@@ -16,12 +17,14 @@ import { wakeup } from "../sched/sleep.ts";
 import { formatKnote, type Knote } from "./knote.ts";
 import type { Kqueue } from "./kqueue.ts";
 
-/** A callback for a knote of the kqueue is done. The process that it kept from ending may end now. */
+/**
+ * A callback for a knote of the kqueue is done. A process that could not end meanwhile may end now.
+ */
 export function kqueueUnbusy(kq: Kqueue): void {
 	if (--kq.busy === 0 && kq.fdp.doomed !== null) kq.fdp.endDoomed(kq.kernel.runqueue);
 }
 
-/** The bucket of an ident that is no descriptor. */
+/** The bucket of an ident that is not a descriptor. */
 export function knoteHash({ knhash }: Kqueue, ident: number): number {
 	return (ident ^ (ident >> 8)) & (knhash.length - 1);
 }
@@ -38,9 +41,9 @@ export function kqueueExpandList(kq: Kqueue, fd: number): void {
 }
 
 /**
- * Makes the hash of the knotes that have no descriptor, and lets it grow with them: unlike the
- * original's it may hold a million timers. Not while a callback is at work, as it may stand in the
- * middle of a list.
+ * Makes the hash of the knotes that have no descriptor, and enlarges it as they become more: unlike
+ * in the original, there may be a million timers. It does not grow while a callback runs, as the
+ * engine may be in the middle of a list.
  * @kern kqueue_expand_hash
  */
 export function kqueueExpandHash(kq: Kqueue): void {
@@ -49,7 +52,7 @@ export function kqueueExpandHash(kq: Kqueue): void {
 	if (kq.nhashed > knhash.length && kq.busy === 0) growHash(kq);
 }
 
-/** Twice as many lists: each is split in two, without changing the order within. */
+/** Doubles the number of lists: each is split in two, and the order in them stays the same. */
 function growHash(kq: Kqueue): void {
 	const { knhash } = kq;
 	const half = knhash.length;
@@ -73,7 +76,7 @@ function growHash(kq: Kqueue): void {
 }
 
 /**
- * Wakes the scans that sleep, and has the watchers and the owner told.
+ * Wakes the scans that sleep, has the watchers notified, and tells the owner.
  * @kern kqueue_wakeup
  */
 export function kqueueWakeup(kq: Kqueue): void {
@@ -94,9 +97,9 @@ function tellWatchers(kq: Kqueue): void {
 	kq.owner?.woken();
 }
 
-/** Whether a knote came to the ready list before the count stood at `seq`. */
+/** Whether a knote was put on the ready list before `tqseq` was `seq`. */
 export function queuedBefore(kn: Knote, seq: number): boolean {
-	// The count wraps: what matters is the sign of the difference, in its 30 bits.
+	// `tqseq` wraps: what counts is the sign of the difference, in 30 bits.
 	return (kn.tqseq - seq) << 2 < 0;
 }
 
@@ -122,7 +125,7 @@ export function tailqInsertHead(kq: Kqueue, kn: Knote): void {
 	kq.first = kn;
 }
 
-/** Takes the first knote, `kn`, out of the ready list: TAILQ_REMOVE where less is to be asked. */
+/** Removes the first knote, `kn`, from the ready list: TAILQ_REMOVE with fewer checks. */
 export function tailqShift(kq: Kqueue, kn: Knote): void {
 	const { tqnext } = kn;
 	kq.first = tqnext;
@@ -148,7 +151,7 @@ export function kqueueCheck(kq: Kqueue): void {
 }
 
 /**
- * Walks the list of ready knotes and proves its count, its links and the bits of its knotes.
+ * Walks the list of ready knotes, and checks its count, its links and the bits of its knotes.
  * @kern kqueue_do_check
  */
 export function kqueueDoCheck(kq: Kqueue): void {
@@ -171,7 +174,7 @@ function broken(kn: Knote, how: string): never {
 	return unreachable(`a knote on the ready list ${how}: ${formatKnote(kn)}`);
 }
 
-/** How many knotes are named before the rest is counted. */
+/** How many knotes are named; the others are only counted. */
 const NAMED = 8;
 
 /** The knotes of a kqueue in words: `READ 3, TIMER 1`. */

@@ -1,4 +1,4 @@
-// struct kqueue: the knotes of one queue, those of them that are ready, and who sleeps on it.
+// struct kqueue: the knotes of one queue, those of them that are ready, its sleepers and watchers.
 import type { Runnable } from "../base/run-queue.ts";
 import type { FileTable } from "../file/filedesc.ts";
 import type { Machine } from "../process/machine.ts";
@@ -8,15 +8,15 @@ import type { Filterops } from "./filterops.ts";
 import { KnoteList } from "./klist.ts";
 import type { Knote } from "./knote.ts";
 
-/** Takes the events of a kqueue that no descriptor refers to. */
+/** Gets the events of a kqueue that no descriptor refers to. */
 export interface KqueueOwner {
-	/** Whether a knote whose descriptor is closed by `thread` has to tell of it. */
+	/** Whether the owner has to be told that `thread` closes the descriptor of a knote. */
 	expects(kn: Knote, thread: Thread | null): boolean;
-	/** A knote came to the ready list. */
+	/** A knote was put on the ready list. */
 	woken(): void;
 }
 
-/** A kernel event queue. The engine alone changes it. */
+/** A kernel event queue. Only the engine changes it. */
 export class Kqueue {
 	/** Its number, in order of creation, for the trace sink. */
 	readonly id: number;
@@ -26,15 +26,15 @@ export class Kqueue {
 	readonly fdp: FileTable;
 	/** The filters of the system by the complement of their number. */
 	readonly sysfilters: readonly (Filterops | null)[];
-	/** How many users it has: its descriptor or thread, and the scans under way. */
+	/** How many references there are to it: from its file or thread, and from scans in progress. */
 	refs = 1;
-	/** The list of ready knotes: the one that is scanned next. */
+	/** The list of ready knotes: the first, which is scanned next. */
 	first: Knote | null = null;
-	/** The list of ready knotes: the one that came last. */
+	/** The list of ready knotes: the last. */
 	last: Knote | null = null;
 	/** How many knotes are on that list, disabled ones too. */
 	count = 0;
-	/** Counts the knotes that ever came to that list, modulo TQSEQ_MAX + 1. */
+	/** How many times a knote was put on that list, modulo TQSEQ_MAX + 1. */
 	tqseq = 0;
 	/** The knotes, of other kqueues or its own, that watch this one. */
 	readonly klist: KnoteList = new KnoteList();
@@ -46,19 +46,19 @@ export class Kqueue {
 	nknotes = 0;
 	/** How many of them have no descriptor. */
 	nhashed = 0;
-	/** How many callbacks are at work on its knotes: only a callback ever sees another number than 0. */
+	/** How many callbacks are running for its knotes: 0 except inside a callback. */
 	busy = 0;
 	/** The lists of knotes by descriptor. */
 	readonly knlist: (Knote | null)[] = [];
-	/** The lists of the other knotes by hash; empty before the first of them. */
+	/** The lists of the other knotes by hash; empty before there is one. */
 	readonly knhash: (Knote | null)[] = [];
 	/** KQ_ bits. */
 	state = 0;
-	/** What takes its events instead of programs; null for a kqueue of programs. */
+	/** What gets its events, if programs do not; null for a kqueue of programs. */
 	owner: KqueueOwner | null = null;
-	/** Where scans sleep. */
+	/** What scans sleep on. */
 	readonly channel: WaitChannel = new WaitChannel();
-	/** The task that notifies `klist`, from the first watcher on. */
+	/** The task that notifies `klist`; null before the first watcher. */
 	task: Runnable | null = null;
 
 	/** Made by kqueueAlloc. */

@@ -1,4 +1,5 @@
-// What an object does to the knotes that watch it: notifies them, or leaves them when it goes away.
+// What an object does to the knotes that watch it: notifies them, or detaches them when it goes
+// away.
 import { KN_NOTIFYING, KN_PROCESSING } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
 import { type Failure, rethrow } from "../base/failure.ts";
@@ -8,15 +9,15 @@ import { knoteAcquire, knoteActivate, knoteDie, knoteDrop, knoteRelease } from "
 import { kqueueUnbusy } from "./kqueue-ops.ts";
 
 /**
- * The list of knotes of an object, as its file type keeps it: inserts into it in `kqfilter`, removes
- * in its filters' `detach`, and notifies when its state changed.
+ * The list of the knotes that watch an object. Its file type inserts them in `kqfilter`, removes
+ * them in the `detach` of its filters, and notifies them when the state of the object has changed.
  */
 export class Klist extends KnoteList {
 	/**
-	 * Asks every knote's filter, newest first, and activates those that have an event. `hint` says
-	 * what happened; 0 where the filter finds out itself.
+	 * Asks the filter of every knote, newest first, and activates those that have an event. `hint`
+	 * says what happened; it is 0 where the filter finds out itself.
 	 *
-	 * A filter must not notify the list that it is asked for, nor change its own knote: both fail
+	 * While a filter is asked, it must not notify the same list or change its own knote: both fail
 	 * with EDEADLK. What a filter throws is thrown when all have been asked.
 	 */
 	notify(hint = 0): void {
@@ -25,8 +26,8 @@ export class Klist extends KnoteList {
 
 	/**
 	 * The object goes away: detaches all knotes from it. Those of descriptors become dead and report
-	 * end of file; the others are dropped. EDEADLK, with nothing done, from a filter's callback for
-	 * one of the knotes.
+	 * end of file; the others are dropped. Throws EDEADLK, with nothing done, inside of a callback
+	 * for one of the knotes.
 	 */
 	invalidate(): void {
 		invalidate(this);
@@ -44,12 +45,12 @@ export function notify(list: KnoteList, hint: number): void {
 			notifyGuarded(list, kn, hint);
 			return;
 		}
-		// Nothing else can happen to the list meanwhile.
+		// Such a filter cannot change the list meanwhile.
 		if (askFilter(kn, hint)) knoteActivate(kn);
 	}
 }
 
-/** Likewise, from one knote on, where a filter may run code of the program. */
+/** The same from one knote on, where a filter may run code of the program. */
 function notifyGuarded(list: KnoteList, from: Knote, hint: number): void {
 	const { kernel } = from.kq;
 	let failure: Failure = null;
@@ -57,7 +58,7 @@ function notifyGuarded(list: KnoteList, from: Knote, hint: number): void {
 	kernel.depth++;
 	for (let kn: Knote | null = from; kn !== null; kn = list.cursor) {
 		list.cursor = kn.selnext;
-		// The filter may call back into the engine: nobody may take this knote away meanwhile.
+		// The filter may call the engine, which must not remove this knote meanwhile.
 		const { kq, status } = kn;
 		kn.status = status | KN_NOTIFYING;
 		kq.busy++;
@@ -101,7 +102,7 @@ export function invalidate(list: KnoteList): void {
 	rethrow(failure);
 }
 
-/** Detaches an acquired knote from the object and lets it report end of file. */
+/** Detaches an acquired knote from the object, and has it report end of file. */
 function turnDead(kn: Knote): void {
 	let failure: Failure = null;
 	try {
@@ -121,5 +122,9 @@ function askFilter(kn: Knote, hint: number): boolean {
 }
 
 function deadlock(what: string): SystemError {
-	return new SystemError(errno.EDEADLK, what, "called by a filter of the same list of knotes");
+	return new SystemError(
+		errno.EDEADLK,
+		what,
+		"called by a filter while this list of knotes asks it",
+	);
 }

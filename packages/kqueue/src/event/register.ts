@@ -37,11 +37,11 @@ import type { Kqueue } from "./kqueue.ts";
 import { knoteHash, kqueueExpandHash, kqueueExpandList, kqueueUnbusy } from "./kqueue-ops.ts";
 
 /**
- * Applies one change to a kqueue and gives 0 or an errno. `kev` belongs to the engine: a knote
- * that is created takes its fflags and data away.
+ * Applies one change to a kqueue, and returns 0 or an errno. `kev` is an object of the engine: when
+ * a knote is created, its fflags and data become 0.
  *
- * `pollid` is 0, or in a thread's own kqpoll the entry's number plus one, in an owned kqueue the
- * number of the watch. `thread` is the caller, null for the engine itself.
+ * `pollid` is 0, or in a thread's own kqpoll the number of the entry plus one, or in an owned
+ * kqueue the number of the source. `thread` is the caller, null for the engine itself.
  * @kern kqueue_register
  */
 export function kqueueRegister(
@@ -60,7 +60,7 @@ export function kqueueRegister(
 	return error;
 }
 
-/** Finds filter, file and knote, and does what the change asks of them. */
+/** Finds the filter, file and knote of a change, and applies it to them. */
 function resolve(kq: Kqueue, kev: Kevent, pollid: number, thread: Thread | null): number {
 	const { ident, filter, flags } = kev;
 	const add = (flags & EV_ADD) !== 0;
@@ -80,10 +80,10 @@ function resolve(kq: Kqueue, kev: Kevent, pollid: number, thread: Thread | null)
 		kn = search(first, ident, knoteKey(filter, pollid));
 	}
 	if (kn !== null) {
-		// The kernel would wait until the knote is released, here a callback would wait for itself.
+		// The original would wait until the knote is released; here a callback would wait for itself.
 		if (!knoteAcquire(kn)) return errno.EDEADLK;
 		if (add && kn.fop === badfdFiltops) {
-			// Nobody expects this bad descriptor any longer: make room for the new knote.
+			// The event of this bad descriptor is no longer expected: make room for the new knote.
 			kassert(thread !== null && kq === thread.kq, "bad descriptors are in the caller's kqpoll");
 			kassert(fp !== null, "the descriptor is open again");
 			knoteDrop(kn, thread, true);
@@ -105,13 +105,13 @@ function resolve(kq: Kqueue, kev: Kevent, pollid: number, thread: Thread | null)
 }
 
 /**
- * What {@link kqueueRegister} would do to the knotes that the entries from `from` to `to` of a
- * poll or select found the last time: entry i asks for the same again under serial
- * `first + i * step`. A knote that is still there need not be looked for, and nothing about it
- * changes but its serial. Its filter is asked all the same: an object may change without telling.
+ * Does what {@link kqueueRegister} would do, for entries of a poll or select whose knotes are known
+ * from the last call: the entries from `from` on, below `to`. Entry i asks for the same again,
+ * under serial `first + i * step`. A knote that is still there need not be searched for, and only
+ * its serial changes. Its filter is asked anyway: an object may change without a notification.
  *
- * Gives the number of the first entry that register must look at: its knote is gone, or somebody
- * works on it, or its filter has its own idea of a change.
+ * Returns the number of the first entry that needs register, or `to`: the knote of that entry is
+ * gone, acquired or disabled, or its filter has its own `modify`.
  */
 export function kqueueRefresh(
 	kq: Kqueue,
@@ -181,7 +181,7 @@ function search(first: Knote | null, ident: number, key: number): Knote | null {
 	return kn;
 }
 
-/** Makes a knote, joins it to its object, and looks whether there is an event already. */
+/** Makes a knote, attaches it to its object, and checks whether there is an event already. */
 function create(
 	kq: Kqueue,
 	fops: Filterops,
@@ -214,14 +214,15 @@ function create(
 		}
 		joined = true;
 		if (fops.isfd && kq.fdp.get(kn.ident) !== kn.fp) {
-			// Closed while it was added. As if it had been added just before the close: no error.
+			// The descriptor was closed while the knote was added: as if it was added just before the
+			// close, there is no error.
 			knoteDrop(kn, thread, true);
 			return 0;
 		}
 		if (filterProcess(kn, null)) knoteActivate(kn);
 		setEnabled(kn, kev.flags);
 	} catch (thrown) {
-		// Half a knote must not stay; if its detach threw, it has gone already.
+		// An incomplete knote must not stay; if its detach threw, it is dropped already.
 		if (!joined) kn.fop = fops;
 		if ((kn.status & KN_PROCESSING) !== 0) dropAfter(thrown, kn, thread, joined);
 		throw thrown;
@@ -230,12 +231,12 @@ function create(
 	return 0;
 }
 
-/** Drops a knote for which something threw: that is what the caller gets. */
+/** Drops a knote after an error, and throws that error. */
 function dropAfter(value: unknown, kn: Knote, thread: Thread | null, joined: boolean): void {
 	rethrow(attempt({ value }, () => knoteDrop(kn, thread, joined)));
 }
 
-/** Changes an acquired knote. What has triggered stays triggered. */
+/** Changes an acquired knote. If its event has triggered, it stays triggered. */
 function modify(kn: Knote, kev: Kevent): number {
 	if (filterModify(kev, kn)) knoteActivate(kn);
 	if ((kev.flags & EV_ERROR) !== 0) return kev.data;
@@ -257,13 +258,13 @@ function setEnabled(kn: Knote, flags: number): void {
 }
 
 /**
- * What attach asks about the caller it asks of the current thread.
+ * Attaches a knote. Meanwhile the caller is the current thread, where filters look for it.
  * @kern filter_attach
  */
 function filterAttach(kn: Knote, thread: Thread | null): number {
 	const { kernel } = kn.kq;
 	const { curthread } = kernel;
-	// A fork that is being followed asks for its own thread.
+	// To follow a fork, the engine registers on behalf of the thread that forked.
 	if (thread !== null) kernel.curthread = thread;
 	try {
 		return kn.fop.attach(kn);

@@ -1,4 +1,4 @@
-// A pass over the ready knotes of a kqueue, which hands out their events.
+// A scan: a pass over the ready knotes of a kqueue, which delivers their events.
 
 import {
 	EV_CLEAR,
@@ -34,32 +34,35 @@ import {
 import type { Kqueue } from "./kqueue.ts";
 import { kqueueCheck, kqueueUnbusy, kqueueWakeup, queuedBefore, tailqShift } from "./kqueue-ops.ts";
 
-/** Who gets the events of a scan. */
+/** What gets the events of a scan. */
 export interface EventSink {
 	/**
-	 * Takes an event at once: the knote as it stands, or what a filter of its own kind has filled in.
-	 * Both are somebody else's afterwards. Must not throw.
+	 * Takes an event at once: the knote itself, or a kevent that a filter with its own `process` has
+	 * filled. Must not throw, and must not keep the object, which the engine uses again.
 	 */
 	submit(event: Knote | Kevent): void;
 }
 
 /**
- * What one call's scan of one kqueue remembers from pass to pass. Can be set up again.
+ * The state of one call's scan of one kqueue, from pass to pass. Can be used again for another
+ * scan.
  *
- * The original marks its place in the ready list with two knotes that are none. Here nobody else
- * runs between two of its steps but callbacks, and what a scan takes leaves the list: it always
- * goes on at the front. How far it goes is told by when the knotes came to the list.
+ * The original marks its place in the ready list with two marker knotes. Here only callbacks run
+ * between two steps, and a scan removes each knote that it takes from the list: so it always
+ * continues at the front. The `tqseq` of the knotes tells it where to stop.
  */
 export class ScanState {
 	/** The kqueue, while a scan is set up. */
 	kq: Kqueue | null = null;
-	/** What came to the ready list since it counted so many belongs to the next call. */
+	/**
+	 * Knotes that were put on the ready list when `tqseq` was this or later belong to the next call.
+	 */
 	end = 0;
 	/** How many events all passes have collected. */
 	nevent = 0;
-	/** Who gets them. */
+	/** What gets them. */
 	readonly sink: EventSink;
-	/** What filters with a `process` of their own fill in. */
+	/** What filters with a `process` of their own fill. */
 	readonly event: Kevent = new Kevent();
 
 	/** Makes a scan that is not set up. */
@@ -68,11 +71,11 @@ export class ScanState {
 	}
 }
 
-/** What a knote without an event gives instead of the event's flags. */
+/** Stands for the flags of an event where there is none. */
 const NO_EVENT = -1;
 
 /**
- * Begins a scan. A call that sleeps must hold the kqueue until the scan is finished.
+ * Begins a scan. A call that sleeps must hold a reference to the kqueue until the scan is finished.
  * @kern kqueue_scan_setup
  */
 export function kqueueScanSetup(scan: ScanState, kq: Kqueue): void {
@@ -91,8 +94,8 @@ export function kqueueScanFinish(scan: ScanState): void {
 }
 
 /**
- * Hands up to `max` events to the scan's sink. Gives their number, a negative errno, or
- * WOULD_SLEEP when there is nothing and the call, if there is one, has time left.
+ * Delivers up to `max` events to the scan's sink. Returns their number, a negative errno, or
+ * WOULD_SLEEP when there is no event and the call, if there is one, has time left.
  * @kern kqueue_scan
  */
 export function kqueueScan(
@@ -106,16 +109,16 @@ export function kqueueScan(
 	for (;;) {
 		if ((kq.state & KQ_DYING) !== 0) return -errno.EBADF;
 		if (kq.count === 0) return scan.nevent === 0 && call !== null ? sleep(kq, call) : 0;
-		// Only what is active now, so that no event is collected twice. While a scan has found
-		// nothing, what came meanwhile is let in.
+		// Only knotes that are ready now, so that no event is collected twice. As long as a scan has
+		// found nothing, knotes that became ready meanwhile are included.
 		if (scan.nevent === 0) scan.end = kq.tqseq;
 		const collected = collect(scan, kq, max, thread);
-		// Nothing but knotes whose condition has gone: look again, and perhaps sleep.
+		// All knotes had lost their condition: look again, and perhaps sleep.
 		if (collected !== 0 || scan.nevent !== 0) return collected;
 	}
 }
 
-/** Nothing is ready: WOULD_SLEEP if the call has time left, 0 if not. */
+/** Nothing is ready: returns WOULD_SLEEP if the call has time left, 0 if not. */
 function sleep(kq: Kqueue, call: BlockingCall): number {
 	if (!call.mayBlock()) return 0;
 	kq.state |= KQ_SLEEP;
@@ -123,26 +126,26 @@ function sleep(kq: Kqueue, call: BlockingCall): number {
 }
 
 /**
- * Takes knotes from the front of the ready list until there are enough or the end is reached.
+ * Takes knotes from the front of the ready list until there are `max` events or the end is reached.
  *
- * What happens to most of them is written out: so V8 compiles this on its own, with the filters in
- * it, and does not spread it over its callers.
+ * What happens to most of them is written out here, without calls: so V8 compiles this function on
+ * its own, with the filters inlined, and does not inline it into its callers.
  */
 function collect(scan: ScanState, kq: Kqueue, max: number, thread: Thread): number {
 	const { end } = scan;
 	let kn = kq.first;
 	let collected = 0;
 	let reinserted = false;
-	// For all of them together: nothing but their callbacks runs here.
+	// Once for all knotes together: only their callbacks run here.
 	kq.busy++;
 	try {
 		for (; kn !== null && queuedBefore(kn, end) && collected < max; kn = kq.first) {
 			if ((kn.status & (KN_PROCESSING | KN_NOTIFYING)) !== 0) {
-				// The kernel would wait for it; here a callback would wait for itself.
+				// The original would wait for it; here a callback would wait for itself.
 				if (scan.nevent + collected === 0) return -errno.EDEADLK;
 				break;
 			}
-			// Acquired and taken out at once, as each has one.
+			// Each is acquired and dequeued in one step.
 			tailqShift(kq, kn);
 			kn.status = (kn.status | KN_PROCESSING) & ~KN_QUEUED;
 			kq.count--;
@@ -153,7 +156,7 @@ function collect(scan: ScanState, kq: Kqueue, max: number, thread: Thread): numb
 			if (fop.process !== knoteProcess) {
 				flags = takeOwn(kn, scan);
 			} else if ((kn.flags & EV_ONESHOT) !== 0 || fop.event(kn, 0)) {
-				// What it does, without the calls in between: it is what nearly all filters have.
+				// The same as knoteProcess, which nearly all filters have, without its calls.
 				flags = kn.flags;
 				scan.sink.submit(kn);
 				if ((flags & EV_CLEAR) !== 0) knoteClear(kn);
@@ -179,9 +182,9 @@ function collect(scan: ScanState, kq: Kqueue, max: number, thread: Thread): numb
 }
 
 /**
- * A callback for the knote threw. What has been collected must not be lost: it is handed out, and
- * the filter is asked first by the next scan, which gets the error. With nothing collected the
- * error is the caller's, and the filter is asked last, so that it does not keep others waiting.
+ * A callback for the knote threw. If events were collected, they must not be lost: the call returns
+ * them, and the next scan asks this filter first, and gets its error. If none were, the call throws
+ * the error, and the next scan asks this filter last, so that it does not keep others waiting.
  */
 function keepAfterThrow(kn: Knote, nevent: number, value: unknown): void {
 	const dropped = (kn.status & KN_PROCESSING) === 0;
@@ -193,11 +196,11 @@ function keepAfterThrow(kn: Knote, nevent: number, value: unknown): void {
 		kn.status &= ~KN_PROCESSING;
 	}
 	if (nevent === 0) throw value;
-	// Nobody will ask a knote that is gone: its error is the platform's to report.
+	// A knote that was dropped is not asked again: the platform reports its error.
 	if (dropped) report(kn.kq.kernel.host, value);
 }
 
-/** Drops a picked knote. That releases it, and its kqueue with it, which goes on being busy. */
+/** Drops a knote that the scan took. knoteDrop decrements `busy`, which must stay as it was. */
 function drop(kn: Knote, thread: Thread): void {
 	try {
 		knoteDrop(kn, thread, true);
@@ -206,15 +209,15 @@ function drop(kn: Knote, thread: Thread): void {
 	}
 }
 
-/** Whether there is more to ask about an acquired knote than its filter. */
+/** Whether there is more to check about an acquired knote than its event. */
 function isSpecial(kn: Knote, thread: Thread): boolean {
 	return (kn.status & (KN_DISABLED | KN_VNODE)) !== 0 || isExpired(kn, thread);
 }
 
-/** Whether such a knote may report. If not it is released, or goes. */
+/** Whether such a knote may report. If not, it is released or dropped. */
 function mayReport(kn: Knote, thread: Thread): boolean {
 	if ((kn.status & KN_DISABLED) !== 0) {
-		// It stays ACTIVE: enabling looks again.
+		// It stays ACTIVE: enabling it asks its filter again.
 		kn.status &= ~KN_PROCESSING;
 		return false;
 	}
@@ -223,17 +226,17 @@ function mayReport(kn: Knote, thread: Thread): boolean {
 	return false;
 }
 
-/** A knote on a vnode that its file system let go of becomes a dead one: false if it has no event. */
+/** Turns a knote on a revoked vnode into a dead one. Returns false if that has no event. */
 function outlives(kn: Knote): boolean {
 	if (kn.fp?.revoked !== true || kn.fop === deadFiltops) return true;
 	knoteDie(kn);
 	return kn.fop.event(kn, 0);
 }
 
-/** Takes the event of a filter that fills it in itself: gives its flags, or NO_EVENT. */
+/** Takes the event of a filter that fills it itself: returns its flags, or NO_EVENT. */
 function takeOwn(kn: Knote, scan: ScanState): number {
 	const out = scan.event;
-	// One that does not fill it must not give away an earlier event.
+	// A filter that does not fill it must not deliver an earlier event.
 	clearKevent(out);
 	if (!filterProcess(kn, out)) return NO_EVENT;
 	const flags = out.flags & 0xffff;
@@ -241,18 +244,18 @@ function takeOwn(kn: Knote, scan: ScanState): number {
 	return flags;
 }
 
-/** Releases a knote that has nothing to report for now, unless it came to the ready list meanwhile. */
+/** Releases a knote that has nothing to report now. It stays ACTIVE if it was queued meanwhile. */
 function rest(kn: Knote): void {
 	const { status } = kn;
 	const queued = (status & KN_QUEUED) !== 0;
 	kn.status = status & (queued ? ~KN_PROCESSING : ~(KN_PROCESSING | KN_ACTIVE));
 }
 
-/** Releases a knote after its event: says whether it went back on the ready list. */
+/** Releases a knote after its event: returns whether it was put back on the ready list. */
 function settle(kn: Knote, flags: number, thread: Thread): boolean {
 	if ((flags & (EV_CLEAR | EV_DISPATCH | EV_ONESHOT)) === 0) {
 		const again = (kn.status & KN_QUEUED) === 0;
-		// Level-triggered: behind the end of this scan, for the next call to look again.
+		// Level-triggered: it goes behind the end of this scan, and the next call asks again.
 		if (again) knoteInsertTail(kn);
 		kn.status &= ~KN_PROCESSING;
 		return again;

@@ -1,4 +1,4 @@
-// The synthetic file: a descriptor that is as ready as it is told to be.
+// The synthetic file: a file whose readiness is set by its owner.
 import {
 	__EV_HUP,
 	__EV_POLL,
@@ -25,39 +25,45 @@ import { Klist } from "./notify.ts";
 /** A side of a synthetic file: what READ, WRITE and EXCEPT look at. */
 export type Side = "read" | "write" | "except";
 
-/** What one side says. */
+/** The readiness of one side. */
 export interface Readiness {
-	/** How many bytes there are, or how much room. Ready when there are some. */
+	/** How many bytes there are, or there is room for. Ready when it is above 0. */
 	readonly data: number;
-	/** End of file: ready for ever, with EV_EOF. */
+	/** End of file: always ready, with EV_EOF. */
 	readonly eof: boolean;
 	/** Hang-up, for poll; on the read and write sides together with eof. */
 	readonly hup: boolean;
-	/** With eof: what the event's fflags say, an errno for example. */
+	/** With eof: the fflags of the event, an errno for example. */
 	readonly fflags: number;
 }
 
-/** What a synthetic file does besides being ready; all of it may be left out. */
+/** What else a synthetic file does. All of it may be left out. */
 export interface SyntheticFileOptions {
-	/** A vnode takes VNODE filters and can be revoked. A socket unless given. */
+	/** A vnode allows VNODE filters and can be revoked. A socket by default. */
 	readonly type?: "socket" | "vnode";
-	/** Reads into `buffer`: gives a count or a negative errno. Unless given: what was pushed. */
+	/**
+	 * Reads into `buffer`: returns a count or a negative errno. By default it reads what was pushed.
+	 */
 	readonly read?: (buffer: Uint8Array, file: SyntheticFile) => number;
-	/** Writes from `buffer`: gives a count or a negative errno. Unless given, ENXIO. */
+	/** Writes from `buffer`: returns a count or a negative errno. By default ENXIO. */
 	readonly write?: (buffer: Uint8Array, file: SyntheticFile) => number;
-	/** Does what a command asks: gives a result or a negative errno. */
+	/** Does what a command asks: returns a result or a negative errno. By default ENOTTY. */
 	readonly ioctl?: (command: number, argument: unknown, file: SyntheticFile) => number;
 	/** What fstat reports. */
 	readonly stat?: () => Stat;
-	/** Called when the last descriptor is gone. */
+	/** Called when nothing refers to the file any more. */
 	readonly close?: (file: SyntheticFile) => void;
 }
 
-/** Most files are never pushed to, and share this. */
+/** Shared by all files that nothing was pushed to. */
 const NOTHING_PUSHED: Uint8Array[] = [];
 
 function invalid(data: unknown, fflags: unknown): SystemError {
-	return new SystemError(errno.EINVAL, "set", `data ${show(data)}, fflags ${show(fflags)}`);
+	return new SystemError(
+		errno.EINVAL,
+		"set",
+		`data ${show(data)} or fflags ${show(fflags)} is not a whole number`,
+	);
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -67,21 +73,22 @@ function unready(): Mutable<Readiness> {
 }
 
 /**
- * The shortest way to emulate a descriptor: say how ready it is, and pollers know.
+ * The shortest way to emulate a descriptor: set how ready it is, and sleepers and watchers are
+ * told.
  *
  * ```ts
  * const bell = new SyntheticFile();
  * const fd = openFile(thread, bell);
- * bell.push(new Uint8Array([7])); // fd is readable, and a read gives the byte
+ * bell.push(new Uint8Array([7])); // fd is readable, and a read returns the byte
  * ```
  */
 export class SyntheticFile extends File {
-	/** Who watches it. @internal */
+	/** The knotes that watch it. @internal */
 	readonly klist: Klist = new Klist();
 	private readonly options: SyntheticFileOptions;
-	/** What the read side says, from the beginning on. @internal */
+	/** The readiness of the read side, which every file has. @internal */
 	readonly readSide: Mutable<Readiness> = unready();
-	/** What the others say, once they say something. */
+	/** The readiness of the other sides, null until it is used. */
 	private writeSide: Mutable<Readiness> | null = null;
 	private exceptSide: Mutable<Readiness> | null = null;
 	private denied: Record<Side | "vnode", number> | null = null;
@@ -95,12 +102,12 @@ export class SyntheticFile extends File {
 		this.options = options;
 	}
 
-	/** What a side says, now and later: the same object is kept. */
+	/** The readiness of a side. It is always the same object, which changes with the file. */
 	readiness(side: Side): Readiness {
 		return this.side(side);
 	}
 
-	/** The same, for filters, and to be written. @internal */
+	/** The same object, for filters and to be changed. @internal */
 	side(side: Side): Mutable<Readiness> {
 		return side === "read" ? this.readSide : this.otherSide(side);
 	}
@@ -115,8 +122,8 @@ export class SyntheticFile extends File {
 	}
 
 	/**
-	 * Changes what a side says, as far as given, and tells who watches. A number is its `data`.
-	 * EINVAL for what is no whole number.
+	 * Sets the fields of `readiness` for a side, then wakes sleepers and notifies watchers. A number
+	 * is its `data`. EINVAL for what is not a whole number.
 	 */
 	set(side: Side, readiness: number | Partial<Readiness>): void {
 		this.setQuietly(side, readiness);
@@ -125,7 +132,10 @@ export class SyntheticFile extends File {
 		this.klist.notify(0);
 	}
 
-	/** As {@link SyntheticFile.set} without telling anybody: noticed when somebody looks. */
+	/**
+	 * As {@link SyntheticFile.set}, without waking or notifying: filters see it when they are asked
+	 * next.
+	 */
 	setQuietly(side: Side, readiness: number | Partial<Readiness>): void {
 		const to = this.side(side);
 		if (typeof readiness === "number") {
@@ -141,48 +151,51 @@ export class SyntheticFile extends File {
 		to.fflags = fflags;
 	}
 
-	/** Tells who watches that something happened: NOTE_ flags for VNODE filters. */
+	/** Notifies watchers that something happened: NOTE_ flags for VNODE filters. */
 	notify(hint: number): void {
 		this.klist.notify(hint);
 	}
 
 	/**
-	 * Knotes that are added from now on fail with this errno, a positive one; 0 allows them again.
-	 * EINVAL for another number.
+	 * From now on, adding a knote for this side fails with this errno, a positive one; 0 allows it
+	 * again. EINVAL for other values.
 	 */
 	deny(side: Side | "vnode", error: number): void {
 		if (!Number.isSafeInteger(error) || error < 0)
-			throw new SystemError(errno.EINVAL, "deny", `errno ${show(error)}`);
+			throw new SystemError(errno.EINVAL, "deny", `${show(error)} is not an errno or 0`);
 		this.denied ??= { read: 0, write: 0, except: 0, vnode: 0 };
 		this.denied[side] = error;
 	}
 
-	/** The object goes away: who watches gets end of file. */
+	/** The object goes away: watchers get end of file. */
 	invalidate(): void {
 		this.klist.invalidate();
 	}
 
-	/** The file system lets go of a vnode; nobody is told. EINVAL unless it is a vnode. */
+	/** Revokes a vnode, without waking or notifying. EINVAL if it is not a vnode. */
 	revoke(): void {
-		if (this.type !== "vnode") throw new SystemError(errno.EINVAL, "revoke", "not a vnode");
+		if (this.type !== "vnode")
+			throw new SystemError(errno.EINVAL, "revoke", "the file is not a vnode");
 		this.revoked = true;
 	}
 
-	/** Appends bytes to be read, and tells who watches. They are not copied. */
+	/**
+	 * Appends bytes to be read, then wakes sleepers and notifies watchers. The bytes are not copied.
+	 */
 	push(bytes: Uint8Array): void {
 		if (!(bytes instanceof Uint8Array))
-			throw new SystemError(errno.EFAULT, "push", "the bytes are no Uint8Array");
+			throw new SystemError(errno.EFAULT, "push", "the bytes are not a Uint8Array");
 		if (this.chunks === NOTHING_PUSHED) this.chunks = [];
 		if (bytes.length > 0) this.chunks.push(bytes);
 		this.set("read", this.readSide.data + bytes.length);
 	}
 
-	/** After what was pushed there will be no more: the reader gets end of file. */
+	/** Ends what is pushed: after the last byte readers get end of file. */
 	end(): void {
 		this.set("read", { eof: true });
 	}
 
-	/** Takes what was pushed, unless the options say otherwise. */
+	/** Reads what was pushed, or calls the `read` of the options. */
 	override read(_thread: Thread, buffer: Uint8Array): number {
 		if (this.options.read !== undefined) return this.options.read(buffer, this);
 		let done = 0;
@@ -201,12 +214,12 @@ export class SyntheticFile extends File {
 		return done > 0 || eof || buffer.length === 0 ? done : -errno.EAGAIN;
 	}
 
-	/** As the options say. */
+	/** Calls the `write` of the options. */
 	override write(thread: Thread, buffer: Uint8Array, whole: number): number {
 		return this.options.write?.(buffer, this) ?? super.write(thread, buffer, whole);
 	}
 
-	/** Reads and writes that found the file not ready wait until it is told otherwise. */
+	/** What reads and writes sleep on that found the file not ready; `set` wakes them. */
 	override channel(mode: number): WaitChannel {
 		if (mode === FREAD) {
 			this.readers ??= new WaitChannel();
@@ -216,22 +229,22 @@ export class SyntheticFile extends File {
 		return this.writers;
 	}
 
-	/** As the options say. */
+	/** Calls the `ioctl` of the options. */
 	override ioctl(thread: Thread, command: number, argument: unknown): number {
 		return this.options.ioctl?.(command, argument, this) ?? super.ioctl(thread, command, argument);
 	}
 
-	/** As the options say. */
+	/** Calls the `stat` of the options. */
 	override stat(): Stat {
 		return this.options.stat?.() ?? super.stat();
 	}
 
-	/** As the options say. */
+	/** Calls the `close` of the options. */
 	override close(): void {
 		this.options.close?.(this);
 	}
 
-	/** Joins a knote to this file. */
+	/** Attaches a knote to this file. */
 	override kqfilter(kn: Knote): number {
 		const error = this.refusal(kn.filter);
 		if (error !== 0) return error;

@@ -1,4 +1,4 @@
-// The system filter of descriptors: hands the knote to the file's own filters.
+// The system filter of descriptors: passes the knote to the filters of its file.
 import { kassert, unreachable } from "../../base/assert.ts";
 import type { File } from "../../file/file.ts";
 import { type Filterops, filterops } from "../filterops.ts";
@@ -7,7 +7,7 @@ import type { Knote } from "../knote.ts";
 /** @kern filt_fileattach */
 function fileAttach(kn: Knote): number {
 	const error = (kn.fp as File).kqfilter(kn);
-	kassert(Number.isInteger(error) && error >= 0, "kqfilter gives 0 or an errno");
+	kassert(Number.isInteger(error) && error >= 0, "kqfilter returns 0 or an errno");
 	kassert(
 		error !== 0 || (kn.fop !== fileFiltops && kn.fop.isfd),
 		"kqfilter sets kn.fop to a filter",
@@ -16,7 +16,7 @@ function fileAttach(kn: Knote): number {
 }
 
 function replaced(): never {
-	return unreachable("the file's filter has taken over");
+	return unreachable("kqfilter has replaced this filter");
 }
 
 /** READ, WRITE, VNODE, DEVICE and EXCEPT. */

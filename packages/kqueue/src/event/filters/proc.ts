@@ -35,7 +35,7 @@ function procAttach(kn: Knote): number {
 	kn.hook = process;
 	kn.flags |= EV_CLEAR;
 	if ((kn.flags & EV_FLAG1) !== 0) {
-		// The kernel itself followed a fork: the data asked for is the parent's id.
+		// The engine added this knote to follow a fork: `sdata` is the parent's id.
 		kn.data = kn.sdata;
 		kn.fflags = NOTE_CHILD;
 		kn.flags &= ~EV_FLAG1;
@@ -51,7 +51,7 @@ function procEvent(kn: Knote, hint: number): boolean {
 	if ((kn.sfflags & event) !== 0) kn.fflags |= event;
 
 	if (event === NOTE_EXIT) {
-		// Reported even if nobody asked: the knote has nothing left to watch.
+		// Reported even if the program did not ask: the knote has nothing left to watch.
 		kn.status |= KN_DETACHED;
 		kn.flags |= EV_EOF | EV_ONESHOT;
 		kn.data = process.status;

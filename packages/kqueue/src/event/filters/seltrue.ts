@@ -7,13 +7,13 @@ import type { Knote } from "../knote.ts";
 
 /** @kern filt_seltrue */
 function seltrueEvent(kn: Knote): boolean {
-	// How much can be transferred is not known, only that it can be.
+	// It is not known how many bytes can be transferred, only that some can.
 	kn.data = 0;
 	return true;
 }
 
 /**
- * Assigns and asks.
+ * Assigns the change, then asks the filter.
  * @kern filt_seltruemodify
  */
 export function seltrueModify(kev: Kevent, kn: Knote): boolean {
@@ -22,7 +22,7 @@ export function seltrueModify(kev: Kevent, kn: Knote): boolean {
 }
 
 /**
- * Always asks, also for a oneshot knote.
+ * Always asks the filter, also for a oneshot knote.
  * @kern filt_seltrueprocess
  */
 export function seltrueProcess(kn: Knote, out: Kevent | null): boolean {
@@ -32,7 +32,7 @@ export function seltrueProcess(kn: Knote, out: Kevent | null): boolean {
 }
 
 /**
- * There is nothing to part from.
+ * Does nothing: the knote is not on a list.
  * @kern filt_seltruedetach
  * @kern filt_deaddetach
  */

@@ -1,4 +1,4 @@
-// EVFILT_SIGNAL: a signal is sent to the process that asks.
+// EVFILT_SIGNAL: a signal is sent to the process that added the event.
 import { EV_CLEAR, NOTE_SIGNAL, NSIG } from "../../abi/constants.ts";
 import { errno } from "../../abi/errno.ts";
 import { type Filterops, filterops } from "../filterops.ts";
@@ -13,12 +13,12 @@ function signalAttach(kn: Knote): number {
 }
 
 function signalEvent(kn: Knote, hint: number): boolean {
-	// Signals share the process's list with PROC; only their hints count.
+	// SIGNAL and PROC knotes are on the same list of the process: hints of PROC are ignored.
 	if ((hint & NOTE_SIGNAL) !== 0 && kn.ident === (hint & ~NOTE_SIGNAL)) kn.data++;
 	return kn.data !== 0;
 }
 
-/** Counts a signal, whether or not it is ignored, blocked or handled. */
+/** Counts a signal, also if it is ignored, blocked or handled. */
 export const sigFiltops: Filterops = filterops({
 	name: "signal",
 	isfd: false,

@@ -1,4 +1,4 @@
-// The filters of the system.
+// The table of system filters.
 import type { Filterops } from "../filterops.ts";
 import { fileFiltops } from "./file.ts";
 import { procFiltops } from "./proc.ts";

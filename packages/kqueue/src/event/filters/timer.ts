@@ -1,4 +1,4 @@
-// EVFILT_TIMER: periods of milliseconds go by.
+// EVFILT_TIMER: periods of some milliseconds pass.
 
 import { EV_CLEAR, EV_ONESHOT, KN_ACTIVE, KN_QUEUED } from "../../abi/constants.ts";
 import { errno } from "../../abi/errno.ts";
@@ -26,7 +26,8 @@ function timerExpire(owner: unknown, at: number): void {
 	const kn = owner as Knote;
 	const { timeouts, host } = kn.kq.kernel;
 	const period = periodOf(kn);
-	// Periods count from when this one was due, so that a late host neither drifts nor loses any.
+	// Periods count from when this one was due, so a late host does not make timers drift or lose
+	// any.
 	const missed = Math.floor((host.now() - at) / period);
 	const oneshot = (kn.flags & EV_ONESHOT) !== 0;
 	kn.data += oneshot ? 1 : 1 + missed;
@@ -37,7 +38,7 @@ function timerExpire(owner: unknown, at: number): void {
 /** @kern filt_timerattach */
 function timerAttach(kn: Knote): number {
 	const { kernel } = kn.kq;
-	// As in C: one more than the limit fits.
+	// As in C, one more than the limit is allowed.
 	if (!(kernel.ntimers <= kernel.timermax)) return errno.ENOMEM;
 	kernel.ntimers++;
 	kn.flags |= EV_CLEAR;
@@ -55,7 +56,7 @@ function timerDetach(kn: Knote): void {
 
 /** @kern filt_timermodify */
 function timerModify(kev: Kevent, kn: Knote): boolean {
-	// A fresh start: what expired and was not delivered is thrown away.
+	// A new start: expirations that were not delivered are forgotten.
 	if ((kn.status & KN_QUEUED) !== 0) knoteDequeue(kn);
 	kn.status &= ~KN_ACTIVE;
 	kn.data = 0;
@@ -71,7 +72,7 @@ function timerProcess(kn: Knote, out: Kevent | null): boolean {
 	return active;
 }
 
-/** Fires every so many milliseconds, at least one; counts what was not delivered yet. */
+/** Fires once in each period, of at least 1 ms; counts the periods that were not delivered yet. */
 export const timerFiltops: Filterops = filterops({
 	name: "timer",
 	isfd: false,
