@@ -56,16 +56,7 @@ export type { SleepOptions } from "./sched/call.ts";
 export { interrupt } from "./sched/sleep.ts";
 export { type KeventIterator, type KeventsOptions, kevents } from "./stream/kevents.ts";
 export { type KeventObserver, type KeventWatch, watchKevent } from "./stream/watch.ts";
-export {
-	close,
-	dup,
-	dup2,
-	fcntl,
-	fstat,
-	ioctl,
-	lseek,
-	openFile,
-} from "./syscall/descriptors.ts";
+export { close, dup, dup2, fcntl, fstat, ioctl, lseek, openFile } from "./syscall/descriptors.ts";
 export { kevent, keventNow, kqueue } from "./syscall/kevent-call.ts";
 export { kill, sigaction, sigprocmask } from "./syscall/kill.ts";
 export { exec, exit, fork, pledge, threadExit } from "./syscall/lifecycle.ts";

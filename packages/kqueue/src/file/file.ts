@@ -6,10 +6,10 @@ import type { Knote } from "../event/knote.ts";
 import type { Thread } from "../process/thread.ts";
 import type { WaitChannel } from "../sched/wait-channel.ts";
 
-/** What kind of object stands behind a descriptor. */
+/** What kind of object a descriptor refers to. */
 export type FileType = "vnode" | "socket" | "pipe" | "kqueue";
 
-/** What fstat gives. What a file does not say is 0. */
+/** What fstat returns. What a file does not tell is 0. */
 export interface Stat {
 	/** The S_IF type of the file and its permission bits. */
 	readonly mode: number;
@@ -20,23 +20,23 @@ export interface Stat {
 }
 
 /**
- * An open file. Whoever emulates a descriptor extends this class and overrides what its object
- * can do; the rest answers as a kernel does for an operation that is not there.
+ * An open file. To emulate a descriptor, extend this class and override what its object can do. The
+ * other operations return the errors that a kernel returns for operations it does not have.
  *
- * Inside the engine an error is a return value: operations that give a count give a negative
- * errno (`-errno.EIO`), `kqfilter` gives an errno or 0. An operation that throws lets the caller
- * see what it threw.
+ * Inside the engine an error is a return value: operations that return a count return a negative
+ * errno instead (`-errno.EIO`), `kqfilter` returns an errno or 0. What an operation throws, the
+ * system call throws.
  */
 export abstract class File {
 	/** How many descriptors, knotes and calls refer to it. @internal */
 	refs = 0;
 	/** What kind of object it is. */
 	readonly type: FileType;
-	/** FREAD, FWRITE, O_NONBLOCK …, or-ed. */
+	/** FREAD, FWRITE, O_NONBLOCK and others, or-ed. */
 	flags: number = FREAD | FWRITE;
 	/**
-	 * Of a vnode: its file system has let go of it. Scans turn the knotes that they meet on it
-	 * into dead ones, as if its operations had been replaced by those of the dead file system.
+	 * Of a vnode: it was revoked. Scans turn the knotes on it into dead ones, as if its operations
+	 * had been replaced by those of the dead file system.
 	 */
 	revoked = false;
 
@@ -51,52 +51,53 @@ export abstract class File {
 	}
 
 	/**
-	 * Reads into `buffer`, without sleeping; gives how many bytes, 0 at the end of file, or a
-	 * negative errno: -EAGAIN when there is nothing yet.
+	 * Reads into `buffer`, without sleeping; returns how many bytes, 0 at the end of file, or a
+	 * negative errno: -EAGAIN when there is nothing to read yet.
 	 */
 	read(_thread: Thread, _buffer: Uint8Array): number {
 		return -errno.ENXIO;
 	}
 
 	/**
-	 * Writes from `buffer` what there is room for, without sleeping; gives how many bytes, or a
-	 * negative errno: -EAGAIN when there is no room. `whole` is how many bytes the program writes
-	 * in all, of which this may be the rest.
+	 * Writes from `buffer` what there is room for, without sleeping; returns how many bytes, or a
+	 * negative errno: -EAGAIN when there is no room. `whole` is how many bytes the program writes in
+	 * total; `buffer` may be the rest of them.
 	 */
 	write(_thread: Thread, _buffer: Uint8Array, _whole: number): number {
 		return -errno.ENXIO;
 	}
 
 	/**
-	 * What a read (`mode` FREAD) or a write (FWRITE) of a thread sleeps on that got -EAGAIN. The file
-	 * wakes it up when that changes. Null for a file that cannot be waited for.
+	 * What a thread sleeps on after -EAGAIN, in a read (`mode` FREAD) or in a write (FWRITE). The
+	 * file wakes the channel when it may be ready. Null for a file that cannot be waited for.
 	 */
 	channel(_mode: number, _thread: Thread): WaitChannel | null {
 		return null;
 	}
 
 	/**
-	 * Until when such a transfer may sleep: nanoseconds on the host's clock, Infinity for ever. Its
-	 * time counts from `since`, when it was first told that it has an end. Asked before each sleep.
+	 * Until when such a transfer may sleep: nanoseconds on the host's clock, Infinity for no limit.
+	 * The time is counted from `since`: when this first returned a limit for the transfer. Called
+	 * before each sleep.
 	 */
 	deadline(_mode: number, _since: number, _thread: Thread): number {
 		return Number.POSITIVE_INFINITY;
 	}
 
-	/** What a read gives whose time is over, as {@link File.read}. */
+	/** Called instead of {@link File.read} when the time of a read is over; returns the same. */
 	readLate(_thread: Thread, _buffer: Uint8Array): number {
 		return -errno.EAGAIN;
 	}
 
 	/**
-	 * Does what `command` asks; gives a result that is not negative, or a negative errno. FIONBIO
-	 * and FIOASYNC have set the flag already.
+	 * Does what `command` asks; returns a result that is not negative, or a negative errno. For
+	 * FIONBIO and FIOASYNC the flag has been set already.
 	 */
 	ioctl(_thread: Thread, command: number, _argument: unknown): number {
 		return command === FIONBIO || command === FIOASYNC ? 0 : -errno.ENOTTY;
 	}
 
-	/** Moves the offset; gives the new one, or a negative errno. */
+	/** Moves the offset; returns the new one, or a negative errno. */
 	seek(_thread: Thread, _offset: number, _whence: number): number {
 		return -errno.ESPIPE;
 	}
@@ -107,8 +108,8 @@ export abstract class File {
 	}
 
 	/**
-	 * Joins a new knote to the object: sets `kn.fop` to the filter for `kn.filter`, inserts the
-	 * knote into the object's list, and gives 0; or gives an errno and leaves the knote alone.
+	 * Attaches a new knote to the object: sets `kn.fop` to the filter for `kn.filter`, inserts the
+	 * knote into the object's list, and returns 0; or returns an errno and does not change the knote.
 	 */
 	kqfilter(_kn: Knote): number {
 		return errno.EOPNOTSUPP;
@@ -118,14 +119,14 @@ export abstract class File {
 	close(_thread: Thread | null): void {}
 }
 
-/** Takes one more reference. */
+/** Adds a reference. */
 export function fileHold(file: File): void {
 	file.refs++;
 }
 
 /**
- * Returns a reference; the last one closes the file. As the last step of a clean-up it takes the
- * first error of the steps before, and throws that rather than its own.
+ * Releases a reference, and closes the file after the last one. As the last step of a clean-up it
+ * gets the first error of the steps before, and throws that in place of its own.
  */
 export function fileRelease(file: File, thread: Thread | null, failure: Failure = null): void {
 	if (--file.refs === 0) rethrow(attempt(failure, closing(file, thread)));

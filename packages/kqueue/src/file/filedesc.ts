@@ -7,19 +7,19 @@ import type { Kqueue } from "../event/kqueue.ts";
 import type { Thread } from "../process/thread.ts";
 import { type File, fileHold } from "./file.ts";
 
-/** Open files by number. */
+/** The open files of a process, by descriptor number. */
 export class FileTable {
-	/** The files; its length is the size of the table: 20, 50, then doubled. */
+	/** The files. The length is the size of the table: 20, then 50, then doubled each time. */
 	private readonly files: (File | null)[] = new Array<File | null>(NDFILE).fill(null);
-	/** The numbers that exec closes. */
+	/** The descriptors that exec closes. */
 	private readonly cloexec: Set<number> = new Set();
 	/** No number below this one is free. */
 	private lowest = 0;
-	/** How many descriptors there may be. */
+	/** The largest number of descriptors: each is below this. */
 	limit: number;
 	/**
-	 * A thread with a signal that ends the process of the table, while a callback for one of
-	 * the process's calls or kqueues stands between.
+	 * A thread with a signal that ends the process of the table, which has to wait until a callback
+	 * for one of the process's calls or kqueues is done.
 	 * @internal
 	 */
 	doomed: Thread | null = null;
@@ -31,14 +31,12 @@ export class FileTable {
 		this.limit = limit;
 	}
 
-	/** How many numbers the table has room for just now; select looks no further. */
+	/** How many descriptors the table has room for now; select ignores larger ones. */
 	get size(): number {
 		return this.files.length;
 	}
 
-	/**
-	 * The file behind a number, null if there is none or it is no number of a descriptor.
-	 */
+	/** The file that a descriptor refers to; null if it is not open, or `fd` is not a descriptor. */
 	get(fd: number): File | null {
 		return typeof fd === "number" && fd >= 0 && fd < this.files.length
 			? (this.files[fd] ?? null)
@@ -63,13 +61,16 @@ export class FileTable {
 		while (this.files.length < size) this.files.push(null);
 	}
 
-	/** Puts a file behind a free number that there is room for, with a reference of its own. */
+	/** Makes a free number, which there is room for, refer to a file, with a reference of its own. */
 	insert(fd: number, file: File): void {
 		fileHold(file);
 		this.files[fd] = file;
 	}
 
-	/** Puts another file behind a number, and gives back what was there with its reference. */
+	/**
+	 * Makes a number refer to another file, or to none. Returns the file that it referred to, with
+	 * its reference.
+	 */
 	replace(fd: number, file: File | null): File | null {
 		const old = this.get(fd);
 		if (file !== null) fileHold(file);
@@ -79,35 +80,35 @@ export class FileTable {
 		return old;
 	}
 
-	/** Whether exec closes the number. */
+	/** Whether exec closes the descriptor. */
 	isCloexec(fd: number): boolean {
 		return this.cloexec.has(fd);
 	}
 
-	/** Says whether exec closes the number. */
+	/** Sets whether exec closes the descriptor. */
 	setCloexec(fd: number, close: boolean): void {
 		if (close) this.cloexec.add(fd);
 		else this.cloexec.delete(fd);
 	}
 
-	/** Whether a number could ever name a descriptor of this table. */
+	/** Whether a number can be a descriptor of this table. */
 	isValid(fd: number): boolean {
 		return Number.isInteger(fd) && fd >= 0 && fd <= INT_MAX && fd < this.limit;
 	}
 
-	/** Lets the end go on that `doomed` stands for. @internal */
+	/** Lets `doomed` end its process. @internal */
 	endDoomed(runqueue: RunQueue): void {
 		const thread = this.doomed as Thread;
 		this.doomed = null;
 		runqueue.add(thread);
 	}
 
-	/** The open numbers from `from` on, ascending. */
+	/** The open descriptors from `from` on, ascending. */
 	*open(from = 0): Generator<number> {
 		for (let fd = from; fd < this.files.length; fd++) if (this.files[fd] !== null) yield fd;
 	}
 
-	/** What fork gives to a child: the same files behind the same numbers, without kqueues. */
+	/** The table that fork makes for a child: the same files at the same numbers, without kqueues. */
 	copy(): FileTable {
 		const copy = new FileTable(this.limit);
 		copy.makeRoom(this.files.length - 1);
@@ -120,7 +121,7 @@ export class FileTable {
 		return copy;
 	}
 
-	/** Puts a kqueue at the head of the list. */
+	/** Inserts a kqueue at the head of the list. */
 	insertKqueue(kq: Kqueue): void {
 		kq.next = this.firstKqueue;
 		kq.prev = null;
@@ -128,7 +129,7 @@ export class FileTable {
 		this.firstKqueue = kq;
 	}
 
-	/** Takes a kqueue off the list. It keeps its `next`, for a walk that stands on it. */
+	/** Removes a kqueue from the list. It keeps its `next`, for a walk that has reached it. */
 	removeKqueue(kq: Kqueue): void {
 		if (kq.prev === null) {
 			if (this.firstKqueue === kq) this.firstKqueue = kq.next;
@@ -139,7 +140,7 @@ export class FileTable {
 	}
 }
 
-/** The file behind a descriptor. Errors: EBADF. */
+/** The file that a descriptor refers to. Errors: EBADF. */
 export function getFile(thread: Thread, fd: number, name: string): File {
 	const file = thread.process.fdp.get(fd);
 	if (file === null) throw new SystemError(errno.EBADF, name, `descriptor ${show(fd)} is not open`);

@@ -13,7 +13,7 @@ import type { Thread } from "./thread.ts";
  */
 export function userret(thread: Thread): void {
 	const { oldmask } = thread;
-	// Taken away first: a handler makes calls, which come by here.
+	// Cleared first: a handler makes calls, which also return through here.
 	thread.oldmask = null;
 	takeSignals(thread);
 	if (oldmask === null) return;
@@ -21,7 +21,7 @@ export function userret(thread: Thread): void {
 	takeSignals(thread);
 }
 
-/** Puts a mask back; if a handler went to sleep in a ppoll, it is for when that ends. */
+/** Puts a mask back; if a handler is asleep in a ppoll, that puts it back when it ends. */
 function putBack(thread: Thread, mask: Sigset): void {
 	if (thread.oldmask === null) thread.sigmask = mask;
 	else thread.oldmask = mask;
@@ -33,17 +33,17 @@ function takeSignals(thread: Thread): void {
 		const signal = process.exiting || thread.state === "exited" ? 0 : cursig(thread);
 		if (signal === 0) return;
 		if (thread.state !== "running") {
-			// A handler went to sleep: it takes the rest when it wakes.
+			// A handler is asleep: the thread takes the rest when it wakes.
 			wake(thread, 0);
 			return;
 		}
 		const action = process.sigacts[signal] ?? SIG_DFL;
-		// cursig passed over what is ignored: what is left has a handler or ends the process.
+		// cursig skips ignored signals: the others have a handler or end the process.
 		if (typeof action === "function") {
 			sigdelete(thread, signal);
 			handle(thread, signal, action);
 		} else if (isBusy(process)) {
-			// A callback stands between: the thread comes back here when that is through.
+			// The process cannot end during a callback: the thread comes back here after it.
 			process.fdp.doomed = thread;
 			return;
 		} else {
@@ -65,7 +65,7 @@ function handle(thread: Thread, signal: number, handler: SignalHandler): void {
 	putBack(thread, mask);
 }
 
-/** Signals belong to no call that could fail: errors that come of them are the platform's. */
+/** A signal does not belong to a call that could fail: the platform reports its errors. */
 function reported(kernel: Machine, act: () => void): void {
 	try {
 		act();

@@ -14,14 +14,14 @@ import { psignal, reroute } from "./psignal.ts";
 import { leavePgrp } from "./session.ts";
 import type { Thread } from "./thread.ts";
 
-/** Whether a callback is at work for a call of the process, or on a knote of its kqueues. */
+/** Whether a callback is running for a call of the process, or for a knote of its kqueues. */
 export function isBusy(process: Process): boolean {
 	if (process.threads.some((thread) => thread.depth > 0)) return true;
 	for (let kq = process.fdp.firstKqueue; kq !== null; kq = kq.next) if (kq.busy !== 0) return true;
 	return false;
 }
 
-/** Ends one thread: a call that it sleeps in ends with EINTR, its kqpoll goes. */
+/** Ends one thread: a call that it sleeps in ends with EINTR, and its kqpoll is dissolved. */
 export function threadExit1(thread: Thread): void {
 	const { kernel, process } = thread;
 	const index = process.threads.indexOf(thread);
@@ -29,7 +29,7 @@ export function threadExit1(thread: Thread): void {
 	process.threads.splice(index, 1);
 	kernel.depth++;
 	abandon(thread);
-	// Filters that throw must not keep the rest from going.
+	// Filters that throw must not keep the rest from being done.
 	let failure = attempt(null, () => thread.watches?.stop());
 	failure = attempt(failure, () => kqpollExit(thread));
 	kernel.depth--;
@@ -40,8 +40,8 @@ export function threadExit1(thread: Thread): void {
 /**
  * Ends the thread's process, in this order: its threads and their kqpolls, its descriptors
  * ascending, then the terminal of a session that it leads, then NOTE_EXIT to its watchers, then
- * SIGCHLD to the parent. Nothing of the process may be busy. Errors of its files are thrown when
- * all is done.
+ * SIGCHLD to the parent. The process must not be busy. Errors of its files are thrown when all is
+ * done.
  */
 export function exit1(thread: Thread, status: number, signal: number): void {
 	const { process, kernel } = thread;
@@ -51,7 +51,7 @@ export function exit1(thread: Thread, status: number, signal: number): void {
 	process.status = ((status & 0xff) << 8) | signal;
 	kernel.depth++;
 	for (const each of [...process.threads]) {
-		// A file that goes may have ended some.
+		// The close of a file may have ended some of them.
 		if (each.state !== "exited") failure = attempt(failure, () => threadExit1(each));
 	}
 	for (const fd of process.fdp.open()) {
@@ -67,7 +67,7 @@ export function exit1(thread: Thread, status: number, signal: number): void {
 }
 
 /**
- * Tells the watchers of the process that it exited, and detaches the other knotes from it.
+ * Notifies the watchers of the process that it exited, and detaches the other knotes from it.
  * @kern knote_processexit
  */
 function knoteProcessexit(process: Process): void {
@@ -77,7 +77,10 @@ function knoteProcessexit(process: Process): void {
 	);
 }
 
-/** Leaves the process to its parent, unless there is none or it ignores SIGCHLD. */
+/**
+ * Leaves the process to its parent to wait for, unless it has no parent or the parent ignores
+ * SIGCHLD.
+ */
 function orphan(process: Process): void {
 	for (const child of process.children) {
 		child.parent = null;
@@ -89,7 +92,7 @@ function orphan(process: Process): void {
 	if (parent !== null) wakeup(parent.childChannel);
 }
 
-/** Forgets a process that has exited. */
+/** Removes a process that has exited. */
 export function reap(process: Process): void {
 	leavePgrp(process);
 	process.parent?.children.delete(process);
@@ -97,8 +100,8 @@ export function reap(process: Process): void {
 }
 
 /**
- * A process exits that may lead a session: its terminal is told.
- * Source: killjobs.
+ * The process exits: tells the terminal of its session, and takes it away if the process is the
+ * leader. Source: killjobs.
  */
 function killJobs(process: Process): void {
 	const { session } = process.pgrp;

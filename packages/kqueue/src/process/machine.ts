@@ -15,21 +15,21 @@ import type { Thread } from "./thread.ts";
 export interface KernelOptions {
 	/** Where it runs: on a new RealHost by default. */
 	readonly host?: Host;
-	/** How many descriptors a process can have: 1024 by default. */
+	/** How many descriptors a process may have: 1024 by default. */
 	readonly maxfiles?: number;
-	/** How many processes there can be: 1310 by default. */
+	/** How many processes there may be: 1310 by default. */
 	readonly maxprocesses?: number;
-	/** The limit on EVFILT_TIMERs, of which one more than that fit: 4096 by default. */
+	/** The limit of EVFILT_TIMERs, of which one more than this is allowed: 4096 by default. */
 	readonly timermax?: number;
 	/** The id of the first process: 1 by default. */
 	readonly firstPid?: number;
 	/** Gets every transition of the engine. */
 	readonly sink?: TraceSink;
-	/** Whether every step proves the ready list: slow, for tests. */
+	/** Whether every step checks the ready list: slow, for tests. */
 	readonly diagnostics?: boolean;
 }
 
-/** What every part of the engine knows of the machine it is on; programs make a Kernel. */
+/** The part of a machine that the engine uses. Programs make a Kernel. */
 export abstract class Machine {
 	/** Where it runs. */
 	readonly host: Host;
@@ -37,15 +37,15 @@ export abstract class Machine {
 	readonly runqueue: RunQueue;
 	/** Time-outs and timers. @internal */
 	readonly timeouts: TimeoutQueue;
-	/** The processes by id, those included that have exited and are not waited for yet. */
+	/** The processes by id, including those that have exited and were not waited for yet. */
 	readonly processes: Map<number, Process> = new Map();
 	/** The process groups by number. @internal */
 	readonly pgrps: Map<number, ProcessGroup> = new Map();
-	/** How many descriptors a new process can have. */
+	/** How many descriptors a new process may have. */
 	readonly maxfiles: number;
-	/** How many processes there can be. */
+	/** How many processes there may be. */
 	readonly maxprocesses: number;
-	/** The limit on timers; may be changed, and counts for those that are added later. */
+	/** The limit of timers. It may be changed, which affects timers that are added later. */
 	timermax: number;
 	/** How many timers there are. @internal */
 	ntimers = 0;
@@ -53,17 +53,24 @@ export abstract class Machine {
 	nkqueues = 0;
 	/** How many threads were made. @internal */
 	nthreads = 0;
-	/** How many threads sleep, and pumps wait. @internal */
+	/** How many threads sleep and how many pumps wait, together. @internal */
 	sleepers = 0;
-	/** How many calls did not sleep, and events were handed out, since the platform had a turn. @internal */
+	/**
+	 * How many calls did not sleep, and how many events were delivered, since the last turn of the
+	 * platform.
+	 * @internal
+	 */
 	unslept = 0;
-	/** The thread whose change or fork is being worked on, for the filters that ask. @internal */
+	/** The thread whose change or fork is in progress, for filters that need it. @internal */
 	curthread: Thread | null = null;
 	/** How many calls, handlers and filters are on the stack. @internal */
 	depth = 0;
 	/** Whether the trace sink is running. @internal */
 	tracing = false;
-	/** Itself while there is a sink or diagnostics are on: one comparison where it matters. @internal */
+	/**
+	 * Itself while there is a sink or diagnostics are on, else null: one comparison shows both.
+	 * @internal
+	 */
 	observer: Machine | null = null;
 	private currentSink: TraceSink | null = null;
 	private provesLists = false;
@@ -92,13 +99,13 @@ export abstract class Machine {
 		return this.currentSink;
 	}
 
-	/** Whether it is null decides what tracing costs. */
+	/** With null, tracing costs nothing but a comparison. */
 	set sink(sink: TraceSink | null) {
 		this.currentSink = sink;
 		this.observer = sink !== null || this.provesLists ? this : null;
 	}
 
-	/** Whether every step proves the ready list. */
+	/** Whether every step checks the ready list. */
 	get diagnostics(): boolean {
 		return this.provesLists;
 	}
@@ -109,10 +116,12 @@ export abstract class Machine {
 		this.observer = on || this.currentSink !== null ? this : null;
 	}
 
-	/** What a thread with signals pending does on its way back to the program. @internal */
+	/** Takes the pending signals of a thread when it returns to the program. @internal */
 	abstract userret(thread: Thread): void;
 
-	/** Makes a process with one thread and no descriptors. EAGAIN when there are too many. */
+	/**
+	 * Makes a process with one thread and no descriptors. EAGAIN when there are too many processes.
+	 */
 	spawn(): Process {
 		return this.addProcess(this.allocatePid("spawn"), null, new FileTable(this.maxfiles));
 	}
@@ -124,14 +133,18 @@ export abstract class Machine {
 		return process;
 	}
 
-	/** An id that no process has and no group; EAGAIN when there are too many of them. @internal */
+	/**
+	 * An id that is not used by a process or group. EAGAIN when there are too many processes.
+	 * @internal
+	 */
 	allocatePid(syscall: string): number {
 		if (this.processes.size >= this.maxprocesses)
-			throw new SystemError(errno.EAGAIN, syscall, `maxprocesses is ${this.maxprocesses}`);
+			throw new SystemError(errno.EAGAIN, syscall, `the limit is ${this.maxprocesses} processes`);
 		const first = this.nextPid;
 		while (this.processes.has(this.nextPid) || this.pgrps.has(this.nextPid)) {
 			this.nextPid = this.after(this.nextPid);
-			if (this.nextPid === first) throw new SystemError(errno.EAGAIN, syscall, "no id is free");
+			if (this.nextPid === first)
+				throw new SystemError(errno.EAGAIN, syscall, "all process ids are in use");
 		}
 		const pid = this.nextPid;
 		this.nextPid = this.after(pid);
@@ -145,5 +158,5 @@ export abstract class Machine {
 
 function limit(value: number, name: string): number {
 	if (Number.isSafeInteger(value) && value >= 0) return value;
-	throw new SystemError(errno.EINVAL, "Kernel", `${name} is a whole number that is not negative`);
+	throw new SystemError(errno.EINVAL, "Kernel", `${name} is not a whole number from 0 on`);
 }

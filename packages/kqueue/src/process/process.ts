@@ -15,7 +15,10 @@ export class Process {
 	readonly kernel: Machine;
 	/** Its id. */
 	readonly pid: number;
-	/** The process that forked it; null for those the host spawned, and when the parent is gone. */
+	/**
+	 * The process that forked it; null for a process that was spawned, and after the parent has
+	 * exited.
+	 */
 	parent: Process | null;
 	/** Its children that are not reaped yet. */
 	readonly children: Set<Process> = new Set();
@@ -25,11 +28,11 @@ export class Process {
 	readonly klist: KnoteList = new KnoteList();
 	/** Its threads that have not ended, in order of creation. */
 	readonly threads: Thread[] = [];
-	/** The promises it is held to, null while it has not pledged. */
+	/** The promises of its last pledge, null if it has not pledged. */
 	pledge: ReadonlySet<string> | null = null;
-	/** The group it is in, and by that its session. @internal */
+	/** The group it is in, which has its session. @internal */
 	pgrp!: ProcessGroup;
-	/** Whether it has its session's terminal. @internal */
+	/** Whether its session's terminal is its own. @internal */
 	hasTty = false;
 	/** Whether it has called exec. @internal */
 	hasExeced = false;
@@ -41,13 +44,13 @@ export class Process {
 	exiting = false;
 	/** It has exited, and its status can be taken. @internal */
 	zombie = false;
-	/** The wait status, once it has exited. @internal */
+	/** The wait status, after it has exited. @internal */
 	status = 0;
 	/** What it does about each signal. @internal */
 	readonly sigacts: SignalAction[] = new Array<SignalAction>(NSIG).fill(SIG_DFL);
-	/** For each signal what else is held back while its handler runs. @internal */
+	/** For each signal, the signals that are also blocked while its handler runs. @internal */
 	readonly sigmasks: Sigset[] = new Array<Sigset>(NSIG).fill(0);
-	/** Signals sent to the process and not taken yet. @internal */
+	/** Signals that were sent to the process and not taken yet. @internal */
 	siglist: Sigset = 0;
 
 	/** Made by `Kernel.spawn` and fork. */
@@ -72,7 +75,7 @@ export class Process {
 			throw new SystemError(errno.ESRCH, "spawnThread", `process ${this.pid} has exited`);
 		const thread = new Thread(this, 0);
 		this.threads.push(thread);
-		// What was sent while there was nobody to take it.
+		// It takes the signals that were sent while there was no thread to take them.
 		if (this.siglist !== 0) this.kernel.runqueue.add(thread);
 		return thread;
 	}

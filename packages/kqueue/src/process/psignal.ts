@@ -11,10 +11,10 @@ import type { ProcessGroup } from "./session.ts";
 import type { Thread } from "./thread.ts";
 
 /**
- * Sends a signal to a process, or to one thread of it. Knotes hear first, whatever the process
- * does about the signal. Then, unless it is ignored, a thread that does not hold it back takes
- * it: `from` on its way back from the call it is in, a sleeping thread at once with EINTR,
- * another one soon.
+ * Sends a signal to a process, or to one thread of it. Knotes are notified first, whatever the
+ * process does about the signal. Then, unless the signal is ignored, a thread that does not block
+ * it takes it: `from` when it returns from its current call, a sleeping thread at once with EINTR,
+ * another thread soon.
  */
 export function psignal(
 	process: Process,
@@ -41,7 +41,7 @@ export function psignal(
 	tell(taker);
 }
 
-/** A thread that waits for the signal with sigwait, whether it blocks it or not. */
+/** A thread that waits for the signal with sigwait, also if it blocks the signal. */
 function waiting({ threads }: Process, bit: number, target: Thread | null): Thread | null {
 	const candidates = target === null ? threads : [target];
 	return candidates.find(({ sigdivert }) => (sigdivert & bit) !== 0) ?? null;
@@ -54,15 +54,15 @@ function chooseThread(process: Process, bit: number, from: Thread | null): Threa
 	return willing.find((thread) => thread.state === "asleep") ?? willing[0] ?? null;
 }
 
-/** Signals to the process that a thread would have taken which does not: others may. */
+/** Lets other threads take signals to the process, after a thread was to take them and did not. */
 export function reroute(process: Process): void {
 	if (process.siglist === 0 || process.exiting) return;
 	for (const thread of process.threads) if (cursig(thread) !== 0) tell(thread);
 }
 
 /**
- * A sleeper looks for signals when it wakes, a call when it returns, and a thread that runs its own
- * code has to be told.
+ * A sleeper checks for signals when it wakes, and a call when it returns. A thread that runs its
+ * own code is scheduled, to take them soon.
  */
 function tell(thread: Thread): void {
 	if (thread.state === "asleep") wake(thread, 0);
@@ -70,7 +70,7 @@ function tell(thread: Thread): void {
 }
 
 /**
- * Sends a signal to all members of a group; `onTty` leaves out those that have no terminal.
+ * Sends a signal to all members of a group; with `onTty` only to those that have a terminal.
  * Source: pgsignal.
  */
 export function pgsignal(

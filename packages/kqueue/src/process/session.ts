@@ -1,21 +1,23 @@
-// struct session and struct pgrp: which processes a terminal belongs to, and who gets its signals.
+// struct session and struct pgrp: which processes a terminal belongs to, and which get its signals.
 import type { Process } from "./process.ts";
 
 /** What a session's terminal does for it. */
 export interface ControllingTerminal {
-	/** The leader of the session exits: the terminal is taken away from all who have it. */
+	/**
+	 * The leader of the session exits: the terminal is taken away from all processes that have it.
+	 */
 	leaderExited(): void;
-	/** A process of the session changed its group, left or exited: others may be in front now. */
+	/** A process of the session changed its group, left the session or exited. */
 	jobsChanged(): void;
 }
 
-/** Processes that share a terminal: a login. */
+/** Processes that share a terminal, for example a login. */
 export class Session {
-	/** The process that began it, null once that has exited. */
+	/** The process that began it, null after that has exited. */
 	leader: Process | null;
 	/** Its number: the id of the process that began it. */
 	readonly sid: number;
-	/** Its terminal, null while it has none. */
+	/** Its terminal, null if it has none. */
 	tty: ControllingTerminal | null = null;
 
 	/** Made by spawn and setsid. */
@@ -25,13 +27,13 @@ export class Session {
 	}
 }
 
-/** Processes that signals are sent to together: a job. */
+/** Processes that get signals together, for example a job of a shell. */
 export class ProcessGroup {
 	/** Its number: the id of the process that it was made for. */
 	readonly pgid: number;
 	/** The session of all its members. */
 	readonly session: Session;
-	/** Those in it, with those that have exited and are not waited for yet. */
+	/** Its processes, including those that have exited and were not waited for yet. */
 	readonly members: Set<Process> = new Set();
 
 	/** Made by spawn, setsid and setpgid. */
@@ -41,7 +43,7 @@ export class ProcessGroup {
 	}
 
 	/**
-	 * Whether nobody is left who could continue it: no parent of a member that lives is in another
+	 * Whether no process is left that could continue it: no living member has a parent in another
 	 * group of the session.
 	 */
 	get orphaned(): boolean {
@@ -54,8 +56,8 @@ export class ProcessGroup {
 }
 
 /**
- * Puts a process into a group, made if there is none by that number; leaves the one it was in.
- * Source: enterpgrp.
+ * Moves a process into the group of that number, which is made if it does not exist. Source:
+ * enterpgrp.
  */
 export function enterPgrp(process: Process, pgid: number, session: Session): void {
 	const { pgrps } = process.kernel;
@@ -67,8 +69,7 @@ export function enterPgrp(process: Process, pgid: number, session: Session): voi
 }
 
 /**
- * Takes a process out of its group, which goes when it was the last.
- * Source: leavepgrp.
+ * Removes a process from its group, and the group if that was its last member. Source: leavepgrp.
  */
 export function leavePgrp(process: Process): void {
 	const { pgrp, kernel } = process;

@@ -15,7 +15,6 @@ import {
 } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
 import { copyinKevent, copyKevent, Kevent, type KeventChange, misfit } from "../abi/kevent.ts";
-import { show } from "../abi/values.ts";
 import { kassert } from "../base/assert.ts";
 import { attempt, doAll, type Failure, report, rethrow } from "../base/failure.ts";
 import { filterName } from "../base/format.ts";
@@ -23,6 +22,7 @@ import type { Runnable } from "../base/run-queue.ts";
 import type { Knote } from "../event/knote.ts";
 import type { Kqueue, KqueueOwner } from "../event/kqueue.ts";
 import { kqueueAlloc, kqueueDissolve } from "../event/kqueue-file.ts";
+import { formatRefusal } from "../event/refusal.ts";
 import { kqueueRegister } from "../event/register.ts";
 import {
 	type EventSink,
@@ -190,7 +190,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		} finally {
 			if (error !== 0) this.forget(source);
 		}
-		if (error !== 0) throw refusal(change, error);
+		if (error !== 0) throw new SystemError(error, "kevent", formatRefusal(this.kq, change, error));
 		if (source.key !== null) this.shared.set(source.key, source);
 		return source;
 	}
@@ -395,7 +395,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 			if (!source.watches.has(watch)) continue;
 			if (last) source.watches.delete(watch);
 			this.guard(() => {
-				if (failed) watch.fail(refusal(source.change, event.data));
+				if (failed) watch.fail(closed(source.change, event.data));
 				else watch.give(copyOf(event, source.change.udata), last);
 			});
 		}
@@ -461,6 +461,7 @@ function copyOf(event: Kevent, udata: unknown): Kevent {
 	return new Kevent(ident, filter, flags, fflags, data, udata);
 }
 
-function refusal({ filter, ident }: Kevent, error: number): SystemError {
-	return new SystemError(error, "kevent", `${filterName(filter)} ${show(ident)}`);
+function closed({ filter, ident }: Kevent, error: number): SystemError {
+	const why = `${filterName(filter)} ${ident}: descriptor ${ident} was closed`;
+	return new SystemError(error, "kevent", why);
 }

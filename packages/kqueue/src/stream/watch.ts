@@ -6,8 +6,7 @@ import { errno, SystemError } from "../abi/errno.ts";
 import type { Kevent, KeventChange, KeventRequest } from "../abi/kevent.ts";
 import { doAll } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
-import type { Watcher } from "./pump.ts";
-import { type Pump, pumpOf, type Source } from "./pump.ts";
+import { type Pump, pumpOf, type Source, type Watcher } from "./pump.ts";
 
 /** Who is told. */
 export interface KeventObserver {

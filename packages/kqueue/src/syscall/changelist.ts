@@ -9,9 +9,9 @@ import {
 	type KeventChange,
 	misfit,
 } from "../abi/kevent.ts";
-import { faultOf, show } from "../abi/values.ts";
-import { filterName } from "../base/format.ts";
+import { faultOf } from "../abi/values.ts";
 import type { Kqueue } from "../event/kqueue.ts";
+import { formatRefusal } from "../event/refusal.ts";
 import { kqueueRegister } from "../event/register.ts";
 import type { Thread } from "../process/thread.ts";
 
@@ -64,7 +64,7 @@ export function applyChanges(
 				if (slot === nevents) {
 					if (error === 0) return 0;
 					const change = changes[done + i] as KeventChange;
-					throw failed(error, done + i, valid ? describe(kev) : misfit(change));
+					throw failed(error, done + i, valid ? formatRefusal(kq, kev, error) : misfit(change));
 				}
 				answer(kev, error, events, slot++);
 			}
@@ -81,10 +81,6 @@ function failed(error: number, index: number, why: string): SystemError {
 
 function notAnObject(index: number): SystemError {
 	return new SystemError(errno.EFAULT, "kevent", `change ${index} is not an object`);
-}
-
-function describe({ filter, ident }: Kevent): string {
-	return `${filterName(filter)} ${show(ident)}`;
 }
 
 /** Writes what became of a change. As in C, an entry that cannot be written counts all the same. */

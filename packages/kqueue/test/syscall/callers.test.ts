@@ -4,8 +4,14 @@ import * as assert from "uvu/assert";
 import {
 	close,
 	dup,
+	EV_ADD,
+	EV_DELETE,
+	EVFILT_PROC,
 	EVFILT_READ,
+	EVFILT_SIGNAL,
 	EVFILT_TIMER,
+	EVFILT_VNODE,
+	errno,
 	exit,
 	fork,
 	type Kevent,
@@ -16,9 +22,11 @@ import {
 	kill,
 	kqueue,
 	openFile,
+	pledge,
 	read,
 	readNow,
 	SyntheticFile,
+	type SystemError,
 	sigaction,
 	type Thread,
 	threadExit,
@@ -28,7 +36,7 @@ import {
 import { callEither, callSync, pauseCall } from "../../src/kernel.ts";
 import { SIG_DFL, SIGPIPE, SIGTERM, sigpending } from "../../src/signal.ts";
 import { getpgid } from "../../src/unistd.ts";
-import { machine } from "../machine.ts";
+import { HookedFile, machine } from "../machine.ts";
 
 const buffer = new Uint8Array(1);
 const observer = { next: () => {}, error: () => {}, complete: () => {} };
@@ -158,6 +166,76 @@ test("a change says which of its fields is wrong", () => {
 		(error: Error) =>
 			error.message === `EBADF: bad file descriptor, kevent (descriptor ${fd} is not a kqueue)`,
 	);
+});
+
+test("a change that is refused says who refused it, and why", () => {
+	const { kernel, thread } = machine({ timermax: 0 });
+	const kq = kqueue(thread);
+	const fd = openFile(thread, new SyntheticFile());
+	const file = new SyntheticFile();
+	const denied = openFile(thread, file);
+	file.deny("read", errno.EPERM);
+	keventNow(thread, kq, [{ ident: 1, filter: EVFILT_TIMER, flags: EV_ADD }], null);
+	pledge(fork(thread).main, "stdio");
+	const pledged = [...kernel.processes.values()].at(-1)?.main as Thread;
+	const own = kqueue(pledged);
+	const rows: [Thread, number, number, number, number, string][] = [
+		[thread, kq, 99, EVFILT_READ, EV_ADD, "EBADF READ 99: descriptor 99 is not open"],
+		[thread, kq, fd, EVFILT_READ, EV_DELETE, `ENOENT READ ${fd}: there is no such event to change`],
+		[thread, kq, fd, -77, EV_ADD, `EINVAL -77 ${fd}: there is no such filter`],
+		[
+			thread,
+			kq,
+			fd,
+			EVFILT_VNODE,
+			EV_ADD,
+			`EINVAL VNODE ${fd}: the file refused it, which is a socket`,
+		],
+		[
+			thread,
+			kq,
+			denied,
+			EVFILT_READ,
+			EV_ADD,
+			`EPERM READ ${denied}: the file refused it, which is a socket`,
+		],
+		[thread, kq, 2, EVFILT_TIMER, EV_ADD, "ENOMEM TIMER 2: the limit is timermax, 0"],
+		[thread, kq, 4711, EVFILT_PROC, EV_ADD, "ESRCH PROC 4711: there is no process 4711"],
+		[thread, kq, 99, EVFILT_SIGNAL, EV_ADD, "EINVAL SIGNAL 99: the filter refused it"],
+		[pledged, own, 1, EVFILT_PROC, EV_ADD, 'EPERM PROC 1: the process has not pledged "proc"'],
+	];
+	for (const [who, queue, ident, filter, flags, expected] of rows) {
+		const [code, ...why] = expected.split(" ");
+		assert.throws(
+			() => keventNow(who, queue, [{ ident, filter, flags }], null),
+			(error: SystemError) =>
+				error.code === code && error.message.endsWith(`(change 0: ${why.join(" ")})`),
+			expected,
+		);
+	}
+	assert.throws(
+		() => watchKevent(thread, { ident: 99, filter: EVFILT_READ }, observer),
+		(error: Error) => error.message.endsWith("kevent (READ 99: descriptor 99 is not open)"),
+	);
+});
+
+test("the current thread is only set while a change or a fork is worked on", () => {
+	const { kernel, thread } = machine();
+	const kq = kqueue(thread);
+	const file = new HookedFile();
+	const fd = openFile(thread, file);
+	keventNow(thread, kq, [{ ident: thread.process.pid, filter: EVFILT_PROC, flags: EV_ADD }], null);
+	keventNow(thread, kq, [{ ident: fd, filter: EVFILT_READ, flags: EV_ADD }], null);
+	assert.is(kernel.curthread, null);
+	fork(thread);
+	assert.is(kernel.curthread, null);
+	file.asked = () => {
+		throw "asked";
+	};
+	try {
+		keventNow(thread, kq, [{ ident: fd, filter: EVFILT_READ, flags: EV_ADD }], null);
+	} catch {}
+	assert.is(kernel.curthread, null);
 });
 
 test("the flags of what is watched may be left out", async () => {

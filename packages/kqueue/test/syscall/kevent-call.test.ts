@@ -660,7 +660,10 @@ test("the message of a change that fails says which change it was", () => {
 	const { thread, kq } = world();
 	const good = new Kevent(1, EVFILT_TIMER, 1, 0, 5);
 	for (const [bad, message] of [
-		[new Kevent(99, EVFILT_READ, 1), "EBADF: bad file descriptor, kevent (change 1: READ 99)"],
+		[
+			new Kevent(99, EVFILT_READ, 1),
+			"EBADF: bad file descriptor, kevent (change 1: READ 99: descriptor 99 is not open)",
+		],
 		[
 			{ ident: 2, filter: EVFILT_TIMER, flags: 1, data: 0.5 },
 			"EINVAL: invalid argument, kevent (change 1: data 0.5 is not a whole number)",
