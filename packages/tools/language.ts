@@ -24,7 +24,7 @@ const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
 	[/\bhear(?:s|d|ing)?\b/, '"is told", "is notified", "sees"'],
 	[/\blet(?:s|ting)? go of\b/, '"releases", "forgets"'],
 	[/\bma(?:kes?|de|king) an end of\b/, '"ends"'],
-	[/\bat an end\b/, '"over", "ended"'],
+	[/\b(?:is|are|was|were|be) at an end\b/, '"over", "ended"'],
 	[/\bcom(?:es?|ing) to nothing\b/, '"fails", "has no effect"'],
 	[/\bparts? (?:it|them|one|the \w+) from\b/, '"separates"'],
 	[/\bpass(?:es|ed) over\b/, '"ignores", "skips"'],

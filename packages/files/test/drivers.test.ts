@@ -46,7 +46,7 @@ import { pipe } from "../src/index.ts";
 /** A call that a program asks its driver for: its name, how it begins, and its arguments. */
 type Asked = readonly [name: string, begin: Begin<never[]>, ...args: unknown[]];
 
-/** A program that sleeps: it yields its calls, and is told their results, or what they threw. */
+/** A program that sleeps: it yields its calls, and gets their results, or what they threw. */
 type Program = Generator<Asked, void, number | SystemError>;
 
 function ask<A extends readonly unknown[]>(name: string, begin: Begin<A>, ...args: A): Asked {
@@ -127,7 +127,7 @@ function* program({ host, thread, log }: World): Program {
 	}
 	told("write", yield ask("write", writeCall, w, new Uint8Array(100_000)));
 
-	// Kevents: a timer and what is left in the pipe.
+	// Kevents: a timer and the bytes left in the pipe.
 	const events = eventList(2);
 	keventNow(thread, kq, [{ ident: r, filter: EVFILT_READ, flags: EV_ADD }], null);
 	const change = [{ ident: 9, filter: EVFILT_TIMER, flags: EV_ADD, data: 7 }];
@@ -135,7 +135,7 @@ function* program({ host, thread, log }: World): Program {
 	told("kevent", yield ask("kevent", keventCall, kq, change, events, soon));
 	say(`${events[0]?.filter} ${events[0]?.data}`);
 
-	// A child that exits, and one that nobody has.
+	// A child that exits, and one that does not exist.
 	host.setTimer(host.now() + 3e6, () => exit(gone.main, 7));
 	const taken = { status: 0 };
 	const pid = yield ask("waitpid", waitpidCall, gone.pid, taken);

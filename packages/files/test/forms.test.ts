@@ -1,5 +1,5 @@
 // Every call that can sleep, in its four forms: with nothing to wait for they do the same, and when
-// they have to wait they say what for.
+// they have to wait, the description of the thread says what for.
 import { Kernel, SystemError, type Thread, writeNow } from "@kqpoll/kqueue";
 import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import {
@@ -61,17 +61,17 @@ function world(): World {
 	return { host, thread: new Kernel({ host, diagnostics: true }).spawn().main };
 }
 
-/** A call, begun by a function that is given the thread. */
+/** A call, begun by a function that takes the thread. */
 type Call = Begin<[]>;
 
-/** What a test needs of a call: how it begins, and what lets it go on when it sleeps. */
+/** What a test needs for a call: how it begins, and what lets it go on when it sleeps. */
 interface Situation {
 	readonly call: Call;
-	/** What it returns in the end. */
+	/** What it returns at the end. */
 	readonly result: number;
-	/** What its thread is said to be doing. */
+	/** The description of what its thread does. */
 	readonly words: string;
-	/** Brings about what it waits for. */
+	/** Causes what it waits for. */
 	readonly help: () => void;
 }
 
@@ -213,7 +213,7 @@ const SITUATIONS: Record<string, (w: World) => Situation> = {
 	},
 };
 
-/** Makes a call that need not sleep, on a thread of its own. */
+/** Makes a call that does not have to sleep, on a thread of its own. */
 function callHelp(thread: Thread, begin: Call): void {
 	const other = thread.process.spawnThread();
 	enter(other, "help");
@@ -234,7 +234,7 @@ function connectSoon(thread: Thread, address: Address): void {
 }
 
 for (const [name, situation] of Object.entries(SITUATIONS)) {
-	test(`${name}, as a promise: it sleeps, says what it waits for, and goes on`, async () => {
+	test(`${name}, as a promise: it sleeps, its thread says what it waits for, and it goes on`, async () => {
 		const w = world();
 		const { call, help, result, words } = situation(w);
 		const promise = callAsync(w.thread, name, null, call);
@@ -256,7 +256,7 @@ for (const [name, situation] of Object.entries(SITUATIONS)) {
 		assert.is(await either, result);
 	});
 
-	test(`${name}, blocking: what comes meanwhile lets it go on`, () => {
+	test(`${name}, blocking: what happens meanwhile lets it go on`, () => {
 		const w = world();
 		const { call, help, result } = situation(w);
 		w.host.setTimer(5e6, help);
@@ -264,7 +264,7 @@ for (const [name, situation] of Object.entries(SITUATIONS)) {
 	});
 }
 
-test("sendto a datagram socket that is there need not wait in any form", () => {
+test("sendto an existing datagram socket does not have to wait in any form", () => {
 	const { thread } = world();
 	const to = socket(thread, "inet", "dgram");
 	bind(thread, to, 0);

@@ -1,4 +1,4 @@
-// The checks that diagnostics make after each operation: what is broken by hand, they find.
+// The checks that diagnostics make after each operation find what a test breaks.
 import { close, ioctl, readNow, type Thread, writeNow } from "@kqpoll/kqueue";
 import { type File, getFile, Panic } from "@kqpoll/kqueue/kernel";
 import { test } from "uvu";
@@ -38,15 +38,15 @@ import { TTY_QUOTE, TtyQueue } from "../src/tty/tty-queue.ts";
 import { TIOCOUTQ } from "../src/ttycom.ts";
 import { codeOf, type Machine, machine } from "./machine.ts";
 
-/** Sets a field, whoever may see it. */
+/** Sets a field, also a private or read-only one. */
 function set(object: object, field: string, value: unknown): void {
 	(object as Record<string, unknown>)[field] = value;
 }
 
-/** A way to break a world, and what then is found. */
+/** A way to break a world, and the problem that is then found. */
 type Break<W> = readonly [found: string, breaks: (world: W) => void];
 
-/** Breaks a new world in each way, does something with it, and compares what is found. */
+/** Breaks a new world in each way, uses it, and compares the problems found. */
 function finds<W>(make: () => W, act: (world: W) => unknown, breaks: readonly Break<W>[]): void {
 	const found = (breakIt: (world: W) => void): unknown => {
 		const world = make();
@@ -140,7 +140,7 @@ test("a pipe whose ends, room or sleepers do not agree is found", () => {
 	]);
 });
 
-test("without diagnostics nothing is looked for", () => {
+test("without diagnostics nothing is checked", () => {
 	finds(pipeWorld, ({ thread, r }) => read(thread, r), [
 		[
 			"no error",
@@ -188,7 +188,7 @@ test("a socket's buffer that loses count or packets is found", () => {
 interface Sockets extends Machine {
 	readonly a: number;
 	readonly b: number;
-	/** What is behind `a` and `b`. */
+	/** The sockets of `a` and `b`. */
 	readonly one: Socket;
 	readonly other: Socket;
 }
@@ -250,7 +250,7 @@ function sendItself({ snd }: Socket): void {
 	snd.append(packet(1));
 }
 
-test("files that travel and are closed already are found", () => {
+test("files on their way to a receiver that are already closed are found", () => {
 	const make = (): Sockets & { readonly file: File } => {
 		const world = localWorld();
 		const { thread, a, b } = world;

@@ -22,21 +22,21 @@ export function machine(): Machine {
 	return { host, kernel, process, thread: process.main };
 }
 
-/** What poll says of descriptors now, each asked for the same events. */
+/** The revents of descriptors now, each asked for the same events. */
 export function revents(thread: Thread, events: number, ...fds: number[]): number[] {
 	const list = fds.map((fd): Pollfd => ({ fd, events, revents: -1 }));
 	pollNow(thread, list);
 	return list.map((entry) => entry.revents);
 }
 
-/** What select says of a descriptor now: readable, writable, exceptional. */
+/** What select reports for a descriptor now: readable, writable, exceptional. */
 export function selected(thread: Thread, fd: number): [boolean, boolean, boolean] {
 	const sets = [new FdSet([fd]), new FdSet([fd]), new FdSet([fd])] as const;
 	selectNow(thread, fd + 1, ...sets);
 	return [sets[0].has(fd), sets[1].has(fd), sets[2].has(fd)];
 }
 
-/** What a kqueue reports now, as [ident, filter, flags, fflags, data]. */
+/** The events that a kqueue reports now, as [ident, filter, flags, fflags, data]. */
 export function collect(thread: Thread, kq: number): number[][] {
 	const events = eventList(16);
 	const n = keventNow(thread, kq, null, events);
@@ -45,14 +45,14 @@ export function collect(thread: Thread, kq: number): number[][] {
 		.map(({ ident, filter, flags, fflags, data }) => [ident, filter, flags, fflags, data]);
 }
 
-/** Proves every kqueue of the machine. */
+/** Checks every kqueue of the machine. */
 export function checkMachine({ kernel }: Machine): void {
 	for (const process of kernel.processes.values()) {
 		for (let kq = process.fdp.firstKqueue; kq !== null; kq = kq.next) kqueueDoCheck(kq);
 	}
 }
 
-/** What a call throws or rejects with: an error's code, or the thing itself. */
+/** What a call throws or rejects with: the code of an error, or the value itself. */
 export function codeOf(call: () => unknown): unknown {
 	try {
 		call();
@@ -62,7 +62,7 @@ export function codeOf(call: () => unknown): unknown {
 	return "no error";
 }
 
-/** The same for a promise, which may also give a number. */
+/** The same for a promise, which may also be fulfilled with a number. */
 export function outcome(promise: Promise<unknown>): Promise<unknown> {
 	return promise.catch((error) => (error as { code?: string }).code ?? error);
 }

@@ -1,5 +1,5 @@
-// OpenBSD's and NetBSD's own tests of kqueue, by their names: processes, signals, timers, and what
-// needs no more than a device or a pipe. What each does is told in words; the code is ours.
+// OpenBSD's and NetBSD's own tests of kqueue, under their names: processes, signals, timers, and
+// tests that need only a device or a pipe. docs/regress.md says what each does; the code is ours.
 import {
 	close,
 	EV_ADD,
@@ -59,7 +59,7 @@ function timer(thread: Thread, kq: number, data: number, flags = 0): void {
 	keventNow(thread, kq, [change], null);
 }
 
-test("kq-fork: a child has no kqueue of its parent's", () => {
+test("kq-fork: a child does not inherit its parent's kqueue", () => {
 	const { thread } = machine();
 	const kq = kqueue(thread);
 	const child = fork(thread);
@@ -70,7 +70,7 @@ test("kq-fork: a child has no kqueue of its parent's", () => {
 	assert.is(fstat(thread, kq).size, 0);
 });
 
-test("kq-process: forks, execs and exits of a child and of its child are told", () => {
+test("kq-process: forks, execs and exits of a child and of its child are reported", () => {
 	const { thread } = machine();
 	const kq = kqueue(thread);
 	const child = fork(thread);
@@ -136,7 +136,7 @@ test("kq-regress-1: a process exits with a kqueue that watches itself and a sign
 	);
 });
 
-test("kq-regress-6: who hears of an exit can take the status, however much was to be cleaned up", async () => {
+test("kq-regress-6: after NOTE_EXIT the status can be taken, even with much to clean up", async () => {
 	const { thread, host } = machine();
 	const kq = kqueue(thread);
 	const child = fork(thread);
@@ -191,7 +191,7 @@ test("kq-signal: signals are counted, handled or not, and a handler can ask for 
 	assert.is(sigpending(thread) & sigset(SIGUSR1), sigset(SIGUSR1));
 });
 
-test("kq-timer: a timer fires once, and again when it is added anew, periodic this time", async () => {
+test("kq-timer: a timer fires once, and again when it is added again, this time periodically", async () => {
 	const { thread, host } = machine();
 	const kq = kqueue(thread);
 	const wait = async () => {
@@ -213,7 +213,7 @@ test("kq-timer: a timer fires once, and again when it is added anew, periodic th
 	);
 });
 
-test("kq-invalid-timer: a timeout out of range is refused while a timer is there", async () => {
+test("kq-invalid-timer: a timeout out of range is refused while there is a timer", async () => {
 	const { thread } = machine();
 	const kq = kqueue(thread);
 	timer(thread, kq, 500, EV_ONESHOT);
@@ -226,7 +226,7 @@ test("kq-invalid-timer: a timeout out of range is refused while a timer is there
 	assert.equal(await Promise.all(invalid.map(wait)), ["EINVAL", "EINVAL", "EINVAL"]);
 });
 
-test("kq-reset-timer: adding a timer anew forgets that it fired, and begins from now", async () => {
+test("kq-reset-timer: adding a timer again discards its expiries, and it begins from now", async () => {
 	const { thread, host } = machine();
 	const kq = kqueue(thread);
 	timer(thread, kq, 10, EV_ONESHOT);
@@ -248,7 +248,7 @@ test("t_kevent zerotimer: a timer without notes fires", async () => {
 	assert.equal([events[0]?.ident, events[0]?.data, host.now()], [1, 1, 1e6]);
 });
 
-test("close race: pipes are made while others close their descriptors, in any order", () => {
+test("close race: pipes are made while other threads close their descriptors, in any order", () => {
 	const step = fc.constantFrom<"pipe" | 3 | 4>("pipe", 3, 4);
 	const property = fc.property(fc.array(step, { maxLength: 300, size: "max" }), (steps) => {
 		const m = machine();

@@ -1,5 +1,6 @@
-// OpenBSD's and NetBSD's own tests of poll and select, by their names: arguments, results and signal
-// masks, and the script of select for a pipe. What each does is told in words; the code is ours.
+// OpenBSD's and NetBSD's own tests of poll and select, under their names: arguments, results and
+// signal masks, and the script of select for a pipe. docs/regress.md says what each does; the code
+// is ours.
 import {
 	FdSet,
 	POLLHUP,
@@ -40,7 +41,7 @@ function maskOf(thread: Thread): number {
 	return sigprocmask(thread, SIG_BLOCK, 0);
 }
 
-test("pollnval: a poll for a descriptor that is closed says so at once", async () => {
+test("pollnval: a poll of a closed descriptor returns POLLNVAL at once", async () => {
 	const { thread } = machine();
 	pipe(thread);
 	close(thread, 0);
@@ -49,7 +50,7 @@ test("pollnval: a poll for a descriptor that is closed says so at once", async (
 	assert.is(fds[0]?.revents, POLLNVAL);
 });
 
-test("pollretval: the result counts the entries that say something", async () => {
+test("pollretval: the result counts the entries with revents", async () => {
 	const { thread } = machine();
 	const [r, w] = pipe(thread);
 	const device = openDevice(thread, "zero");
@@ -67,7 +68,7 @@ test("pollretval: the result counts the entries that say something", async () =>
 	assert.equal(fds, expected);
 });
 
-test("t_poll err: no array and a timeout below -1 are refused", async () => {
+test("t_poll err: a value that is not an array and a timeout below -1 are refused", async () => {
 	const { thread } = machine();
 	const [r] = pipe(thread);
 	const fds = [{ fd: r, events: POLLIN, revents: 0 }];
@@ -90,7 +91,7 @@ test("t_ppoll basic: entries are independent", async () => {
 	assert.is(host.now(), 1e9);
 });
 
-test("t_ppoll err: no array and a timeout out of range are refused", async () => {
+test("t_ppoll err: a value that is not an array and a timeout out of range are refused", async () => {
 	const { thread } = machine();
 	const [r] = pipe(thread);
 	const fds = [{ fd: r, events: POLLIN, revents: 0 }];
@@ -99,7 +100,7 @@ test("t_ppoll err: no array and a timeout out of range are refused", async () =>
 	assert.is(await outcome(ppoll(thread, fds, { sec: -1, nsec: -1 })), "EINVAL");
 });
 
-test("t_ppoll sigmask: the mask of a ppoll that need not sleep is gone when it returns", async () => {
+test("t_ppoll sigmask: the mask of a ppoll that does not sleep is gone when it returns", async () => {
 	const { thread, process } = machine();
 	const fds = [{ fd: openDevice(thread, "null"), events: POLLIN, revents: 0 }];
 	const taken: number[] = [];
@@ -109,7 +110,7 @@ test("t_ppoll sigmask: the mask of a ppoll that need not sleep is gone when it r
 	assert.equal([taken, maskOf(thread)], [[SIGUSR1], 0]);
 });
 
-test("t_select pselect_sigmask: an empty mask lets a signal interrupt, and the old one comes back", async () => {
+test("t_select pselect_sigmask: with an empty mask a signal interrupts, and the old mask is restored", async () => {
 	const { thread, kernel, process, host } = machine();
 	const [, device] = [openDevice(thread, "null"), openDevice(thread, "null")];
 	const set = new FdSet([device]);
@@ -127,7 +128,7 @@ test("t_select pselect_sigmask: an empty mask lets a signal interrupt, and the o
 	assert.equal([await call, taken, maskOf(thread)], ["EINTR", [SIGTERM], before]);
 });
 
-test("t_select pselect_timeout: a pselect that must not sleep puts the mask back too", async () => {
+test("t_select pselect_timeout: a pselect with a timeout of 0 restores the mask too", async () => {
 	const { thread } = machine();
 	const [, device] = [openDevice(thread, "null"), openDevice(thread, "null")];
 	const set = new FdSet([device]);
@@ -137,7 +138,7 @@ test("t_select pselect_timeout: a pselect that must not sleep puts the mask back
 	assert.is(maskOf(thread), before);
 });
 
-/** What select says: its result, then which of the sets asked for have the descriptor. */
+/** The result of select, then which of the sets asked for have the descriptor. */
 function choose(thread: Thread, fd: number, asked: string): string {
 	const sets = [..."rwe"].map((set) => (asked.includes(set) ? new FdSet([fd]) : null));
 	const [r = null, w = null, e = null] = sets;

@@ -1,5 +1,5 @@
-// What poll, select and kevent say of every kind of descriptor in every state: a table, each row of
-// which is asked on a fresh descriptor, again with the same knotes, and by threads that sleep.
+// What poll, select and kevent report for every kind of descriptor in every state: a table. Each
+// row is tested with a new descriptor, again with the same knotes, and by threads that sleep.
 import {
 	FdSet,
 	POLLERR,
@@ -69,19 +69,19 @@ const R = POLLIN;
 const W = POLLOUT;
 const H = POLLHUP;
 
-/** What poll is asked for. */
+/** The events that poll is asked for. */
 const EVENTS = { all: POLLIN | POLLOUT | POLLPRI, none: 0, out: POLLOUT } as const;
 type Asked = keyof typeof EVENTS;
 
-/** What kevent says of a filter: the errno of adding it, no event, or the event's. */
+/** What kevent reports for a filter: the errno of adding it, no event, or the event. */
 type Said = string | null | readonly [flags: number, fflags: number, data: number];
-/** What it says of READ, WRITE and EXCEPT. */
+/** What it reports for READ, WRITE and EXCEPT. */
 type SaidOfAll = readonly [Said, Said, Said];
 
-/** An object, perhaps on the verge of the row's state. */
+/** An object, in the row's state or just before it. */
 interface Made {
 	readonly fd: number;
-	/** Brings it into the row's state; left out if it is there. */
+	/** Brings it into the row's state; absent if it is there already. */
 	readonly reach?: () => void;
 }
 
@@ -90,17 +90,17 @@ interface Row {
 	readonly make: (machine: Machine) => Made;
 	/** The revents of a poll for POLLIN, POLLOUT and POLLPRI. */
 	readonly all: number;
-	/** The revents of a poll for nothing. */
+	/** The revents of a poll without events. */
 	readonly none: number;
-	/** The revents of a poll for POLLOUT alone, where that is of interest. */
+	/** The revents of a poll for only POLLOUT, where that differs. */
 	readonly out?: number;
 	/** Readable, writable, exceptional, or the errno. */
 	readonly select: readonly [number, number, number] | string;
 	/** READ, WRITE and EXCEPT, added in the row's state. */
 	readonly kevent: SaidOfAll;
-	/** For what a thread sleeps before `reach`, and wakes up with the row's answer. */
+	/** The conditions for which a thread sleeps before `reach`, to wake with the row's answer. */
 	readonly woken?: readonly Asked[];
-	/** What knotes say that were added before `reach`, if it is not what `kevent` has. */
+	/** The events of knotes that were added before `reach`, if they differ from `kevent`. */
 	readonly noticed?: SaidOfAll;
 }
 
@@ -109,12 +109,12 @@ function data(n: number): Said {
 	return [0, 0, n];
 }
 
-/** An event that also says that nothing more will come. */
+/** An event that also reports the end. */
 function eof(n: number): Said {
 	return [EV_EOF, 0, n];
 }
 
-/** An event of a file that was taken away. */
+/** An event of a file that was revoked. */
 const DEAD: Said = [EV_EOF | EV_ONESHOT, 0, 0];
 
 function bytes(n: number): Uint8Array {
@@ -135,7 +135,7 @@ function drain(thread: Thread, fd: number): void {
 	while (codeOf(() => readNow(thread, fd, bytes(65536))) === "no error");
 }
 
-/** A pipe whose read end has no room to be written to: nothing is ready there. */
+/** A pipe whose read end, used for writing, has no room: nothing is ready there. */
 function fullBehind(thread: Thread): [read: number, write: number] {
 	const ends = pipe(thread);
 	writeNow(thread, ends[0], bytes(16384));
@@ -182,7 +182,7 @@ function fifo(thread: Thread): { tree: Tree; r: number; w: number } {
 	return { tree, r, w: openNow(thread, tree, "p", O_WRONLY) };
 }
 
-/** A terminal whose output is full: nothing is ready at its slave, on which nothing is typed. */
+/** A terminal whose output is full, and without input: nothing is ready at its slave. */
 function fullOutput(thread: Thread, cflag = TTYDEF.cflag): { master: number; slave: number } {
 	const termios = { ...TTYDEF, cflag, lflag: TTYDEF.lflag & ~ECHO };
 	const [master, slave] = openpty(thread, termios);
@@ -190,7 +190,7 @@ function fullOutput(thread: Thread, cflag = TTYDEF.cflag): { master: number; sla
 	return { master, slave };
 }
 
-/** A raw terminal whose input is full: nothing is ready at its master, which printed nothing. */
+/** A raw terminal whose input is full, and without output: nothing is ready at its master. */
 function fullInput(thread: Thread): { master: number; slave: number } {
 	const [master, slave] = openpty(thread, cfmakeraw(TTYDEF));
 	fill(thread, master);
@@ -987,12 +987,12 @@ const FILES: readonly Row[] = [
 		select: "EBADF",
 		kevent: ["EBADF", "EBADF", "EBADF"],
 		woken: ["all", "none", "out"],
-		// The knotes go with the number, and nobody is told.
+		// The knotes go with the descriptor, and nothing is reported.
 		noticed: [null, null, "EINVAL"],
 	},
 ];
 
-/** A descriptor in a row's state, on a machine of its own, with a kqueue that is empty. */
+/** A descriptor in a row's state, on a machine of its own, with an empty kqueue. */
 function fresh(row: Row): Machine & { readonly fd: number; readonly kq: number } {
 	const m = machine();
 	const { fd, reach } = row.make(m);
@@ -1001,7 +1001,7 @@ function fresh(row: Row): Machine & { readonly fd: number; readonly kq: number }
 	return { ...m, fd, kq };
 }
 
-/** What a row has poll say, for each of what it answers. */
+/** The polls of a row, and their expected answers. */
 function answers(row: Row): [asked: Asked, revents: number][] {
 	const { all, none, out } = row;
 	const both: [Asked, number][] = [
@@ -1021,20 +1021,20 @@ function ask(thread: Thread, fd: number, asked: Asked): [number, number] {
 	return [pollNow(thread, [entry]), entry.revents];
 }
 
-/** Nothing wakes a poll that has nothing to say before its time is over. */
+/** A poll for which nothing is ready does not wake before its timeout. */
 async function sleepThrough(row: Row, asked: Asked): Promise<void> {
 	const { thread, fd, host } = fresh(row);
 	const entry = { fd, events: EVENTS[asked], revents: -1 };
 	const call = poll(thread, [entry], 1000);
 	host.advance(999);
-	assert.is(thread.state, "asleep", "a poll with nothing to say sleeps");
+	assert.is(thread.state, "asleep", "a poll for which nothing is ready sleeps");
 	host.advance(1);
 	assert.equal([await call, entry.revents], [0, 0]);
 }
 
 /**
- * Begins a call of a thread of its own, which must sleep; then brings about the row's state, which
- * must end the sleep unless `wakes` is false. Gives what became of the call within a second.
+ * Begins a call on a thread of its own, which must sleep; then reaches the row's state, which must
+ * end the sleep unless `wakes` is false. Returns the outcome of the call within a second.
  */
 async function fromSleep<T>(
 	m: Machine,
@@ -1045,7 +1045,7 @@ async function fromSleep<T>(
 	const waiter = m.process.spawnThread();
 	const call = begin(waiter);
 	m.host.settle();
-	assert.is(waiter.state, "asleep", "before there is nothing to say");
+	assert.is(waiter.state, "asleep", "before that nothing is ready");
 	reach?.();
 	m.host.settle();
 	assert.is(waiter.state, wakes ? "running" : "asleep", "after");
@@ -1076,7 +1076,7 @@ async function wokenSelect(row: Row): Promise<unknown> {
 
 const FILTERS = [EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT] as const;
 
-/** Adds a knote for each filter, and gives the errnos of those that are refused. */
+/** Adds a knote for each filter; returns the errnos of those that are refused. */
 function watch(thread: Thread, kq: number, ident: number): (string | null)[] {
 	return FILTERS.map((filter) => {
 		const fflags = filter === EVFILT_EXCEPT ? NOTE_OOB : 0;
@@ -1115,7 +1115,7 @@ async function wokenKevent(row: Row, said: SaidOfAll): Promise<void> {
 	const got = events
 		.slice(0, n)
 		.map(({ ident, filter, flags, fflags, data }) => [ident, filter, flags, fflags, data])
-		// In the order of the table, not of the lists on which the knotes hang.
+		// In the order of the table, not of the lists of knotes.
 		.sort((a, b) => (b[1] as number) - (a[1] as number));
 	assert.equal(got, expected, "woken");
 }

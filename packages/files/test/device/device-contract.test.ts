@@ -7,7 +7,7 @@ import { type DeviceName, openDevice } from "../../src/device/device-calls.ts";
 
 const NAMES: readonly DeviceName[] = ["null", "zero", "full", "random"];
 
-/** A device with so many bytes to read and so much room. */
+/** A device with `bytes` bytes to read and `room` bytes of room. */
 class Counter {
 	bytes = 0;
 	room = 0;

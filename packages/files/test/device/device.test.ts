@@ -1,4 +1,4 @@
-// Devices: what they give and take, how ready they are, and what becomes of watchers.
+// Devices: what they read and write, how ready they are, and what their watchers are told.
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, poll } from "@kqpoll/kqpoll";
 import {
 	close,
@@ -63,7 +63,7 @@ function writing(thread: Thread, fd: number, n: number): unknown {
 	});
 }
 
-test("null is empty, zero and full give zeros, random gives the host's bits", () => {
+test("null is empty, zero and full read as zeros, random reads as the host's bits", () => {
 	const { thread } = machine();
 	const fds = NAMES.map((name) => openDevice(thread, name));
 	const got = fds.map((fd) => reading(thread, fd, 3));
@@ -95,7 +95,7 @@ test("all but full take everything", async () => {
 	assert.equal(results, [9, 9, "ENOSPC", 9, 0, 9, 9, 9]);
 });
 
-test("devices are always ready for poll, select and kevent, and know nothing exceptional", () => {
+test("devices are always ready for poll, select and kevent, and have no exceptional conditions", () => {
 	const m = machine();
 	const { thread } = m;
 	const fds = NAMES.map((name) => openDevice(thread, name));
@@ -123,7 +123,7 @@ test("devices are always ready for poll, select and kevent, and know nothing exc
 	]);
 });
 
-test("devices are character devices, with flags, an offset and hardly a control", () => {
+test("devices are character devices, with flags, an offset and few controls", () => {
 	const { thread } = machine();
 	for (const name of NAMES) {
 		const fd = openDevice(thread, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -160,7 +160,7 @@ test("devices are character devices, with flags, an offset and hardly a control"
 	);
 });
 
-test("a device that does not exist, and flags that make no sense, are refused", () => {
+test("a device that does not exist, and wrong flags, are refused", () => {
 	const { thread } = machine();
 	const bad: readonly [unknown, unknown][] = [
 		["tty", 2],
@@ -207,7 +207,7 @@ test("a revoked device reads and writes nothing, and is hung up", () => {
 	assert.equal(collect(thread, kq), []);
 });
 
-test("a driver says what a device does, and what it leaves out is not supported", () => {
+test("a driver says what a device does, and operations that it lacks are not supported", () => {
 	const { thread } = machine();
 	const bare = openFile(thread, new DetachableDevice());
 	assert.equal([reading(thread, bare, 1), writing(thread, bare, 1)], ["ENODEV", "ENODEV"]);
@@ -231,7 +231,7 @@ test("a driver says what a device does, and what it leaves out is not supported"
 	assert.equal(seen, [[0], [5, "x"]]);
 });
 
-/** A device with so many bytes to read and so much room. */
+/** A device with `bytes` bytes to read and `room` bytes of room. */
 class Counter {
 	bytes = 0;
 	room = 0;
@@ -243,7 +243,7 @@ class Counter {
 	});
 }
 
-test("a device is as ready as its driver says, and wakes who sleeps when told so", async () => {
+test("a device is as ready as its driver says, and wakes sleepers when it is told to", async () => {
 	const m = machine();
 	const { thread, host } = m;
 	const counter = new Counter();
@@ -273,7 +273,7 @@ test("a device is as ready as its driver says, and wakes who sleeps when told so
 	checkMachine(m);
 });
 
-test("detaching a device ends what watches it and what sleeps on it, and it cannot be watched again", async () => {
+test("detaching a device ends its watchers and sleepers, and it cannot be watched again", async () => {
 	const m = machine();
 	const { thread, host } = m;
 	const { device } = new Counter();
@@ -329,7 +329,7 @@ test("detaching a device ends what watches it and what sleeps on it, and it cann
 	checkMachine(m);
 });
 
-test("a device that changes tells those who watch for it, and only those", () => {
+test("a device that changes notifies its watchers for NOTE_CHANGE, and no others", () => {
 	const { thread } = machine();
 	const { device } = new Counter();
 	const fd = openFile(thread, device);

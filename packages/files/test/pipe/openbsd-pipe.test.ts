@@ -1,5 +1,5 @@
-// OpenBSD's own tests of pipes, kqueue, poll and select, by their names, as far as pipes can tell
-// them. What each does is told in words; the code is ours.
+// OpenBSD's own tests of pipes, kqueue, poll and select, under their names, as far as they need
+// only pipes. docs/regress.md says what each does; the code is ours.
 import { FdSet, POLLHUP, POLLIN, POLLOUT, poll, pollNow, select, selectNow } from "@kqpoll/kqpoll";
 import {
 	close,
@@ -75,7 +75,7 @@ test("kq-regress-3: chains of 120 kqueues in both directions go with their proce
 	assert.is(process.fdp.firstKqueue, null);
 });
 
-test("kq-regress-4: a byte in a pipe is heard at the end of a chain of 500 kqueues", async () => {
+test("kq-regress-4: a byte in a pipe is reported at the end of a chain of 500 kqueues", async () => {
 	const { thread, host } = machine();
 	const [r, w] = pipe(thread);
 	let last = r;
@@ -122,7 +122,7 @@ test("kqueue_read: a thread that waits for a byte gets its event", async () => {
 	assert.equal([events[0]?.ident, events[0]?.filter], [r, EVFILT_READ]);
 });
 
-test("kqueue_read_eof: a thread that waits for a byte hears that there will be none", async () => {
+test("kqueue_read_eof: a thread that waits for a byte is told of the end of file", async () => {
 	const { thread, process, host } = machine();
 	const [r, w] = pipe(thread);
 	const waiter = process.spawnThread();
@@ -155,7 +155,7 @@ test("kqueue_write: a thread that waits for room gets its event after 512 bytes 
 	assert.equal([count, events[0]?.ident, events[0]?.filter], [512, w, EVFILT_WRITE]);
 });
 
-test("kqueue_write_eof: a thread that waits for room hears that its reader is gone", async () => {
+test("kqueue_write_eof: a thread that waits for room is told that its reader is gone", async () => {
 	const { thread, process, host } = machine();
 	const [r, w] = pipe(thread);
 	writeNow(thread, w, new Uint8Array(16384));
@@ -170,7 +170,7 @@ test("kqueue_write_eof: a thread that waits for room hears that its reader is go
 	assert.is((events[0]?.flags ?? 0) & EV_EOF, EV_EOF);
 });
 
-test("ping_pong: ten rounds over two pipes, then a write that nobody reads", async () => {
+test("ping_pong: ten rounds over two pipes, then a write without a reader", async () => {
 	const { thread, host } = machine();
 	const [r0, w0] = pipe(thread);
 	const [r1, w1] = pipe(thread);
@@ -258,7 +258,7 @@ for (const [name, end] of [
 	["signal", (_close: () => void, kill: () => void) => kill()],
 	["wakeup", (close: () => void, _kill: () => void) => close()],
 ] as const) {
-	test(`thundering_herd_read_${name}: readers that sleep all end`, async () => {
+	test(`thundering_herd_read_${name}: all sleeping readers end`, async () => {
 		const { thread, host } = machine();
 		const [r, w] = pipe(thread);
 		const children = herd(thread, (child) => {
@@ -281,7 +281,7 @@ for (const [name, end] of [
 		assert.equal(statuses(children), new Array(4).fill(name === "wakeup" ? 0 : SIGTERM));
 	});
 
-	test(`thundering_herd_write_${name}: writers that sleep all end`, async () => {
+	test(`thundering_herd_write_${name}: all sleeping writers end`, async () => {
 		const { thread, host } = machine();
 		const [r, w] = pipe(thread);
 		writeNow(thread, w, new Uint8Array(16384));
@@ -339,7 +339,7 @@ test("poll_iocond pipe: the events of every step", () => {
 	assert.equal(ask(c, 0), [1, 0x20]);
 });
 
-test("poll_regevent and select_regevent: a writer without a reader ends an endless wait", async () => {
+test("poll_regevent and select_regevent: a writer without a reader ends a wait without a timeout", async () => {
 	const { thread, host } = machine();
 	const [idle] = pipe(thread);
 	const [r, w] = pipe(thread);
@@ -362,7 +362,7 @@ test("poll_regevent and select_regevent: a writer without a reader ends an endle
 	assert.equal([await selecting, [...readfds], [...writefds]], [1, [], [w]]);
 });
 
-test("t_poll basic and 3way: entries are independent, and one byte wakes all who wait", async () => {
+test("t_poll basic and 3way: entries are independent, and one byte wakes all sleepers", async () => {
 	const { thread, process, host } = machine();
 	const [r, w] = pipe(thread);
 	const reader = { fd: r, events: POLLIN, revents: -1 };

@@ -24,7 +24,7 @@ import { checkMachine, codeOf, collect, machine, outcome, revents } from "../mac
 
 const LIMIT = 16384;
 
-/** One direction: what is under way, and who can still write or read it. */
+/** One direction: the bytes on their way, and whether it can still be written and read. */
 interface Stream {
 	bytes: number[];
 	limit: number;
@@ -40,7 +40,7 @@ const command = fc.oneof(
 	}),
 );
 
-test("no byte is lost, doubled or reordered, and what poll and kevent say is what a call then does", () => {
+test("no byte is lost, repeated or reordered, and calls do what poll and kevent report", () => {
 	fc.assert(
 		fc.property(fc.array(command, { maxLength: 40, size: "max" }), (commands) => {
 			const m = machine();
@@ -131,7 +131,7 @@ function codeOrCount(call: () => number): unknown {
 	return code === "no error" ? result : code;
 }
 
-test("sleeping readers and writers move every byte, whatever their sizes and turns", async () => {
+test("sleeping readers and writers move every byte, with any sizes and turns", async () => {
 	await fc.assert(
 		fc.asyncProperty(
 			fc.array(fc.integer({ min: 1, max: 30_000 }), { minLength: 1, maxLength: 12 }),

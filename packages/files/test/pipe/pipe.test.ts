@@ -1,4 +1,4 @@
-// Pipes: bytes, room, ends, hang-ups, and who sleeps on them.
+// Pipes: bytes, room, ends, hang-ups, and sleepers.
 import {
 	FdSet,
 	POLLHUP,
@@ -87,7 +87,7 @@ function add(thread: Thread, kq: number, ident: number, filter: number, flags = 
 	return events[0]?.data ?? -1;
 }
 
-test("what is written into one end is read from the other, both ways", () => {
+test("bytes written to one end are read from the other, in both directions", () => {
 	const { thread, r, w } = world();
 	assert.is(writeNow(thread, w, bytes(5)), 5);
 	assert.is(writeNow(thread, r, bytes(3, 10)), 3);
@@ -118,7 +118,7 @@ test("a small write goes in as a whole or not at all, a large one in part", () =
 	assert.is(writeNow(thread, w, bytes(512)), 512);
 });
 
-test("a large write into an empty pipe gives it more room, which it keeps", () => {
+test("a large write to an empty pipe makes the pipe larger, and it stays so", () => {
 	const { thread, r, w } = world();
 	assert.is(fstat(thread, r).blksize, 16384);
 	assert.is(writeNow(thread, w, bytes(70_000)), 65536);
@@ -129,7 +129,7 @@ test("a large write into an empty pipe gives it more room, which it keeps", () =
 	assert.is(writeNow(thread, other[1], bytes(70_000)), 16383);
 });
 
-test("only so many pipes are large, and those that close make room for others", () => {
+test("the number of large pipes is limited, and a large pipe that closes makes room for others", () => {
 	const { thread } = machine();
 	const pipes = Array.from({ length: 33 }, () => pipe(thread));
 	const sizes = pipes.map(([, w]) => writeNow(thread, w, bytes(70_000)));
@@ -139,7 +139,7 @@ test("only so many pipes are large, and those that close make room for others", 
 	assert.is(writeNow(thread, w, bytes(70_000)), 65536);
 });
 
-test("a pipe says what it holds", () => {
+test("FIONREAD and fstat tell how many bytes a pipe holds", () => {
 	const { thread, r, w } = world();
 	writeNow(thread, w, bytes(7));
 	assert.equal(fstat(thread, r), { mode: S_IFIFO, size: 7, blksize: 16384 });
@@ -154,7 +154,7 @@ test("a pipe says what it holds", () => {
 	);
 });
 
-test("flags are given to both ends, and others refused", () => {
+test("flags apply to both ends, and unknown ones are refused", () => {
 	const { thread } = machine();
 	const fds = pipe2(thread, O_NONBLOCK | O_CLOEXEC);
 	assert.equal(
@@ -256,7 +256,7 @@ test("the readiness of every state, through poll, select and kevent", () => {
 	assert.equal(revents(w.thread, POLLOUT, w.w), [POLLNVAL]);
 });
 
-test("filters that a pipe does not have are refused, EXCEPT unless it is poll's", () => {
+test("filters that a pipe does not have are refused, and so is EXCEPT except for poll", () => {
 	const { thread, r } = world();
 	const kq = kqueue(thread);
 	for (const filter of [EVFILT_VNODE, EVFILT_DEVICE, EVFILT_EXCEPT]) {
@@ -264,7 +264,7 @@ test("filters that a pipe does not have are refused, EXCEPT unless it is poll's"
 	}
 });
 
-test("READ reports the bytes, and at the end of file what is left, for ever", () => {
+test("READ reports the bytes, and at the end of file what is left, again and again", () => {
 	const { thread, r, w } = world();
 	const kq = kqueue(thread);
 	add(thread, kq, r, EVFILT_READ);
@@ -300,7 +300,7 @@ test("WRITE reports the room from 512 bytes on, and is refused without a reader"
 	);
 });
 
-test("who waits for room in a full pipe hears when its reader goes away", async () => {
+test("a thread that waits for room in a full pipe wakes when its reader goes away", async () => {
 	const { thread, process, host, r, w } = world();
 	const kq = kqueue(thread);
 	add(thread, kq, w, EVFILT_WRITE);
@@ -342,7 +342,7 @@ test("a read sleeps until there are bytes, or the end of file", async () => {
 	assert.is(await last, 0);
 });
 
-test("a write sleeps until all of it is in, and comes back when less than a third is left", async () => {
+test("a write sleeps until all of it is in, and goes on when less than a third is left", async () => {
 	const { thread, process, host, r, w } = world();
 	writeNow(thread, w, bytes(16384));
 	const writer = process.spawnThread();
@@ -358,7 +358,7 @@ test("a write sleeps until all of it is in, and comes back when less than a thir
 	assert.is(fstat(thread, r).size, 15_460);
 });
 
-test("a descriptor that does not block is told EAGAIN, and writes in part", async () => {
+test("a descriptor that does not block gets EAGAIN, and writes in part", async () => {
 	const { thread, r, w } = world();
 	for (const fd of [r, w]) fcntl(thread, fd, F_SETFL, O_NONBLOCK);
 	assert.is(await outcome(read(thread, r, bytes(1))), "EAGAIN");
@@ -367,7 +367,7 @@ test("a descriptor that does not block is told EAGAIN, and writes in part", asyn
 	assert.is(await outcome(write(thread, w, bytes(1))), "EAGAIN");
 });
 
-test("an interrupted transfer says how far it came, or EINTR", async () => {
+test("an interrupted transfer returns how much it moved, or EINTR", async () => {
 	const { thread, process, host, r, w } = world();
 	const sleeper = process.spawnThread();
 	const reading = outcome(read(sleeper, r, bytes(1)));
@@ -437,7 +437,7 @@ test("vectored forms read and write several buffers as one", async () => {
 	assert.is(await outcome(readv(thread, r, 5 as never)), "EFAULT");
 });
 
-test("a write that nobody can read sends SIGPIPE, which ends a process that does not mind it", async () => {
+test("a write without a reader sends SIGPIPE, which ends a process that does not handle it", async () => {
 	const { thread, r, w } = world();
 	const child = fork(thread);
 	sigaction(child.main, SIGPIPE, SIG_DFL);

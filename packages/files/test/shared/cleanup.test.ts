@@ -1,4 +1,4 @@
-// What becomes of errors in the middle of clean-ups: all steps are done, and the first error counts.
+// Errors in the middle of clean-ups: all steps are done, and the first error counts.
 import {
 	close,
 	EV_ADD,
@@ -35,7 +35,9 @@ import { codeOf, type Machine, machine, outcome } from "../machine.ts";
 interface World extends Machine {
 	/** The names of the steps that were done, each of which threw its name. */
 	readonly steps: string[];
-	/** Adds a watcher to a list. Whenever the list is notified it throws, after `act` the first time. */
+	/**
+	 * Adds a watcher to a list. Whenever the list is notified it throws, after `act` the first time.
+	 */
 	watch(klist: Klist, name: string, act?: () => void): void;
 	/** Opens a file that throws when it is closed. */
 	open(name: string): number;
@@ -136,7 +138,7 @@ interface End extends File {
 	readonly klist: Klist;
 }
 
-test("a pipe's end that is closed tells the other end, then its own watchers", () => {
+test("closing a pipe's end notifies the other end, then its own watchers", () => {
 	const { thread, watch, tried } = world();
 	const [r, w] = pipe(thread);
 	const klistOf = (fd: number): Klist => (getFile(thread, fd, "test") as End).klist;
@@ -148,7 +150,7 @@ test("a pipe's end that is closed tells the other end, then its own watchers", (
 	);
 });
 
-test("a pair of files of which only one gets a descriptor: the limit counts, not the close", () => {
+test("when only one of a pair of files gets a descriptor, the error is the limit's, not the close's", () => {
 	const { thread, process, tried, steps } = world();
 	const closing = (name: string): File =>
 		new Closing(() => {
@@ -170,7 +172,7 @@ function fifoWorld(): World & { readonly tree: Tree; readonly fifo: Fifo; readon
 	return { ...w, tree, fd, fifo: tree.root.entries?.get("p")?.fifo as Fifo };
 }
 
-test("a fifo's last file that reads and writes tells writers, then readers", () => {
+test("closing a fifo's last file for both notifies writers, then readers", () => {
 	const { thread, watch, tried, fifo, fd } = fifoWorld();
 	watch(fifo.reading.klist, "readers");
 	watch(fifo.writing.klist, "writers");
@@ -180,7 +182,7 @@ test("a fifo's last file that reads and writes tells writers, then readers", () 
 	);
 });
 
-test("a fifo that is revoked tells its vnode's watchers, writers, then readers", () => {
+test("revoking a fifo notifies its vnode's watchers, writers, then readers", () => {
 	const { thread, watch, tried, tree, fifo } = fifoWorld();
 	watch(fifo.reading.klist, "readers");
 	watch(fifo.writing.klist, "writers");
@@ -199,7 +201,7 @@ test("a fifo that is revoked tells its vnode's watchers, writers, then readers",
 	);
 });
 
-test("a tree that is unmounted revokes all its files, whatever the first ones' watchers throw", () => {
+test("unmounting a tree revokes all its files, even if watchers of the first ones throw", () => {
 	const { thread, watch, tried } = world();
 	const tree = new Tree();
 	for (const name of ["first", "second"]) {
@@ -214,7 +216,7 @@ test("a tree that is unmounted revokes all its files, whatever the first ones' w
 	assert.is(tree.opens.size, 0);
 });
 
-test("a socket that is connected tells who receives, then who sends", () => {
+test("connecting a socket notifies its receivers, then its senders", () => {
 	const { thread, watch, tried, socketOf } = world();
 	const fd = socket(thread, "inet", "dgram");
 	watch(socketOf(fd).rcv.klist, "receive");
@@ -225,7 +227,7 @@ test("a socket that is connected tells who receives, then who sends", () => {
 	);
 });
 
-test("a datagram that nobody can receive tells who receives, then who sends", () => {
+test("a datagram that cannot be received notifies receivers, then senders", () => {
 	const { thread, watch, tried, socketOf } = world();
 	const fd = socket(thread, "inet", "dgram");
 	connectNow(thread, fd, 9);
@@ -237,7 +239,7 @@ test("a datagram that nobody can receive tells who receives, then who sends", ()
 	);
 });
 
-test("both ends of a local connection are connected, whatever the first one's watchers throw", () => {
+test("both ends of a local connection are connected, even if watchers of the first one throw", () => {
 	const w = world();
 	const { thread, watch, tried, socketOf } = w;
 	const listener = socket(thread, "local", "stream");
@@ -252,7 +254,7 @@ test("both ends of a local connection are connected, whatever the first one's wa
 	);
 });
 
-test("both ends of a TCP connection are connected, whatever the first one's watchers throw", () => {
+test("both ends of a TCP connection are connected, even if watchers of the first one throw", () => {
 	const w = world();
 	const { thread, host, watch, tried, socketOf } = w;
 	const { client, listener } = pending(w);
@@ -267,7 +269,7 @@ test("both ends of a TCP connection are connected, whatever the first one's watc
 	);
 });
 
-test("a connection that is refused tells who sends, then who receives", () => {
+test("a refused connection notifies senders, then receivers", () => {
 	const { thread, host, watch, tried, socketOf } = world();
 	const fd = socket(thread, "inet", "stream", SOCK_NONBLOCK);
 	codeOf(() => connectNow(thread, fd, 80));
@@ -279,7 +281,7 @@ test("a connection that is refused tells who sends, then who receives", () => {
 	);
 });
 
-test("a local socket that receives no more tells who receives, closes files, then tells the sender", () => {
+test("shutting a local socket for reading notifies receivers, closes files, then notifies senders", () => {
 	const { thread, watch, tried, open, socketOf, steps } = world();
 	const [a, b] = socketpair(thread, "stream");
 	pass(thread, a, [open("one"), open("two")]);
@@ -293,7 +295,7 @@ test("a local socket that receives no more tells who receives, closes files, the
 	);
 });
 
-test("a TCP socket that receives no more tells who receives, then takes what is under way", () => {
+test("shutting a TCP socket for reading notifies receivers, then takes the bytes on their way", () => {
 	const w = world();
 	const { thread, watch, tried, socketOf } = w;
 	const [a, b] = connection(w);
@@ -306,7 +308,7 @@ test("a TCP socket that receives no more tells who receives, then takes what is 
 	);
 });
 
-test("a local socket that sends no more tells who sends, then the other end", () => {
+test("shutting a local socket for writing notifies senders, then the other end", () => {
 	const { thread, watch, tried, socketOf } = world();
 	const [a, b] = socketpair(thread, "stream");
 	watch(socketOf(a).snd.klist, "own");
@@ -317,7 +319,7 @@ test("a local socket that sends no more tells who sends, then the other end", ()
 	);
 });
 
-test("a TCP socket that sends no more tells who sends, then the other end", () => {
+test("shutting a TCP socket for writing notifies senders, then the other end", () => {
 	const w = world();
 	const { thread, watch, tried, socketOf } = w;
 	const [a, b] = connection(w);
@@ -329,7 +331,7 @@ test("a TCP socket that sends no more tells who sends, then the other end", () =
 	);
 });
 
-test("the second end of a TCP connection that sends no more ends both", () => {
+test("when the second end of a TCP connection is shut for writing, both ends are over", () => {
 	const w = world();
 	const { thread, watch, tried, socketOf } = w;
 	const [a, b] = connection(w);
@@ -342,7 +344,7 @@ test("the second end of a TCP connection that sends no more ends both", () => {
 	);
 });
 
-test("a local socket that is closed tells both ends, then closes the files that it has", () => {
+test("closing a local socket notifies both ends, then closes the files that it has", () => {
 	const { thread, watch, tried, open, socketOf, steps } = world();
 	const [a, b] = socketpair(thread, "stream");
 	pass(thread, a, [open("file")]);
@@ -360,7 +362,7 @@ test("a local socket that is closed tells both ends, then closes the files that 
 	);
 });
 
-test("a TCP socket that is closed ends its direction, then answers what the other end sends", () => {
+test("closing a TCP socket ends its direction, then answers what the other end sends", () => {
 	const w = world();
 	const { thread, watch, tried, socketOf } = w;
 	const [a, b] = connection(w);
@@ -379,7 +381,7 @@ test("a TCP socket that is closed ends its direction, then answers what the othe
 	);
 });
 
-test("a listener that is closed resets every connection that nobody accepted", () => {
+test("closing a listener resets every connection that was not accepted", () => {
 	const w = world();
 	const { thread, watch, tried, socketOf } = w;
 	const { client, listener } = pending(w);
@@ -428,7 +430,7 @@ test("a send that fails throws its own error, not that of the files it held", ()
 	);
 });
 
-test("a send that is interrupted gives all its files back, and then its socket", async () => {
+test("an interrupted send releases all its files, and then its socket", async () => {
 	const { thread, host, watch, steps, open, socketOf } = world();
 	const [a, b] = socketpair(thread, "stream");
 	const fds = [open("one"), open("two")];
@@ -441,7 +443,7 @@ test("a send that is interrupted gives all its files back, and then its socket",
 	assert.equal([await sending, steps], ["one", ["one", "two", "other end"]]);
 });
 
-test("files that nobody receives are all closed, and the sender has their room again", () => {
+test("files that are not received are all closed, and the sender has their room again", () => {
 	const { thread, tried, open, socketOf, steps } = world();
 	const [a, b] = socketpair(thread, "stream");
 	pass(thread, a, [open("one"), open("two")]);
@@ -453,7 +455,7 @@ test("files that nobody receives are all closed, and the sender has their room a
 	assert.equal([socketOf(a).snd.cc, socketOf(b).rcv.cc], [1, 1]);
 });
 
-test("a master that is closed tells everybody at both ends, and its pty is gone with the slave", () => {
+test("closing a master notifies all watchers at both ends, and its pty goes with the slave", () => {
 	const { thread, kernel, watch, tried } = world();
 	const [master, slave] = openpty(thread);
 	const name = ptsname(thread, master);
@@ -467,7 +469,7 @@ test("a master that is closed tells everybody at both ends, and its pty is gone 
 	assert.equal([pty.tty.isOpen, findPty(kernel, name)], [false, null]);
 });
 
-test("a slave that is closed tells everybody at both ends", () => {
+test("closing a slave notifies all watchers at both ends", () => {
 	const { thread, kernel, watch, tried } = world();
 	const [master, slave] = openpty(thread);
 	const name = ptsname(thread, master);

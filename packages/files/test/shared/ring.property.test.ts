@@ -4,7 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Ring } from "../../src/shared/ring.ts";
 
-test("a ring gives back what was written, in order, and never holds more than its limit", () => {
+test("a ring reads what was written, in order, and never holds more than its limit", () => {
 	const step = fc.record({ write: fc.boolean(), n: fc.nat(700) });
 	fc.assert(
 		fc.property(
@@ -36,7 +36,7 @@ test("a ring gives back what was written, in order, and never holds more than it
 	);
 });
 
-test("a limit that is raised lets more in, without losing what is there", () => {
+test("a raised limit lets more in, and what is there is kept", () => {
 	const ring = new Ring(4);
 	assert.is(ring.write(Uint8Array.of(1, 2, 3, 4, 5)), 4);
 	ring.read(new Uint8Array(2));

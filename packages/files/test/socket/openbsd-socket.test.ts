@@ -1,5 +1,5 @@
-// OpenBSD's own tests of poll, select and kqueue, by their names, as far as sockets can tell them.
-// What each does is told in words; the code is ours.
+// OpenBSD's own tests of poll, select and kqueue, under their names, as far as they need sockets.
+// docs/regress.md says what each does; the code is ours.
 import {
 	FdSet,
 	POLLHUP,
@@ -83,7 +83,7 @@ function ask(thread: Thread, fd: number, ...events: number[]): number[] {
 	return [pollNow(thread, fds), ...fds.map(({ revents }) => revents)];
 }
 
-/** What select says: its result, then which of the sets asked for have the descriptor. */
+/** The result of select, then which of the sets asked for have the descriptor. */
 function choose(thread: Thread, fd: number, sets = "rwe"): string {
 	const asked = [..."rwe"].map((set) => (sets.includes(set) ? new FdSet([fd]) : null));
 	const [r, w, e] = asked;
@@ -190,7 +190,7 @@ for (const kind of ["unix", "tcp", "udp"] as const) {
 	});
 }
 
-test("poll_close and select_close: only the close of the descriptor that is waited for ends a wait", async () => {
+test("poll_close and select_close: a wait ends only when its own descriptor is closed", async () => {
 	for (const how of ["poll", "select"] as const) {
 		const { thread, process, host } = machine();
 		const [a, b] = socketpair(thread, "stream");

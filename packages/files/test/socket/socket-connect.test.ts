@@ -70,7 +70,7 @@ function listener(thread: Thread, domain: SocketDomain, address: Address, backlo
 	return fd;
 }
 
-/** A socket that has begun to connect; the machine has let it. */
+/** A socket that has begun to connect; the machine has run. */
 function client({ thread, host }: Machine, domain: SocketDomain, address: Address): number {
 	const fd = socket(thread, domain, "stream");
 	try {
@@ -140,7 +140,7 @@ for (const [domain, address] of DOMAINS) {
 		assert.equal([collect(thread, kq), revents(thread, POLLIN, l)], [[], [POLLIN]]);
 	});
 
-	test(`every ${domain} connection is told, and accept tells again`, () => {
+	test(`every ${domain} connection is reported, and reported again after an accept`, () => {
 		const m = machine();
 		const { thread } = m;
 		const l = listener(thread, domain, address);
@@ -153,7 +153,7 @@ for (const [domain, address] of DOMAINS) {
 		assert.equal(seen, [[1], [2], [1], []]);
 	});
 
-	test(`a ${domain} connection is refused when the queue is full or nobody listens`, async () => {
+	test(`a ${domain} connection is refused when the queue is full or there is no listener`, async () => {
 		const m = machine();
 		const { thread, host } = m;
 		const l = socket(thread, domain, "stream");
@@ -221,7 +221,7 @@ for (const [domain, address] of DOMAINS) {
 		);
 	});
 
-	test(`calls that make no sense are refused on ${domain}`, () => {
+	test(`calls in a wrong state are refused on ${domain}`, () => {
 		const m = machine();
 		const { thread, process } = m;
 		const l = listener(thread, domain, address, -1);
@@ -259,7 +259,7 @@ for (const [domain, address] of DOMAINS) {
 	});
 }
 
-test("local: names that nobody has, and sockets of another type", () => {
+test("local: names that no socket has, and sockets of another type", () => {
 	const { thread } = machine();
 	const d = socket(thread, "local", "dgram");
 	bind(thread, d, "d");
@@ -274,7 +274,7 @@ test("local: names that nobody has, and sockets of another type", () => {
 	assert.equal(errors, ["ENOENT", "EPROTOTYPE", "ENAMETOOLONG", "EINVAL", "ENOENT"]);
 });
 
-test("local: a listener that is closed ends the connections that wait", () => {
+test("local: closing a listener ends the connections that wait", () => {
 	const m = machine();
 	const { thread } = m;
 	const l = listener(thread, "local", "s");
@@ -284,7 +284,7 @@ test("local: a listener that is closed ends the connections that wait", () => {
 	assert.equal([drain(thread, c), getsockopt(thread, c, SOL_SOCKET, SO_ERROR)], [[], 0]);
 });
 
-test("local: a connection whose other end is gone is accepted, with what was sent", () => {
+test("local: a connection whose other end is gone is accepted, with the bytes that were sent", () => {
 	const m = machine();
 	const { thread } = m;
 	const l = listener(thread, "local", "s");
@@ -295,7 +295,7 @@ test("local: a connection whose other end is gone is accepted, with what was sen
 	assert.equal([drain(thread, fd), drain(thread, fd)], [[7], []]);
 });
 
-test("local: datagrams to a name say who sent them", () => {
+test("local: datagrams to a name carry the sender's name", () => {
 	const { thread } = machine();
 	const [a, b] = [socket(thread, "local", "dgram"), socket(thread, "local", "dgram")];
 	bind(thread, b, "b");
@@ -333,7 +333,7 @@ test("tcp: a descriptor that does not block is writable when it is connected", (
 	);
 });
 
-test("tcp: a connection that is refused is ready for everything, and says why", () => {
+test("tcp: a connection that is refused is ready for everything, and has the errno", () => {
 	const { thread, host } = machine();
 	const c = socket(thread, "inet", "stream", SOCK_NONBLOCK);
 	const kq = watch(thread, c, EVFILT_WRITE);
@@ -365,7 +365,7 @@ test("tcp: an interrupted connect goes on", async () => {
 	assert.equal([await call, revents(thread, ALL, c)], ["enough", [POLLOUT]]);
 });
 
-test("tcp: ports are chosen where none was asked for", () => {
+test("tcp: a socket without a port gets one", () => {
 	const m = machine();
 	const { thread } = m;
 	const [a, b] = [socket(thread, "inet", "stream"), socket(thread, "inet", "stream")];
@@ -426,7 +426,7 @@ test("udp: datagrams arrive, are lost, or are answered with an error", () => {
 	assert.equal([got, getpeername(thread, a), getpeername(thread, b)], [45, 53, 49152]);
 });
 
-test("udp: what it does not know, and shutdown", () => {
+test("udp: calls that it does not have, and shutdown", () => {
 	const { thread } = machine();
 	const [a, b] = [socket(thread, "inet", "dgram"), socket(thread, "inet", "dgram")];
 	bind(thread, b, 53);
@@ -475,7 +475,7 @@ test("tcp: a listener that is shut for writing hangs up", () => {
 	);
 });
 
-test("local: datagrams to who is full, of another type, or gone", () => {
+test("local: datagrams to sockets that are full, of another type, or gone", () => {
 	const { thread } = machine();
 	const [a, b] = [socket(thread, "local", "dgram"), socket(thread, "local", "dgram")];
 	const s = socket(thread, "local", "stream");

@@ -1,4 +1,4 @@
-// The filters of sockets keep what every filter promises.
+// The filters of sockets keep the contract of all filters.
 import {
 	EVFILT_EXCEPT,
 	EVFILT_READ,

@@ -1,4 +1,4 @@
-// Open files that travel through local sockets.
+// Open files that are sent through local sockets.
 import { POLLIN } from "@kqpoll/kqpoll";
 import { close, fcntl, fork, ioctl, kqueue, readNow, type Thread, writeNow } from "@kqpoll/kqueue";
 import { F_GETFD } from "@kqpoll/kqueue/fcntl";
@@ -29,13 +29,13 @@ function take(thread: Thread, fd: number, flags = 0): { n: number; fds: number[]
 	return { n, fds: message.fds };
 }
 
-/** Whether nobody can write into a pipe any more. */
+/** Whether a pipe has no writer any more. */
 function ended(thread: Thread, r: number): boolean {
 	return codeOf(() => readNow(thread, r, new Uint8Array(1))) === "no error";
 }
 
 for (const type of TYPES) {
-	test(`${type}: another process gets the same open file behind its lowest free number`, () => {
+	test(`${type}: another process gets the same open file at its lowest free number`, () => {
 		const { thread } = machine();
 		const [a, b] = socketpair(thread, type);
 		const other = fork(thread).main;
@@ -52,7 +52,7 @@ for (const type of TYPES) {
 		assert.ok(ended(thread, r));
 	});
 
-	test(`${type}: what nobody receives is closed`, () => {
+	test(`${type}: files that are not received are closed`, () => {
 		const { thread, process } = machine();
 		const ends = [
 			(_: number, b: number) => recvNow(thread, b, new Uint8Array(1)),
@@ -78,7 +78,7 @@ for (const type of TYPES) {
 		}
 	});
 
-	test(`${type}: a kqueue, and what is no descriptor, is refused before anything is sent`, () => {
+	test(`${type}: a kqueue, and a value that is not a descriptor, is refused before anything is sent`, () => {
 		const { thread } = machine();
 		const [a, b] = socketpair(thread, type);
 		const [r, w] = pipe(thread);
@@ -107,7 +107,7 @@ test("a stream stops before bytes that come with files, and a peek leaves them",
 	assert.equal([revents(thread, POLLIN, b), take(thread, b)], [[POLLIN], { n: 0, fds: [5] }]);
 });
 
-test("files wait for a receiver that sleeps, and do not travel over the network", async () => {
+test("files wake a sleeping receiver, and cannot be sent over the network", async () => {
 	const { thread, process, host } = machine();
 	const [a, b] = socketpair(thread, "seqpacket");
 	const message = { bytes: new Uint8Array(9), fds: [] as number[] };

@@ -119,7 +119,7 @@ test("each end can stop sending; when both have, the connection is over", () => 
 	assert.equal([drain(thread, a), drain(thread, a), errorOf(thread, a)], [[0, 1, 2], [], 0]);
 });
 
-test("what was sent before a close arrives, however long the reader takes", () => {
+test("bytes sent before a close arrive, however long the reader takes", () => {
 	const { thread, a, b } = world();
 	writeNow(thread, a, bytes(32768));
 	close(thread, a);
@@ -131,7 +131,7 @@ test("what was sent before a close arrives, however long the reader takes", () =
 	assert.equal([revents(thread, ALL, b), errorOf(thread, b)], [[POLLIN | POLLHUP], 0]);
 });
 
-test("who sends to an end that is closed gets a reset", () => {
+test("a sender to an end that is closed gets a reset", () => {
 	const { thread, a, b } = world();
 	let signals = 0;
 	sigaction(thread, SIGPIPE, () => signals++);
@@ -146,7 +146,7 @@ test("who sends to an end that is closed gets a reset", () => {
 	assert.equal([codeOf(() => drain(thread, b)), drain(thread, b)], ["ECONNRESET", []]);
 });
 
-test("an end that is closed answers what is still on its way with a reset", () => {
+test("an end that is closed answers bytes that are still on their way with a reset", () => {
 	const { thread, a, b } = world();
 	writeNow(thread, b, bytes(32768));
 	close(thread, a);
@@ -154,7 +154,7 @@ test("an end that is closed answers what is still on its way with a reset", () =
 	assert.is(errorOf(thread, b), errno.ECONNRESET);
 });
 
-test("a listener that is closed resets the connections that wait", () => {
+test("closing a listener resets the connections that wait", () => {
 	const { thread, host, l } = world();
 	const c = socket(thread, "inet", "stream");
 	codeOf(() => connectNow(thread, c, 80));
@@ -171,7 +171,7 @@ test("a listener that is closed resets the connections that wait", () => {
 	assert.is(errorOf(thread, d), errno.ECONNREFUSED);
 });
 
-test("a socket that is closed while it connects does no harm", () => {
+test("closing a socket while it connects does no harm", () => {
 	const { thread, host, l } = world();
 	const c = socket(thread, "inet", "stream");
 	codeOf(() => connectNow(thread, c, 80));
@@ -180,7 +180,7 @@ test("a socket that is closed while it connects does no harm", () => {
 	assert.equal(revents(thread, ALL, l), [0]);
 });
 
-test("an end that is shut for reading swallows what arrives", () => {
+test("an end that is shut for reading discards what arrives", () => {
 	const { thread, a, b } = world();
 	shutdown(thread, b, SHUT_RD);
 	for (let i = 0; i < 5; i++) assert.is(writeNow(thread, a, bytes(16384)), 16384);
@@ -243,7 +243,7 @@ test("an out-of-band byte is announced before there is room for it", () => {
 	assert.equal([got, drain(thread, b, 1, MSG_OOB)], [32768, [9]]);
 });
 
-test("what an EXCEPT event says adds up, unless EV_CLEAR is set", () => {
+test("the notes of an EXCEPT event add up, unless EV_CLEAR is set", () => {
 	const { thread, a, b } = world();
 	writeNow(thread, a, bytes(3));
 	sendNow(thread, a, bytes(1), MSG_OOB);
@@ -259,7 +259,7 @@ test("what an EXCEPT event says adds up, unless EV_CLEAR is set", () => {
 	assert.equal(collect(thread, clear), []);
 });
 
-test("with SO_OOBINLINE the byte stays in the stream, and MSG_OOB does not give it", () => {
+test("with SO_OOBINLINE the byte stays in the stream, and MSG_OOB does not read it", () => {
 	const { thread, a, b } = world();
 	setsockopt(thread, b, SOL_SOCKET, SO_OOBINLINE, 1);
 	sendNow(thread, a, Uint8Array.of(9), MSG_OOB);
@@ -292,7 +292,7 @@ test("sleeping ends move every byte through small buffers", async () => {
 	assert.equal(received, [...bytes(5000)]);
 });
 
-test("a reader and a writer that sleep hear of a reset", async () => {
+test("a reset wakes a sleeping reader and a sleeping writer", async () => {
 	const { thread, process, host, a, b } = world();
 	const sleeper = process.spawnThread();
 	const reading = outcome(recv(sleeper, b, bytes(1)));

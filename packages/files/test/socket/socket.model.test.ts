@@ -57,14 +57,14 @@ const command = fc.oneof(
 
 /** One direction. */
 interface Stream {
-	/** What is under way. */
+	/** The bytes on their way. */
 	bytes: number[];
 	/** Whether no more will be sent. */
 	shut: boolean;
 }
 
 for (const family of ["local", "tcp"] as const) {
-	test(`${family}: no byte is lost, doubled or reordered, and poll says what a call then does`, () => {
+	test(`${family}: no byte is lost, repeated or reordered, and calls do what poll reports`, () => {
 		fc.assert(
 			fc.property(fc.array(command, { maxLength: 40, size: "max" }), (commands) => {
 				const m = machine();
@@ -140,7 +140,7 @@ for (const family of ["local", "tcp"] as const) {
 		);
 	});
 
-	test(`${family}: ends that sleep move every byte, whatever their sizes and turns`, async () => {
+	test(`${family}: sleeping ends move every byte, with any sizes and turns`, async () => {
 		const sizes = fc.array(fc.integer({ min: 1, max: 30_000 }), { minLength: 1, maxLength: 8 });
 		await fc.assert(
 			fc.asyncProperty(sizes, sizes, async (writes, reads) => {
@@ -176,13 +176,13 @@ for (const family of ["local", "tcp"] as const) {
 	});
 }
 
-/** How much room a sender sees when so many bytes are under way. */
+/** How much room a sender sees when `underWay` bytes are on their way. */
 function roomOf(family: Family, underWay: number): number {
 	if (family === "local") return ROOM.local - underWay;
 	return 16384 - Math.max(0, underWay - 16384);
 }
 
-/** How many of `n` bytes are taken when so many are under way. */
+/** How many of `n` bytes are taken when `underWay` bytes are on their way. */
 function accepted(family: Family, underWay: number, n: number): number {
 	let done = 0;
 	while (done < n) {

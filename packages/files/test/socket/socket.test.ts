@@ -1,4 +1,4 @@
-// Local sockets: bytes, messages, room, ends, and who sleeps on them.
+// Local sockets: bytes, messages, room, ends, and sleepers.
 import { POLLHUP, POLLIN, POLLOUT, POLLPRI, poll } from "@kqpoll/kqpoll";
 import {
 	close,
@@ -108,7 +108,7 @@ function add(thread: Thread, kq: number, ident: number, filter: number, flags = 
 	return events[0]?.data ?? -1;
 }
 
-test("what is sent by one end is received by the other, both ways", () => {
+test("bytes sent by one end are received by the other, in both directions", () => {
 	const { thread, a, b } = world();
 	assert.equal([writeNow(thread, a, bytes(5)), sendNow(thread, b, bytes(3, 10))], [5, 3]);
 	assert.equal(drain(thread, b, 3), [0, 1, 2]);
@@ -120,7 +120,7 @@ test("what is sent by one end is received by the other, both ways", () => {
 	assert.is(writeNow(thread, a, new Uint8Array(0)), 0);
 });
 
-test("who waits for room is told when the other end throws away what it has", async () => {
+test("a sender that waits for room wakes when the other end throws away what it has", async () => {
 	const { host, thread, process, a, b } = world();
 	const kq = kqueue(thread);
 	keventNow(thread, kq, [{ ident: a, filter: EVFILT_WRITE, flags: EV_ADD }], null);
@@ -135,7 +135,7 @@ test("who waits for room is told when the other end throws away what it has", as
 	assert.equal(revents(thread, POLLOUT, a), [POLLOUT]);
 });
 
-test("what is sent is a copy, also of the bytes of a Buffer of Node", () => {
+test("bytes that are sent are copied, also those of a Buffer of Node", () => {
 	const { thread, a, b } = world();
 	const buffer = Buffer.from([1, 2, 3]);
 	writeNow(thread, a, buffer);
@@ -259,7 +259,7 @@ test("READ, WRITE and EXCEPT can be watched, other filters cannot", () => {
 	);
 });
 
-test("a stream takes what fits although it says that it has no room, more of it only in part", () => {
+test("a stream takes what fits although it reports no room, and larger writes in part", () => {
 	const { thread, a, b } = world();
 	assert.is(writeNow(thread, a, bytes(8192 - 2047)), 8192 - 2047);
 	assert.equal(revents(thread, POLLOUT, a), [0]);
@@ -279,7 +279,7 @@ test("a stream takes what fits although it says that it has no room, more of it 
 	);
 });
 
-test("who waits for room is told after every receive, and asks for its own mark", () => {
+test("watchers for room are notified after every receive, and may set their own low-water mark", () => {
 	const { thread, a, b } = world();
 	writeNow(thread, a, bytes(8192));
 	const kq = kqueue(thread);
@@ -298,7 +298,7 @@ test("who waits for room is told after every receive, and asks for its own mark"
 	assert.equal(collect(thread, kq), [[a, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 101]]);
 });
 
-test("who waits for data is told after every send, from its own mark on", () => {
+test("watchers for data are notified after every send, from their own low-water mark on", () => {
 	const { thread, a, b } = world();
 	const kq = kqueue(thread);
 	const change = { ident: b, filter: EVFILT_READ, flags: EV_ADD, fflags: NOTE_LOWAT, data: 3 };
@@ -309,7 +309,7 @@ test("who waits for data is told after every send, from its own mark on", () => 
 	assert.equal(collect(thread, kq), [[b, EVFILT_READ, EV_ADD, 0, 3]]);
 });
 
-test("closing tells the writer before the reader, and this end of the pair before that one", () => {
+test("closing notifies the writer before the reader, and its own end before the other one", () => {
 	const { thread, a, b } = world();
 	const kq = kqueue(thread);
 	writeNow(thread, a, bytes(8192));
@@ -353,7 +353,7 @@ test("after shutdown for reading what arrived is gone, and the other end can sti
 	);
 });
 
-test("shutdown of both directions, and of what is no direction", () => {
+test("shutdown of both directions, and of a wrong direction", () => {
 	const { thread, a, b } = world();
 	const [r] = pipe(thread);
 	const errors = [
@@ -366,7 +366,7 @@ test("shutdown of both directions, and of what is no direction", () => {
 	assert.equal(revents(thread, ALL, a, b), [POLLIN | POLLOUT, POLLIN | POLLOUT]);
 });
 
-test("seqpackets keep their bounds, wait for room, and lose what the buffer has no room for", () => {
+test("seqpackets keep their bounds, wait for room, and lose what does not fit into the buffer", () => {
 	const { thread, a, b } = world("seqpacket");
 	for (const n of [3, 2]) sendNow(thread, a, bytes(n));
 	assert.is(ioctl(thread, b, FIONREAD), 5);
@@ -418,7 +418,7 @@ test("an empty datagram is something to read", () => {
 	assert.equal([drain(thread, b, 9), revents(thread, POLLIN, b)], [[], [0]]);
 });
 
-test("a datagram socket whose peer is destroyed has an error, of which nobody is told", () => {
+test("a datagram socket whose peer is destroyed has an error, which is not reported", () => {
 	const { thread, a, b } = world("dgram");
 	const kq = kqueue(thread);
 	add(thread, kq, a, EVFILT_READ);
@@ -429,7 +429,7 @@ test("a datagram socket whose peer is destroyed has an error, of which nobody is
 	assert.equal([option(thread, a, SO_ERROR), revents(thread, ALL, a)], [0, [POLLOUT]]);
 });
 
-test("MSG_PEEK leaves what it gives", () => {
+test("MSG_PEEK leaves what it returns", () => {
 	for (const type of ["stream", "seqpacket", "dgram"] as const) {
 		const { thread, a, b } = world(type);
 		writeNow(thread, a, bytes(3));
@@ -442,7 +442,7 @@ test("MSG_PEEK leaves what it gives", () => {
 	}
 });
 
-test("MSG_OOB is nothing that local sockets know", () => {
+test("local sockets do not have MSG_OOB", () => {
 	for (const type of ["stream", "seqpacket", "dgram"] as const) {
 		const { thread, a, b } = world(type);
 		const errors = [
@@ -478,7 +478,7 @@ test("options have their values, and their limits", () => {
 	assert.equal(errors, ["ENOBUFS", "EINVAL", no, no, no, no]);
 });
 
-test("a reader waits for as much as SO_RCVLOWAT, unless MSG_DONTWAIT says not to", () => {
+test("a reader waits for at least SO_RCVLOWAT bytes, except with MSG_DONTWAIT", () => {
 	const { thread, a, b } = world();
 	setsockopt(thread, b, SOL_SOCKET, SO_RCVLOWAT, 3);
 	writeNow(thread, a, bytes(2));
@@ -494,7 +494,7 @@ test("a reader waits for as much as SO_RCVLOWAT, unless MSG_DONTWAIT says not to
 	assert.equal([revents(thread, POLLIN, b), drain(thread, b, 9)], [[POLLIN], [0, 1, 2]]);
 });
 
-test("a socket says what it is", () => {
+test("fstat, FIONREAD and options describe a socket", () => {
 	const { thread, a, b } = world();
 	writeNow(thread, b, bytes(3));
 	assert.equal(fstat(thread, a), { mode: S_IFSOCK | 0o666, size: 0, blksize: 8192 });
@@ -510,7 +510,7 @@ test("a socket says what it is", () => {
 	assert.equal([getsockname(thread, a), codeOf(() => getpeername(thread, 9))], [null, "EBADF"]);
 });
 
-test("flags are given to both ends, and what is no socket refused", () => {
+test("flags apply to both ends, and descriptors that are not sockets are refused", () => {
 	const { thread, process } = machine();
 	const fds = socketpair(thread, "stream", SOCK_NONBLOCK | SOCK_CLOEXEC);
 	assert.equal(
@@ -531,7 +531,7 @@ test("flags are given to both ends, and what is no socket refused", () => {
 	assert.equal([codeOf(() => socketpair(thread, "stream")), process.fdp.get(2)], ["EMFILE", null]);
 });
 
-test("a reader and a writer sleep until there is something, or room for all", async () => {
+test("a reader sleeps until there is something, a writer until there is room for all", async () => {
 	const { thread, process, host, a, b } = world();
 	const other = process.spawnThread();
 	const buffer = new Uint8Array(4);
@@ -550,7 +550,7 @@ test("a reader and a writer sleep until there is something, or room for all", as
 	assert.equal([await sending, received], [20_000, [...bytes(20_000)]]);
 });
 
-test("MSG_WAITALL fills the buffer, or gives what came before the end", async () => {
+test("MSG_WAITALL fills the buffer, or returns what came before the end", async () => {
 	const { thread, process, host, a, b } = world();
 	const other = process.spawnThread();
 	const buffer = new Uint8Array(10_000);
@@ -624,7 +624,7 @@ test("calls do not sleep on a descriptor that does not block, or with MSG_DONTWA
 	assert.equal(results, ["EAGAIN", 8192, "EAGAIN", "EAGAIN", "EAGAIN"]);
 });
 
-test("a poll that sleeps on a full stream hears that the reader is gone", async () => {
+test("a poll that sleeps on a full stream is told that the reader is gone", async () => {
 	const { thread, process, host, a, b } = world();
 	writeNow(thread, a, bytes(8192));
 	const fds = [{ fd: a, events: POLLOUT, revents: 0 }];
@@ -635,7 +635,7 @@ test("a poll that sleeps on a full stream hears that the reader is gone", async 
 	assert.equal([await polling, fds[0]?.revents], [1, POLLHUP]);
 });
 
-test("what is no buffer is refused", async () => {
+test("a value that is not a buffer is refused", async () => {
 	const { thread, a } = world();
 	const no = "x" as never;
 	const errors = [() => sendNow(thread, a, no), () => recvNow(thread, a, no)].map(codeOf);

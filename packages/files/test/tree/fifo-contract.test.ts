@@ -1,4 +1,4 @@
-// Fifos keep the contract of all filters, whichever way they are open.
+// Fifos keep the contract of all filters, in each open mode.
 import { EVFILT_READ, EVFILT_WRITE, ioctl, readNow, writeNow } from "@kqpoll/kqueue";
 import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { FIONREAD } from "@kqpoll/kqueue/ioctl";

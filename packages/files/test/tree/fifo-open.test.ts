@@ -1,4 +1,4 @@
-// Fifos by name: making them, opening them, and who waits for whom in that.
+// Fifos by name: making them, opening them, and which opens wait for which.
 import { POLLHUP, POLLIN, POLLOUT } from "@kqpoll/kqpoll";
 import {
 	close,
@@ -67,7 +67,7 @@ function opener(w: World, flags: number, signal?: AbortSignal): Opener {
 	return { thread, result: outcome(open(thread, w.tree, "p", flags, 0, { signal })) };
 }
 
-test("mkfifo makes a fifo, and who watches its directory hears of it", () => {
+test("mkfifo makes a fifo, and notifies the watchers of its directory", () => {
 	const w = world();
 	const { thread, tree, host, kq } = w;
 	const root = openNow(thread, tree, "/", O_RDONLY);
@@ -93,7 +93,7 @@ test("readdir tells files, directories and fifos apart", () => {
 	]);
 });
 
-test("mkfifo refuses names that are taken or cannot be, and modes that are none", () => {
+test("mkfifo refuses names that are taken or impossible, and wrong modes", () => {
 	const { thread, tree } = world();
 	mkdir(thread, tree, "d");
 	openNow(thread, tree, "f", O_CREAT);
@@ -126,7 +126,7 @@ test("mkfifo refuses names that are taken or cannot be, and modes that are none"
 	assert.equal(readdir(thread, tree, "/"), before);
 });
 
-test("a fifo is a file by name: it can be linked, renamed, removed, and has attributes", () => {
+test("a fifo has names like a file: it can be linked, renamed, removed, and has attributes", () => {
 	const w = world();
 	const { thread, tree, open } = w;
 	mkdir(thread, tree, "d");
@@ -157,7 +157,7 @@ test("a fifo is a file by name: it can be linked, renamed, removed, and has attr
 	assert.equal(traces(w)[0], 0);
 });
 
-test("O_CREAT, O_TRUNC and O_APPEND do nothing to a fifo, nor does truncating", () => {
+test("O_CREAT, O_TRUNC and O_APPEND have no effect on a fifo, and neither has truncating", () => {
 	const { thread, tree, open } = world();
 	const fd = open(O_RDWR);
 	writeNow(thread, fd, bytes(9));
@@ -180,7 +180,7 @@ test("names of one fifo lead to the same bytes", () => {
 	assert.equal(drain(thread, reader, 5), [0, 1]);
 });
 
-test("an open that need not wait does not, and one that must is EAGAIN with nothing changed", () => {
+test("an open that does not have to wait does not, and one that has to is EAGAIN and changes nothing", () => {
 	const cases: readonly [there: number[], flags: number, code: string][] = [
 		[[], O_RDONLY, "EAGAIN"],
 		[[], O_WRONLY, "EAGAIN"],
@@ -210,7 +210,7 @@ test("an open that need not wait does not, and one that must is EAGAIN with noth
 	}
 });
 
-test("a writer whose reader has gone stays alone: others to write wait, or get ENXIO", () => {
+test("a writer whose reader has gone stays alone: other opens to write wait, or get ENXIO", () => {
 	const w = world();
 	const reader = w.open(READ);
 	w.open(O_WRONLY);
@@ -223,7 +223,7 @@ test("a writer whose reader has gone stays alone: others to write wait, or get E
 	);
 });
 
-test("an open that comes to nothing now wakes nobody", async () => {
+test("an open that fails at once wakes no sleeper", async () => {
 	const w = world();
 	const waiting = opener(w, O_WRONLY);
 	assert.equal([codeOf(() => w.open(O_WRONLY)), codeOf(() => w.open(WRITE))], ["EAGAIN", "ENXIO"]);
@@ -234,7 +234,7 @@ test("an open that comes to nothing now wakes nobody", async () => {
 	assert.is(await waiting.result, "EINTR");
 });
 
-test("the promise form gives what the other gives when there is nothing to wait for", async () => {
+test("the promise form has the same result as the Now form when there is nothing to wait for", async () => {
 	const cases: readonly [path: string, flags: number][] = [
 		["p", O_RDWR],
 		["p", READ],
@@ -268,7 +268,7 @@ test("the promise form gives what the other gives when there is nothing to wait 
 	}
 });
 
-test("an open to read sleeps until somebody opens to write, and the other way round", async () => {
+test("an open to read sleeps until there is an open to write, and the other way round", async () => {
 	for (const [first, second] of [
 		[O_RDONLY, O_WRONLY],
 		[O_RDONLY, O_RDWR],
@@ -287,27 +287,27 @@ test("an open to read sleeps until somebody opens to write, and the other way ro
 		w.host.settle();
 		const states = [one, same, other].map(({ thread }) => thread.state);
 		assert.equal(states, ["running", "running", "running"]);
-		// It has its descriptor first: the others have yet to wake up.
+		// It has its descriptor first: the others have not woken up yet.
 		assert.equal(await Promise.all([one.result, same.result, other.result]), [2, 3, 1]);
 		assert.is(w.kernel.sleepers, 0);
 		checkMachine(w);
 	}
 });
 
-test("who waits to open counts: the other side can come and go without waiting", () => {
+test("an open that waits counts as open: the other side can come and go without waiting", () => {
 	const w = world();
 	opener(w, O_RDONLY);
 	const writer = w.open(WRITE);
 	assert.equal(revents(w.thread, POLLIN | POLLOUT, writer), [POLLOUT]);
 	close(w.thread, writer);
-	// The first has been told, and will have its descriptor: until then others find it there too.
+	// The first was woken, and will get its descriptor: until then it counts for the others too.
 	assert.is(
 		codeOf(() => w.open(O_WRONLY)),
 		"no error",
 	);
 });
 
-test("an open that was woken is done, even if the other side has gone again", async () => {
+test("an open that was woken succeeds, even if the other side has gone again", async () => {
 	const w = world();
 	const reader = opener(w, O_RDONLY);
 	const writer = w.open(O_WRONLY);
@@ -339,7 +339,7 @@ test("an open that slept keeps its flags", async () => {
 	assert.equal(flags, [O_WRONLY | O_APPEND, FD_CLOEXEC]);
 });
 
-/** Ways to end an open that sleeps, and what it says then. */
+/** Ways to end an open that sleeps, and its result then. */
 const ENDS: readonly [name: string, end: (w: World, o: Opener) => void, code: unknown][] = [
 	["interrupting it", (_w, { thread }) => interrupt(thread), "EINTR"],
 	[
@@ -404,7 +404,7 @@ test("aborting undoes an open, before it begins, at once, or while it sleeps", a
 	assert.equal([...traces(w), w.kernel.sleepers], [0, false, 0]);
 });
 
-test("an open that is interrupted after it was woken is undone as by a close", async () => {
+test("an open that is interrupted after it was woken is undone like by a close", async () => {
 	const w = world();
 	const writer = opener(w, O_WRONLY);
 	const reader = w.open(READ);
@@ -433,7 +433,7 @@ test("an open needs a descriptor before it waits, and when it is done", async ()
 	assert.equal(traces(w), [1, true]);
 });
 
-test("an open that is woken for nothing sleeps on", async () => {
+test("an open that is woken for nothing stays asleep", async () => {
 	const w = world();
 	sigaction(w.thread, SIGUSR1, () => {});
 	for (const flags of [O_RDONLY, O_WRONLY]) {
@@ -462,7 +462,7 @@ test("a thread that sleeps in an open cannot be put to sleep again", async () =>
 	assert.is(await waiting.result, 2);
 });
 
-test("a fifo that is removed works on for those who have it open or wait for it", async () => {
+test("a fifo that is removed goes on working for its descriptors and for opens that wait", async () => {
 	const w = world();
 	const { thread, tree } = w;
 	const reader = w.open(READ);

@@ -1,4 +1,4 @@
-// A machine with a tree in which there is a fifo, for the tests of fifos.
+// A machine with a tree that has a fifo, for the tests of fifos.
 import {
 	EV_ADD,
 	EV_RECEIPT,
@@ -21,7 +21,7 @@ export interface World extends Machine {
 	readonly open: (flags: number) => number;
 }
 
-/** Makes one. Nobody has the fifo open. */
+/** Makes one. The fifo is not open. */
 export function world(): World {
 	const m = machine();
 	const tree = new Tree();
@@ -30,23 +30,23 @@ export function world(): World {
 	return { ...m, tree, kq: kqueue(m.thread), open };
 }
 
-/** Whether the tree knows of open files, and the fifo of anything under way. */
+/** Whether the tree has open files, and whether the fifo is open. */
 export function traces({ tree }: World): [opens: number, fifo: boolean] {
 	return [tree.opens.size, tree.root.entries?.get("p")?.fifo !== null];
 }
 
-/** So many bytes, each one more than the one before. */
+/** `n` bytes, each one larger by one than the one before. */
 export function bytes(n: number, first = 0): Uint8Array {
 	return Uint8Array.from({ length: n }, (_, i) => (first + i) & 0xff);
 }
 
-/** What a descriptor gives to read, at most n bytes. */
+/** Reads at most n bytes from a descriptor. */
 export function drain(thread: Thread, fd: number, n: number): number[] {
 	const buffer = new Uint8Array(n);
 	return [...buffer.subarray(0, readNow(thread, fd, buffer))];
 }
 
-/** Adds a knote and gives its errno or 0. */
+/** Adds a knote; returns its errno or 0. */
 export function add({ thread, kq }: World, ident: number, filter: number, flags = EV_ADD): number {
 	const events = eventList(1);
 	keventNow(thread, kq, [{ ident, filter, flags: flags | EV_RECEIPT }], events);

@@ -1,4 +1,4 @@
-// Random programs over a fifo against a naive model: how many have it open, and a list of bytes.
+// Random programs over a fifo against a naive model: its open files, and a list of bytes.
 import { POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, poll } from "@kqpoll/kqpoll";
 import {
 	close,
@@ -43,13 +43,13 @@ interface OpenFile {
 	revoked: boolean;
 }
 
-/** A call that sleeps, and what it is waiting to do. */
+/** A call that sleeps, and what it waits to do. */
 interface Sleeper {
 	readonly kind: "open" | "read" | "write";
 	readonly thread: Thread;
 	readonly result: Promise<unknown>;
 	readonly file: OpenFile;
-	/** What a write has still to write; the buffer of a read. */
+	/** The rest that a write has to write; the buffer of a read. */
 	readonly buffer: Uint8Array;
 	/** How much of it is done. */
 	done: number;
@@ -57,7 +57,7 @@ interface Sleeper {
 	met: boolean;
 }
 
-/** The fifo, as simple as can be: what it holds, and who has it open. */
+/** The fifo, as simple as possible: its bytes, and its open files. */
 class Model {
 	bytes: number[] = [];
 	files: OpenFile[] = [];
@@ -67,7 +67,7 @@ class Model {
 		return this.files.filter((file) => file[side]).length;
 	}
 
-	/** Whether an open waits, or why it fails. */
+	/** Whether an open waits, or the error with which it fails. */
 	refusal(file: OpenFile): "EAGAIN" | "ENXIO" | null {
 		if (file.reads && file.writes) return null;
 		if (this.count(file.reads ? "writes" : "reads") > 0) return null;
@@ -75,7 +75,7 @@ class Model {
 		return file.reads ? null : "ENXIO";
 	}
 
-	/** Opens a file; those sleep no longer who waited for that. */
+	/** Opens a file, which wakes the opens of the other side. */
 	enter(file: OpenFile, sleepers: readonly Sleeper[]): void {
 		const before = { reads: this.count("reads"), writes: this.count("writes") };
 		this.files.push(file);
@@ -138,7 +138,7 @@ class Model {
 		return (bits & events) | (this.eof ? POLLHUP : 0);
 	}
 
-	/** What kevent reports of a descriptor. */
+	/** What kevent reports for a descriptor. */
 	events(fd: number, file: OpenFile): number[][] {
 		const all: number[][] = [];
 		const held = this.bytes.length;
@@ -150,7 +150,7 @@ class Model {
 	}
 }
 
-/** The machine and its model side by side. */
+/** The machine and its model. */
 class Pair {
 	private readonly world: World = world();
 	private readonly model = new Model();
@@ -158,11 +158,11 @@ class Pair {
 	private sleepers: Sleeper[] = [];
 	private poller: { fd: number; events: number; thread: Thread; result: Promise<unknown> } | null =
 		null;
-	/** What kevent has still to report of descriptors that were revoked. */
+	/** What kevent has yet to report for descriptors that were revoked. */
 	private last: number[][] = [];
 	private next = 0;
 
-	/** One of the descriptors, or of those that can do something if there are any. */
+	/** One of the descriptors, if possible one of those that can do the operation. */
 	private fdAt(which: number, side?: "reads" | "writes"): number | undefined {
 		const all = [...this.fds.keys()];
 		const able = all.filter((fd) => side === undefined || this.fds.get(fd)?.[side]);
@@ -184,7 +184,7 @@ class Pair {
 		}
 	}
 
-	/** Notes a call that sleeps, or what it gave when it does not. */
+	/** Remembers a call that sleeps, or compares the result of one that does not. */
 	private async expect(
 		kind: Sleeper["kind"],
 		thread: Thread,
@@ -243,7 +243,7 @@ class Pair {
 		this.adopt(dup(this.world.thread, fd), file);
 	}
 
-	/** Not while a call sleeps on the file: it would notice, or not, as it happens to be woken. */
+	/** Not while a call sleeps on the file: whether it would notice depends on when it is woken. */
 	setFlags(which: number, nonblocking: boolean): void {
 		const fd = this.fdAt(which);
 		if (fd === undefined) return;
@@ -290,7 +290,7 @@ class Pair {
 		await this.expect("write", thread, result, file, data, waits ? null : expected, done);
 	}
 
-	/** One reader and one writer at a time, so that the model need not know who comes first. */
+	/** One reader and one writer at a time, so that the model does not need their order. */
 	private isBusy(kind: Sleeper["kind"]): boolean {
 		return this.sleepers.some((sleeper) => sleeper.kind === kind);
 	}
@@ -299,7 +299,8 @@ class Pair {
 		const fd = this.fdAt(which);
 		if (fd === undefined || this.poller !== null) return;
 		const { reads, revoked } = this.fds.get(fd) as OpenFile;
-		// One that only writes is not asked for POLLIN; if that is all, not even its close is heard.
+		// A descriptor that only writes is not asked for POLLIN; if that is all, its close is not
+		// reported.
 		const heard = reads || revoked ? events : events & ~POLLIN;
 		if (heard === 0 && events !== 0) return;
 		const thread = this.world.process.spawnThread();
@@ -332,7 +333,7 @@ class Pair {
 		this.model.revoke();
 	}
 
-	/** Lets everybody go on who can, on both sides, and compares. */
+	/** Lets every sleeper that can go on do so, on both sides, and compares. */
 	async settle(): Promise<void> {
 		const { host } = this.world;
 		host.settle();
@@ -354,7 +355,7 @@ class Pair {
 		await this.check();
 	}
 
-	/** What a sleeping call gives now, 0 for an open; null if it must sleep on. */
+	/** The result of a sleeping call now, 0 for an open; null if it must stay asleep. */
 	private goOn(sleeper: Sleeper): number | string | null {
 		const { model } = this;
 		const { kind, file, buffer } = sleeper;
@@ -373,7 +374,7 @@ class Pair {
 		}
 	}
 
-	/** Whether both say the same, and nobody sleeps who need not. */
+	/** Whether both have the same state, and no call sleeps that could go on. */
 	private async check(): Promise<void> {
 		const { model, world } = this;
 		const { thread, kq } = world;
@@ -413,9 +414,9 @@ class Pair {
 		this.poller = null;
 	}
 
-	/** Ends all that sleeps and closes all that is open: nothing is left. */
+	/** Ends all sleeping calls and closes all descriptors: nothing is left. */
 	async end(): Promise<void> {
-		// What an interrupted call had open goes with it, and who polls may hear of that.
+		// The file of an interrupted call goes with it, and pollers may be told of that.
 		while (this.sleepers.length > 0) {
 			await this.interrupt(0);
 			await this.settle();
@@ -432,7 +433,7 @@ function byFd([a = 0, b = 0]: number[], [c = 0, d = 0]: number[]): number {
 	return a - c || b - d;
 }
 
-/** What a call gives, or its code. */
+/** What a call returns, or the code of what it throws. */
 function result1(call: () => number): number | string {
 	let result = 0;
 	const code = codeOf(() => {

@@ -1,4 +1,4 @@
-// Open fifos: bytes, room, end of file that comes and goes, and who sleeps on them.
+// Open fifos: bytes, room, end of file that comes and goes, and sleepers.
 import { FdSet, POLLHUP, POLLIN, POLLOUT, POLLPRI, poll, select } from "@kqpoll/kqpoll";
 import {
 	close,
@@ -50,7 +50,7 @@ const SIZE = 8192;
 const FILTERS = [EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT, EVFILT_VNODE, EVFILT_DEVICE];
 const RECEIVED = EV_ADD | EV_RECEIPT;
 
-/** A fifo with somebody at both ends, neither of whom blocks unless told to. */
+/** A fifo with a reader and a writer, which by default do not block. */
 function connected(): World & { readonly r: number; readonly w: number } {
 	const made = world();
 	const r = made.open(READ);
@@ -59,7 +59,7 @@ function connected(): World & { readonly r: number; readonly w: number } {
 	return { ...made, r, w };
 }
 
-test("bytes come out in the order in which they went in, whoever wrote them", () => {
+test("bytes are read in the order in which they were written, by any writers", () => {
 	const { thread, open, r, w } = connected();
 	const other = open(O_WRONLY);
 	const both = open(O_RDWR);
@@ -83,7 +83,7 @@ test("bytes come out in the order in which they went in, whoever wrote them", ()
 	);
 });
 
-test("what fits goes in; what does not goes in by parts of 512 bytes or more, or not at all", () => {
+test("a write that does not fit is made in parts of 512 bytes or more, or not at all", () => {
 	const { thread, r, w } = connected();
 	assert.is(writeNow(thread, w, bytes(10_000)), SIZE);
 	const cases: readonly [room: number, n: number, result: number | string][] = [
@@ -111,7 +111,7 @@ test("what fits goes in; what does not goes in by parts of 512 bytes or more, or
 	}
 });
 
-test("a write without readers is EPIPE, of no bytes too, and sends SIGPIPE", async () => {
+test("a write without readers is EPIPE, even of no bytes, and sends SIGPIPE", async () => {
 	const { thread, r, w } = connected();
 	const child = fork(thread);
 	sigaction(child.main, SIGPIPE, SIG_DFL);
@@ -152,7 +152,7 @@ test("a read is at end of file when the last writer is gone, until there is anot
 	assert.equal([drain(thread, r, 9), drain(thread, r, 9)], [[7], []]);
 });
 
-test("without any writer yet, a read that does not block gives 0, and one that blocks waits", async () => {
+test("without any writer yet, a read that does not block returns 0, and one that blocks waits", async () => {
 	const { thread, process, host, open } = world();
 	const r = open(READ);
 	assert.equal([drain(thread, r, 1), await read(thread, r, bytes(1))], [[], 0]);
@@ -183,7 +183,7 @@ test("with a writer, a read that does not block is EAGAIN when there is nothing"
 	assert.is(await outcome(write(thread, w, bytes(1))), "EAGAIN");
 });
 
-test("what nobody has read is there for the next reader, as long as somebody has it open", () => {
+test("unread bytes are there for the next reader, as long as the fifo is open", () => {
 	const { thread, open, r, w } = connected();
 	writeNow(thread, w, bytes(4));
 	close(thread, r);
@@ -201,7 +201,7 @@ test("what nobody has read is there for the next reader, as long as somebody has
 	);
 });
 
-test("a descriptor more, or another process, keeps an end open", () => {
+test("another descriptor, or another process, keeps an end open", () => {
 	const w = connected();
 	const { thread } = w;
 	const child = fork(thread).main;
@@ -216,7 +216,7 @@ test("a descriptor more, or another process, keeps an end open", () => {
 	assert.equal(traces(w), [0, false]);
 });
 
-test("a fifo says what it holds, and has no place in it", () => {
+test("a fifo says what it holds, and has no offset", () => {
 	const { thread, host, open, r, w } = connected();
 	const both = open(O_RDWR);
 	host.advance(0.000003);
@@ -246,7 +246,7 @@ type State = readonly [
 	write: number[] | null,
 ];
 
-/** What to make of a fifo with both ends, and which end to look at. */
+/** How to bring a fifo with both ends into a state, and which end to look at. */
 function state(prepare: (c: ReturnType<typeof connected>) => number): () => World & { fd: number } {
 	return () => {
 		const made = connected();
@@ -254,7 +254,7 @@ function state(prepare: (c: ReturnType<typeof connected>) => number): () => Worl
 	};
 }
 
-/** Every state: what poll says when asked for everything, for room, for nothing; select; kevent. */
+/** Every state: the revents of a poll for everything, for room, for nothing; select; kevent. */
 const STATES: readonly State[] = [
 	[
 		"reader, never a writer",
@@ -422,7 +422,7 @@ const STATES: readonly State[] = [
 ];
 
 for (const [name, make, all, out, none, sets, readEvent, writeEvent] of STATES) {
-	test(`${name}: what poll, select and kevent say`, () => {
+	test(`${name}: what poll, select and kevent report`, () => {
 		const w = make();
 		const { thread, kq, fd } = w;
 		// Twice: the second time with the knotes of the first.
@@ -540,7 +540,7 @@ test("NOTE_LOWAT is ignored", () => {
 	]);
 });
 
-test("poll and select take a hang-up back when there is a writer again", () => {
+test("poll and select no longer report a hang-up when there is a writer again", () => {
 	const { thread, open, r, w } = connected();
 	const ask = () => [
 		revents(thread, ALL, r, r),
@@ -568,7 +568,7 @@ test("a hang-up that was reported is not reported again with the next writer's b
 	assert.equal(revents(thread, ALL, r), [POLLIN | POLLHUP]);
 });
 
-/** Three threads that wait for a descriptor, each in its own way; gives what they hear. */
+/** Three threads that wait for a descriptor, by poll, select and kevent; returns their results. */
 function waiters(w: World, fd: number, events: number): () => Promise<unknown> {
 	const threads = Array.from({ length: 3 }, () => w.process.spawnThread());
 	const [one, two, three] = threads as [Thread, Thread, Thread];
@@ -591,7 +591,7 @@ function waiters(w: World, fd: number, events: number): () => Promise<unknown> {
 	};
 }
 
-test("who waits for bytes hears of them, and of the end of file", async () => {
+test("threads that wait for bytes are woken by them, and by the end of file", async () => {
 	const w = connected();
 	let said = waiters(w, w.r, POLLIN);
 	writeNow(w.thread, w.w, bytes(2));
@@ -602,7 +602,7 @@ test("who waits for bytes hears of them, and of the end of file", async () => {
 	assert.equal(await said(), [POLLIN | POLLHUP, [w.r], EV_EOF, 0]);
 });
 
-test("who waits for room hears of it, and of the end of file", async () => {
+test("threads that wait for room are woken by it, and by the end of file", async () => {
 	const w = connected();
 	writeNow(w.thread, w.w, bytes(SIZE));
 	let said = waiters(w, w.w, POLLOUT);
@@ -614,7 +614,7 @@ test("who waits for room hears of it, and of the end of file", async () => {
 	assert.equal(await said(), [POLLOUT, [w.w], EV_EOF, 0]);
 });
 
-test("who waits for nothing but a hang-up hears of it", async () => {
+test("threads that wait only for a hang-up are woken by it", async () => {
 	const w = connected();
 	const calls = [0, POLLPRI, POLLOUT].map((events) => {
 		const fds = [{ fd: w.r, events, revents: 0 }];
@@ -653,7 +653,7 @@ test("a read sleeps until there are bytes, or the end of file", async () => {
 	assert.is(await last, 0);
 });
 
-test("a read that missed the end of file sleeps on with the next writer", async () => {
+test("a read that missed the end of file stays asleep with the next writer", async () => {
 	const { thread, process, host, open, r, w } = connected();
 	const call = read(process.spawnThread(), r, bytes(1));
 	close(thread, w);
@@ -664,7 +664,7 @@ test("a read that missed the end of file sleeps on with the next writer", async 
 	assert.is(await call, 1);
 });
 
-test("a write sleeps until all of it is in, and takes what room it gets", async () => {
+test("a write sleeps until all of it is in, and uses all room that it gets", async () => {
 	const { thread, process, host, r, w } = connected();
 	const writer = process.spawnThread();
 	const call = writev(writer, w, [bytes(SIZE), bytes(1000)]);
@@ -684,7 +684,7 @@ test("a write sleeps until all of it is in, and takes what room it gets", async 
 	assert.equal(got, [...bytes(SIZE), ...bytes(1000)]);
 });
 
-test("a write that sleeps gets EPIPE when the last reader goes, whatever it has written", async () => {
+test("a write that sleeps gets EPIPE when the last reader goes, even if it has written something", async () => {
 	const { thread, process, host, open, r, w } = connected();
 	const second = open(READ);
 	const writer = process.spawnThread();
@@ -699,7 +699,7 @@ test("a write that sleeps gets EPIPE when the last reader goes, whatever it has 
 	assert.equal([await call, signals], ["EPIPE", 1]);
 });
 
-test("an interrupted transfer says how far it came, or EINTR, or why it was aborted", async () => {
+test("an interrupted transfer returns how much it moved, or EINTR, or the reason of the abort", async () => {
 	const { process, host, r, w } = connected();
 	const sleeper = process.spawnThread();
 	const controller = new AbortController();
@@ -742,7 +742,7 @@ test("several readers asleep: each write wakes them, and no byte is lost", async
 	assert.equal(got, [7, 8]);
 });
 
-test("revoking a fifo ends all that sleeps in it, and what is open of it is dead", async () => {
+test("revoking a fifo ends all its sleeping calls, and its open files are dead", async () => {
 	const GONE = RECEIVED | EV_EOF | EV_ONESHOT;
 	for (const take of [
 		({ thread, tree }: World) => revoke(thread, tree, "p"),
@@ -790,7 +790,7 @@ test("revoking a fifo ends all that sleeps in it, and what is open of it is dead
 	}
 });
 
-test("revoking a full fifo wakes who waits for room", async () => {
+test("revoking a full fifo wakes sleeping writers", async () => {
 	const w = connected();
 	writeNow(w.thread, w.w, bytes(SIZE));
 	const fds = [{ fd: w.w, events: POLLOUT, revents: 0 }];
@@ -821,7 +821,7 @@ test("revoking a fifo ends writes and opens that sleep", async () => {
 		host.settle();
 		assert.equal([await opening, ...traces(w)], ["EIO", 0, false]);
 	}
-	// Also one that was woken before, and has not gone on yet.
+	// Also one that was woken before, and has not run yet.
 	const woken = outcome(open(process.spawnThread(), tree, "p", O_RDONLY));
 	openNow(thread, tree, "p", O_WRONLY);
 	unmount(thread, tree);
@@ -829,7 +829,7 @@ test("revoking a fifo ends writes and opens that sleep", async () => {
 	assert.equal([await woken, tree.opens.size], ["EIO", 0]);
 });
 
-test("a revoked fifo can be opened anew, and what was revoked has no part in it", async () => {
+test("a revoked fifo can be opened again, without any effect of the revoked files", async () => {
 	const w = connected();
 	const { thread, tree, open: openAgain, r } = w;
 	writeNow(thread, w.w, bytes(3));

@@ -1,4 +1,5 @@
-// OpenBSD's own tests of fifos, by their names. What each does is told in words; the code is ours.
+// OpenBSD's own tests of fifos, under their names. docs/regress.md says what each does; the code is
+// ours.
 import {
 	FdSet,
 	POLLHUP,
@@ -25,7 +26,7 @@ import { bytes, drain, type World, world } from "./fifo-world.ts";
 const ALL = POLLIN | POLLOUT | POLLPRI;
 const NS_PER_MS = 1e6;
 
-/** Both ends, opened as two processes would: the reader's open waits for the writer's. */
+/** Both ends, opened like by two processes: the reader's open waits for the writer's. */
 async function ends(): Promise<World & { p: number; c: number }> {
 	const w = world();
 	const reader = open(w.process.spawnThread(), w.tree, "p", O_RDONLY);
@@ -34,13 +35,13 @@ async function ends(): Promise<World & { p: number; c: number }> {
 	return { ...w, c, p: await reader };
 }
 
-/** What poll says of a descriptor: its result, then the revents of each entry. */
+/** The result of poll for a descriptor, then the revents of each entry. */
 function poll1(thread: Thread, fd: number, ...events: number[]): number[] {
 	const fds = events.map((each) => ({ fd, events: each, revents: -1 }));
 	return [pollNow(thread, fds), ...fds.map(({ revents }) => revents)];
 }
 
-/** What select says of a descriptor that is in the sets named: its result, and where it still is. */
+/** The result of select for a descriptor in these sets, then the sets in which it still is. */
 function select1(thread: Thread, fd: number, names: string): string {
 	const sets = [..."rwe"].map((name) => (names.includes(name) ? new FdSet([fd]) : null));
 	const [r = null, w = null, e = null] = sets;
@@ -107,13 +108,13 @@ async function alarmed(
 	return result;
 }
 
-/** What poll says, with its result first, when an alarm interrupts it. */
+/** The result of poll and the revents; an alarm interrupts it. */
 async function alarmedPoll(w: World, fd: number, events: number, ms: number): Promise<unknown[]> {
 	const fds = [{ fd, events, revents: -1 }];
 	return [await alarmed(w, () => poll(w.thread, fds, ms)), fds[0]?.revents];
 }
 
-/** What select says, with its result first; the sets are as they were when it fails. */
+/** The result of select and the sets, which are unchanged when it fails. */
 async function alarmedSelect(w: World, fd: number, names: string, ms: number): Promise<unknown[]> {
 	const sets = [..."rw"].map((name) => (names.includes(name) ? new FdSet([fd]) : null));
 	const [r = null, wr = null] = sets;
@@ -179,7 +180,7 @@ for (const mode of ["blocking", "nonblocking"]) {
 
 type Ask = (w: World, fd: number) => Promise<unknown>;
 
-/** What the reader asks while there is a writer, what it hears, and after how many milliseconds. */
+/** What the reader asks while there is a writer, its answer, and after how many milliseconds. */
 const EOF_PASSES: readonly { name: string; ask: Ask; hears: unknown; after: number }[] = [
 	{
 		name: "poll IN|OUT",
@@ -233,7 +234,7 @@ const EOF_PASSES: readonly { name: string; ask: Ask; hears: unknown; after: numb
 
 for (const { name, ask, hears, after } of EOF_PASSES) {
 	for (const fifo of ["fresh", "used"]) {
-		test(`fifofs eoftest, ${name}, ${fifo}: a reader hears of a writer that goes`, async () => {
+		test(`fifofs eoftest, ${name}, ${fifo}: a reader is told when the writer goes`, async () => {
 			const w = world();
 			const { host, tree, thread } = w;
 			const fd = w.open(O_RDONLY | O_NONBLOCK);

@@ -62,7 +62,7 @@ function world(maxFileSize = 100): World {
 	};
 }
 
-/** All that is known about a tree, and about the descriptors of the world. */
+/** The whole state of a tree, and of the descriptors of the world. */
 function snapshot(w: World): unknown {
 	const { thread, tree } = w;
 	const all: unknown[] = [];
@@ -88,7 +88,7 @@ type Case = readonly [code: string, what: string, call: (w: World) => unknown];
 const LONG_NAME = "n".repeat(256);
 const LONG_PATH = "d/".repeat(512);
 
-/** Every call on a path, the path being the thing that is wrong. */
+/** Every call on a path, with a wrong path. */
 function onPath(code: string, path: unknown, what: string): Case[] {
 	const p = path as string;
 	return [
@@ -106,7 +106,7 @@ function onPath(code: string, path: unknown, what: string): Case[] {
 	];
 }
 
-/** Every call that makes a name, the name being the thing that is wrong. */
+/** Every call that makes a name, with a wrong name. */
 function onNewName(code: string, path: unknown, what: string): Case[] {
 	const p = path as string;
 	return [
@@ -118,24 +118,24 @@ function onNewName(code: string, path: unknown, what: string): Case[] {
 }
 
 const CASES: readonly Case[] = [
-	...onPath("ENOENT", "none", "what is not there"),
-	...onPath("ENOENT", "none/", "what is not there, with a slash"),
-	...onPath("ENOENT", "none/x", "what is nowhere"),
-	...onPath("ENOENT", "none/..", "the parent of what is not there"),
+	...onPath("ENOENT", "none", "a missing file"),
+	...onPath("ENOENT", "none/", "a missing file, with a slash"),
+	...onPath("ENOENT", "none/x", "a file in a missing directory"),
+	...onPath("ENOENT", "none/..", "the parent of a missing file"),
 	...onPath("ENOENT", "", "an empty path"),
-	...onPath("ENOTDIR", "d/f/x", "what is below a file"),
+	...onPath("ENOTDIR", "d/f/x", "a name below a file"),
 	...onPath("ENOTDIR", "d/f/..", "the parent of a file, by the file"),
 	...onPath("ENOTDIR", "d/f/", "a file with a slash"),
 	...onPath("ENAMETOOLONG", LONG_NAME, "a long name"),
-	...onPath("ENAMETOOLONG", `${LONG_NAME}/x`, "what is below a long name"),
+	...onPath("ENAMETOOLONG", `${LONG_NAME}/x`, "a name below a long name"),
 	...onPath("ENAMETOOLONG", LONG_PATH, "a long path"),
 	...onPath("ENAMETOOLONG", "\u00e9".repeat(128), "a name with many bytes"),
 	...onPath("EFAULT", 7, "a number"),
 	...onPath("EFAULT", undefined, "nothing"),
 	...onPath("EINVAL", "d\0f", "a path with a NUL"),
-	...onNewName("ENOENT", "none/new", "what is nowhere"),
+	...onNewName("ENOENT", "none/new", "a file in a missing directory"),
 	...onNewName("ENOENT", "", "an empty path"),
-	...onNewName("ENOTDIR", "d/f/new", "what is below a file"),
+	...onNewName("ENOTDIR", "d/f/new", "a name below a file"),
 	...onNewName("ENAMETOOLONG", LONG_NAME, "a long name"),
 	...onNewName("ENAMETOOLONG", LONG_PATH, "a long path"),
 	...onNewName("EFAULT", null, "nothing"),
@@ -173,7 +173,7 @@ const CASES: readonly Case[] = [
 	["EISDIR", "a directory to write", ({ thread, tree }) => openNow(thread, tree, "d", O_WRONLY)],
 	[
 		"EISDIR",
-		"a directory to cut",
+		"truncate a directory",
 		({ thread, tree }) => openNow(thread, tree, "d", O_RDWR | O_TRUNC),
 	],
 	["EISDIR", "truncate a directory", ({ thread, tree }) => truncate(thread, tree, "d", 0)],
@@ -228,7 +228,11 @@ const CASES: readonly Case[] = [
 	["EINVAL", "chmod more bits", ({ thread, tree }) => chmod(thread, tree, "d/f", 0o200000)],
 	["EINVAL", "chmod a half", ({ thread, tree }) => chmod(thread, tree, "d/f", 0.5)],
 	["EINVAL", "utimes never", ({ thread, tree }) => utimes(thread, tree, "d/f", Number.NaN, 0)],
-	["EINVAL", "utimes for ever", ({ thread, tree }) => utimes(thread, tree, "d/f", 0, Infinity)],
+	[
+		"EINVAL",
+		"utimes with Infinity",
+		({ thread, tree }) => utimes(thread, tree, "d/f", 0, Infinity),
+	],
 	["ENOTDIR", "readdir of a file", ({ thread, tree }) => readdir(thread, tree, "d/f")],
 	["EPERM", "link a directory", ({ thread, tree }) => link(thread, tree, "d", "new")],
 	["EEXIST", "link to a file", ({ thread, tree }) => link(thread, tree, "d/f", "e/full/x")],
@@ -236,7 +240,7 @@ const CASES: readonly Case[] = [
 	["EEXIST", "link to itself", ({ thread, tree }) => link(thread, tree, "d/f", "d/f")],
 	["EPERM", "unlink a directory", ({ thread, tree }) => unlink(thread, tree, "d")],
 	["EISDIR", "unlink the root", ({ thread, tree }) => unlink(thread, tree, "/")],
-	["EBUSY", "unlink the root by a way", ({ thread, tree }) => unlink(thread, tree, "d/..")],
+	["EBUSY", "unlink the root by a path", ({ thread, tree }) => unlink(thread, tree, "d/..")],
 	["EEXIST", "mkdir of a directory", ({ thread, tree }) => mkdir(thread, tree, "d")],
 	["EEXIST", "mkdir of a file", ({ thread, tree }) => mkdir(thread, tree, "d/f")],
 	["EEXIST", "mkdir of a dot", ({ thread, tree }) => mkdir(thread, tree, "d/.")],
@@ -250,7 +254,7 @@ const CASES: readonly Case[] = [
 	["ENOTEMPTY", "rmdir by dots", ({ thread, tree }) => rmdir(thread, tree, "e/full/..")],
 	["EINVAL", "rmdir of a dot", ({ thread, tree }) => rmdir(thread, tree, "d/.")],
 	["EISDIR", "rmdir of the root", ({ thread, tree }) => rmdir(thread, tree, "/")],
-	["EBUSY", "rmdir of the root by a way", ({ thread, tree }) => rmdir(thread, tree, "d/..")],
+	["EBUSY", "rmdir of the root by a path", ({ thread, tree }) => rmdir(thread, tree, "d/..")],
 	["EISDIR", "rename the root", ({ thread, tree }) => rename(thread, tree, "/", "new")],
 	["EINVAL", "rename a dot", ({ thread, tree }) => rename(thread, tree, "d/.", "new")],
 	["EINVAL", "rename two dots", ({ thread, tree }) => rename(thread, tree, "e/full/..", "new")],
@@ -281,12 +285,12 @@ test("bad input gets its errno and changes nothing", () => {
 			code,
 			what,
 		);
-		// What is read only to compare has times of its own; the clock stands still.
+		// The comparison itself reads files and so changes their times; the clock stands still.
 		assert.equal(snapshot(w), before, what);
 	}
 });
 
-test("a process without room for a descriptor makes no file and cuts none", () => {
+test("a process without room for a descriptor makes no file and truncates none", () => {
 	const w = world();
 	const { thread, tree } = w;
 	thread.process.fdp.limit = w.socket + 1;
@@ -303,7 +307,7 @@ test("a process without room for a descriptor makes no file and cuts none", () =
 	);
 });
 
-test("a file that memory is too short for does not grow", () => {
+test("a file for which there is not enough memory does not grow", () => {
 	const { thread, tree, rw } = world(Number.MAX_SAFE_INTEGER);
 	const far = 2 ** 52;
 	assert.is(
@@ -318,7 +322,7 @@ test("a file that memory is too short for does not grow", () => {
 	assert.equal([fstat(thread, rw).size, lseek(thread, rw, 0, SEEK_CUR)], [10, far]);
 });
 
-test("there are only so many names for a file, and directories in a directory", () => {
+test("the number of names of a file, and of directories in a directory, is limited", () => {
 	const { thread, tree } = world();
 	for (let i = 2; i < LINK_MAX; i++) mkdir(thread, tree, `d/${i}`);
 	const errors = {

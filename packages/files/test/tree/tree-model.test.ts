@@ -13,7 +13,7 @@ import { ftruncate, openNow } from "../../src/tree/open-calls.ts";
 import { Tree } from "../../src/tree/tree.ts";
 import { checkMachine, codeOf, machine } from "../machine.ts";
 
-/** What is in a file; names and descriptors of one file share one of these. */
+/** The content of a file; names and descriptors of one file share one of these. */
 interface Content {
 	bytes: number[];
 }
@@ -24,7 +24,7 @@ interface OpenFile {
 	offset: number;
 }
 
-/** A path leads to the content of a file, or to null for a directory. */
+/** Paths, and for each the content of a file, or null for a directory. */
 type Model = Map<string, Content | null>;
 
 const DIRECTORIES = ["/a", "/b", "/a/c"];
@@ -61,7 +61,7 @@ function parentOf(name: string): string {
 	return name.slice(0, name.lastIndexOf("/")) || "/";
 }
 
-/** What is wrong with the way to a path, if anything is. */
+/** What is wrong with the directories of a path, if anything is. */
 function wayTo(model: Model, name: string): string | null {
 	const parent = parentOf(name);
 	if (parent === "/") return null;
@@ -140,7 +140,7 @@ function linkIn(model: Model, name: string, to: string): string {
 	return "no error";
 }
 
-/** Gives the opened file, or the error. */
+/** Returns the opened file, or the error. */
 function openIn(model: Model, name: string, flags: number): OpenFile | string {
 	const way = wayTo(model, name);
 	if (way !== null) return way;
@@ -166,7 +166,7 @@ function truncateIn(model: Model, name: string, size: number): string {
 	return "no error";
 }
 
-test("after any operations a tree is what a map of paths to bytes would be", () => {
+test("after any operations a tree is the same as a map of paths to bytes", () => {
 	fc.assert(
 		fc.property(fc.array(command, { maxLength: 60, size: "max" }), (commands) => {
 			const m = machine();

@@ -1,4 +1,4 @@
-// What those who watch files and directories are told, of each operation and in its order.
+// What watchers of files and directories are told of each operation, and in which order.
 import {
 	close,
 	EV_ADD,
@@ -64,7 +64,7 @@ function names(fflags: number): string {
 interface World extends Machine {
 	readonly tree: Tree;
 	readonly fds: Readonly<Record<string, number>>;
-	/** What those who watch have been told since the last time: "path NOTES". */
+	/** What watchers have been told since the last call: "path NOTES". */
 	readonly report: () => string[];
 }
 
@@ -116,12 +116,12 @@ const CASES: readonly Case[] = [
 	["making a file", (t, tree) => openNow(t, tree, "d/new", O_CREAT | O_EXCL), ["/d WRITE"]],
 	["opening a file", (t, tree) => openNow(t, tree, "d/f", O_CREAT | O_RDWR), []],
 	[
-		"opening a file to cut it",
+		"opening a file to truncate it",
 		(t, tree) => openNow(t, tree, "d/f", O_RDWR | O_TRUNC),
 		["/d/f ATTRIB|TRUNCATE"],
 	],
 	[
-		"opening an empty file to cut it",
+		"opening an empty file to truncate it",
 		(t, tree) => openNow(t, tree, "d/none", O_CREAT | O_WRONLY | O_TRUNC),
 		["/d/none ATTRIB"],
 	],
@@ -161,7 +161,7 @@ const CASES: readonly Case[] = [
 		["/e/full DELETE"],
 	],
 	[
-		"failing to remove what is no directory",
+		"failing to remove a file as a directory",
 		(t, tree) => [codeOf(() => rmdir(t, tree, "e/h")), codeOf(() => rmdir(t, tree, "e/."))],
 		[],
 	],
@@ -174,8 +174,8 @@ const CASES: readonly Case[] = [
 		},
 		["/d/f DELETE|LINK", "/e WRITE"],
 	],
-	["giving another name", (t, tree) => link(t, tree, "d/f", "e/l"), ["/d/f LINK", "/e WRITE"]],
-	["failing to give another name", (t, tree) => codeOf(() => link(t, tree, "d/f", "e/h")), []],
+	["adding another name", (t, tree) => link(t, tree, "d/f", "e/l"), ["/d/f LINK", "/e WRITE"]],
+	["failing to add another name", (t, tree) => codeOf(() => link(t, tree, "d/f", "e/h")), []],
 	["renaming a file", (t, tree) => rename(t, tree, "d/f", "d/i"), ["/d WRITE", "/d/f RENAME"]],
 	[
 		"moving a file",
@@ -247,9 +247,9 @@ const CASES: readonly Case[] = [
 		},
 		["/d/f ATTRIB|TRUNCATE", "/e/h ATTRIB|TRUNCATE"],
 	],
-	["cutting a file to its size", (t, tree) => truncate(t, tree, "d/f", 10), ["/d/f ATTRIB"]],
-	["growing a file by cutting it", (t, tree) => truncate(t, tree, "d/f", 11), ["/d/f ATTRIB"]],
-	["failing to cut a directory", (t, tree) => codeOf(() => truncate(t, tree, "d", 0)), []],
+	["truncating a file to its size", (t, tree) => truncate(t, tree, "d/f", 10), ["/d/f ATTRIB"]],
+	["growing a file by truncating it", (t, tree) => truncate(t, tree, "d/f", 11), ["/d/f ATTRIB"]],
+	["failing to truncate a directory", (t, tree) => codeOf(() => truncate(t, tree, "d", 0)), []],
 	["revoking a file", (t, tree) => revoke(t, tree, "d/f"), ["/d/f REVOKE"]],
 	["unmounting", (t, tree) => unmount(t, tree), PATHS.map((path) => `${path} REVOKE`)],
 ];
@@ -265,7 +265,7 @@ for (const [name, act, told] of CASES) {
 	});
 }
 
-test("who watches for a part of what happened is told all of it, and others nothing", () => {
+test("a watcher for one of several notes is told of all of them, other watchers of none", () => {
 	const told = (notes: number, act: Case[1]): string[] => {
 		const w = world(notes);
 		act(w.thread, w.tree, w.fds);
@@ -295,7 +295,7 @@ test("who watches for a part of what happened is told all of it, and others noth
 	);
 });
 
-test("without EV_CLEAR notes add up and are told again and again", () => {
+test("without EV_CLEAR notes add up and are reported again and again", () => {
 	const { thread } = machine();
 	const tree = new Tree();
 	const fd = openNow(thread, tree, "f", O_CREAT | O_RDWR);
@@ -332,7 +332,7 @@ test("an open file that was removed goes on, and its watchers with it", () => {
 	assert.is(stat(w.thread, w.tree, "d/f").size, 0);
 });
 
-test("the newest watcher of a file hears first", () => {
+test("the newest watcher of a file is notified first", () => {
 	const { thread } = machine();
 	const tree = new Tree();
 	const kq = kqueue(thread);

@@ -1,4 +1,4 @@
-// Files and directories by path: what calls do and what is known afterwards.
+// Files and directories by path: what calls do, and the state afterwards.
 import {
 	close,
 	fcntl,
@@ -56,7 +56,7 @@ function names(thread: Thread, tree: Tree, path: string): string[] {
 	return readdir(thread, tree, path).map(({ name }) => name);
 }
 
-test("what is written is read back from where it is", () => {
+test("written bytes are read from the place where they were written", () => {
 	const { thread, tree } = world();
 	const fd = openNow(thread, tree, "f", O_CREAT | O_RDWR);
 	assert.is(writeNow(thread, fd, bytes(1, 2, 3)), 3);
@@ -106,14 +106,14 @@ test("with O_APPEND every write goes to the end", () => {
 	assert.is(fcntl(thread, fd, F_GETFL), O_RDWR | O_APPEND);
 });
 
-test("a write that could sleep does not", async () => {
+test("the promise form of a write does not sleep", async () => {
 	const { thread, tree } = world();
 	const fd = openNow(thread, tree, "f", O_CREAT | O_WRONLY);
 	assert.is(await write(thread, fd, new Uint8Array(100_000).fill(3)), 100_000);
 	assert.equal(new Set(contents(thread, tree, "f")), new Set([3]));
 });
 
-test("cutting a file forgets what was behind", () => {
+test("truncating a file discards the bytes behind", () => {
 	const { thread, tree } = world();
 	const fd = openNow(thread, tree, "f", O_CREAT | O_RDWR);
 	writeNow(thread, fd, new Uint8Array(40).fill(1));
@@ -129,7 +129,7 @@ test("cutting a file forgets what was behind", () => {
 	assert.equal(contents(thread, tree, "f"), [0]);
 });
 
-test("open keeps its flags, gives the lowest descriptor, and makes what is missing", () => {
+test("open keeps its flags, returns the lowest descriptor, and makes a missing file", () => {
 	const { thread, tree } = world();
 	const flags = O_CREAT | O_WRONLY | O_NONBLOCK | O_CLOEXEC;
 	assert.is(openNow(thread, tree, "/f", flags, 0o100640), 0);
@@ -197,7 +197,7 @@ test("links and directories are counted", () => {
 	assert.equal([links("/", "a", "a/h"), names(thread, tree, "a")], [[3, 3, 2], ["h"]]);
 });
 
-test("a file is known by its number, its sizes and its times", () => {
+test("fstat tells a file's number, sizes and times", () => {
 	const { thread, host, tree } = world();
 	const start = host.now();
 	const fd = openNow(thread, tree, "f", O_CREAT | O_RDWR, 0o600);

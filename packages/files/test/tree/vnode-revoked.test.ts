@@ -1,4 +1,4 @@
-// Files and directories that are revoked: by themselves, or with all that is mounted.
+// Files and directories that are revoked: by themselves, or with the whole tree.
 import { POLLHUP, POLLIN, POLLOUT, POLLPRI } from "@kqpoll/kqpoll";
 import {
 	close,
@@ -41,7 +41,7 @@ const { EINVAL } = errno;
 const RECEIVED = EV_ADD | EV_RECEIPT;
 const GONE = RECEIVED | EV_EOF | EV_ONESHOT;
 
-test("a revoked file is readable, writable and hung up, and takes new knotes as dead ones", () => {
+test("a revoked file is readable, writable and hung up, and new knotes on it are dead", () => {
 	const w = world();
 	const { thread, tree, file, directory, kq } = w;
 	revoke(thread, tree, "f");
@@ -65,7 +65,7 @@ test("a revoked file is readable, writable and hung up, and takes new knotes as 
 	checkMachine(w);
 });
 
-test("revoking ends knotes with end of file, once, and asked for or not", () => {
+test("revoking ends knotes with end of file, once, with and without NOTE_REVOKE", () => {
 	const w = world();
 	const { thread, tree, file, kq } = w;
 	add(w, file, EVFILT_VNODE, NOTE_REVOKE | NOTE_WRITE);
@@ -86,7 +86,7 @@ test("revoking ends knotes with end of file, once, and asked for or not", () => 
 	checkMachine(w);
 });
 
-test("a knote that has been told and cleared is told once more when its file is revoked", () => {
+test("a knote with EV_CLEAR that has reported reports once more when its file is revoked", () => {
 	const w = world();
 	const { thread, tree, file, kq } = w;
 	for (const filter of [EVFILT_READ, EVFILT_WRITE]) add(w, file, filter, 0, EV_ADD | EV_CLEAR);
@@ -113,7 +113,7 @@ test("a watcher is not told what is done with a file after it was revoked", () =
 	assert.equal(collect(thread, kq), [[file, EVFILT_VNODE, GONE, NOTE_REVOKE, 0]]);
 });
 
-test("what a watcher was not told before a file was revoked it is told with the end of file", () => {
+test("notes that were not reported before a file was revoked come with the end of file", () => {
 	const w = world();
 	add(w, w.file, EVFILT_VNODE, NOTE_DELETE | NOTE_REVOKE | NOTE_ATTRIB);
 	unlink(w.thread, w.tree, "f");
@@ -136,7 +136,7 @@ test("a thread that waits for a file wakes when it is revoked", async () => {
 	assert.is(events[0]?.fflags, NOTE_REVOKE);
 });
 
-test("a revoked file cannot be used, and what it was can be opened anew", async () => {
+test("a revoked descriptor cannot be used, and the file can be opened again", async () => {
 	const w = world();
 	const { thread, tree, file, directory, kq } = w;
 	revoke(thread, tree, "f");
@@ -164,7 +164,7 @@ test("a revoked file cannot be used, and what it was can be opened anew", async 
 	assert.equal(collect(thread, kq), [[anew, EVFILT_VNODE, GONE, NOTE_WRITE | NOTE_REVOKE, 0]]);
 });
 
-test("unmounting revokes all that is open, and no path leads anywhere", () => {
+test("unmounting revokes all open files, and no path is valid any more", () => {
 	const w = world();
 	const { thread, tree, file, directory } = w;
 	const again = openNow(thread, tree, "f", O_RDWR);

@@ -1,4 +1,4 @@
-// A machine with a tree in which a file and a directory are open, for the tests of vnodes.
+// A machine with a tree, an open file and an open directory, for the tests of vnodes.
 import {
 	EV_ADD,
 	EV_RECEIPT,
@@ -29,7 +29,7 @@ export const FILTERS: readonly number[] = [
 	EVFILT_DEVICE,
 ];
 
-/** The machine and what is open. */
+/** The machine and its open files. */
 export interface World extends Machine {
 	readonly tree: Tree;
 	/** A file of ten bytes, open for reading and writing, at offset 0. */
@@ -51,7 +51,7 @@ export function world(): World {
 	return { ...m, tree, file, directory, kq: kqueue(m.thread) };
 }
 
-/** Adds a knote and gives its errno or 0. */
+/** Adds a knote; returns its errno or 0. */
 export function add(
 	{ thread, kq }: World,
 	ident: number,

@@ -30,7 +30,7 @@ const ALL = POLLIN | POLLOUT | POLLPRI;
 const { EINVAL } = errno;
 const RECEIVED = EV_ADD | EV_RECEIPT;
 
-test("files and directories are always ready for poll and select, wherever the offset is", () => {
+test("files and directories are always ready for poll and select, at any offset", () => {
 	const w = world();
 	const { thread, file, directory } = w;
 	for (const offset of [0, 10, 99]) {
@@ -103,7 +103,7 @@ test("READ counts from the offset of the knote's own open file, and below zero b
 	checkMachine(w);
 });
 
-test("READ with NOTE_EOF is told of the end, with a flag that stays", () => {
+test("READ with NOTE_EOF reports the end, with a flag that stays", () => {
 	const w = world();
 	const { thread, file, kq } = w;
 	add(w, file, EVFILT_READ, NOTE_EOF);
@@ -122,7 +122,7 @@ test("READ with NOTE_EOF is told of the end, with a flag that stays", () => {
 	assert.equal(collect(thread, kq), [event(NOTE_EOF, 2)]);
 });
 
-test("READ with EV_CLEAR is told of each write, and not of reads and moves", () => {
+test("READ with EV_CLEAR reports each write, and not reads and changes of the offset", () => {
 	const w = world();
 	const { thread, tree, file, kq } = w;
 	add(w, file, EVFILT_READ, 0, EV_ADD | EV_CLEAR);

@@ -1,5 +1,5 @@
-// OpenBSD's own tests of terminals, by their names. What each does is told in words; the code is
-// ours.
+// OpenBSD's own tests of terminals, under their names. docs/regress.md says what each does; the
+// code is ours.
 import {
 	FdSet,
 	POLLHUP,
@@ -55,7 +55,7 @@ function choose(thread: Thread, fd: number, sets = "rwe"): string {
 	return n + [..."rwe"].filter((_, i) => asked[i]?.has(fd)).join("");
 }
 
-test("kq-pty-1: who can read and write on the way through a raw pty", () => {
+test("kq-pty-1: READ and WRITE of both ends while bytes go through a raw pty", () => {
 	const { thread, master, slave } = terminal(cfmakeraw(TTYDEF));
 	const kq = kqueue(thread);
 	for (const ident of [master, slave])

@@ -62,14 +62,14 @@ interface OpenFile {
 	refs: number;
 }
 
-/** A descriptor: of which process, its number, and what is behind it. */
+/** A descriptor: its process, its number, and its open file. */
 interface Handle {
 	readonly process: Process;
 	readonly fd: number;
 	readonly file: OpenFile;
 }
 
-/** What a call gives at once: a count, a code, or null when it would have to wait. */
+/** The immediate result of a call: a count, a code, or null when it would have to wait. */
 type Answer = number | string | null;
 
 /** A pty in raw mode as two streams of bytes. */
@@ -87,9 +87,9 @@ class Streams {
 	controlled = true;
 	/** The open slaves. */
 	slaves = 0;
-	/** Whether a slave is open, or was and its output is still to be read. */
+	/** Whether a slave is open, or was open and its output is not read yet. */
 	open = false;
-	/** Whether a slave was never closed, or was opened again. */
+	/** Whether the slaves were never all closed, or one was opened again. */
 	carrier = true;
 
 	openSlave(): void {
@@ -112,7 +112,7 @@ class Streams {
 		this.maybeHangUp();
 	}
 
-	/** The last slave is closed, and nobody will take its output. */
+	/** The last slave is closed, and its output will not be read. */
 	private maybeHangUp(): void {
 		if (!this.open || this.slaves > 0 || (this.up.length > 0 && this.controlled)) return;
 		this.open = false;
@@ -160,7 +160,7 @@ class Streams {
 		return length > 0 && (length >= this.vmin || late);
 	}
 
-	/** Until when a reader sleeps that began at a time. */
+	/** The end of the sleep of a reader that began at this time. */
 	deadline({ end }: OpenFile, since: number): number {
 		if (end === "master" || this.vtime === 0) return Number.POSITIVE_INFINITY;
 		const time = this.vtime * 100 * MS;
@@ -180,7 +180,7 @@ class Streams {
 			const room = Math.max(0, QUEUE - 2 - this.down.length);
 			return this.type(data.subarray(0, room)) || null;
 		}
-		// A second's worth above 256, in pieces of a hundred.
+		// The bytes of one second above 256, in pieces of a hundred.
 		let n = 0;
 		while (n < data.length && this.up.length <= 256 + 960) {
 			const chunk = data.subarray(n, n + 100);
@@ -203,14 +203,14 @@ class Streams {
 		return this.up.length === 0 || !this.controlled;
 	}
 
-	/** How many bytes FIONREAD and kevent see at an end. */
+	/** How many bytes FIONREAD and kevent report at an end. */
 	readable({ end }: OpenFile): number {
 		if (end === "master") return this.stopped || !this.open ? 0 : this.up.length;
 		const { length } = this.down;
 		return length < this.vmin && this.vtime === 0 ? 0 : length;
 	}
 
-	/** How much room kevent sees at an end, 0 when it is not writable. */
+	/** How much room kevent reports at an end, 0 when it is not writable. */
 	writable({ end }: OpenFile): number {
 		if (end === "slave") return this.up.length <= 256 ? QUEUE - this.up.length : 0;
 		return this.open && this.down.length < QUEUE - 2 ? QUEUE - this.down.length : 0;
@@ -232,7 +232,7 @@ class Streams {
 		return [hup || this.readable(file) > 0, hup || this.writable(file) > 0, false];
 	}
 
-	/** What kevent reports of a descriptor. */
+	/** What kevent reports for a descriptor. */
 	events(fd: number, file: OpenFile): number[][] {
 		const hup = this.hungUp(file);
 		const r = this.readable(file);
@@ -252,10 +252,10 @@ interface Transfer {
 	readonly result: Promise<unknown>;
 	readonly file: OpenFile;
 	readonly since: number;
-	/** What a write has still to write; the buffer of a read. */
+	/** The rest that a write has to write; the buffer of a read. */
 	readonly buffer: Uint8Array;
 	done: number;
-	/** Whether it was woken for something else than what it waits for. */
+	/** Whether it was woken for another reason than what it waits for. */
 	roused: boolean;
 }
 
@@ -267,7 +267,7 @@ interface Watcher {
 	readonly events: number;
 	readonly until: number;
 	readonly result: Promise<unknown>;
-	/** Kevent: whether the descriptor was closed, which it does not hear of. */
+	/** Kevent: whether the descriptor was closed, of which it is not told. */
 	deaf: boolean;
 }
 
@@ -307,7 +307,7 @@ class Pty {
 		keventNow(thread, this.kq, changes, null);
 	}
 
-	/** One of the descriptors, of an end if it is given and has any. */
+	/** One of the descriptors, of a certain end if that has any. */
 	handle(which: number, end?: OpenFile["end"]): Handle | undefined {
 		const able = this.handles.filter(({ file }) => end === undefined || file.end === end);
 		return able[which % Math.max(1, able.length)];
@@ -317,7 +317,7 @@ class Pty {
 		return this.transfers.some(({ kind: other, file }) => other === kind && file.end === end);
 	}
 
-	/** Notes a call that sleeps; false when it must not. */
+	/** Remembers a call that sleeps; false when it must not sleep. */
 	private sleeps(
 		kind: Transfer["kind"],
 		handle: Handle,
@@ -418,7 +418,7 @@ class Pty {
 		for (const handle of mine.sort((a, b) => a.fd - b.fd)) this.forget(handle);
 	}
 
-	/** Opens the slave by name; the first to do so after a hang-up makes it raw again. */
+	/** Opens the slave by name; the first open after a hang-up makes it raw again. */
 	reopen(nonblocking: boolean, vmin: number, vtime: number): void {
 		const { thread, process } = this.machine;
 		if (this.handles.length >= 12) return;
@@ -455,12 +455,12 @@ class Pty {
 		ioctl(process.main, fd, command, c);
 		const { streams } = this;
 		if (command !== TIOCSTI) streams.stopped = command === TIOCSTOP;
-		// What there is no room for, without IMAXBEL, takes all with it.
+		// Without IMAXBEL bytes for which there is no room flush all the others too.
 		else if (streams.down.length >= QUEUE) streams.flush(true, true);
 		else streams.type(Uint8Array.of(c));
 	}
 
-	/** Not while a call sleeps on the file: it would notice, or not, as it happens to be woken. */
+	/** Not while a call sleeps on the file: whether it would notice depends on when it is woken. */
 	setFlags({ process, fd, file }: Handle, nonblocking: boolean): void {
 		if (this.transfers.some((transfer) => transfer.file === file)) return;
 		file.nonblocking = nonblocking;
@@ -499,7 +499,7 @@ class Pty {
 		this.watchers.push({ kind, thread, handle, events, until, result, deaf: false });
 	}
 
-	/** Wakes a sleeper for nothing: a signal is let through, and held back before it is taken. */
+	/** Wakes a sleeper for nothing: a signal is unblocked, and blocked again before it is taken. */
 	nudge(which: number): void {
 		const all = [...this.transfers, ...this.watchers];
 		const chosen = all[which % Math.max(1, all.length)];
@@ -536,7 +536,7 @@ class Pty {
 		this.streams.close(transfer.file);
 	}
 
-	/** Lets time pass, with all that is due in it. */
+	/** Lets time pass, and runs what is due in it. */
 	async advance(ms: number): Promise<void> {
 		const { streams } = this;
 		this.machine.host.advance(ms);
@@ -553,7 +553,7 @@ class Pty {
 		streams.now = end;
 	}
 
-	/** Lets everybody go on who can, on both sides, and compares. */
+	/** Lets every sleeper that can go on do so, on both sides, and compares. */
 	async settle(): Promise<void> {
 		this.machine.host.settle();
 		await this.goOnAndCheck();
@@ -567,9 +567,9 @@ class Pty {
 	}
 
 	/**
-	 * One after the other, and from the first again when one got on: that is who is woken first. What
-	 * is typed wakes the slave's reader before it lets output go on, and a flush of both queues the
-	 * master's writer before the slave's.
+	 * One after the other, and from the first again when one could go on: that is the order of
+	 * waking. Typing wakes the slave's reader before it lets output go on, and a flush of both queues
+	 * wakes the master's writer before the slave's.
 	 */
 	private async goOn(): Promise<void> {
 		const order = ["read slave", "write master"];
@@ -588,7 +588,7 @@ class Pty {
 		}
 	}
 
-	/** What a sleeping call gives now; null if it must sleep on. */
+	/** The result of a sleeping call now; null if it must stay asleep. */
 	private step(transfer: Transfer): Answer {
 		const { streams } = this;
 		const { kind, file, buffer, since } = transfer;
@@ -599,7 +599,7 @@ class Pty {
 			if (bytes !== null) assert.equal([...buffer.subarray(0, bytes.length)], bytes);
 			return bytes?.length ?? null;
 		}
-		// Woken at the low-water mark, unless it is for something else.
+		// Woken at the low-water mark, except if it is for another reason.
 		const full = file.end === "slave" && streams.controlled && streams.up.length > 256;
 		if (full && !transfer.roused) return null;
 		transfer.roused = false;
@@ -612,8 +612,8 @@ class Pty {
 	}
 
 	/**
-	 * Nobody sleeps while what it waits for is true, and who wakes is told the truth: that of now, or
-	 * of before others went on.
+	 * No thread sleeps while what it waits for is there, and the result of a thread that wakes is
+	 * true: now, or before other threads went on.
 	 */
 	private async checkWatchers(before: readonly unknown[]): Promise<void> {
 		for (const [index, watcher] of [...this.watchers].entries()) {
@@ -647,7 +647,7 @@ class Pty {
 		return late ? [0] : null;
 	}
 
-	/** Whether both say the same of every descriptor. */
+	/** Whether both have the same state for every descriptor. */
 	private check(): void {
 		const { machine, streams, kq } = this;
 		const { thread, process, kernel, host } = machine;
@@ -675,7 +675,7 @@ class Pty {
 		}
 	}
 
-	/** Ends all that sleeps and closes all that is open: nothing is left. */
+	/** Ends all sleeping calls and closes all descriptors: nothing is left. */
 	async end(): Promise<void> {
 		while (this.transfers.length + this.watchers.length > 0) {
 			await this.interrupt(0);
@@ -690,7 +690,7 @@ class Pty {
 	}
 }
 
-/** What a call gave that cannot be asleep any more. */
+/** The result of a call that cannot be asleep any more. */
 function resultOf({ thread, result }: Transfer | Watcher): Promise<unknown> {
 	assert.is.not(thread.state, "asleep");
 	return result;
@@ -814,7 +814,7 @@ function perform(pty: Pty, c: StreamCommand): void | Promise<void> {
 	}
 }
 
-test("a raw pty is two streams of bytes, and poll, select and kevent tell the truth of it", async () => {
+test("a raw pty is two streams of bytes, and poll, select and kevent report its state", async () => {
 	await fc.assert(
 		fc.asyncProperty(
 			fc.array(streamCommand, { minLength: 10, maxLength: 60, size: "max" }),
@@ -869,7 +869,7 @@ test("many readers and writers move every byte once, those of each writer in ord
 						assert.is(await write(by, to, data), n);
 					}
 				};
-				// In the order of the reads: the promises of some are held up, so that others get a turn.
+				// In the order of the reads: the promises of some are delayed, so that others get a turn.
 				const listen = (fd: number, to: number[]): void => {
 					const file = process.fdp.get(fd) as File;
 					const real = file.read.bind(file);
@@ -893,7 +893,7 @@ test("many readers and writers move every byte once, those of each writer in ord
 					asleep[kind].push(each);
 					return each;
 				};
-				/** Everybody who could go on has done so. */
+				/** Checks that every sleeper that could go on has done so. */
 				const check = (): void => {
 					const sleeps = (kind: keyof typeof asleep) =>
 						asleep[kind].some(({ state }) => state === "asleep");
@@ -922,7 +922,7 @@ test("many readers and writers move every byte once, those of each writer in ord
 						...watchers.map((lengths) => reads(master, spawn("watchers"), lengths)),
 					];
 					for (const { what, which, vmin } of disturbances) {
-						// Time passes only when nobody can go on.
+						// Time passes only when no thread can go on.
 						await poll(thread, [], 1);
 						check();
 						if (what === "vmin") setMin(vmin);

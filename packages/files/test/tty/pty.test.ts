@@ -1,4 +1,4 @@
-// Ptys: opening and closing, sleeping, what kevent, poll and select say, and the master's modes.
+// Ptys: opening and closing, sleeping, what kevent, poll and select report, and the master's modes.
 import { POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDBAND, poll } from "@kqpoll/kqpoll";
 import {
 	close,
@@ -119,7 +119,7 @@ function packet(thread: Thread, master: number): unknown {
 	return buffer[0] === TIOCPKT_DATA && n > 1 ? string(buffer.subarray(1, n)) : buffer[0];
 }
 
-test("a terminal begins as it was asked for, or as all do", () => {
+test("a terminal begins with the settings asked for, or with the default ones", () => {
 	const { thread } = machine();
 	const [, plain] = openpty(thread);
 	const [, other] = openpty(thread, RAW, SIZE);
@@ -128,7 +128,7 @@ test("a terminal begins as it was asked for, or as all do", () => {
 	assert.equal(tcgetwinsize(thread, plain), { row: 0, col: 0, xpixel: 0, ypixel: 0 });
 });
 
-test("what openpty cannot do leaves nothing behind", () => {
+test("an openpty that fails leaves nothing behind", () => {
 	const host = new VirtualHost();
 	const kernel = new Kernel({ host, maxfiles: 3, diagnostics: true });
 	const thread = kernel.spawn().main;
@@ -149,7 +149,7 @@ test("what openpty cannot do leaves nothing behind", () => {
 	assert.is(ptsname(thread, openpty(thread)[0]), "ttyp0");
 });
 
-test("there are 992 of them, and the first free name is given again", () => {
+test("there are 992 of them, and the first free name is used again", () => {
 	const host = new VirtualHost();
 	const kernel = new Kernel({ host, maxfiles: 3000, diagnostics: true });
 	const thread = kernel.spawn().main;
@@ -186,7 +186,7 @@ test("a slave is opened by name while its master is open", () => {
 	for (const fd of [slave, again]) close(thread, fd);
 });
 
-test("a master alone has nothing to say until its slave is opened", async () => {
+test("a master alone is not ready until its slave is opened", async () => {
 	const { thread, host, process } = machine();
 	const master = posix_openpt(thread, O_RDWR | O_NONBLOCK);
 	const put = () => count(() => writeNow(thread, master, bytes("x")));
@@ -206,7 +206,7 @@ test("a master alone has nothing to say until its slave is opened", async () => 
 	);
 });
 
-test("a thread that waits for the slave to be opened types when it is", async () => {
+test("a write to the master waits until the slave is opened", async () => {
 	const { thread, host, process } = machine();
 	const master = posix_openpt(thread, O_RDWR);
 	const typist = process.spawnThread();
@@ -217,7 +217,7 @@ test("a thread that waits for the slave to be opened types when it is", async ()
 	assert.equal([await typing, readNow(thread, slave, new Uint8Array(9))], [3, 3]);
 });
 
-test("the last slave to be closed hangs up, and one that is opened again ends that", () => {
+test("closing the last slave is a hang-up, which opening one again ends", () => {
 	const t = terminal();
 	const { thread, master, slave } = t;
 	const name = ptsname(thread, master) as "ttyp0";
@@ -250,7 +250,7 @@ test("what a program prints before it exits is read, and then the end", () => {
 	assert.equal(collect(thread, kq), [[master, EVFILT_READ, EV_ADD | EV_RECEIPT | EV_EOF, 0, 0]]);
 });
 
-test("a slave that does not block takes its output along", () => {
+test("the unread output of a slave that does not block is lost when it is closed", () => {
 	const t = terminal();
 	t.print("lost");
 	close(t.thread, t.slave);
@@ -269,7 +269,7 @@ test("a slave that is opened before the output is read keeps the terminal", () =
 	assert.equal(tcgetattr(thread, again), RAW);
 });
 
-test("a master that is closed takes what the slave has not read, and a closed slave's output", () => {
+test("closing a master discards what the slave has not read, and a closed slave's output", () => {
 	const t = terminal();
 	const { thread, master, slave } = t;
 	fcntl(thread, slave, F_SETFL, 0);
@@ -345,7 +345,7 @@ test("a read that sleeps is ended by a signal, an abort, the end of the master",
 	assert.is(await third, 0);
 });
 
-test("VTIME without VMIN: a read gives up after so many tenths of a second", async () => {
+test("VTIME without VMIN: a read gives up after that many tenths of a second", async () => {
 	const cc = RAW.cc.map((c, i) => (i === VMIN ? 0 : i === VTIME ? 5 : c));
 	const { thread, host, process } = machine();
 	const [master, slave] = openpty(thread, { ...RAW, cc });
@@ -361,7 +361,7 @@ test("VTIME without VMIN: a read gives up after so many tenths of a second", asy
 	assert.equal([await again, host.now()], [2, 800e6]);
 });
 
-test("VTIME with VMIN: the time counts from the last byte, and from the first only", async () => {
+test("VTIME with VMIN: the time counts from the last byte, and starts only with the first", async () => {
 	const cc = RAW.cc.map((c, i) => (i === VMIN ? 4 : i === VTIME ? 5 : c));
 	const { thread, host, process, kernel } = machine();
 	const [master, slave] = openpty(thread, { ...RAW, cc });
@@ -378,7 +378,7 @@ test("VTIME with VMIN: the time counts from the last byte, and from the first on
 	assert.is(thread.state, "asleep");
 	host.advance(1);
 	assert.equal([await reading, kernel.timeouts.size], [3, 0]);
-	// What is there already counts from the beginning of the read.
+	// For bytes that are there already the time starts with the read.
 	writeNow(typist, master, bytes("x"));
 	host.advance(10_000);
 	const late = read(thread, slave, buffer);
@@ -392,7 +392,7 @@ test("VTIME with VMIN: the time counts from the last byte, and from the first on
 	assert.is(await whole, 6);
 });
 
-test("a change of VMIN reaches who sleeps", async () => {
+test("a change of VMIN wakes sleeping readers", async () => {
 	const { thread, host, process } = machine();
 	const [master, slave] = openpty(thread, {
 		...RAW,
@@ -408,7 +408,7 @@ test("a change of VMIN reaches who sleeps", async () => {
 	assert.is(await reading, 2);
 });
 
-test("VTIME that is set under a reader counts from then", async () => {
+test("VTIME that is set while a reader sleeps counts from then", async () => {
 	const { thread, host, process } = machine();
 	const [, slave] = openpty(thread);
 	const other = process.spawnThread();
@@ -438,7 +438,7 @@ test("with VTIME the pairs that PARMRK makes count as bytes that came in", async
 	assert.is(await reading, 3);
 });
 
-test("a line that waits is read when the terminal goes raw under the reader", async () => {
+test("a line that waits is read when the terminal becomes raw while the reader sleeps", async () => {
 	const { thread, host, process } = machine();
 	const [master, slave] = openpty(thread);
 	const other = process.spawnThread();
@@ -456,7 +456,7 @@ test("a writer sleeps above the high-water mark and goes on at the low one", asy
 	const writing = write(thread, slave, new Uint8Array(3000));
 	const other = process.spawnThread();
 	host.settle();
-	// 9600 bits a second: 256 + 960, and what is left of a hundred.
+	// 9600 bits a second: 256 + 960, rounded up to whole hundreds.
 	assert.equal([thread.state, ioctl(other, slave, TIOCOUTQ)], ["asleep", 1300]);
 	const take = (n: number): void => {
 		readNow(other, master, new Uint8Array(n));
@@ -487,7 +487,7 @@ test("a writer that sleeps gets EIO when the master goes, also with CLOCAL", asy
 	}
 });
 
-test("what is typed waits for room, and fails when the slave goes", async () => {
+test("typing waits for room, and fails when the slave goes", async () => {
 	const { thread, host, process } = machine();
 	const [master, slave] = openpty(thread, RAW);
 	const typist = process.spawnThread();
@@ -535,7 +535,7 @@ test("typing goes on when a line may grow, and when some of it is erased", async
 	assert.equal([await again, ioctl(thread, slave, FIONREAD)], [8191, 2]);
 });
 
-test("tcdrain and TCSADRAIN wait until the output is read, TCSAFLUSH also forgets the input", async () => {
+test("tcdrain and TCSADRAIN wait until the output is read, TCSAFLUSH also discards the input", async () => {
 	const { thread, host, process, kernel } = machine();
 	const [master, slave] = openpty(thread);
 	const threads = Array.from({ length: 3 }, () => process.spawnThread()) as [
@@ -571,7 +571,7 @@ test("tcdrain and TCSADRAIN wait until the output is read, TCSAFLUSH also forget
 	);
 });
 
-test("settings that wait are those of the call, whatever becomes of the object", async () => {
+test("settings that wait are those at the time of the call, even if the object changes", async () => {
 	const { thread, host, process } = machine();
 	const [master, slave] = openpty(thread);
 	writeNow(thread, slave, bytes("x"));
@@ -604,7 +604,7 @@ test("tcdrain ends with EINTR, and when the master goes", async () => {
 	assert.is(await second, 0);
 });
 
-test("tcflush forgets input, output or both", () => {
+test("tcflush discards input, output or both", () => {
 	for (const [queue, left] of [
 		[TCIFLUSH, [0, 4]],
 		[TCOFLUSH, [3, 0]],
@@ -627,7 +627,7 @@ test("tcflush forgets input, output or both", () => {
 	);
 });
 
-test("TIOCSTOP and TIOCSTART hold output back, and TIOCSTI types", () => {
+test("TIOCSTOP stops output and TIOCSTART starts it, and TIOCSTI types", () => {
 	const t = terminal();
 	ioctl(t.thread, t.slave, TIOCSTOP);
 	ioctl(t.thread, t.slave, TIOCSTOP);
@@ -640,7 +640,7 @@ test("TIOCSTOP and TIOCSTART hold output back, and TIOCSTI types", () => {
 	assert.is(ioctl(t.thread, t.slave, TIOCEXCL), 0);
 });
 
-test("arguments that are none get EFAULT, and commands of others ENOTTY", () => {
+test("wrong arguments get EFAULT, and commands of other files ENOTTY", () => {
 	const { thread, master, slave } = terminal();
 	const frozen = Object.freeze({});
 	const codes = [
@@ -696,14 +696,14 @@ test("kevent on a slave: bytes to read, room to print, and no other filter", () 
 		[slave, EVFILT_WRITE, flags, 0, 8182],
 	]);
 	close(thread, t.master);
-	// WRITE does not speak of the end.
+	// WRITE does not report the end.
 	assert.equal(collect(thread, kq).sort(), [
 		[slave, EVFILT_READ, flags | EV_EOF, 0, 0],
 		[slave, EVFILT_WRITE, flags, 0, 8192],
 	]);
 });
 
-test("the end of a terminal is taken back when the other end comes again", () => {
+test("the end of a terminal is over when the other end is opened again", () => {
 	const t = terminal(RAW);
 	const { thread, master, slave } = t;
 	const kq = kqueue(thread);
@@ -743,11 +743,11 @@ test("kevent on a master: output, room for input, control bytes", () => {
 	ioctl(thread, slave, TIOCSTOP);
 	t.screen();
 	keventNow(thread, kq, [{ ident: master, filter: EVFILT_WRITE, flags: EV_DELETE }], null);
-	// What has been printed cannot be read while output is stopped.
+	// Output cannot be read while it is stopped.
 	assert.equal(collect(thread, kq), []);
 });
 
-test("in lines a master can always end the line", () => {
+test("while lines are edited a master can always end the line", () => {
 	const t = terminal({ lflag: TTYDEF.lflag & ~8 });
 	t.type("x".repeat(8190));
 	assert.equal(revents(t.thread, POLLOUT, t.master), [POLLOUT]);
@@ -801,7 +801,7 @@ test("select and kevent cannot ask a slave for exceptional conditions, poll can 
 	assert.equal([await waiting, fds[0]?.revents], [1, POLLHUP]);
 });
 
-test("packet mode tells of flushes, stops and starts, and of changed stop characters", () => {
+test("packet mode reports flushes, stops and starts, and changed stop characters", () => {
 	const t = terminal();
 	const { thread, master, slave } = t;
 	ioctl(thread, master, TIOCPKT, 1);
@@ -824,7 +824,7 @@ test("packet mode tells of flushes, stops and starts, and of changed stop charac
 	assert.is(t.screen(), "plain");
 });
 
-test("who waits in packet mode is told that output was stopped", async () => {
+test("a reader in packet mode is told that output was stopped", async () => {
 	const { thread, host, process } = machine();
 	const [master] = openpty(thread);
 	ioctl(thread, master, TIOCPKT, 1);
@@ -836,7 +836,7 @@ test("who waits in packet mode is told that output was stopped", async () => {
 	assert.equal([await reading, buffer[0]], [1, TIOCPKT_STOP]);
 });
 
-test("packet mode that is turned on tells at once what happened before", async () => {
+test("packet mode that is turned on reports at once what happened before", async () => {
 	const { thread, host, process } = machine();
 	const [master, slave] = openpty(thread);
 	tcflush(thread, slave, TCIOFLUSH);
@@ -858,14 +858,14 @@ test("a master is in packet mode or in user-control mode, not in both", () => {
 		[set(TIOCPKT, 1), set(TIOCUCNTL, 1), set(TIOCPKT, 0), set(TIOCUCNTL, 1), set(TIOCPKT, 1)],
 		["no error", "EINVAL", "no error", "no error", "EINVAL"],
 	);
-	// The byte 0 is none.
+	// The byte 0 is not a control byte.
 	ioctl(thread, slave, UIOCCMD(0));
 	assert.is(packet(thread, master), "EAGAIN");
 	ioctl(thread, slave, UIOCCMD(255));
 	assert.is(packet(thread, master), 255);
 });
 
-test("in remote mode the slave reads what the master writes, a piece at a time", async () => {
+test("in remote mode the slave reads what the master writes, one write at a time", async () => {
 	const t = terminal();
 	const { thread, master, slave } = t;
 	ioctl(thread, master, TIOCREMOTE, 1);
@@ -876,7 +876,7 @@ test("in remote mode the slave reads what the master writes, a piece at a time",
 		[[0], `a${ctrl("C")}`, "EAGAIN"],
 	);
 	assert.equal([t.read(), t.read(), t.type("b"), t.read()], ["\n", "EAGAIN", 1, "b"]);
-	// An empty piece is an end of file, and waits as others do.
+	// An empty write is an end of file, and waits like others.
 	assert.equal(
 		[t.type("c"), t.type(""), t.read(), t.type(""), t.read()],
 		[1, "EAGAIN", "c", 0, ""],
@@ -906,7 +906,7 @@ test("a change of settings by the master drops the output, which nobody else cou
 	assert.is(ioctl(t.thread, t.master, FIONREAD), 0);
 });
 
-test("who waits for that output to go hears of it", async () => {
+test("a thread that waits until that output is gone wakes", async () => {
 	const { thread, host, process } = machine();
 	const [master, slave] = openpty(thread, RAW);
 	const writer = process.spawnThread();
@@ -926,7 +926,7 @@ test("who waits for that output to go hears of it", async () => {
 	);
 });
 
-test("the speed 0 hangs nobody up who has no session", () => {
+test("the speed 0 hangs up no process without a session", () => {
 	const t = terminal();
 	t.set({ ospeed: B0 });
 	assert.is(tcgetattr(t.thread, t.slave).ospeed, B0);
@@ -950,7 +950,7 @@ test("an edge-triggered reader is told of each piece of input", async () => {
 	}
 });
 
-test("nothing is left of ten thousand ptys that came and went", () => {
+test("nothing is left of ten thousand ptys that were opened and closed", () => {
 	const m = machine();
 	const { thread } = m;
 	const kq = kqueue(thread);

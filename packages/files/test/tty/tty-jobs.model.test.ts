@@ -1,4 +1,4 @@
-// Random sessions and jobs at a terminal, against what must always hold.
+// Random sessions and jobs at a terminal, against invariants.
 import {
 	close,
 	exit,
@@ -41,7 +41,7 @@ import { TCSANOW, TIOCGPGRP, TIOCNOTTY, TIOCSCTTY } from "../../src/tty/tty-cons
 import { codeOf, machine, outcome } from "../machine.ts";
 import { bytes, count, ctrl, string } from "./tty-world.ts";
 
-/** A call that sleeps, or did. */
+/** A call that sleeps, or slept. */
 interface Waiting {
 	readonly kind: "read" | "write" | "set";
 	readonly thread: Thread;
@@ -55,11 +55,11 @@ class Jobs {
 	private readonly machine = machine();
 	private readonly master: number;
 	private readonly tty: Tty;
-	/** The host's own slave, which is in nobody's background. */
+	/** The host's own slave, which is never in the background. */
 	private spy: number;
 	private jobs: Process[] = [];
 	private waiting: Waiting[] = [];
-	/** The open slaves that were taken away. */
+	/** The open slaves that were revoked. */
 	private readonly dead: Set<File> = new Set();
 	private hungUp = false;
 	private lines = 0;
@@ -129,7 +129,7 @@ class Jobs {
 		return job.hasTty && job.pgrp.session === tty.session && job.pgrp.pgid !== this.foreground;
 	}
 
-	/** Reads at once. Nobody reads from the background, nor from what was taken away. */
+	/** Reads at once. No process reads in the background, or from a revoked slave. */
 	readNow(job: Process): void {
 		const buffer = new Uint8Array(99);
 		const held = isBackHeld(job.main, SIGTTIN) || job.pgrp.orphaned ? "EIO" : "EAGAIN";
@@ -146,7 +146,7 @@ class Jobs {
 		return this.hungUp ? 0 : ioctl(this.machine.thread, this.spy, FIONREAD);
 	}
 
-	/** Reads, writes or sets and may sleep. */
+	/** Reads, writes or changes settings, and may sleep. */
 	begin(kind: Waiting["kind"], job: Process): void {
 		const thread = job.spawnThread();
 		const buffer = kind === "read" ? new Uint8Array(99) : bytes("out");
@@ -159,7 +159,7 @@ class Jobs {
 		this.waiting.push({ kind, thread, file, buffer, result: outcome(call()) });
 	}
 
-	/** What the process does about being in the background; not while it sleeps there. */
+	/** How the process handles being in the background; not while it sleeps there. */
 	dispose(job: Process, signal: number, how: "ignore" | "block" | "default"): void {
 		if (this.waiting.some(({ thread }) => thread.process === job)) return;
 		sigaction(job.main, signal, how === "ignore" ? SIG_IGN : "SIG_DFL");
@@ -203,12 +203,12 @@ class Jobs {
 		exit(job.main, 0);
 	}
 
-	/** Closes one of the three; who has closed 0 does nothing with the terminal any more. */
+	/** Closes one of the three; a process that has closed 0 does not use the terminal any more. */
 	close(job: Process, fd: number): void {
 		if (job.fdp.get(fd) !== null) close(job.main, fd);
 	}
 
-	/** The host lets go of the terminal, and looks at it again. */
+	/** The host closes the terminal, and opens it again. */
 	lookAgain(): void {
 		const { thread } = this.machine;
 		if (this.hungUp) return;
@@ -234,7 +234,7 @@ class Jobs {
 		return [...files, ...held].filter((file) => file instanceof PtySlave);
 	}
 
-	/** Lets all happen that follows; who led the session and what was open before is given. */
+	/** Lets everything happen that follows; takes the leader and the open slaves from before. */
 	async settle(leader: Process | null, open: readonly File[]): Promise<void> {
 		const { host, kernel, process, thread } = this.machine;
 		host.settle();
@@ -251,7 +251,7 @@ class Jobs {
 		this.checkDead();
 	}
 
-	/** Each process is in one group, of one session; what has no members is gone. */
+	/** Each process is in one group, of one session; groups without members are gone. */
 	private checkGroups(): void {
 		const { kernel } = this.machine;
 		for (const each of kernel.processes.values()) {
@@ -269,7 +269,7 @@ class Jobs {
 		}
 	}
 
-	/** The terminal belongs to a session with a leader, and a group of it is in front, or none. */
+	/** The terminal belongs to a session with a leader, and at most one group of it is in front. */
 	private checkTerminal(): void {
 		const { session } = this.tty;
 		const { kernel } = this.machine;
@@ -285,14 +285,14 @@ class Jobs {
 		assert.is(group.session, session);
 	}
 
-	/** Nobody sleeps who need not, and nobody was given what is not its own. */
+	/** No call sleeps that could go on, and no call has read input of another process. */
 	private async checkWaiting(): Promise<void> {
 		for (const waiting of [...this.waiting]) {
 			const { kind, thread, file, buffer } = waiting;
 			const { process } = thread;
 			if (thread.state === "asleep") {
 				assert.not(this.hungUp || this.dead.has(file));
-				// Who was in front when it went to sleep looks again only when there is input.
+				// A reader that was in front when it fell asleep looks again only when there is input.
 				if (thread.channel === this.tty.readers) assert.is(this.readable, 0);
 				else this.checkBackground(kind, thread);
 				continue;
@@ -311,7 +311,7 @@ class Jobs {
 		for (const line of this.given) assert.match(line, /^line \d+\n$/);
 	}
 
-	/** Who waits to be in front is not, and will not hear that it never could be. */
+	/** A process that waits to be in front is not in front, and could still be brought there. */
 	private checkBackground(kind: Waiting["kind"], thread: Thread): void {
 		const signal = kind === "read" ? SIGTTIN : SIGTTOU;
 		const { process } = thread;
@@ -323,7 +323,7 @@ class Jobs {
 		return (this.tty.termios.lflag & TOSTOP) !== 0;
 	}
 
-	/** What was taken away gives no data, and takes none. */
+	/** A revoked slave reads and writes nothing. */
 	private checkDead(): void {
 		for (const job of this.jobs) {
 			for (const fd of job.fdp.open()) {
@@ -356,7 +356,7 @@ class Jobs {
 	}
 }
 
-/** Whether a thread does not want to know that it is in the background. */
+/** Whether a thread ignores or blocks the signals for being in the background. */
 function isBackHeld({ process, sigmask }: Thread, signal: number): boolean {
 	return process.sigacts[signal] === SIG_IGN || (sigmask & sigset(signal)) !== 0;
 }
@@ -446,7 +446,7 @@ function control(jobs: Jobs, c: JobCommand): unknown {
 	}
 }
 
-test("job control: nobody reads what is not its own, and nobody waits for nothing", async () => {
+test("job control: no process reads another's input, and none waits without a reason", async () => {
 	await fc.assert(
 		fc.asyncProperty(
 			fc.array(jobCommand, { minLength: 10, maxLength: 80, size: "max" }),

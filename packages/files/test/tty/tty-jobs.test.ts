@@ -1,4 +1,4 @@
-// Whose terminal it is: sessions, the foreground group, signals from the keyboard, background.
+// Job control: sessions, the foreground group, signals from the keyboard, background.
 
 import {
 	close,
@@ -64,13 +64,13 @@ import { codeOf, type Machine, machine, outcome } from "../machine.ts";
 import { bytes, ctrl, string } from "./tty-world.ts";
 
 interface Login extends Machine {
-	/** Of the process that made the pty. */
+	/** The thread of the process that made the pty. */
 	readonly master: number;
 	/** The leader of the terminal's session: its 0, 1 and 2 are the terminal. */
 	readonly shell: Process;
 	/** Children of the shell, each in a group of its own. */
 	readonly jobs: readonly Process[];
-	/** What was caught: [pid, signal]. */
+	/** The signals that were caught: [pid, signal]. */
 	readonly caught: [number, number][];
 	type(text: string): void;
 }
@@ -114,7 +114,7 @@ test("login_tty makes a session with the terminal as its descriptors", () => {
 	assert.equal([getsid(shell.main, 0), tcgetpgrp(shell.main, 0)], [shell.pid, shell.pid]);
 });
 
-test("^C, ^\\ and ^Z go to the foreground group alone, and flush what was typed", () => {
+test("^C, ^\\ and ^Z go only to the foreground group, and flush what was typed", () => {
 	const t = login();
 	const [job] = t.jobs as [Process];
 	tcsetpgrp(t.shell.main, 0, job.pid);
@@ -153,7 +153,7 @@ test("VSTATUS sends SIGINFO, and ^Y SIGTSTP when it is read", () => {
 	assert.equal([readNow(t.shell.main, 0, buffer), string(buffer.subarray(0, 2))], [2, "c\n"]);
 });
 
-test("a read in the background gets SIGTTIN, and when that is handled EINTR", async () => {
+test("a read in the background gets SIGTTIN, and if that is handled EINTR", async () => {
 	const t = login();
 	const [job] = t.jobs as [Process];
 	const reading = outcome(read(job.main, 0, new Uint8Array(10)));
@@ -161,7 +161,7 @@ test("a read in the background gets SIGTTIN, and when that is handled EINTR", as
 	assert.equal([await reading, t.caught], ["EINTR", [[job.pid, SIGTTIN]]]);
 });
 
-test("a read in the background that nobody handles waits to be in front", async () => {
+test("a read in the background whose SIGTTIN is not handled waits to be in front", async () => {
 	const t = login();
 	const [job] = t.jobs as [Process];
 	sigaction(job.main, SIGTTIN, "SIG_DFL");
@@ -174,7 +174,7 @@ test("a read in the background that nobody handles waits to be in front", async 
 	assert.is(await reading, 3);
 });
 
-test("who waits in the background goes on when its process is put into the front group", async () => {
+test("a read that waits in the background goes on when its process joins the foreground group", async () => {
 	const t = login();
 	const [job] = t.jobs as [Process];
 	sigaction(job.main, SIGTTIN, "SIG_DFL");
@@ -186,7 +186,7 @@ test("who waits in the background goes on when its process is put into the front
 	assert.is(await reading, 3);
 });
 
-test("who waits in the background goes on when its process does without the terminal", async () => {
+test("a read that waits in the background goes on when its process gives up the terminal", async () => {
 	const leaves: ((job: Process) => unknown)[] = [
 		(job) => ioctl(job.main, 0, TIOCNOTTY),
 		(job) => setsid(job.main),
@@ -204,7 +204,7 @@ test("who waits in the background goes on when its process does without the term
 	}
 });
 
-test("who waits in the background gets EIO when nobody is left to bring it to the front", async () => {
+test("a read that waits in the background gets EIO when no process is left to bring it to the front", async () => {
 	const t = login();
 	const [job] = t.jobs as [Process];
 	const orphan = fork(job.main);
@@ -218,7 +218,7 @@ test("who waits in the background gets EIO when nobody is left to bring it to th
 	assert.is(await reading, "EIO");
 });
 
-test("who waits in the background hears that the master is closed, also with CLOCAL", async () => {
+test("a read that waits in the background ends when the master is closed, also with CLOCAL", async () => {
 	const t = login({ cflag: TTYDEF.cflag | CLOCAL });
 	const [job] = t.jobs as [Process];
 	sigaction(job.main, SIGTTIN, "SIG_DFL");
@@ -229,7 +229,7 @@ test("who waits in the background hears that the master is closed, also with CLO
 	assert.is(await reading, 0);
 });
 
-test("in remote mode nobody reads from the background either", async () => {
+test("in remote mode a read in the background waits too", async () => {
 	const t = login();
 	const [job] = t.jobs as [Process];
 	sigaction(job.main, SIGTTIN, "SIG_DFL");
@@ -242,7 +242,7 @@ test("in remote mode nobody reads from the background either", async () => {
 	assert.is(await reading, 5);
 });
 
-test("a read in the background waits to be in front, whatever VTIME says, which counts from then", async () => {
+test("a read in the background waits to be in front, and VTIME counts only from then", async () => {
 	const cc = TTYDEF.cc.map((c, place) => (place === VMIN ? 0 : place === VTIME ? 5 : c));
 	const t = login({ lflag: TTYDEF.lflag & ~ICANON, cc });
 	const [job] = t.jobs as [Process];
@@ -280,7 +280,7 @@ test("a read in an orphaned group fails with EIO", () => {
 	);
 });
 
-test("a write in the background passes, unless TOSTOP", async () => {
+test("a write in the background is allowed without TOSTOP", async () => {
 	const t = login();
 	const [job] = t.jobs as [Process];
 	assert.is(writeNow(job.main, 1, bytes("a")), 1);
@@ -309,7 +309,7 @@ test("a write that waits in the background goes on when TOSTOP is cleared", asyn
 	assert.equal([await writing, screen(t)], [1, "x"]);
 });
 
-test("settings are changed from the background when SIGTTOU is ignored, else in front", async () => {
+test("settings are changed in the background if SIGTTOU is ignored, otherwise when in front", async () => {
 	const t = login();
 	const [job] = t.jobs as [Process];
 	sigaction(job.main, SIGTTOU, "SIG_DFL");
@@ -361,7 +361,7 @@ test("when the master is closed the leader gets SIGHUP, and all read the end", (
 	);
 });
 
-test("when the leader exits the foreground group gets SIGHUP, and the terminal is taken away", async () => {
+test("when the leader exits the foreground group gets SIGHUP, and the terminal is revoked", async () => {
 	const t = login();
 	const [front, back] = t.jobs as [Process, Process];
 	tcsetpgrp(t.shell.main, 0, front.pid);
@@ -379,7 +379,7 @@ test("when the leader exits the foreground group gets SIGHUP, and the terminal i
 	assert.is(readNow(t.thread, t.master, new Uint8Array(1)), 0);
 });
 
-test("a session whose last words are still to be read does not keep the terminal", () => {
+test("a session whose last output is not read yet does not keep the terminal", () => {
 	const { thread } = machine();
 	const [, slave] = openpty(thread);
 	const shell = fork(thread);
@@ -394,7 +394,7 @@ test("a session whose last words are still to be read does not keep the terminal
 	assert.is(tcgetpgrp(next.main, again), next.pid);
 });
 
-test("a terminal that its session had through the master alone goes with the master", () => {
+test("a terminal that its session has only through the master goes with the master", () => {
 	const { thread } = machine();
 	const leader = fork(thread);
 	setsid(leader.main);
@@ -424,7 +424,7 @@ test("TIOCSCTTY is for leaders of sessions without a terminal, and for terminals
 		() => ioctl(stranger.main, taken, TIOCSCTTY),
 		() => ioctl(t.shell.main, openDevice(t.shell.main, "ttyp1"), TIOCSCTTY),
 		() => ioctl(stranger.main, other, TIOCSCTTY),
-		// Once more is allowed.
+		// The same call again is allowed.
 		() => ioctl(stranger.main, other, TIOCSCTTY),
 	].map(codeOf);
 	assert.equal(codes, ["EPERM", "EPERM", "EPERM", "no error", "no error"]);
@@ -443,7 +443,7 @@ test("tcsetpgrp is for the session's own terminal and its own groups", () => {
 	assert.is(ioctl(t.thread, t.master, TIOCGPGRP), t.shell.pid);
 });
 
-test("the foreground group is none when its last member is gone", () => {
+test("there is no foreground group when its last member is gone", () => {
 	const t = login();
 	const [job] = t.jobs as [Process];
 	sigaction(t.shell.main, 20, SIG_IGN);
@@ -454,7 +454,7 @@ test("the foreground group is none when its last member is gone", () => {
 	assert.equal(t.caught, []);
 });
 
-test("/dev/tty is the terminal of the caller's session, and of nobody else", () => {
+test("/dev/tty is the terminal of the caller's session, and of no other", () => {
 	const t = login();
 	const [job] = t.jobs as [Process];
 	const fd = openDevice(job.main, "tty");
@@ -466,7 +466,7 @@ test("/dev/tty is the terminal of the caller's session, and of nobody else", () 
 	);
 });
 
-test("TIOCNOTTY gives the terminal up, which the leader cannot", () => {
+test("TIOCNOTTY gives up the terminal, which the leader cannot do", () => {
 	const t = login();
 	const [job] = t.jobs as [Process];
 	ioctl(job.main, 0, TIOCNOTTY);
@@ -479,7 +479,7 @@ test("TIOCNOTTY gives the terminal up, which the leader cannot", () => {
 	tcsetpgrp(t.shell.main, 0, job.pid);
 	t.type(ctrl("C"));
 	assert.equal(t.caught, []);
-	// It is in no background any more.
+	// It is not in the background any more.
 	t.type("a\n");
 	assert.is(readNow(job.main, 0, new Uint8Array(2)), 2);
 });
@@ -497,7 +497,7 @@ test("the session has no terminal any more when the last slave is closed", () =>
 	assert.is(tcgetpgrp(t.shell.main, again), t.shell.pid);
 });
 
-test("what is no terminal is refused with ENOTTY", () => {
+test("a file that is not a terminal is refused with ENOTTY", () => {
 	const { thread } = machine();
 	const [r] = pipe(thread);
 	const fds: [Thread, number][] = [[thread, r]];

@@ -47,7 +47,7 @@ import { bytes, ctrl, terminal } from "./tty-world.ts";
 const DEL = "\x7f";
 const { iflag, lflag, cc } = TTYDEF;
 
-/** What the terminal's characters are but for one. */
+/** The terminal's default characters with one changed. */
 function characters(place: number, c: number): readonly number[] {
 	return cc.map((old, index) => (index === place ? c : old));
 }
@@ -59,13 +59,7 @@ const table: readonly [string, Partial<typeof TTYDEF>, string, string, string][]
 	["a line is shown and read", {}, "ls -l\r", "ls -l\r\n", "ls -l\n"],
 	["a line that is not ended cannot be read", {}, "ls", "ls", "EAGAIN"],
 	["without echo nothing is shown", { lflag: lflag & ~ECHO }, "pw\n", "EAGAIN", "pw\n"],
-	[
-		"ECHONL shows the newline all the same",
-		{ lflag: (lflag & ~ECHO) | ECHONL },
-		"pw\n",
-		"\r\n",
-		"pw\n",
-	],
+	["ECHONL still shows the newline", { lflag: (lflag & ~ECHO) | ECHONL }, "pw\n", "\r\n", "pw\n"],
 	["control characters are shown as ^X", {}, "a\x01b\n", "a^Ab\r\n", "a\x01b\n"],
 	[
 		"without ECHOCTL they are shown as they are",
@@ -212,7 +206,7 @@ for (const [what, flags, printed, seen] of output) {
 	});
 }
 
-test("what is typed is shown again when output has come in between", () => {
+test("the typed line is shown again when output has come in between", () => {
 	const t = terminal();
 	t.type("abc");
 	t.print("!");
@@ -222,7 +216,7 @@ test("what is typed is shown again when output has come in between", () => {
 	assert.is(t.read(), "ab\n");
 });
 
-test("a tab after output is not erased but shown again", () => {
+test("after output a tab is not erased, but the line is shown again", () => {
 	const t = terminal();
 	t.type("ab");
 	t.print("!");
@@ -243,13 +237,13 @@ test("an end of file behind a full buffer is read by itself", () => {
 	assert.equal([t.read(2), t.read(2), t.read(2)], ["ab", "", "EAGAIN"]);
 });
 
-test("a read of nothing gives nothing, and takes nothing", () => {
+test("a read of no bytes returns 0, and takes nothing", () => {
 	const t = terminal();
 	t.type("a\n");
 	assert.equal([t.read(0), t.read()], ["", "a\n"]);
 });
 
-test("^S stops output and ^Q lets it go on; with IXANY anything does", () => {
+test("^S stops output and ^Q lets it go on; with IXANY any character does", () => {
 	const t = terminal({ iflag: iflag & ~IXANY });
 	t.type(ctrl("S"));
 	assert.equal([t.print("held"), t.screen()], [4, "EAGAIN"]);
@@ -264,13 +258,13 @@ test("^S stops output and ^Q lets it go on; with IXANY anything does", () => {
 	assert.is(t.screen(), "morey");
 });
 
-test("without IXON they are data", () => {
+test("without IXON ^S and ^Q are data", () => {
 	const t = terminal({ iflag: iflag & ~IXON });
 	t.type(`${ctrl("S")}${ctrl("Q")}\n`);
 	assert.equal([t.screen(), t.read()], ["^S^Q\r\n", `${ctrl("S")}${ctrl("Q")}\n`]);
 });
 
-test("when one character stops and starts it does so in turn", () => {
+test("when the same character stops and starts output it does so in turn", () => {
 	const t = terminal({
 		cc: cc.map((c, place) => (place === 12 ? 0x13 : c)),
 		iflag: iflag & ~IXANY,
@@ -296,7 +290,7 @@ test("VDISCARD drops output until it is typed again", () => {
 	assert.is(t.screen(), "^O^R\r\nabc");
 });
 
-test("what is discarded needs no room", () => {
+test("discarded output needs no room", () => {
 	const t = terminal();
 	t.type("x".repeat(3000));
 	t.screen();
@@ -323,7 +317,7 @@ test("a line may grow to the queue's size, then a bell rings, and its end still 
 	assert.is(t.read().length, 8192);
 });
 
-test("without IMAXBEL what does not fit flushes the queues", () => {
+test("without IMAXBEL input that does not fit flushes the queues", () => {
 	const t = terminal({ lflag: lflag & ~ECHO, iflag: iflag & ~IMAXBEL });
 	t.type("x".repeat(8193));
 	t.type("a\n");
@@ -349,20 +343,20 @@ test("CREAD off receives nothing", () => {
 	assert.equal([t.screen(), t.read()], ["EAGAIN", "EAGAIN"]);
 });
 
-test("raw mode gives every byte as it comes", () => {
+test("in raw mode every byte is read as it comes", () => {
 	const t = terminal(cfmakeraw(TTYDEF));
 	t.type(`a${DEL}${ctrl("C")}\r`);
 	assert.equal([t.screen(), t.read()], ["EAGAIN", `a${DEL}${ctrl("C")}\r`]);
 });
 
-test("going raw keeps the lines, then what was typed after them", () => {
+test("in raw mode finished lines are read first, then what was typed after them", () => {
 	const t = terminal();
 	t.type("one\ntw");
 	t.set({ lflag: lflag & ~ICANON });
 	assert.is(t.read(), "one\ntw");
 });
 
-test("going back to lines looks at what was typed again", () => {
+test("back in line mode the typed bytes are processed again", () => {
 	const t = terminal(cfmakeraw(TTYDEF));
 	t.type(`ab${DEL}c\nde`);
 	t.set({ lflag });
@@ -371,7 +365,7 @@ test("going back to lines looks at what was typed again", () => {
 	assert.is(t.read(), "de\n");
 });
 
-test("who watches hears of the lines that there are then", () => {
+test("watchers are told of the lines that exist then", () => {
 	const t = terminal(cfmakeraw(TTYDEF));
 	const { thread, slave } = t;
 	const kq = kqueue(thread);
@@ -384,7 +378,7 @@ test("who watches hears of the lines that there are then", () => {
 	assert.is(t.read(), "cd\n");
 });
 
-test("VMIN is what a read waits for, and 0 for nothing", () => {
+test("a read waits for VMIN bytes, and does not wait with 0", () => {
 	const raw = cfmakeraw(TTYDEF);
 	const t = terminal({ ...raw, cc: characters(VMIN, 3) });
 	t.type("ab");
@@ -398,7 +392,7 @@ test("VMIN is what a read waits for, and 0 for nothing", () => {
 	assert.equal([t.read(), t.read()], ["cd", ""]);
 });
 
-test("with VTIME a read that must not sleep gives what there is of enough", () => {
+test("with VTIME too a read that must not sleep needs VMIN bytes", () => {
 	const raw = cfmakeraw(TTYDEF);
 	const t = terminal({ ...raw, cc: raw.cc.map((c, i) => (i === VMIN ? 2 : i === VTIME ? 5 : c)) });
 	t.type("a");

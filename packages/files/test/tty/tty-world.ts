@@ -10,19 +10,19 @@ import { codeOf, type Machine, machine } from "../machine.ts";
 export interface Terminal extends Machine {
 	readonly master: number;
 	readonly slave: number;
-	/** Types; gives how many characters went in, or why none did. */
+	/** Types; returns how many characters went in, or the error code. */
 	type(text: string): unknown;
-	/** What was printed since the last look; "EAGAIN" for nothing, "" at the end. */
+	/** What was printed since the last call; "EAGAIN" for nothing, "" at the end. */
 	screen(): string;
 	/** What the program reads: up to `n` bytes; "EAGAIN" for nothing yet, "" at the end of file. */
 	read(n?: number): string;
-	/** The program prints; gives how many characters went in, or why none did. */
+	/** The program prints; returns how many characters went in, or the error code. */
 	print(text: string): unknown;
-	/** The program changes how the terminal works. */
+	/** The program changes the settings. */
 	set(changes: Partial<Termios>): void;
 }
 
-/** Makes a terminal that works as TTYDEF says but for `changes`. */
+/** Makes a terminal with the settings of TTYDEF, except for `changes`. */
 export function terminal(changes: Partial<Termios> = {}, winsize: Winsize | null = null): Terminal {
 	const m = machine();
 	const { thread } = m;
@@ -60,7 +60,7 @@ export function string(from: Uint8Array): string {
 	return String.fromCharCode(...from);
 }
 
-/** What a call gives, or the code of what it throws. */
+/** What a call returns, or the code of what it throws. */
 export function count(call: () => number): unknown {
 	let n: unknown;
 	const code = codeOf(() => {

@@ -1,4 +1,4 @@
-// Random typing at a terminal, against a naive model that draws the screen anew.
+// Random typing at a terminal, against a naive model that always draws the whole line.
 import { EV_ADD, EVFILT_READ, eventList, ioctl, keventNow, kqueue } from "@kqpoll/kqueue";
 import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import fc from "fast-check";
@@ -45,7 +45,7 @@ import {
 import { TIOCOUTQ, TIOCSTART } from "../../src/tty/tty-constants.ts";
 import { ctrl, type Terminal, terminal } from "./tty-world.ts";
 
-/** The last line of a screen without a right edge, and where the cursor stands. */
+/** The last line of a screen without a right edge, and the place of the cursor. */
 class Screen {
 	column = 0;
 	private cells: string[] = [];
@@ -86,32 +86,34 @@ const NL: Key = { c: "\n", quoted: false };
 const CC = TTYDEF.cc.map((c, place) => (place === VEOL ? 0x3b : place === VEOL2 ? 0x21 : c));
 
 /**
- * What a person and a program see of a line editor: the line is a list, and the screen is drawn
- * anew from what stood there before and what is left of the line.
+ * What a person and a program see of a line editor: the line is a list, and the screen is always
+ * drawn from what was there before the line and what is left of the line.
  */
 class Editor {
 	iflag: number;
 	lflag: number;
 	/** The line that is being typed. */
 	line: Key[] = [];
-	/** The lines that are ended. */
+	/** The finished lines. */
 	ready: Key[] = [];
 	stopped = false;
-	/** Whether the screen can be told: a kernel miscounts in some cases, and output may be lost. */
+	/**
+	 * Whether the screen can be predicted: a kernel miscounts in some cases, and output may be lost.
+	 */
 	legible = true;
 	private discarding = false;
 	private retyping = false;
 	private literal: "no" | "shown" | "hidden" = "no";
 	/** ECHOPRT: whether a \ waits for its /. */
 	private erasing = false;
-	/** What stands on the screen before the part of the line that was typed in one go. */
+	/** What is on the screen before the part of the line that was typed without output in between. */
 	private base = new Screen();
 	private shown: Key[] = [];
 	/** How far to the right the line has reached. */
 	private reach = 0;
-	/** How many characters the kernel believes to stand there as they were typed. */
+	/** How many characters the kernel takes for being on the screen as they were typed. */
 	private count = 0;
-	/** Whether the line was printed again behind lines that are ended. */
+	/** Whether the line was printed again behind finished lines. */
 	private behind = false;
 
 	constructor(iflag: number, lflag: number) {
@@ -140,7 +142,7 @@ class Editor {
 		return c < " " ? `^${String.fromCharCode(c.charCodeAt(0) + 64)}` : c;
 	}
 
-	/** The screen as it must look now. */
+	/** The expected screen. */
 	picture(): Screen {
 		const screen = this.base.copy();
 		for (let column = screen.column; column < this.reach; column++) screen.set(column, " ");
@@ -171,7 +173,7 @@ class Editor {
 		this.reach = this.base.column;
 	}
 
-	/** What is typed is shown, as far as that is wanted. */
+	/** Shows what is typed, if it is echoed. */
 	private echo(key: Key): void {
 		this.discarding = false;
 		const newline = key.c === "\n" && !key.quoted;
@@ -204,7 +206,7 @@ class Editor {
 				this.reprint();
 				return;
 			}
-			// Its width is told from the whole line, of which one character stands elsewhere.
+			// Its width follows from the whole line, of which one character is elsewhere.
 			if (tab && (this.count === this.line.length || this.behind)) this.legible = false;
 			this.shown.pop();
 		} else if (this.on(ECHOPRT)) {
@@ -255,7 +257,7 @@ class Editor {
 	}
 
 	private forgetOutput(): void {
-		// What nobody has seen yet: the kernel counts on in the column where it was.
+		// Not on the screen yet: the kernel goes on counting in the column where it was.
 		if (this.stopped || this.retyping) this.legible = false;
 		this.stopped = false;
 	}
@@ -386,7 +388,7 @@ class Editor {
 	/** A program changes the modes. */
 	set(iflag: number, lflag: number): void {
 		const lines = this.on(ICANON);
-		// The kernel does not know that what stands there was typed in another mode.
+		// The kernel does not know that the line was typed in another mode.
 		if (this.line.length > 0 || this.count !== 0 || this.erasing || this.literal !== "no")
 			this.legible = false;
 		this.freeze();
@@ -435,7 +437,7 @@ function text(keys: readonly Key[]): string {
 	return keys.map(({ c }) => c).join("");
 }
 
-/** A number that has each of the flags, or not. */
+/** A number with any combination of the flags. */
 function flags(fixed: number, ...some: readonly number[]): fc.Arbitrary<number> {
 	return fc.subarray([...some]).map((chosen) => chosen.reduce((a, b) => a | b, fixed));
 }
@@ -483,7 +485,7 @@ const lineCommand = fc.oneof(
 );
 type LineCommand = typeof lineCommand extends fc.Arbitrary<infer C> ? C : never;
 
-/** A terminal and its model side by side. */
+/** A terminal and its model. */
 class Lines {
 	private readonly terminal: Terminal;
 	private readonly editor: Editor;
@@ -538,10 +540,10 @@ class Lines {
 		this.look();
 	}
 
-	/** Compares the screens, unless the terminal holds output back. */
+	/** Compares the screens, except while the terminal holds output back. */
 	private look(): void {
 		const { terminal, editor, screen } = this;
-		// So much held back would not fit.
+		// Held back, that much would not fit.
 		if (ioctl(terminal.thread, terminal.slave, TIOCOUTQ) > 1000) {
 			ioctl(terminal.thread, terminal.slave, TIOCSTART);
 			editor.start();
@@ -556,7 +558,7 @@ class Lines {
 	}
 }
 
-test("what is typed is edited, shown and read as on an emulated screen", () => {
+test("typed lines are edited, shown and read as on an emulated screen", () => {
 	fc.assert(
 		fc.property(
 			lineModes,
