@@ -1,6 +1,6 @@
 // Builds what the packages publish: their JavaScript, a file for each entry point and what they share,
-// once for bundlers, which leave out what a program does not use, and once for Node; and their types,
-// without what is the engine's own.
+// once for bundlers, which leave out what a program does not use, and once for Node; and their types (with
+// --types), without what is the engine's own.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -111,9 +111,11 @@ function entryFile(entry: string): string {
 }
 
 if (pathToFileURL(process.argv[1] ?? "").href === import.meta.url) {
+	// Without --types only what runs is made, and the state of `tsc --build` does not matter.
+	const types = process.argv.includes("--types");
 	for (const each of packages(".").filter(({ manifest }) => !manifest.private)) {
 		rmSync(join(each.folder, "dist"), { recursive: true, force: true });
-		declare(each);
+		if (types) declare(each);
 		await bundle(each);
 	}
 }

@@ -21,6 +21,9 @@ function pack(name: string, folder: string): string[] {
 
 const published = packages(".").filter(({ manifest }) => !manifest.private);
 
+/** Makes what is published. */
+const BUILD = ["tsc --build", `${tool("bundle")} --types`];
+
 /** The commands of each step, in the order in which they run. */
 const STEPS: Record<string, string[]> = {
 	// Formatting, lint rules, and no cycle of imports other than of types.
@@ -33,10 +36,9 @@ const STEPS: Record<string, string[]> = {
 	],
 	language: [tool("language")],
 	types: ["tsc -p tsconfig.check.json"],
-	build: ["tsc --build", tool("bundle")],
+	build: BUILD,
 	packages: [
-		"tsc --build",
-		tool("bundle"),
+		...BUILD,
 		...published.flatMap(({ name, folder }) => pack(name, folder)),
 		tool("packed"),
 	],
