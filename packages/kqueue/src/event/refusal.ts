@@ -1,4 +1,4 @@
-// Why a change was refused, in words.
+// Describes why a change was refused.
 import { EVFILT_PROC } from "../abi/constants.ts";
 import { errno } from "../abi/errno.ts";
 import type { Kevent } from "../abi/kevent.ts";

@@ -9,7 +9,7 @@ import type { WaitChannel } from "../sched/wait-channel.ts";
 /** What kind of object a descriptor refers to. */
 export type FileType = "vnode" | "socket" | "pipe" | "kqueue";
 
-/** What fstat returns. What a file does not tell is 0. */
+/** What fstat returns. Fields that a file does not set are 0. */
 export interface Stat {
 	/** The S_IF type of the file and its permission bits. */
 	readonly mode: number;

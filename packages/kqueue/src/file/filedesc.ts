@@ -15,11 +15,11 @@ export class FileTable {
 	private readonly cloexec: Set<number> = new Set();
 	/** No number below this one is free. */
 	private lowest = 0;
-	/** The largest number of descriptors: each is below this. */
+	/** How many descriptors there may be: all are below this number. */
 	limit: number;
 	/**
-	 * A thread with a signal that ends the process of the table, which has to wait until a callback
-	 * for one of the process's calls or kqueues is done.
+	 * A thread with a pending signal that ends the process of the table. The end has to wait until a
+	 * callback for one of the process's calls or kqueues is done.
 	 * @internal
 	 */
 	doomed: Thread | null = null;

@@ -92,7 +92,7 @@ function orphan(process: Process): void {
 	if (parent !== null) wakeup(parent.childChannel);
 }
 
-/** Removes a process that has exited. */
+/** Removes a process that has exited from the machine. */
 export function reap(process: Process): void {
 	leavePgrp(process);
 	process.parent?.children.delete(process);
@@ -101,7 +101,8 @@ export function reap(process: Process): void {
 
 /**
  * The process exits: tells the terminal of its session, and takes it away if the process is the
- * leader. Source: killjobs.
+ * leader.
+ * Source: killjobs.
  */
 function killJobs(process: Process): void {
 	const { session } = process.pgrp;

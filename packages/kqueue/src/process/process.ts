@@ -32,7 +32,7 @@ export class Process {
 	pledge: ReadonlySet<string> | null = null;
 	/** The group it is in, which has its session. @internal */
 	pgrp!: ProcessGroup;
-	/** Whether its session's terminal is its own. @internal */
+	/** Whether the terminal of its session is its controlling terminal. @internal */
 	hasTty = false;
 	/** Whether it has called exec. @internal */
 	hasExeced = false;

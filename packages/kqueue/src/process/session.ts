@@ -7,7 +7,10 @@ export interface ControllingTerminal {
 	 * The leader of the session exits: the terminal is taken away from all processes that have it.
 	 */
 	leaderExited(): void;
-	/** A process of the session changed its group, left the session or exited. */
+	/**
+	 * A process of the session changed its group, left the session or exited: the foreground group
+	 * may have changed.
+	 */
 	jobsChanged(): void;
 }
 
@@ -56,8 +59,8 @@ export class ProcessGroup {
 }
 
 /**
- * Moves a process into the group of that number, which is made if it does not exist. Source:
- * enterpgrp.
+ * Moves a process into the group of that number, which is made if it does not exist.
+ * Source: enterpgrp.
  */
 export function enterPgrp(process: Process, pgid: number, session: Session): void {
 	const { pgrps } = process.kernel;
@@ -69,7 +72,8 @@ export function enterPgrp(process: Process, pgid: number, session: Session): voi
 }
 
 /**
- * Removes a process from its group, and the group if that was its last member. Source: leavepgrp.
+ * Removes a process from its group, and the group if that was its last member.
+ * Source: leavepgrp.
  */
 export function leavePgrp(process: Process): void {
 	const { pgrp, kernel } = process;

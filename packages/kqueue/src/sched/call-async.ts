@@ -1,15 +1,15 @@
-// The drivers whose sleep is a promise.
+// The forms of a call that return a promise.
 import type { Machine } from "../process/machine.ts";
 import type { Thread } from "../process/thread.ts";
 import { Driver, type SleepOptions, WOULD_SLEEP } from "./call.ts";
 import { isThread } from "./entry.ts";
 import { type Begin, resume, startCall } from "./run-call.ts";
 
-/** Drives the calls of one thread, one after the other, by a promise each. */
+/** Drives the calls of one thread, one after the other, with a promise for each. */
 class AsyncDriver extends Driver {
 	private resolve: ((result: number) => void) | null = null;
 	private reject: ((error: unknown) => void) | null = null;
-	/** The promise of the call that sleeps. */
+	/** The promise of the call that is about to sleep, until promiseOf takes it. */
 	promise: Promise<number> | null = null;
 
 	private readonly keepSettlers = (
@@ -47,7 +47,7 @@ class AsyncDriver extends Driver {
 	}
 }
 
-/** The driver of a thread that is about to sleep: that of its sleep before, if it can be. */
+/** The driver of a thread that is about to sleep: that of its last sleep, if it is of this kind. */
 function asyncDriver({ driver: last }: Thread): AsyncDriver {
 	const driver = last instanceof AsyncDriver ? last : new AsyncDriver();
 	driver.begin();
@@ -86,8 +86,9 @@ export function callAsync<A extends readonly unknown[]>(
 /**
  * The form for hosts of programs that can be suspended: returns the result itself when the call did
  * not sleep, and throws its error; else returns a promise, as {@link callAsync}. Nothing is
- * allocated in the first case. Every so often a call that did not sleep returns a promise too, so
- * that a program that never sleeps does not keep the platform's timers and input from running.
+ * allocated in the first case. After 1000 calls that did not sleep, one of those returns a promise
+ * too, so that a program that never sleeps does not keep the platform's timers and input from
+ * running.
  */
 export function callEither<A extends readonly unknown[]>(
 	thread: Thread,
@@ -107,7 +108,7 @@ export function callEither<A extends readonly unknown[]>(
 	return makesWay(thread) ? later(thread.kernel, result) : result;
 }
 
-/** After this many calls that did not sleep, one lets the platform's own events have a turn. */
+/** After this many calls that did not sleep, the next one waits for a turn of the platform. */
 const UNSLEPT_MAX = 1000;
 
 /** Counts a call that did not sleep, and returns whether it is the turn of the platform. */

@@ -1,12 +1,12 @@
-// The driver that never sleeps.
+// The form of a call that never sleeps.
 import { errno, unwrap } from "../abi/errno.ts";
 import type { Failure } from "../base/failure.ts";
 import { type BlockingCall, WOULD_SLEEP } from "./call.ts";
 import { finish } from "./run-call.ts";
 
 /**
- * The form that never sleeps: EAGAIN for a call that would have to. The thread has entered it, and
- * leaves it afterwards.
+ * The form that never sleeps: throws EAGAIN for a call that would have to. The caller has entered
+ * the call with the thread, and leaves it afterwards.
  */
 export function callNow(call: BlockingCall): number {
 	const { syscall } = call;

@@ -1,4 +1,4 @@
-// The driver that blocks: it runs the whole machine until the call is done.
+// The form of a call that blocks: it runs the whole machine until the call is done.
 import { errno, SystemError } from "../abi/errno.ts";
 import { type DrivableHost, isDrivable } from "../base/host.ts";
 import type { Thread } from "../process/thread.ts";
@@ -7,7 +7,7 @@ import { checkThread } from "./entry.ts";
 import { type Begin, cutShort, resume, startCall } from "./run-call.ts";
 import { formatThreads } from "./waits.ts";
 
-/** Keeps what became of a call until the one who blocks takes it. */
+/** Keeps the result of a call until the blocking function takes it. */
 class SyncDriver extends Driver {
 	ended = false;
 	private result = 0;
@@ -39,14 +39,14 @@ function syncDriver(): SyncDriver {
 }
 
 /**
- * The form that blocks: returns when the call is done, and throws its error. Meanwhile it drives the
- * machine's host: timers fire, and other threads of the machine go on, but nothing else of the
- * program does, no promise and no callback of the platform. Needs a host that can be driven:
+ * The form that blocks: returns when the call is done, and throws its error. Meanwhile it drives
+ * the machine's host: timers fire and other threads of the machine continue, but nothing else of
+ * the program runs, no promise and no callback of the platform. Needs a host that can be driven:
  * `BlockingHost`, or `VirtualHost` in virtual time.
  *
- * Throws besides: EDEADLK when nothing will ever happen, with what every thread of the machine waits
- * for, and when it is called by a handler, a filter, a watcher or inside another such call; ENOTSUP
- * where the host, or the thread of the platform, cannot block.
+ * Also throws: EDEADLK when nothing more can happen (the message says what every thread of the
+ * machine waits for), and when a handler, a filter, a watcher or another such call makes this one;
+ * ENOTSUP if the host, or the thread of the platform, cannot block.
  */
 export function callSync<A extends readonly unknown[]>(
 	thread: Thread,
@@ -62,7 +62,7 @@ export function callSync<A extends readonly unknown[]>(
 	try {
 		if (!host.drive(() => driver.ended)) giveUp(thread, syscall);
 	} catch (error) {
-		// The host itself failed: the thread must not sleep on without anybody to wake it.
+		// The host itself failed: the thread must not stay asleep, as nothing would wake it.
 		if (!driver.ended) cutShort(thread, error);
 	}
 	return driver.take();
@@ -73,11 +73,11 @@ function hostToDrive(thread: Thread, syscall: string): DrivableHost {
 	checkThread(thread, syscall);
 	const { depth, host, runqueue } = thread.kernel;
 	if (!isDrivable(host)) {
-		const advice = "the machine's host cannot be driven: give the Kernel a BlockingHost";
+		const advice = "the machine's host cannot be driven: make the Kernel with a BlockingHost";
 		throw new SystemError(errno.ENOTSUP, syscall, advice);
 	}
 	if (depth > 0 || runqueue.draining || host.driving) {
-		const why = "a blocking call inside a handler, a filter, a watcher or another blocking call";
+		const why = "called inside a handler, a filter, a watcher or another blocking call";
 		throw new SystemError(errno.EDEADLK, syscall, why);
 	}
 	if (!host.mayBlock) {
@@ -87,7 +87,7 @@ function hostToDrive(thread: Thread, syscall: string): DrivableHost {
 	return host;
 }
 
-/** Nothing will ever wake the thread. */
+/** Ends a call that nothing will ever wake. */
 function giveUp(thread: Thread, syscall: string): void {
 	const why = `nothing will ever wake it: ${formatThreads(thread.kernel)}`;
 	cutShort(thread, new SystemError(errno.EDEADLK, syscall, why));

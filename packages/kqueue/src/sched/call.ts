@@ -17,15 +17,15 @@ export interface AbortSignalLike {
 	removeEventListener(type: "abort", listener: () => void): void;
 }
 
-/** What every call that may sleep takes last. */
+/** The last argument of every call that may sleep. */
 export interface SleepOptions {
 	/** Aborting it interrupts the sleep: the call rejects with its reason, and no event is lost. */
 	readonly signal?: AbortSignalLike | undefined;
 }
 
 /**
- * A system call that may sleep, cut where it does: `step` runs until the call is done or has to
- * wait, and runs again after each wake-up. How it waits is up to a driver: callNow, callAsync,
+ * A system call that may sleep, in steps: `step` runs until the call is done or has to wait, and
+ * runs again after each wake-up. How the call waits depends on its form: callNow, callAsync,
  * callEither or callSync.
  */
 export abstract class BlockingCall {
@@ -33,7 +33,7 @@ export abstract class BlockingCall {
 	thread: Thread;
 	/** The name for messages. */
 	syscall: string;
-	/** How long it may sleep in all, in nanoseconds: 0 not at all, Infinity for ever. */
+	/** How long it may sleep in total, in nanoseconds: 0 for not at all, Infinity for no limit. */
 	timeout = 0;
 	/** When the time is over, on the host's clock; -1 until the first sleep. */
 	deadline = -1;
@@ -44,16 +44,16 @@ export abstract class BlockingCall {
 		this.syscall = syscall;
 	}
 
-	/** What it sleeps on. Asked after a step that returned WOULD_SLEEP. */
+	/** What it sleeps on. Read after a step that returned WOULD_SLEEP. */
 	abstract get channel(): WaitChannel;
 
 	/**
-	 * Goes on, after `woken`: 0 at first and after a wake-up, EAGAIN when the time is over, EINTR
-	 * after a signal. Returns the call's result, a negative errno, or WOULD_SLEEP.
+	 * Continues the call. `woken` is 0 at first and after a wake-up, EAGAIN when the time is over,
+	 * EINTR after a signal or an abort. Returns the call's result, a negative errno, or WOULD_SLEEP.
 	 */
 	abstract step(woken: number): number;
 
-	/** Returns what the call holds. Called once, however the call ended. */
+	/** Releases what the call holds. Called once, however the call ended. */
 	abstract end(): void;
 
 	/** The call in words, for messages and tools: `read of descriptor 3`. */
@@ -69,16 +69,17 @@ export abstract class BlockingCall {
 }
 
 /**
- * How a call waits that has to sleep. It belongs to a thread while that sleeps, and is told when
- * the thread was woken and when the call is done; threads, files and filters know no more of it.
+ * How a call that has to sleep waits. A thread has a driver while it sleeps; the driver is told
+ * when the thread was woken and when the call is done. Threads, files and filters know nothing else
+ * about it.
  */
 export abstract class Driver {
 	/** What may abort the call. @internal */
 	signal: AbortSignalLike | null = null;
-	/** What that signal was told to call. @internal */
+	/** The listener that was added to that signal. @internal */
 	abort: (() => void) | null = null;
 
-	/** The thread was woken, and it is its turn: goes on with the call. */
+	/** The thread was woken, and it is its turn: continues the call. */
 	abstract woken(thread: Thread): void;
 
 	/** The call is done, with a result that is not negative. */

@@ -14,7 +14,7 @@ export function cursig(thread: Thread): number {
 	}
 }
 
-/** Takes a signal out of the pending ones. */
+/** Removes a signal from the pending ones. */
 export function sigdelete(thread: Thread, signal: number): void {
 	const keep = ~sigbit(signal);
 	thread.siglist &= keep;

@@ -1,12 +1,12 @@
-// The way into a system call and out of it.
+// How a thread enters and leaves a system call.
 import { errno, SystemError } from "../abi/errno.ts";
 import { signalName } from "../abi/signal.ts";
 import { show } from "../abi/values.ts";
 import type { Thread } from "../process/thread.ts";
 
 /**
- * Refuses a call of what is not a thread (EFAULT), of a thread that has exited (ESRCH), and any
- * call of the trace sink (EDEADLK).
+ * Refuses a call for what is not a thread (EFAULT), for a thread that has exited (ESRCH), and every
+ * call by the trace sink (EDEADLK).
  */
 export function checkCaller(thread: Thread, name: string): void {
 	// The usual case first: what is not a thread is not running either.
@@ -24,7 +24,7 @@ export function checkThread(thread: Thread, name: string): void {
 	if (thread.state === "exited") throw exited(thread, name);
 }
 
-/** Whether a program passed a thread: any object that has what only a thread has. */
+/** Whether a program passed a thread: an object with the properties that only a thread has. */
 export function isThread(value: unknown): value is Thread {
 	return typeof value === "object" && value !== null && "tid" in value && "kernel" in value;
 }
@@ -41,21 +41,21 @@ export function exited({ process, tid }: Thread, name: string): SystemError {
 }
 
 /**
- * Takes a thread into a call; {@link leave} must follow, whatever happens. Calls may nest: a
- * callback makes some on the thread whose call it serves.
+ * Enters a call with a thread; {@link leave} must follow, also after an error. Calls may nest: a
+ * callback may make calls with the thread whose call it serves.
  */
 export function enter(thread: Thread, name: string): void {
 	checkCaller(thread, name);
 	reenter(thread);
 }
 
-/** Takes a thread back into the call it is in the middle of. */
+/** Enters a call again that the thread has slept in. */
 export function reenter(thread: Thread): void {
 	thread.depth++;
 	thread.kernel.depth++;
 }
 
-/** The way back to the program: signals are taken when the outermost call returns. */
+/** Leaves a call: when the outermost one returns to the program, signals are taken. */
 export function leave(thread: Thread): void {
 	const { kernel } = thread;
 	kernel.depth--;

@@ -1,4 +1,4 @@
-// The way of a call that may sleep: it begins, sleeps, is woken, goes on, and ends.
+// How a call that may sleep runs: it begins, sleeps, is woken, continues, and ends.
 import { errno, SystemError, unwrap } from "../abi/errno.ts";
 import { type Failure, report, rethrow } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
@@ -14,8 +14,8 @@ import { enter, isThread, leave, reenter } from "./entry.ts";
 import { sleep, unsleep, wake } from "./sleep.ts";
 
 /**
- * Begins a call: checks the arguments and does what comes before the first sleep. Returns the call,
- * or its result when there is nothing to wait for; throws what is wrong.
+ * Begins a call: checks the arguments, and does what is to be done before the first sleep. Returns
+ * the call, or its result when there is nothing to wait for; throws errors.
  */
 export type Begin<A extends readonly unknown[]> = (
 	thread: Thread,
@@ -23,9 +23,9 @@ export type Begin<A extends readonly unknown[]> = (
 ) => BlockingCall | number;
 
 /**
- * Begins a call that may sleep, and takes its first step. Returns its result if that was all, or
- * WOULD_SLEEP if the thread sleeps now: then the driver that `driverOf` returns is told the rest.
- * Throws what the call throws that did not sleep.
+ * Begins a call that may sleep, and takes its first step. Returns its result if it did not sleep,
+ * and throws its error. Returns WOULD_SLEEP if the thread sleeps now: then the driver that
+ * `driverOf` returns gets the result or the error.
  */
 export function startCall<A extends readonly unknown[]>(
 	driverOf: (thread: Thread) => Driver,
@@ -56,7 +56,7 @@ function checkSignal(signal: AbortSignalLike, name: string): void {
 		throw new SystemError(errno.EINVAL, name, "options.signal is not an AbortSignal");
 }
 
-/** Refuses a call that may sleep on a thread that does already, or is in the middle of another. */
+/** Refuses a call that may sleep, on a thread that sleeps already or is inside another call. */
 function checkAwake(thread: Thread, syscall: string): void {
 	if (!isThread(thread)) return;
 	if (thread.state === "asleep" || thread.state === "ready") {
@@ -69,11 +69,7 @@ function checkAwake(thread: Thread, syscall: string): void {
 		);
 	}
 	if (thread.depth > 0)
-		throw new SystemError(
-			errno.EDEADLK,
-			syscall,
-			"called by a filter or file that a call is asking",
-		);
+		throw new SystemError(errno.EDEADLK, syscall, "called by a filter or file inside another call");
 }
 
 function firstStep(
@@ -97,7 +93,7 @@ function firstStep(
 		thread.call = call;
 		thread.driver = driver;
 		sleep(thread, call);
-		// A signal of the program's own making may have told its listeners at once.
+		// A signal that the program has made itself may have called its listeners at once.
 		if (signal?.aborted) wake(thread, errno.EINTR);
 		return WOULD_SLEEP;
 	}
@@ -106,7 +102,10 @@ function firstStep(
 	return unwrap(result, syscall);
 }
 
-/** Ends a call whose step is through, then throws what came first: its own error or that of the end. */
+/**
+ * Ends a call after its last step, then throws the first error: that of the step or that of the
+ * end.
+ */
 export function finish(call: BlockingCall, failure: Failure): void {
 	let first = failure;
 	try {
@@ -117,7 +116,9 @@ export function finish(call: BlockingCall, failure: Failure): void {
 	rethrow(first);
 }
 
-/** Lets a signal interrupt the call, which is about to sleep: returns what it was told to call. */
+/**
+ * Lets a signal interrupt the call, which is about to sleep: returns the listener that was added.
+ */
 function listen(call: BlockingCall, signal: AbortSignalLike): () => void {
 	const { thread } = call;
 	const abort = (): void => {
@@ -131,7 +132,9 @@ function listen(call: BlockingCall, signal: AbortSignalLike): () => void {
 	return abort;
 }
 
-/** The driver is to be told, even if a signal of the program's own making objects. */
+/**
+ * Removes the listener. An error of the signal is only reported: the driver must get the result.
+ */
 function stopListening(thread: Thread, { signal, abort }: Driver): void {
 	if (signal === null || abort === null) return;
 	try {
@@ -141,7 +144,7 @@ function stopListening(thread: Thread, { signal, abort }: Driver): void {
 	}
 }
 
-/** One step, which is interrupted instead of sleeping if the thread has a reason not to. */
+/** One step. If the call would sleep, but is aborted or has a signal to take, it is interrupted. */
 function stepOrInterrupt(
 	call: BlockingCall,
 	woken: number,
@@ -153,8 +156,8 @@ function stepOrInterrupt(
 }
 
 /**
- * Goes on with the call of a woken thread. A signal that it would take has priority over what
- * woke it; the event stays queued.
+ * Continues the call of a woken thread. If the thread has a signal to take, that comes before what
+ * woke it; an event stays queued.
  */
 export function resume(thread: Thread): void {
 	const call = thread.call as BlockingCall;
@@ -177,17 +180,19 @@ export function resume(thread: Thread): void {
 	}
 }
 
-/** Ends the call of a sleeping thread with EINTR, at once: the thread will not come back to it. */
+/** Ends the call of a sleeping thread with EINTR, at once, as the thread exits. */
 export function abandon(thread: Thread): void {
 	breakOff(thread, "exited", null);
 }
 
-/** Ends the call of a sleeping thread at once, with `error` unless it has something to return. */
+/**
+ * Ends the call of a sleeping thread at once, with its result so far, or `error` if it has none.
+ */
 export function cutShort(thread: Thread, error: unknown): void {
 	breakOff(thread, "running", { value: error });
 }
 
-/** Takes a thread out of its sleep and ends its call. */
+/** Ends the sleep of a thread, and its call. */
 function breakOff(thread: Thread, state: "exited" | "running", error: Failure): void {
 	const { call } = thread;
 	unsleep(thread);
@@ -214,7 +219,7 @@ function complete(thread: Thread, result: number, failure: Failure): void {
 	const { signal } = driver;
 	let first = failure;
 	thread.call = null;
-	// A handler may sleep: its call needs a driver of its own.
+	// A handler may make a call that sleeps, which needs a driver of its own.
 	thread.driver = null;
 	if (thread.state !== "exited") thread.state = "running";
 	try {
@@ -223,7 +228,7 @@ function complete(thread: Thread, result: number, failure: Failure): void {
 		first ??= { value };
 	}
 	try {
-		// Handlers run before the program hears of the result.
+		// Handlers run before the program gets the result.
 		leave(thread);
 	} finally {
 		stopListening(thread, driver);

@@ -1,4 +1,4 @@
-// Sleeping and waking: threads on the channels they wait at.
+// Sleeping and waking: threads and the channels that they sleep on.
 import { errno } from "../abi/errno.ts";
 import { Timeout } from "../base/timeout.ts";
 import { trace } from "../base/trace.ts";
@@ -36,17 +36,17 @@ function timeIsOver(thread: unknown): void {
 	wake(thread as Thread, errno.EAGAIN);
 }
 
-/** A sleeper or a watch waits: the program must stay alive for its timers. */
+/** Keeps the program alive while a sleeper or a watch waits, for its timers. */
 export function keepAlive(kernel: Machine): void {
 	if (kernel.sleepers++ === 0) kernel.host.ref();
 }
 
-/** Takes one {@link keepAlive} back. */
+/** Undoes one {@link keepAlive}. */
 export function letGo(kernel: Machine): void {
 	if (--kernel.sleepers === 0) kernel.host.unref();
 }
 
-/** Takes a thread from its channel, if it sleeps: it does so no longer. */
+/** Ends the sleep of a thread, if it sleeps: removes it from its channel. */
 export function unsleep(thread: Thread): void {
 	const { kernel, channel } = thread;
 	if (channel === null) return;
@@ -79,8 +79,8 @@ export function wakeup(channel: WaitChannel): void {
 }
 
 /**
- * Interrupts a thread that sleeps, or that was woken and has not gone on yet: its call ends with
- * EINTR, and what woke it stays for the next. Returns false if it does not sleep.
+ * Interrupts a thread that sleeps, or that was woken and has not continued yet: its call ends with
+ * EINTR, and the event that woke it stays for the next call. Returns false if it does neither.
  */
 export function interrupt(thread: Thread): boolean {
 	if (thread.state === "ready") {

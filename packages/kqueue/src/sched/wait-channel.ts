@@ -1,10 +1,10 @@
 // What threads sleep on.
 import type { Thread } from "../process/thread.ts";
 
-/** Something to sleep on, with its sleepers: the first to come is the first to be woken. */
+/** Something to sleep on, with its sleepers: the one that has slept longest is woken first. */
 export class WaitChannel {
 	/** @internal The thread that has slept longest. */
 	first: Thread | null = null;
-	/** @internal The thread that came last. */
+	/** @internal The thread that went to sleep last. */
 	last: Thread | null = null;
 }

@@ -1,4 +1,4 @@
-// What threads wait for, in words.
+// Describes what threads wait for.
 import type { Machine } from "../process/machine.ts";
 import type { Thread } from "../process/thread.ts";
 

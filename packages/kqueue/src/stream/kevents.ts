@@ -23,7 +23,7 @@ import type { Thread } from "../process/thread.ts";
 import type { AbortSignalLike } from "../sched/call.ts";
 import { type KeventWatch, watchKevent } from "./watch.ts";
 
-/** What becomes of events that come while nobody asks for one. */
+/** What happens to events while the consumer does not ask for one. */
 export type KeventsPolicy = "pull" | "latest" | "buffered";
 /** What a full buffer does. */
 export type Overflow = "pause" | "dropOldest" | "dropNewest" | "error";
@@ -31,46 +31,45 @@ export type Overflow = "pause" | "dropOldest" | "dropNewest" | "error";
 /** What can be chosen about an iteration. */
 export interface KeventsOptions {
 	/**
-	 * "pull", the default: nothing is kept but the knote itself, which is asked when the consumer
-	 * asks. "latest": the newest event is kept, with the counts and notes of those it replaced; with
-	 * NOTE_TRACK the newest of each process.
-	 * "buffered": up to `bound` events are kept.
+	 * "pull", the default: no event is kept; when the consumer asks, the knote is asked. "latest":
+	 * the newest event is kept, with the counts and notes of those that it replaced; with NOTE_TRACK
+	 * the newest of each process. "buffered": up to `bound` events are kept.
 	 */
 	readonly policy?: KeventsPolicy | undefined;
-	/** How many events a buffer holds: 16 unless given. */
+	/** How many events a buffer holds: 16 by default. */
 	readonly bound?: number | undefined;
 	/**
-	 * "pause", the default: until the buffer is empty again the knote keeps what comes, in one event.
-	 * "dropOldest" and "dropNewest" lose events; "error" ends the iteration with ENOBUFS after those
-	 * that are kept.
+	 * "pause", the default: the knote is disabled until the buffer is empty again, and combines what
+	 * happens meanwhile into one event. "dropOldest" and "dropNewest" lose events; "error" ends the
+	 * iteration with ENOBUFS after the events that are kept.
 	 */
 	readonly overflow?: Overflow | undefined;
 	/**
-	 * "complete", the default: an event with EV_EOF is the last. "emit": it is one like others, and
-	 * with "pull" there is one whenever the consumer asks. With NOTE_TRACK the last is that of the
-	 * last process.
+	 * "complete", the default: an event with EV_EOF is the last one. "emit": it is an event like
+	 * others, and with "pull" there is one whenever the consumer asks. With NOTE_TRACK the last event
+	 * is that of the last process.
 	 */
 	readonly eof?: "complete" | "emit" | undefined;
 	/** Aborting it ends the iteration: it rejects with the reason. */
 	readonly signal?: AbortSignalLike | undefined;
 }
 
-/** Whom a call of `next` promised a result. */
+/** A call of `next` whose promise is not settled. */
 interface Waiter {
 	readonly resolve: (result: IteratorResult<Kevent, undefined>) => void;
 	readonly reject: (error: unknown) => void;
 }
 
 /**
- * Iterates over the events that `change` asks for, from now on: nothing that comes after this call
- * is lost. See {@link KeventsOptions} for what is kept while nobody asks. It ends with `return`,
- * which `for await` calls, with `await using`, when its signal is aborted, and after EV_EOF; until
- * then its knote is there. Any number of iterations may be under way, and the thread may make other
- * calls meanwhile.
+ * Iterates over the events that `change` asks for, from now on: nothing that happens after this
+ * call is lost. See {@link KeventsOptions} for what is kept while the consumer does not ask. The
+ * iteration ends with `return`, which `for await` and `await using` call, when its signal is
+ * aborted, and after EV_EOF. Its knote exists until then. Any number of iterations may be in
+ * progress, and the thread may make other calls meanwhile.
  *
- * Throws what kevent answers the change with; ESRCH for a thread that has exited; EINVAL for options
- * that are none. The iteration rejects with EBADF when the descriptor is closed, with ESRCH when the
- * thread exits, and with the reason of the signal. Source: kqueue(2).
+ * Throws the errno of the change, as in kevent; ESRCH for a thread that has exited; EINVAL for
+ * options that are not valid. The iteration rejects with EBADF when the descriptor is closed, with
+ * ESRCH when the thread exits, and with the reason of the signal. Source: kqueue(2).
  */
 export function kevents(
 	thread: Thread,
@@ -88,13 +87,13 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 	private readonly overflow: Overflow;
 	private readonly completes: boolean;
 	private readonly signal: AbortSignalLike | null;
-	/** Events that nobody has asked for yet. */
+	/** Events that the consumer has not asked for yet. */
 	private readonly kept: Fifo<Kevent> = new Fifo();
-	/** Those who have asked and got nothing yet; then nothing is kept. */
+	/** Calls of `next` that wait for an event; while there are some, no event is kept. */
 	private readonly waiters: Fifo<Waiter> = new Fifo();
-	/** Whether nothing will come any more. */
+	/** Whether there will be no more events. */
 	private ended = false;
-	/** What the next to ask is rejected with, once. */
+	/** What the next call of `next` is rejected with, once. */
 	private failure: { readonly error: unknown } | null = null;
 	private readonly abort = (): void => this.fail(this.signal?.reason);
 
@@ -105,7 +104,11 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 		check(overflow, ["pause", "dropOldest", "dropNewest", "error"], "overflow");
 		check(eof, ["complete", "emit"], "eof");
 		if (!Number.isSafeInteger(bound) || bound < 1)
-			throw new SystemError(errno.EINVAL, "kevents", `bound ${show(bound)}`);
+			throw new SystemError(
+				errno.EINVAL,
+				"kevents",
+				`bound ${show(bound)} is not a whole number from 1 on`,
+			);
 		this.policy = policy;
 		this.bound = bound;
 		this.overflow = overflow;
@@ -117,7 +120,7 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 			this.fail(this.signal.reason);
 			return;
 		}
-		// Asked for each event, a knote must not be on before.
+		// With "pull" the knote is enabled for each event, and must not be enabled before.
 		const wanted = change.flags ?? 0;
 		const asked = policy === "pull" ? wanted & ~EV_ENABLE : wanted;
 		const flags = asked | FLAGS[policy];
@@ -137,11 +140,15 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 		}
 	}
 
-	/** The next event, or the end. May be called again before it has come: first come, first served. */
+	/**
+	 * The next event, or the end. May be called again before the last call has its event: calls get
+	 * events in their order.
+	 */
 	next(): Promise<IteratorResult<Kevent, undefined>> {
 		const event = this.kept.shift();
 		if (event !== undefined) {
-			// If the buffer was full, the knote has kept what came since, or tells how things are.
+			// If the buffer was full, the knote has kept what happened since then, or reports the current
+			// state.
 			if (this.kept.length === 0 && this.policy === "buffered") this.watch?.enable();
 			return Promise.resolve({ done: false, value: event });
 		}
@@ -152,13 +159,16 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 		}
 		if (this.ended) return Promise.resolve(DONE);
 		return new Promise((resolve, reject) => {
-			// Nothing comes inside; if it throws, nobody must wait.
+			// There is no event inside of enable; if it throws, the call must not wait.
 			this.watch?.enable();
 			this.waiters.push({ resolve, reject });
 		});
 	}
 
-	/** Ends the iteration: the knote goes, what is kept is forgotten, and who waits gets the end. */
+	/**
+	 * Ends the iteration: deletes the knote, forgets the events that are kept, and ends the calls of
+	 * `next` that wait.
+	 */
 	return(): Promise<IteratorResult<Kevent, undefined>> {
 		this.kept.clear();
 		this.failure = null;
@@ -173,7 +183,7 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 		});
 	}
 
-	/** Itself. */
+	/** Returns the iterator itself. */
 	[Symbol.asyncIterator](): this {
 		return this;
 	}
@@ -191,7 +201,7 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 		else if (this.waiters.length > 0) this.watch?.enable();
 	}
 
-	/** Nobody has asked for it yet. */
+	/** Keeps an event that the consumer has not asked for yet. */
 	private keep(event: Kevent): void {
 		const { kept, bound } = this;
 		if (this.policy === "latest") {
@@ -203,7 +213,9 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 			if (this.overflow === "dropNewest") return;
 			if (this.overflow === "dropOldest") kept.shift();
 			else if (this.overflow === "error") {
-				this.fail(new SystemError(errno.ENOBUFS, "kevents", `more than ${bound} events`));
+				this.fail(
+					new SystemError(errno.ENOBUFS, "kevents", `the buffer of ${bound} events is full`),
+				);
 				return;
 			}
 		}
@@ -232,14 +244,17 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 
 const DONE: IteratorResult<Kevent, undefined> = { done: true, value: undefined };
 
-/** How each policy watches: the first only while somebody asks, the last can be stopped. */
+/**
+ * The flags of each policy: "pull" watches only while a call of `next` waits, "buffered" can be
+ * disabled.
+ */
 const FLAGS: Readonly<Record<KeventsPolicy, number>> = {
 	pull: EV_CLEAR | EV_DISPATCH | EV_DISABLE,
 	latest: EV_CLEAR,
 	buffered: EV_CLEAR | EV_ENABLE,
 };
 
-/** One event in place of two: the newer one, with what the older one counted and noted. */
+/** One event in place of two: the newer one, with the counts and notes of the older one. */
 function merged(older: Kevent, newer: Kevent): Kevent {
 	newer.flags |= older.flags & EV_EOF;
 	switch (newer.filter) {
@@ -251,7 +266,7 @@ function merged(older: Kevent, newer: Kevent): Kevent {
 		case EVFILT_WRITE:
 			break;
 		case EVFILT_PROC:
-			// Who the parent of a child is.
+			// The id of the parent of a child.
 			if ((older.fflags & NOTE_CHILD) !== 0 && (newer.flags & EV_EOF) === 0)
 				newer.data = older.data;
 			newer.fflags = (newer.fflags | older.fflags) >>> 0;
@@ -262,7 +277,7 @@ function merged(older: Kevent, newer: Kevent): Kevent {
 	return newer;
 }
 
-/** A queue that does not move what is left when the first is taken. */
+/** A queue that does not move the other items when the first is taken. */
 class Fifo<T> {
 	private items: T[] = [];
 	private from = 0;
@@ -285,7 +300,7 @@ class Fifo<T> {
 		return item;
 	}
 
-	/** Takes the first that is meant. */
+	/** Takes the first item that `isMeant` accepts. */
 	take(isMeant: (item: T) => boolean): T | undefined {
 		const index = this.items.findIndex((item, at) => at >= this.from && isMeant(item));
 		return index < 0 ? undefined : this.items.splice(index, 1)[0];
@@ -299,5 +314,9 @@ class Fifo<T> {
 
 function check(value: unknown, known: readonly unknown[], name: string): void {
 	if (known.includes(value)) return;
-	throw new SystemError(errno.EINVAL, "kevents", `${name} ${show(value)}`);
+	throw new SystemError(
+		errno.EINVAL,
+		"kevents",
+		`${name} ${show(value)} is not one of ${known.join(", ")}`,
+	);
 }

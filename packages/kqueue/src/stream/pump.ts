@@ -1,4 +1,4 @@
-// What hands out the events of watches: a kqueue that no descriptor refers to, and a task.
+// Delivers the events of watches: with a kqueue that no descriptor refers to, and a task.
 
 import {
 	EV_ADD,
@@ -38,34 +38,34 @@ import { keepAlive, letGo } from "../sched/sleep.ts";
 
 /** The flags of a change that a watch keeps. */
 const WATCH_FLAGS: number = EV_CLEAR | EV_DISPATCH | EV_ONESHOT | EV_ENABLE | EV_DISABLE;
-/** After so many events others have a turn. */
+/** After this many events other tasks and threads have a turn. */
 const TURN = 64;
-/** After so many the platform has one: its timers and input. */
+/** After this many events the platform has a turn: its timers and input. */
 const PLATFORM_TURN = 1000;
 
-/** What a pump tells of events. */
+/** What a pump delivers events to. */
 export interface Watcher {
 	/** Whether it waits for an event. */
 	readonly armed: boolean;
-	/** An event, and whether it was the last. */
+	/** Called with an event, and whether it was the last. */
 	give(event: Kevent, last: boolean): void;
-	/** There will be no events. */
+	/** Called with an error: there will be no more events. */
 	fail(error: unknown): void;
 }
 
-/** One registration, of one or of several watches. */
+/** One registration, which one or several watches use. */
 export class Source {
 	/** What was asked for. */
 	readonly change: Kevent;
 	/** Its number in the pump's kqueue. */
 	readonly pollid: number;
-	/** What it is known by to those who ask for the same; null if it is not shared. */
+	/** Its key in `shared`, by which other watches for the same find it; null if it is not shared. */
 	readonly key: string | null;
 	/** The open file behind the descriptor that is watched; null for other filters. */
 	readonly file: File | null;
-	/** Whether it follows the children of a process: they have knotes with its number too. */
+	/** Whether it follows the children of a process: their knotes have its number too. */
 	readonly follows: boolean;
-	/** Who gets the events. */
+	/** What gets the events. */
 	readonly watches: Set<Watcher> = new Set();
 
 	/** Made by the pump. */
@@ -79,15 +79,15 @@ export class Source {
 }
 
 /**
- * Hands out the events of a thread's watches, in the turn of the run queue after they came: a watch
- * never hears of anything while it is made. It is there while the thread has watches.
+ * Delivers the events of a thread's watches, in a turn of the run queue after they happened: so a
+ * watch is never told of an event while it is being made. A thread has a pump while it has watches.
  */
 export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
-	/** Whether it stands in the queue. */
+	/** Whether it is in the run queue. */
 	queued = false;
-	/** Who comes next. */
+	/** What runs next. */
 	runnext: Runnable | null = null;
-	/** Who comes before. */
+	/** What runs before. */
 	runprev: Runnable | null = null;
 
 	private readonly thread: Thread;
@@ -96,21 +96,21 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	/** The event that the scan found. */
 	private readonly event: Kevent = new Kevent();
 	private readonly sources: Set<Source> = new Set();
-	/** Those that follow the children of a process. */
+	/** The sources that follow the children of a process. */
 	private readonly following: Set<Source> = new Set();
 	private readonly shared: Map<string, Source> = new Map();
-	/** Sources whose knotes could not be deleted, as a callback was at work on them. */
+	/** Sources whose knotes could not be deleted yet, as a callback was running for them. */
 	private leaving: Source[] = [];
 	private lastPollid = 0;
 	/** How many watches wait for an event. */
 	private armed = 0;
-	/** Whose filter threw when it was asked last. */
+	/** The source whose filter threw in the last scan. */
 	private culprit: Source | null = null;
 	/** Whether its thread has ended. */
 	private stopped = false;
-	/** Whether it is handing out events. */
+	/** Whether it is delivering events. */
 	private running = false;
-	/** Whether it waits for the platform to have had its turn. */
+	/** Whether it waits until the platform has had its turn. */
 	private makesWay = false;
 
 	/** Made by {@link pumpOf}. */
@@ -142,20 +142,25 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 			throw new SystemError(error, "kevent", "the change is not an object");
 		if (error !== 0) throw new SystemError(error, "kevent", misfit(from));
 		change.flags &= WATCH_FLAGS;
-		// What is reported again as long as it is the case would never let anybody else have a turn.
+		// An event that is reported again as long as its condition is true would leave no turn for
+		// other watches.
 		if ((change.flags & (EV_CLEAR | EV_DISPATCH | EV_ONESHOT)) === 0) change.flags |= EV_CLEAR;
-		// An exit is reported in any case, but a disabled knote forgets one that nobody asked for.
+		// An exit is reported in any case, but a disabled knote forgets it unless NOTE_EXIT is asked
+		// for.
 		if (change.filter === EVFILT_PROC) change.fflags |= NOTE_EXIT;
 		return this.share(watch, change) ?? this.register(watch, change);
 	}
 
-	/** The source of those who ask for the same already. It tells all of them how things are. */
+	/**
+	 * The source of watches that ask for the same already, null if there are none. It reports the
+	 * current state to all of them.
+	 */
 	private share(watch: Watcher, change: Kevent): Source | null {
 		const key = keyOf(change);
 		const source = key === null ? undefined : this.shared.get(key);
 		if (source === undefined || source.change.udata !== change.udata) return null;
 		if (source.file !== null && !this.isOpen(source)) return null;
-		// First of all, as handlers of signals may close the other watches meanwhile.
+		// Before anything else, as handlers of signals may close the other watches meanwhile.
 		source.watches.add(watch);
 		if (source.file === null) return source;
 		let added = false;
@@ -167,7 +172,10 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		return added ? source : null;
 	}
 
-	/** Whether the number is still what it was: it may have become another file's, or the same one's anew. */
+	/**
+	 * Whether the descriptor is still the one that is watched: it may refer to another file now, or
+	 * may have been closed and opened again for the same one.
+	 */
 	private isOpen({ change: { ident }, file, pollid }: Source): boolean {
 		if (file !== this.thread.process.fdp.get(ident)) return false;
 		let kn = this.kq.knlist[ident] ?? null;
@@ -181,7 +189,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		const isfd = this.kq.sysfilters[~change.filter]?.isfd ?? false;
 		const source = new Source(change, pollid, keyOf(change), isfd ? file : null);
 		source.watches.add(watch);
-		// First of all, as handlers of signals may close the other watches meanwhile, or exit.
+		// Before anything else, as handlers of signals may close the other watches meanwhile, or exit.
 		this.sources.add(source);
 		if (source.follows) this.following.add(source);
 		let error: number = errno.ESRCH;
@@ -195,13 +203,13 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		return source;
 	}
 
-	/** Lets a watch report, or keeps it from that. */
+	/** Enables or disables the knote of a watch. */
 	setEnabled(source: Source, enabled: boolean): void {
-		// An error is that of a descriptor that was closed meanwhile, which is about to be reported.
+		// An error means that the descriptor was closed meanwhile, which is about to be reported.
 		this.change(source, enabled ? EV_ENABLE : EV_DISABLE);
 	}
 
-	/** Takes a watch away, and its knote if nobody shares it. */
+	/** Removes a watch, and its knote if no other watch shares it. */
 	remove(source: Source, watch: Watcher): void {
 		if (!source.watches.delete(watch) || source.watches.size > 0) return;
 		const { kernel } = this.thread;
@@ -252,23 +260,23 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		return found;
 	}
 
-	/** A watch waits for an event from now on. */
+	/** Called when a watch begins to wait for an event. */
 	arm(): void {
 		if (this.armed++ === 0) keepAlive(this.thread.kernel);
 	}
 
-	/** A watch that waited does not any more. */
+	/** Called when a watch stops waiting. */
 	disarm(): void {
-		kassert(this.armed > 0, "who waits no longer has waited");
+		kassert(this.armed > 0, "a watch that stops waiting has waited");
 		if (--this.armed === 0) letGo(this.thread.kernel);
 	}
 
-	/** Whether a callback is at work on one of its knotes. */
+	/** Whether a callback is running for one of its knotes. */
 	get busy(): boolean {
 		return this.kq.busy !== 0;
 	}
 
-	/** Its thread ends: watches fail with ESRCH, soon. */
+	/** Called when its thread ends: watches fail with ESRCH, soon. */
 	stop(): void {
 		if (this.stopped) return;
 		this.stopped = true;
@@ -282,12 +290,12 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		return true;
 	}
 
-	/** KqueueOwner: hands the event out in a turn of its own. */
+	/** KqueueOwner: delivers the event in a turn of its own. */
 	woken(): void {
 		this.thread.kernel.runqueue.add(this);
 	}
 
-	/** Hands out what there is. */
+	/** Delivers the events that there are. */
 	run(): void {
 		if (this.stopped) this.fail();
 		else if (this.makesWay) return;
@@ -295,7 +303,9 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		else this.handOut();
 	}
 
-	/** A program that only hands events around would never let the platform have its own. */
+	/**
+	 * Lets the platform have a turn: a program in which events cause each other would never do so.
+	 */
 	private makeWay(): void {
 		const { kernel } = this.thread;
 		kernel.unslept = 0;
@@ -326,8 +336,8 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	}
 
 	/**
-	 * One at a time: who hears of the first may close the descriptor of the second, or take its
-	 * watch away. Gives false if there was none.
+	 * Delivers one event at a time: its watcher may close the descriptor or the watch of the next
+	 * one. Returns false if there was no event.
 	 */
 	private handOutOne(): boolean {
 		if (this.following.size > 0) this.holdBack();
@@ -343,12 +353,17 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		return n > 0;
 	}
 
-	/** The knotes of the children that a watch follows are on while it waits for an event, as its own. */
+	/**
+	 * Disables the knotes of children that a watch follows, unless it waits for an event. Its own
+	 * knote is disabled then too.
+	 */
 	private holdBack(): void {
 		for (const source of this.following) if (!isArmed(source)) this.change(source, EV_DISABLE);
 	}
 
-	/** What a filter throws ends the watches that it was asked for: it might throw for ever. */
+	/**
+	 * Ends the watches of a filter that threw, with its error: it might throw each time it is asked.
+	 */
 	private blame(source: Source, error: unknown): void {
 		for (const watch of [...source.watches]) {
 			this.guard(() => this.remove(source, watch));
@@ -356,7 +371,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		}
 	}
 
-	/** Keeps the event until the scan is through: who hears of it may do anything. */
+	/** Keeps the event until the scan is done, as the watchers that get it may make any call. */
 	submit(event: Knote | Kevent): void {
 		copyKevent(event, this.event);
 	}
@@ -382,12 +397,12 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		}
 	}
 
-	/** Gives an event to all who watch for it. */
+	/** Delivers an event to all watches of its source. */
 	private deliver(event: Kevent): void {
 		const source = event.udata as Source;
 		const { flags } = event;
 		const failed = (flags & EV_ERROR) !== 0;
-		// The knote is gone after this one; there may be children's.
+		// The knote is gone after this event; those of children may be left.
 		const gone = (flags & EV_ONESHOT) !== 0;
 		const last = gone && !(source.follows && this.idents(source).length > 0);
 		if (last) this.forget(source);
@@ -401,7 +416,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		}
 	}
 
-	/** All that is left to say when the thread has ended. */
+	/** Tells the watches that the thread has ended. */
 	private fail(): void {
 		for (const source of this.sources) {
 			for (const watch of source.watches) {
@@ -411,7 +426,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		this.sources.clear();
 	}
 
-	/** What one watcher throws is the platform's to report, and harms no other. */
+	/** What one watcher throws is reported by the platform, and does not affect the others. */
 	private guard(act: () => void): void {
 		try {
 			act();
@@ -420,7 +435,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		}
 	}
 
-	/** Without watches there is no pump. */
+	/** Ends the pump if there are no watches. */
 	private goIfIdle(): void {
 		if (this.sources.size > 0 || this.leaving.length > 0 || this.running || this.stopped) return;
 		if (this.thread.watches !== this) return;
@@ -437,20 +452,26 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	}
 }
 
-/** The pump of a thread, made if there is none. Errors: ESRCH for a thread that has exited. */
+/**
+ * The pump of a thread, which is made if it does not exist. Errors: ESRCH for a thread that has
+ * exited.
+ */
 export function pumpOf(thread: Thread): Pump {
 	checkThread(thread, "kevent");
 	thread.watches ??= new Pump(thread);
 	return thread.watches as Pump;
 }
 
-/** What changes have in common that share a knote; null for those whose knote is switched. */
+/**
+ * A key that is equal for changes that can share a knote; null for changes with other flags than
+ * EV_CLEAR.
+ */
 function keyOf({ ident, filter, flags, fflags, data }: Kevent): string | null {
 	if (flags !== EV_CLEAR) return null;
 	return `${filter} ${ident} ${fflags} ${data}`;
 }
 
-/** Whether anybody waits for an event of the source. */
+/** Whether a watch of the source waits for an event. */
 function isArmed(source: Source): boolean {
 	for (const watch of source.watches) if (watch.armed) return true;
 	return false;

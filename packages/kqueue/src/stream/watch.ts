@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-// A watch: somebody who is told of kevents as they come.
+// A watch: tells an observer of kevents as they come.
 
 import { EV_DISABLE, EV_DISPATCH } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
@@ -8,22 +8,22 @@ import { doAll } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
 import { type Pump, pumpOf, type Source, type Watcher } from "./pump.ts";
 
-/** Who is told. */
+/** What a watch tells of events. */
 export interface KeventObserver {
-	/** An event. The object is the observer's to keep; others who watch for the same get their own. */
+	/** An event. The observer may keep the object: other watches for the same event get their own. */
 	next(event: Kevent): void;
 	/**
 	 * The watch has failed, and is closed: EBADF when the descriptor was closed, ESRCH when the thread
 	 * has exited, or what the filter threw.
 	 */
 	error(error: unknown): void;
-	/** There will be no more events, and the watch is closed: that one was reported once. */
+	/** There will be no more events, as the last one has been reported. The watch is closed. */
 	complete(): void;
 }
 
 /**
- * A watch for events of one kind, from {@link watchKevent}. It is there until it is closed, fails
- * or completes.
+ * A watch for events of one kind, from {@link watchKevent}. It exists until it is closed, fails or
+ * completes.
  */
 export class KeventWatch implements Watcher {
 	private readonly observer: KeventObserver;
@@ -47,21 +47,25 @@ export class KeventWatch implements Watcher {
 	}
 
 	/**
-	 * Lets it report again, after an event with EV_DISPATCH or {@link disable}. Nothing happens if it
-	 * does already, or is closed.
+	 * Lets it report again, after an event with EV_DISPATCH or {@link disable}. Does nothing if it
+	 * reports already, or is closed.
 	 */
 	enable(): void {
 		this.setEnabled(true);
 	}
 
 	/**
-	 * Keeps it from reporting; what comes meanwhile is in the event after {@link enable}. For watches
-	 * that have a knote of their own, as they were added with EV_ENABLE, EV_DISABLE or EV_DISPATCH;
-	 * EINVAL for others.
+	 * Keeps it from reporting; what happens meanwhile is in the event after {@link enable}. Only for
+	 * watches that have their own knote, because they were added with EV_ENABLE, EV_DISABLE or
+	 * EV_DISPATCH; EINVAL for others.
 	 */
 	disable(): void {
 		if (this.source.key !== null)
-			throw new SystemError(errno.EINVAL, "kevent", "the watch shares its knote");
+			throw new SystemError(
+				errno.EINVAL,
+				"kevent",
+				"the watch shares its knote: add it with EV_ENABLE to disable it",
+			);
 		this.setEnabled(false);
 	}
 
@@ -78,18 +82,18 @@ export class KeventWatch implements Watcher {
 			this.pump.setEnabled(this.source, enabled);
 			done = true;
 		} finally {
-			// A filter threw, and the knote is as it was.
+			// A filter threw, and the knote is unchanged.
 			if (!done && !this.isClosed) this.setArmed(!enabled);
 		}
 	}
 
-	/** Ends the watch: nothing is reported any more. */
+	/** Ends the watch: nothing more is reported. */
 	close(): void {
 		if (!this.end()) return;
 		this.pump.remove(this.source, this);
 	}
 
-	/** Ends it when a block of `using` ends. */
+	/** Ends the watch when a block of `using` ends. */
 	[Symbol.dispose](): void {
 		this.close();
 	}
@@ -128,20 +132,20 @@ export class KeventWatch implements Watcher {
 
 /**
  * Tells an observer of the events that `change` asks for, from now on, until the watch is closed.
- * The neutral ground under async iterables and observables; no descriptor is used, and the thread
+ * Async iterables and observables are built on this. It does not use a descriptor, and the thread
  * does not sleep: it may make other calls.
  *
- * Of the change's flags EV_CLEAR, EV_DISPATCH, EV_ONESHOT, EV_ENABLE and EV_DISABLE count. With
- * EV_CLEAR, which is the default, an observer is told of each change; with EV_DISPATCH once, and
- * again after {@link KeventWatch.enable}; with EV_ONESHOT once. Nothing is lost in between: what
- * came meanwhile is in the next event's `data` and `fflags`.
+ * Of the change's flags, only EV_CLEAR, EV_DISPATCH, EV_ONESHOT, EV_ENABLE and EV_DISABLE have an
+ * effect. With EV_CLEAR, which is the default, an observer is told of each change; with EV_DISPATCH
+ * once, and again after {@link KeventWatch.enable}; with EV_ONESHOT once. Nothing is lost in
+ * between: what happened meanwhile is in the `data` and `fflags` of the next event.
  *
  * The observer is called in a turn of its own, never while the watch is made and never inside
- * another call. Watches of a thread that ask for the same with EV_CLEAR alone share one knote; who comes
- * later lets all of them be told how things are, except for filters that have no descriptor. What
- * an observer throws is left to the platform.
+ * another call. Watches of a thread that ask for the same with EV_CLEAR alone share one knote;
+ * adding one of them reports the current state to all of them, except for filters that have no
+ * descriptor. What an observer throws is reported by the platform.
  *
- * Throws what kevent answers a change with, and ESRCH for a thread that has exited. Source:
+ * Throws the errno of the change, as in kevent, and ESRCH for a thread that has exited. Source:
  * kqueue(2).
  */
 export function watchKevent(

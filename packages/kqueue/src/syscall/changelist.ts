@@ -15,7 +15,10 @@ import { formatRefusal } from "../event/refusal.ts";
 import { kqueueRegister } from "../event/register.ts";
 import type { Thread } from "../process/thread.ts";
 
-/** Where changes are copied to on their way in, eight at a time; serves one call after the other. */
+/**
+ * Where changes are copied to before they are applied, eight at a time; used by one call after the
+ * other.
+ */
 export class ChangeBuffer {
 	/** The changes. */
 	readonly batch: Kevent[] = eventList(KQ_NEVENTS);
@@ -23,14 +26,14 @@ export class ChangeBuffer {
 	busy = false;
 }
 
-/** What {@link applyChanges} returns when the call goes on with its events. */
+/** What {@link applyChanges} returns when the call continues with its events. */
 export const GO_ON = -1;
 
 /**
- * Applies the first `nchanges` changes of a kevent, by way of a buffer that no other call uses.
- * Returns the call's result if they end it: how many of the `nevents` entries of the event list
- * tell of errors and receipts, or 0 when there was no entry for a receipt. Throws EFAULT for a
- * change that is not an object, and the errno of a change that there was no entry for.
+ * Applies the first `nchanges` changes of a kevent, with a buffer that no other call uses. Returns
+ * the call's result if they end it: how many of the `nevents` entries of the event list have errors
+ * and receipts, or 0 when there was no entry for a receipt. Throws EFAULT for a change that is not
+ * an object, and the errno of a change for which there was no entry.
  */
 export function applyChanges(
 	buffer: ChangeBuffer,
@@ -83,7 +86,7 @@ function notAnObject(index: number): SystemError {
 	return new SystemError(errno.EFAULT, "kevent", `change ${index} is not an object`);
 }
 
-/** Writes what became of a change. As in C, an entry that cannot be written counts all the same. */
+/** Writes the result of a change. As in C, an entry that cannot be written counts anyway. */
 function answer(kev: Kevent, error: number, events: (Kevent | undefined)[], slot: number): void {
 	kev.flags = EV_ERROR;
 	kev.data = error;

@@ -1,4 +1,4 @@
-// System calls on descriptors: duplicate, close, control, transfer.
+// System calls on descriptors: open, duplicate, close, control.
 
 import {
 	F_DUPFD,
@@ -29,14 +29,17 @@ import type { Thread } from "../process/thread.ts";
 import { syscall } from "../sched/entry.ts";
 
 /**
- * Gives an open file a descriptor: the lowest free number. The way in for whoever emulates one.
- * Errors: EMFILE; EINVAL for the file of a kqueue; EFAULT for what is no file.
+ * Returns a new descriptor for an open file: the lowest free number. This is how an emulated file
+ * gets a descriptor. Errors: EMFILE; EINVAL for the file of a kqueue; EFAULT for what is not a
+ * file.
  */
 export function openFile(thread: Thread, file: File): number {
 	return syscall(thread, "open", () => {
-		if (!(file instanceof File)) throw new SystemError(errno.EFAULT, "open", "that is no File");
-		// A kqueue belongs to the table it was made in, and cannot be passed on.
-		if (file instanceof KqueueFile) throw new SystemError(errno.EINVAL, "open", "a kqueue");
+		if (!(file instanceof File))
+			throw new SystemError(errno.EFAULT, "open", `${show(file)} is not a File`);
+		// A kqueue belongs to the table it was made in, and cannot be in another one.
+		if (file instanceof KqueueFile)
+			throw new SystemError(errno.EINVAL, "open", "a kqueue cannot be opened again");
 		const { fdp } = thread.process;
 		const fd = unwrap(fdp.findFree(), "open", `the limit is ${fdp.limit}`);
 		fdp.insert(fd, file);
@@ -45,9 +48,9 @@ export function openFile(thread: Thread, file: File): number {
 }
 
 /**
- * Closes a descriptor. Knotes on its number go without a word; polls and selects that wait for
- * it wake up. Errors: EBADF; EDEADLK from a callback that works on one of those knotes, or on one
- * of the kqueue that is to be closed. Source: close(2).
+ * Closes a descriptor. Knotes on its number are dropped without an event; polls and selects that
+ * wait for it wake. Errors: EBADF; EDEADLK inside a callback for one of those knotes, or for a
+ * knote of the kqueue that is to be closed. Source: close(2).
  */
 export function close(thread: Thread, fd: number): void {
 	syscall(thread, "close", () => {
@@ -57,22 +60,25 @@ export function close(thread: Thread, fd: number): void {
 	});
 }
 
-/** Closes all descriptors from `fd` on. Errors: EBADF if there is none, EDEADLK as for close. */
+/**
+ * Closes all descriptors from `fd` on. Errors: EBADF if none of them is open, EDEADLK as for close.
+ */
 export function closefrom(thread: Thread, fd: number): void {
 	syscall(thread, "closefrom", () => {
 		const open = isNumber(fd) ? [...thread.process.fdp.open(fd)] : [];
-		if (open.length === 0) throw new SystemError(errno.EBADF, "closefrom", `from ${show(fd)} on`);
+		if (open.length === 0)
+			throw new SystemError(errno.EBADF, "closefrom", `no descriptor from ${show(fd)} on is open`);
 		rethrow(closeAll(thread, open, "closefrom"));
 	});
 }
 
-/** Closes several descriptors, after a look whether it can, and gives the first error. */
+/** Closes several descriptors, if none of them is busy, and returns the first error. */
 export function closeAll(thread: Thread, fds: readonly number[], name: string): Failure {
 	const { process } = thread;
 	for (const fd of fds) checkBusy(thread, fd, name);
 	let failure: Failure = null;
 	for (const fd of fds) {
-		// A file that goes may have closed others.
+		// The close of a file may have closed others.
 		if (process.fdp.get(fd) !== null)
 			failure = attempt(failure, () => fdReplace(process, fd, null, thread));
 	}
@@ -89,8 +95,9 @@ export function dup(thread: Thread, fd: number): number {
 }
 
 /**
- * Makes `to` another number for the open file of `fd`, closing what it was before. Knotes belong
- * to the number, so those on `to` go. Errors: EBADF, EDEADLK as for close. Source: dup2(2).
+ * Makes `to` another number for the open file of `fd`, and closes `to` first if it is open. Knotes
+ * belong to the number, so those on `to` are dropped. Errors: EBADF, EDEADLK as for close. Source:
+ * dup2(2).
  */
 export function dup2(thread: Thread, fd: number, to: number): number {
 	return syscall(thread, "dup2", () => {
@@ -106,12 +113,15 @@ export function dup2(thread: Thread, fd: number, to: number): number {
 	});
 }
 
-/** A callback must not close the descriptor, or the kqueue, of the knote it is asked about. */
+/**
+ * Refuses to close a descriptor inside a callback for one of its knotes, or for a knote of the
+ * kqueue that it refers to.
+ */
 function checkBusy(thread: Thread, fd: number, name: string): void {
 	const { fdp } = thread.process;
 	const file = fdp.get(fd);
 	if ((file instanceof KqueueFile && file.kq.busy !== 0) || isFdBusy(fdp.firstKqueue, fd))
-		throw new SystemError(errno.EDEADLK, name, `a filter of descriptor ${fd} is being asked`);
+		throw new SystemError(errno.EDEADLK, name, `called by a filter that uses descriptor ${fd}`);
 }
 
 function duplicate(thread: Thread, fd: number, from: number, name: string): number {
@@ -122,7 +132,7 @@ function duplicate(thread: Thread, fd: number, from: number, name: string): numb
 	return to;
 }
 
-/** Does something with the file of a descriptor, which stays until it is done. */
+/** Calls `act` with the file of a descriptor, which stays open until it returns. */
 function onFile<T>(thread: Thread, fd: number, name: string, act: (file: File) => T): T {
 	return syscall(thread, name, () => {
 		const file = getFile(thread, fd, name);
@@ -137,20 +147,24 @@ function onFile<T>(thread: Thread, fd: number, name: string, act: (file: File) =
 }
 
 /**
- * Duplicates a descriptor, or reads or sets its flags (FD_CLOEXEC) or its file's (O_NONBLOCK …).
- * F_SETFL on a kqueue sets them and fails with ENOTTY all the same.
- * Errors: EBADF, EINVAL, EMFILE. Source: fcntl(2).
+ * Duplicates a descriptor, or reads or sets its flags (FD_CLOEXEC) or those of its file (O_NONBLOCK
+ * and others). F_SETFL on a kqueue sets the flags, but fails with ENOTTY. Errors: EBADF, EINVAL,
+ * EMFILE. Source: fcntl(2).
  */
 export function fcntl(thread: Thread, fd: number, command: number, argument = 0): number {
 	const { fdp } = thread.process;
 	return onFile(thread, fd, "fcntl", (file) => {
 		if (!Number.isSafeInteger(argument))
-			throw new SystemError(errno.EINVAL, "fcntl", `argument ${show(argument)}`);
+			throw new SystemError(
+				errno.EINVAL,
+				"fcntl",
+				`argument ${show(argument)} is not a whole number`,
+			);
 		switch (command) {
 			case F_DUPFD:
 			case F_DUPFD_CLOEXEC: {
 				if (!fdp.isValid(argument))
-					throw new SystemError(errno.EINVAL, "fcntl", `from ${show(argument)} on`);
+					throw new SystemError(errno.EINVAL, "fcntl", `${show(argument)} cannot be a descriptor`);
 				const to = duplicate(thread, fd, argument, "fcntl");
 				fdp.setCloexec(to, command === F_DUPFD_CLOEXEC);
 				return to;
@@ -170,7 +184,11 @@ export function fcntl(thread: Thread, fd: number, command: number, argument = 0)
 				return 0;
 			}
 			default:
-				throw new SystemError(errno.EINVAL, "fcntl", `command ${show(command)}`);
+				throw new SystemError(
+					errno.EINVAL,
+					"fcntl",
+					`command ${show(command)} is not an F_ constant`,
+				);
 		}
 	});
 }
@@ -180,7 +198,7 @@ function accessMode(file: File): number {
 	return Math.max(0, (file.flags & (FREAD | FWRITE)) - 1);
 }
 
-/** Controls the object behind a descriptor. Errors: EBADF, ENOTTY. Source: ioctl(2). */
+/** Controls the object that a descriptor refers to. Errors: EBADF, ENOTTY. Source: ioctl(2). */
 export function ioctl(thread: Thread, fd: number, command: number, argument?: unknown): number {
 	return onFile(thread, fd, "ioctl", (file) => {
 		if (command === FIOCLEX || command === FIONCLEX) {
@@ -197,12 +215,12 @@ function setFlag(file: File, flag: number, on: boolean): void {
 	file.flags = on ? file.flags | flag : file.flags & ~flag;
 }
 
-/** What the object behind a descriptor says of itself. Errors: EBADF. Source: fstat(2). */
+/** Describes the object that a descriptor refers to. Errors: EBADF. Source: fstat(2). */
 export function fstat(thread: Thread, fd: number): Stat {
 	return onFile(thread, fd, "fstat", (file) => file.stat());
 }
 
-/** Moves an open file's offset and gives the new one. Errors: EBADF, EINVAL, ESPIPE. */
+/** Moves an open file's offset, and returns the new one. Errors: EBADF, EINVAL, ESPIPE. */
 export function lseek(thread: Thread, fd: number, offset: number, whence: number): number {
 	return onFile(thread, fd, "lseek", (file) =>
 		unwrap(file.seek(thread, offset, whence), "lseek", `descriptor ${fd}`),

@@ -45,19 +45,19 @@ export function kqueue(thread: Thread): number {
 }
 
 /**
- * Applies `changelist` to a kqueue, then waits for events and writes them into `eventlist`, over
- * the objects that are in it; returns their number. The event list's length is how many fit; with
- * none, or null, nothing is waited for. `timeout` null waits for ever, a zero one not at all.
+ * Applies `changelist` to a kqueue, then waits for events, writes them into the objects that are in
+ * `eventlist`, and returns their number. The length of the event list is how many fit; if it is
+ * empty or null, the call does not wait. A `timeout` of null waits forever, one of zero not at all.
  *
- * A change that fails, or asks with EV_RECEIPT, is answered by an EV_ERROR entry whose `data` is
- * the errno, or 0; then no events are collected. Without room for the entry, the errno is the
- * call's, and the changes that follow it are not applied.
+ * A change that fails, or has EV_RECEIPT, is answered by an EV_ERROR entry whose `data` is the
+ * errno, or 0; then no events are collected. If there is no room for the entry, the call fails with
+ * the errno, and the changes after that one are not applied.
  *
- * Rejects with: EBADF `kq` is not a kqueue, or it was closed while the call slept; EINVAL timeout
- * out of range; EFAULT a list that is not an array, a change that is not an object, an event that
- * cannot be written; EINTR a signal; EBUSY the thread sleeps already; EDEADLK it is called by a
- * callback of another of the thread's calls; ESRCH the thread has exited; the errno of a change, as
- * above; the reason of `options.signal`. Source: kevent(2).
+ * Rejects with: EBADF if `kq` is not a kqueue, or was closed while the call slept; EINVAL if the
+ * timeout is out of range; EFAULT if a list is not an array, a change is not an object, or an event
+ * cannot be written; EINTR after a signal; EBUSY if the thread sleeps already; EDEADLK if a
+ * callback of another call of the thread makes this one; ESRCH if the thread has exited; the errno
+ * of a change, as above; the reason of `options.signal`. Source: kevent(2).
  * @kern sys_kevent
  */
 export function kevent(
@@ -145,9 +145,8 @@ function badDescriptor(why: string): SystemError {
 }
 
 /**
- * Applies the changes. Returns the call's result, or GO_ON when there are events to take.
- *
- * A getter of the program may close the kqueue: it stays until the changes are through.
+ * Applies the changes. Returns the call's result, or GO_ON if the call continues with its events. A
+ * getter of the program may close the kqueue: it stays until the changes are done.
  */
 function change(
 	thread: Thread,
@@ -170,13 +169,13 @@ function change(
 	}
 	fileRelease(file, thread, failure);
 	if (result !== GO_ON) return result;
-	// Without an event list nothing is waited for.
+	// Without an event list the call does not wait.
 	if (nevents === 0) return 0;
 	if ((file.kq.state & KQ_DYING) !== 0) throw badDescriptor("the kqueue was closed by a change");
 	return GO_ON;
 }
 
-/** Takes the events that there are. */
+/** Collects the events that there are. */
 function take(thread: Thread, kq: Kqueue, events: Kevent[], nevents: number): number {
 	const collector = idleCollector(thread.kernel);
 	collector.begin(kq, events, nevents);
@@ -185,7 +184,10 @@ function take(thread: Thread, kq: Kqueue, events: Kevent[], nevents: number): nu
 	return unwrap(result, "kevent");
 }
 
-/** The collector of calls that do not sleep; a new one inside of such a call, or after one that threw. */
+/**
+ * The collector of calls that do not sleep. Inside such a call, or after one that threw, it is a
+ * new one.
+ */
 function idleCollector(kernel: Machine): Collector {
 	const state = stateOf(kernel);
 	if (state.collector.scan.kq !== null) state.collector = new Collector();
@@ -194,7 +196,7 @@ function idleCollector(kernel: Machine): Collector {
 
 const NOTHING: never[] = [];
 
-/** A call to set up: one that ended, if there is one. */
+/** A call to begin: one that has ended, if there is one. */
 function spareCall(thread: Thread): KeventCall {
 	const state = stateOf(thread.kernel);
 	const call = state.spare;
@@ -216,12 +218,12 @@ function notAnArray(name: string): SystemError {
 
 /** The events of one kevent on their way to the program. Can be used again. */
 class Collector implements EventSink {
-	/** Not set up between two calls. */
+	/** The scan, which is not set up between two calls. */
 	readonly scan: ScanState = new ScanState(this);
 	private events: (Kevent | undefined)[] = NOTHING;
-	/** How many entries the event list has, from the beginning of the call on. */
+	/** How many entries the event list had when the call began. */
 	private nevents = 0;
-	/** The next of them. */
+	/** The next entry to write. */
 	private next = 0;
 	/** What a write into the list threw. */
 	private failure: Failure = null;
@@ -236,8 +238,8 @@ class Collector implements EventSink {
 	}
 
 	/**
-	 * Collects events, eight at a time. Returns how many there are then, a negative errno, or
-	 * WOULD_SLEEP if `call` may.
+	 * Collects events, eight at a time. Returns how many were collected, a negative errno, or
+	 * WOULD_SLEEP if `call` is not null and has time left.
 	 */
 	collect(thread: Thread, call: BlockingCall | null): number {
 		for (;;) {
@@ -250,8 +252,8 @@ class Collector implements EventSink {
 	}
 
 	/**
-	 * Writes an event into the program's list. An accessor that the program has put there runs as the
-	 * callback of a filter would. After one that throws, the rest of the eight is lost, as in C.
+	 * Writes an event into the program's list. If the list has accessors of the program, they run
+	 * like a callback of a filter. After one throws, the rest of the eight events is lost, as in C.
 	 */
 	submit(event: Knote | Kevent): void {
 		if (this.failure !== null) return;
@@ -269,11 +271,11 @@ class Collector implements EventSink {
 	}
 }
 
-/** The sleeping half of a kevent: what waits for events. */
+/** The second half of a kevent: waits for events. */
 class KeventCall extends BlockingCall {
 	private readonly collector: Collector = new Collector();
 	private fd = -1;
-	/** The next of those that can be used again, while it is one itself. */
+	/** The next call that can be used again, while this one can be too. */
 	nextSpare: KeventCall | null = null;
 
 	/** Makes a call that is not begun. */
@@ -281,7 +283,7 @@ class KeventCall extends BlockingCall {
 		super(thread, "kevent");
 	}
 
-	/** Begins the call on the kqueue of a descriptor, perhaps not for the first time. */
+	/** Begins the call on the kqueue of a descriptor. May be used again after the call has ended. */
 	begin(
 		thread: Thread,
 		fd: number,
@@ -303,7 +305,7 @@ class KeventCall extends BlockingCall {
 		return (this.collector.scan.kq as Kqueue).channel;
 	}
 
-	/** Collects events; only before the first of them does it sleep. */
+	/** Collects events; sleeps only before the first of them. */
 	override step(woken: number): number {
 		if (woken === errno.EINTR) return -woken;
 		return this.collector.collect(this.thread, this);

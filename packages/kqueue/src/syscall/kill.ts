@@ -24,16 +24,17 @@ import { checkCaller, syscall } from "../sched/entry.ts";
 import { wake } from "../sched/sleep.ts";
 
 /**
- * Sends a signal to a process; signal 0 only looks whether there is one. A `pid` of 0 stands for
- * all of the caller's group, -1 for all processes but the caller's, below that for all of the
- * group -`pid`. Errors: EINVAL no such signal, ESRCH no such process, or it is exiting. Source:
- * kill(2).
+ * Sends a signal to a process; signal 0 only checks that there is one. A `pid` of 0 stands for all
+ * processes of the caller's group, -1 for all processes except for the caller's, a lower one for
+ * all processes of the group -`pid`. Errors: EINVAL if there is no such signal; ESRCH if there is
+ * no such process, or it is exiting. Source: kill(2).
  */
 export function kill(thread: Thread, pid: number, signal: number): void {
 	syscall(thread, "kill", () => {
 		if (signal !== 0) checkSignal(signal, "kill");
 		const targets = targetsOf(thread, pid).filter((process) => !process.exiting);
-		if (targets.length === 0) throw new SystemError(errno.ESRCH, "kill", `process ${show(pid)}`);
+		if (targets.length === 0)
+			throw new SystemError(errno.ESRCH, "kill", `there is no process ${show(pid)}`);
 		if (signal !== 0) for (const process of targets) psignal(process, signal, thread);
 	});
 }
@@ -51,21 +52,24 @@ function targetsOf(thread: Thread, pid: number): Process[] {
 	return pgrp === undefined ? [] : [...pgrp.members];
 }
 
-/** Sends a signal to one thread; 0 only looks whether it is there. Errors: EINVAL, ESRCH. Source: pthread_kill(3). */
+/**
+ * Sends a signal to one thread; signal 0 only checks that the thread has not exited. Errors:
+ * EINVAL, ESRCH. Source: pthread_kill(3).
+ */
 export function threadKill(thread: Thread, target: Thread, signal: number): void {
 	syscall(thread, "threadKill", () => {
 		if (signal !== 0) checkSignal(signal, "threadKill");
 		if (target.state === "exited")
-			throw new SystemError(errno.ESRCH, "threadKill", `thread ${target.tid}`);
+			throw new SystemError(errno.ESRCH, "threadKill", `thread ${target.tid} has exited`);
 		if (signal !== 0) psignal(target.process, signal, thread, target);
 	});
 }
 
 /**
- * Says what the process does about a signal and returns what it did before: a function is called
- * for it, SIG_IGN ignores it, SIG_DFL does the default. While the function runs, the signal and
- * those in `mask` are blocked. Errors: EINVAL, also for SIGKILL and SIGSTOP.
- * Source: sigaction(2).
+ * Sets what the process does about a signal, and returns what it did before: a function is called
+ * for the signal, SIG_IGN ignores it, SIG_DFL does the default. While the function runs, the signal
+ * and those in `mask` are blocked. Errors: EINVAL, also for SIGKILL and SIGSTOP. Source:
+ * sigaction(2).
  */
 export function sigaction(
 	thread: Thread,
@@ -76,37 +80,42 @@ export function sigaction(
 	return syscall(thread, "sigaction", () => {
 		checkSignal(signal, "sigaction");
 		if (signal === SIGKILL || signal === SIGSTOP)
-			throw new SystemError(errno.EINVAL, "sigaction", `signal ${signal} is always the default`);
+			throw new SystemError(
+				errno.EINVAL,
+				"sigaction",
+				`the action of signal ${signal} cannot be set`,
+			);
 		if (typeof action !== "function" && action !== SIG_DFL && action !== SIG_IGN)
 			throw new SystemError(
 				errno.EINVAL,
 				"sigaction",
-				"the action is a function, SIG_IGN or SIG_DFL",
+				"the action is not a function, SIG_IGN or SIG_DFL",
 			);
 		checkSet(mask, "sigaction");
 		const { process } = thread;
 		const before = process.sigacts[signal] ?? SIG_DFL;
 		process.sigacts[signal] = action;
 		process.sigmasks[signal] = mask;
-		// What is pending and will never be noticed is forgotten.
+		// If it is ignored from now on, it is no longer pending.
 		if (isIgnored(action, signal)) for (const each of process.threads) sigdelete(each, signal);
 		return before;
 	});
 }
 
 /**
- * Changes which signals the thread blocks, and returns the mask from before. What is pending
- * and no longer blocked is taken before it returns. Errors: EINVAL. Source: sigprocmask(2).
+ * Changes which signals the thread blocks, and returns the mask from before. Pending signals that
+ * are no longer blocked are taken before this returns. Errors: EINVAL. Source: sigprocmask(2).
  */
 export function sigprocmask(thread: Thread, how: number, set: Sigset): Sigset {
 	return syscall(thread, "sigprocmask", () => {
 		checkSet(set, "sigprocmask");
-		// In a ppoll the mask is the call's own, and the thread's is the one that it puts back.
+		// During a ppoll the current mask is that of the call, and the thread's own is to be put back.
 		const before = thread.oldmask ?? thread.sigmask;
 		const after = newMask(before, how, set) & ~SIGCANTMASK;
 		if (thread.oldmask === null) thread.sigmask = after;
 		else thread.oldmask = after;
-		// What is no longer blocked is taken; what is blocked now, other threads may take.
+		// The thread takes signals that are no longer blocked; others may take those that it blocks
+		// now.
 		if (cursig(thread) !== 0) wake(thread, 0);
 		reroute(thread.process);
 		return before;
@@ -122,20 +131,24 @@ function newMask(before: Sigset, how: number, set: Sigset): Sigset {
 		case SIG_SETMASK:
 			return set;
 		default:
-			throw new SystemError(errno.EINVAL, "sigprocmask", `how ${show(how)}`);
+			throw new SystemError(
+				errno.EINVAL,
+				"sigprocmask",
+				`how ${show(how)} is not SIG_BLOCK, SIG_UNBLOCK or SIG_SETMASK`,
+			);
 	}
 }
 
-/** The signals that were sent and are blocked. Source: sigpending(2). */
+/** The signals that are pending because they are blocked. Source: sigpending(2). */
 export function sigpending(thread: Thread): Sigset {
 	checkCaller(thread, "sigpending");
 	return (thread.siglist | thread.process.siglist) & thread.sigmask;
 }
 
 /**
- * Installs `mask` until the call that is under way returns to the program, for ppoll and pselect;
- * null leaves the mask alone. EINVAL for what is not a set. A call that cannot be interrupted, as its
- * thread is asleep or in the middle of another, has no use for a mask and gets none.
+ * Sets the mask `mask` until the current call returns to the program, for ppoll and pselect; null
+ * does not change the mask. EINVAL for what is not a set. If the call cannot be interrupted, as its
+ * thread is asleep or inside another call, the mask is not set.
  */
 export function sigsuspendMask(
 	thread: Thread,
@@ -150,7 +163,8 @@ export function sigsuspendMask(
 }
 
 function checkSignal(signal: number, name: string): void {
-	if (!isSignal(signal)) throw new SystemError(errno.EINVAL, name, `signal ${show(signal)}`);
+	if (!isSignal(signal))
+		throw new SystemError(errno.EINVAL, name, `${show(signal)} is not a signal`);
 }
 
 /** Refuses what is not a set of signals. */

@@ -14,9 +14,9 @@ import { checkCaller, syscall } from "../sched/entry.ts";
 import { closeAll } from "./descriptors.ts";
 
 /**
- * Makes a child of the thread's process, with one thread, the same open files behind the same
- * descriptors except for kqueues, the same group and session, and the same signal actions and mask. NOTE_FORK is posted once
- * the child exists. Errors: EAGAIN. Source: fork(2).
+ * Makes a child of the thread's process, with one thread, the same open files at the same
+ * descriptors except for kqueues, the same group and session, and the same signal actions and mask.
+ * Watchers get NOTE_FORK when the child exists. Errors: EAGAIN. Source: fork(2).
  */
 export function fork(thread: Thread): Process {
 	return syscall(thread, "fork", () => {
@@ -38,9 +38,10 @@ export function fork(thread: Thread): Process {
 }
 
 /**
- * What exec means to descriptors and signals: closes what is marked close-on-exec, gives handled
- * signals their default action, and posts NOTE_EXEC. Kqueues and their knotes stay, and so do the
- * process's other threads. EDEADLK as for close. Source: execve(2).
+ * What exec does to descriptors and signals: closes descriptors that are marked close-on-exec,
+ * resets signals with a handler to their default action, and notifies watchers with NOTE_EXEC.
+ * Kqueues and their knotes stay, and so do the process's other threads. EDEADLK as for close.
+ * Source: execve(2).
  */
 export function exec(thread: Thread): void {
 	syscall(thread, "exec", () => {
@@ -59,14 +60,18 @@ export function exec(thread: Thread): void {
 }
 
 /**
- * Ends the thread's process with a status from 0 to 255, as if by `signal` if one is given. Its
- * other threads' calls end with EINTR. EDEADLK from a filter's callback that a call of the
- * process is asking. Source: exit(3).
+ * Ends the thread's process with a status from 0 to 255, or as if `signal` had ended it, if that is
+ * not 0. The calls of its other threads end with EINTR. EDEADLK inside a callback for a call or a
+ * kqueue of the process. Source: exit(3).
  */
 export function exit(thread: Thread, status: number, signal = 0): void {
 	checkCaller(thread, "exit");
 	if (!Number.isInteger(status) || (signal !== 0 && !isSignal(signal)))
-		throw new SystemError(errno.EINVAL, "exit", `status ${show(status)}, signal ${show(signal)}`);
+		throw new SystemError(
+			errno.EINVAL,
+			"exit",
+			`status ${show(status)} or signal ${show(signal)} is not valid`,
+		);
 	if (thread.process.exiting)
 		throw new SystemError(errno.ESRCH, "exit", "the process is exiting already");
 	if (isBusy(thread.process)) throw busy("exit");
@@ -74,8 +79,9 @@ export function exit(thread: Thread, status: number, signal = 0): void {
 }
 
 /**
- * Ends one thread, and with it its kqpoll. The process stays, even without threads: one that is
- * spawned later can end it, and takes the signals sent meanwhile. EDEADLK from a callback that one of its calls is asking.
+ * Ends one thread, with its kqpoll. The process stays, even without threads: a thread that is
+ * spawned later can end it, and takes the signals that were sent meanwhile. EDEADLK inside a
+ * callback for one of the thread's calls.
  */
 export function threadExit(thread: Thread): void {
 	checkCaller(thread, "threadExit");
@@ -85,13 +91,13 @@ export function threadExit(thread: Thread): void {
 }
 
 function busy(name: string): SystemError {
-	return new SystemError(errno.EDEADLK, name, "called by a filter or file that a call is asking");
+	return new SystemError(errno.EDEADLK, name, "called by a filter or file inside another call");
 }
 
 /**
- * Holds the process to the promises named from now on. The engine asks for one: a process without
- * `"proc"` cannot add EVFILT_PROC events (EPERM). A fork does not inherit it, and it can be widened
- * again. Errors: EFAULT for what is not a string.
+ * From now on the process must keep these promises, whose names are separated by spaces. The engine
+ * asks for one: a process without `"proc"` cannot add EVFILT_PROC events (EPERM). A fork does not
+ * inherit it, and it can be widened again. Errors: EFAULT for what is not a string.
  */
 export function pledge(thread: Thread, promises: string): void {
 	syscall(thread, "pledge", () => {

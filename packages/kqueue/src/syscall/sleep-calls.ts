@@ -14,11 +14,12 @@ import { checkSet, sigsuspendMask } from "./kill.ts";
 export type WritableTimespec = { -readonly [Field in keyof Timespec]: Timespec[Field] };
 
 /**
- * Sleeps for a time, never shorter, and resolves with 0. When a signal interrupts it, what is left
- * of the time is written to `remainder`.
+ * Sleeps for at least this time, and resolves with 0. When a signal interrupts it, the rest of the
+ * time is written to `remainder`.
  *
- * Rejects with: EINTR a signal; EINVAL time out of range; EFAULT what is not a timespec; as for
- * kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source: nanosleep(2).
+ * Rejects with: EINTR after a signal; EINVAL if the time is out of range; EFAULT if it is not a
+ * timespec; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source:
+ * nanosleep(2).
  */
 export function nanosleep(
 	thread: Thread,
@@ -36,14 +37,14 @@ export function nanosleepCall(
 	remainder: WritableTimespec | null = null,
 ): BlockingCall {
 	if (typeof time !== "object" || time === null)
-		throw new SystemError(errno.EFAULT, "nanosleep", "the time is { sec, nsec }");
-	// Even no time at all is a sleep, as there.
+		throw new SystemError(errno.EFAULT, "nanosleep", "the time is not { sec, nsec }");
+	// As in OpenBSD, a time of 0 is a sleep too.
 	const ns = Math.max(1, timespecToNs(time, "nanosleep"));
 	return new NapCall(thread, "nanosleep", ns, remainder);
 }
 
 /**
- * Sleeps until a signal was caught by a handler. Always rejects: with EINTR after the handler, or as
+ * Sleeps until a handler has caught a signal. Always rejects: with EINTR after the handler, or as
  * for kevent with EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source: pause(3).
  */
 export function pause(thread: Thread, options: SleepOptions = {}): Promise<never> {
@@ -56,9 +57,9 @@ export function pauseCall(thread: Thread): BlockingCall {
 }
 
 /**
- * As {@link pause} with another mask of blocked signals, in one step: a signal that the mask lets
- * through is not missed. The mask from before is back when it rejects. Also rejects with EINVAL for
- * what is not a set of signals. Source: sigsuspend(2).
+ * As {@link pause}, with another mask of blocked signals. Mask and sleep are one step, so a signal
+ * that the mask allows is not missed. The mask from before is back when it rejects. Also rejects
+ * with EINVAL for what is not a set of signals. Source: sigsuspend(2).
  */
 export function sigsuspend(
 	thread: Thread,
@@ -76,12 +77,12 @@ export function sigsuspendCall(thread: Thread, mask: Sigset): BlockingCall {
 }
 
 /**
- * Takes a pending signal out of `set` and resolves with its number, the lowest first; sleeps until
- * there is one. The signals of the set should be blocked, so that nothing else takes them; those that
- * the process ignores, by default or by choice, never come.
+ * Takes a pending signal that is in `set`, the lowest first, and resolves with its number; sleeps
+ * until there is one. The signals of the set should be blocked, so that nothing else takes them.
+ * Signals that the process ignores, by default or by choice, never become pending.
  *
- * Rejects with: EINVAL what is not a set of signals; EINTR another signal was caught; as for kevent
- * EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source: sigwait(2).
+ * Rejects with: EINVAL if `set` is not a set of signals; EINTR after another signal was caught; as
+ * for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source: sigwait(2).
  */
 export function sigwait(thread: Thread, set: Sigset, options: SleepOptions = {}): Promise<number> {
 	return callAsync(thread, "sigwait", options, sigwaitCall, set);
@@ -110,7 +111,7 @@ function takeSignal(thread: Thread, set: Sigset): number {
 	return signal;
 }
 
-/** A sleep that only its time or a signal ends. */
+/** A sleep that ends only with its time or a signal. */
 class NapCall extends BlockingCall {
 	private readonly remainder: WritableTimespec | null;
 	override readonly channel: WaitChannel = new WaitChannel();
@@ -144,7 +145,7 @@ class NapCall extends BlockingCall {
 	override end(): void {}
 }
 
-/** A sigwait under way. */
+/** A sigwait in progress. */
 class SigwaitCall extends BlockingCall {
 	private readonly set: Sigset;
 	override readonly channel: WaitChannel = new WaitChannel();

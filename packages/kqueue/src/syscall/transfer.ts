@@ -14,11 +14,11 @@ import { enter, leave } from "../sched/entry.ts";
 import type { WaitChannel } from "../sched/wait-channel.ts";
 
 /**
- * Reads into `buffer`, and sleeps until there is something, unless the descriptor does not block;
- * returns how many bytes, 0 at the end of file. Rejects with: EBADF, also when it is not open for
- * reading; EAGAIN when it does not block, or cannot be waited for; EFAULT when `buffer` is not a
- * Uint8Array; EINTR; what the file says; as for kevent EBUSY, EDEADLK, ESRCH and the reason of
- * `options.signal`. Source: read(2).
+ * Reads into `buffer`, and sleeps until there is something to read, unless the descriptor does not
+ * block. Returns how many bytes were read, 0 at the end of file. Rejects with: EBADF, also if it is
+ * not open for reading; EAGAIN if it does not block, or cannot be waited for; EFAULT if `buffer` is
+ * not a Uint8Array; EINTR; the errors of the file; as for kevent EBUSY, EDEADLK, ESRCH and the
+ * reason of `options.signal`. Source: read(2).
  */
 export function read(
 	thread: Thread,
@@ -38,10 +38,10 @@ export function readCall(thread: Thread, fd: number, buffer: Uint8Array): Blocki
 
 /**
  * Writes all of `buffer`, and sleeps whenever there is no room, unless the descriptor does not
- * block; returns how many bytes: fewer than all only when it does not block, or was interrupted
- * after the first. Rejects with: EBADF, also when it is not open for writing; EAGAIN when it does
- * not block, or cannot be waited for; EFAULT when `buffer` is not a Uint8Array; EINTR; EPIPE, with
- * SIGPIPE; what the file says; as for kevent EBUSY, EDEADLK, ESRCH and the reason of
+ * block. Returns how many bytes were written: fewer than all only if it does not block, or was
+ * interrupted after the first. Rejects with: EBADF, also if it is not open for writing; EAGAIN if
+ * it does not block, or cannot be waited for; EFAULT if `buffer` is not a Uint8Array; EINTR; EPIPE,
+ * with SIGPIPE; the errors of the file; as for kevent EBUSY, EDEADLK, ESRCH and the reason of
  * `options.signal`. Source: write(2).
  */
 export function write(
@@ -102,15 +102,15 @@ export function writevCall(
 }
 
 /**
- * Reads into `buffer` what there is, without sleeping, and gives how many bytes; 0 at the end of
- * file. Throws what {@link read} rejects with; EAGAIN when there is nothing yet.
+ * Reads into `buffer` what there is, without sleeping, and returns how many bytes; 0 at the end of
+ * file. Throws what {@link read} rejects with; EAGAIN when there is nothing to read yet.
  */
 export function readNow(thread: Thread, fd: number, buffer: Uint8Array): number {
 	return transferNow(thread, fd, buffer, FREAD);
 }
 
 /**
- * Writes from `buffer` what there is room for, without sleeping, and gives how many bytes. Throws
+ * Writes from `buffer` what there is room for, without sleeping, and returns how many bytes. Throws
  * what {@link write} rejects with; EAGAIN when there is no room.
  */
 export function writeNow(thread: Thread, fd: number, buffer: Uint8Array): number {
@@ -131,7 +131,7 @@ function transferNow(thread: Thread, fd: number, buffer: Uint8Array, mode: numbe
 	}
 }
 
-/** Moves what can be moved, on a file that stays until it is done. */
+/** Reads or writes what can be transferred. The file stays open meanwhile. */
 function transferOnce(thread: Thread, file: File, buffer: Uint8Array, mode: number): number {
 	let n = 0;
 	let failure: Failure = null;
@@ -158,7 +158,7 @@ export function writevNow(thread: Thread, fd: number, buffers: readonly Uint8Arr
 	return writeNow(thread, fd, gather(buffers, "writev"));
 }
 
-/** What the reads and writes of a thread keep from call to call: it makes one at a time. */
+/** What the reads and writes of a thread keep from call to call: there is one at a time. */
 class TransferState {
 	read: ReadCall | null = null;
 	write: WriteCall | null = null;
@@ -169,14 +169,14 @@ function stateOf(thread: Thread): TransferState {
 	return thread.transferstate as TransferState;
 }
 
-/** The thread's read; another one while that is under way. */
+/** The thread's read; a new one while that is in progress. */
 function idleRead(thread: Thread): ReadCall {
 	const state = stateOf(thread);
 	if (state.read === null || state.read.busy) state.read = new ReadCall(thread);
 	return state.read;
 }
 
-/** The thread's write; another one while that is under way. */
+/** The thread's write; a new one while that is in progress. */
 function idleWrite(thread: Thread): WriteCall {
 	const state = stateOf(thread);
 	if (state.write === null || state.write.busy) state.write = new WriteCall(thread);
@@ -185,13 +185,13 @@ function idleWrite(thread: Thread): WriteCall {
 
 const NOTHING = new Uint8Array(0);
 
-/** A transfer that may sleep, on a file that stays until it is done. */
+/** A transfer that may sleep. The file stays open until it is done. */
 abstract class TransferCall extends BlockingCall {
 	private held: File | null = null;
 	private fd = -1;
 	protected buffer: Uint8Array = NOTHING;
 	private readonly mode: number;
-	/** When it was first told that it may not sleep for ever, -1 until then. */
+	/** When the file first set a limit to its sleep, -1 until then. */
 	private since = -1;
 
 	constructor(thread: Thread, name: string, mode: number) {
@@ -200,12 +200,12 @@ abstract class TransferCall extends BlockingCall {
 		this.timeout = Number.POSITIVE_INFINITY;
 	}
 
-	/** Whether the transfer is under way. */
+	/** Whether the transfer is in progress. */
 	get busy(): boolean {
 		return this.held !== null;
 	}
 
-	/** Sets the transfer up, perhaps not for the first time. */
+	/** Sets the transfer up. May be used again after the transfer has ended. */
 	protected setUp(name: string, fd: number, file: File, buffer: Uint8Array): void {
 		fileHold(file);
 		this.syscall = name;
@@ -216,7 +216,7 @@ abstract class TransferCall extends BlockingCall {
 		this.since = -1;
 	}
 
-	/** What it reads or writes. */
+	/** The file that it reads or writes. */
 	protected get file(): File {
 		return this.held as File;
 	}
@@ -225,17 +225,17 @@ abstract class TransferCall extends BlockingCall {
 		return this.file.channel(this.mode, this.thread) as WaitChannel;
 	}
 
-	/** Whether the transfer sleeps when the file has nothing to give or to take. */
+	/** Whether the transfer sleeps when the file is not ready. */
 	protected get waits(): boolean {
 		return !this.file.nonblocking && this.file.channel(this.mode, this.thread) !== null;
 	}
 
-	/** Whether it may sleep, and until when: the file says for how long. */
+	/** Whether it may sleep; sets the deadline to that of the file. */
 	protected mayWait(): boolean {
 		if (!this.waits) return false;
 		const { host } = this.thread.kernel;
 		if (this.deadlineFrom(0) === Number.POSITIVE_INFINITY) {
-			// The clock is not asked: that costs more than the rest of a short wait.
+			// The clock is not read: that costs more than the rest of a short wait.
 			this.deadline = -1;
 			return true;
 		}
@@ -263,7 +263,7 @@ abstract class TransferCall extends BlockingCall {
 
 /** A thread's read. */
 class ReadCall extends TransferCall {
-	/** Where the bytes go in the end, if not into the buffer. */
+	/** The buffers of a readv, which the bytes are copied to; null for a read. */
 	private buffers: readonly Uint8Array[] | null = null;
 
 	constructor(thread: Thread) {
@@ -329,7 +329,10 @@ class WriteCall extends TransferCall {
 	}
 }
 
-/** Nobody will ever read this: the process is told. Sockets have their own say in it. */
+/**
+ * What was written has no reader: sends SIGPIPE to the process. Sockets decide about that
+ * themselves.
+ */
 function brokenPipe(thread: Thread, file: File): void {
 	if (file.type !== "socket") psignal(thread.process, SIGPIPE, thread);
 }
@@ -342,16 +345,20 @@ function openFor(thread: Thread, fd: number, mode: number, name: string): File {
 
 function checkMode(file: File, fd: number, mode: number, name: string): void {
 	if ((file.flags & mode) === 0)
-		throw new SystemError(errno.EBADF, name, `descriptor ${fd} is not open for that`);
+		throw new SystemError(
+			errno.EBADF,
+			name,
+			`descriptor ${fd} is not open for ${mode === FREAD ? "reading" : "writing"}`,
+		);
 }
 
 function checkBuffer(buffer: Uint8Array, name: string): void {
 	if (!(buffer instanceof Uint8Array))
-		throw new SystemError(errno.EFAULT, name, "the buffer is no Uint8Array");
+		throw new SystemError(errno.EFAULT, name, "the buffer is not a Uint8Array");
 }
 
 function lengthOf(buffers: readonly Uint8Array[], name: string): number {
-	if (!Array.isArray(buffers)) throw new SystemError(errno.EFAULT, name, "no array of buffers");
+	if (!Array.isArray(buffers)) throw new SystemError(errno.EFAULT, name, "buffers is not an array");
 	let length = 0;
 	for (const buffer of buffers) {
 		checkBuffer(buffer, name);

@@ -13,7 +13,10 @@ import type { WaitChannel } from "../sched/wait-channel.ts";
 export interface WaitResult {
 	/** Its process id. */
 	readonly pid: number;
-	/** Its wait status, for WIFEXITED and the like: the exit status times 256, plus the signal. */
+	/**
+	 * Its wait status, for WIFEXITED and similar functions: the exit status times 256, plus the
+	 * signal.
+	 */
 	readonly status: number;
 }
 
@@ -24,11 +27,12 @@ export interface WaitStatus {
 }
 
 /**
- * Waits until a child has exited, takes its status and forgets the child. A `pid` above 0 is that
- * child, 0 any of the caller's group, -1 any, below that any of the group -`pid`.
+ * Waits until a child has exited, takes its status, and removes the child. A `pid` above 0 stands
+ * for that child, 0 for any child in the caller's group, -1 for any child, a lower one for any
+ * child in the group -`pid`.
  *
- * Rejects with: ECHILD no such child; EINTR a signal; as for kevent EBUSY, EDEADLK, ESRCH and the
- * reason of `options.signal`. Source: waitpid(2).
+ * Rejects with: ECHILD if there is no such child; EINTR after a signal; as for kevent EBUSY,
+ * EDEADLK, ESRCH and the reason of `options.signal`. Source: waitpid(2).
  */
 export function waitpid(
 	thread: Thread,
@@ -42,7 +46,9 @@ export function waitpid(
 	}));
 }
 
-/** Begins a {@link waitpid}, for any driver: its result is the child's id, the status is written. */
+/**
+ * Begins a {@link waitpid}, for any driver: its result is the child's id, and it writes the status.
+ */
 export function waitpidCall(
 	thread: Thread,
 	pid: number,
@@ -52,8 +58,8 @@ export function waitpidCall(
 }
 
 /**
- * As {@link waitpid} without sleeping: null while no such child has exited. NOTE_EXIT says when there
- * is one. Errors: ECHILD. Source: waitpid(2) with WNOHANG.
+ * As {@link waitpid}, without sleeping: null while no such child has exited. NOTE_EXIT tells when
+ * one has. Errors: ECHILD. Source: waitpid(2) with WNOHANG.
  */
 export function waitpidNow(thread: Thread, pid: number): WaitResult | null {
 	return syscall(thread, "waitpid", () => take(thread, pid));
@@ -79,7 +85,7 @@ function childrenNamed(thread: Thread, pid: number): Process[] {
 	return [...children].filter((child) => child.pid === pid || child.pgrp.pgid === group);
 }
 
-/** A waitpid under way. */
+/** A waitpid in progress. */
 class WaitpidCall extends BlockingCall {
 	private readonly pid: number;
 	private readonly status: WaitStatus | null;

@@ -1,4 +1,4 @@
-// What every filter promises, as numbered checks that a file type from anywhere can run.
+// What every filter promises, as numbered checks that any file type can run.
 import {
 	EV_ADD,
 	EV_CLEAR,
@@ -33,9 +33,9 @@ export interface ContractWorld {
 export interface FilterFixture {
 	/** What is watched. */
 	readonly ident: number;
-	/** What to ask for: 0 unless given. */
+	/** The NOTE_ flags to ask for: 0 by default. */
 	readonly fflags?: number;
-	/** The data to ask with: 0 unless given. */
+	/** The data of the change: 0 by default. */
 	readonly data?: number;
 	/** Makes an event happen; can be called again. */
 	readonly trigger: () => void;
@@ -50,8 +50,9 @@ export interface FilterSubject {
 	/** Its EVFILT_ number. */
 	readonly filter: number;
 	/**
-	 * How its events come: "level", while a condition holds that can go away again; "sticky", from
-	 * the first trigger on; "edge", once a trigger, since it sets EV_CLEAR itself; "always".
+	 * When it has events: "level", while a condition is true, which can become false again; "sticky",
+	 * from the first trigger on; "edge", once for each trigger, since it sets EV_CLEAR itself;
+	 * "always".
 	 */
 	readonly kind: "level" | "sticky" | "edge" | "always";
 	/** Makes something to watch, not triggered yet. */
@@ -60,7 +61,7 @@ export interface FilterSubject {
 
 /** One promise, to be run as a test. */
 export interface ContractCheck {
-	/** Its number, the same for ever. */
+	/** Its number, which never changes. */
 	readonly number: number;
 	/** What is promised. */
 	readonly name: string;
@@ -112,7 +113,7 @@ class Bench {
 		return events.slice(0, keventNow(this.world.thread, kq, null, events));
 	}
 
-	/** One event for the fixture must be reported, and gets returned. */
+	/** Returns the one event for the fixture that must be reported. */
 	one(what: string, udata: unknown = null, kq: number = this.kq): Kevent {
 		const events = this.collect(kq);
 		const [event] = events;
@@ -131,13 +132,13 @@ class Bench {
 		if (events.length > 0) this.fail(`no event ${what}`, events.map(formatKevent).join("; "));
 	}
 
-	/** Makes an event happen, unless there always is one. */
+	/** Makes an event happen. */
 	trigger(): void {
 		this.fixture.trigger();
 		this.world.host.settle();
 	}
 
-	/** Takes the condition away, where the kind has one. */
+	/** Makes the condition go away, for filters of the kind "level". */
 	untrigger(): void {
 		this.fixture.untrigger?.();
 		this.world.host.settle();
@@ -175,7 +176,7 @@ const CHECKS: readonly Check[] = [
 		},
 	],
 	[
-		"what is not there cannot be deleted, enabled or disabled",
+		"an event that was not added cannot be deleted, enabled or disabled",
 		(bench) => {
 			const changes = [EV_DELETE, EV_ENABLE, EV_DISABLE].map((flags) => bench.change(flags));
 			const missing = [errno.ENOENT, errno.ENOENT, errno.ENOENT];
@@ -230,7 +231,7 @@ const CHECKS: readonly Check[] = [
 		},
 	],
 	[
-		"udata comes back as it was given",
+		"the event has the udata of the change",
 		(bench) => {
 			const udata = { any: "thing" };
 			bench.apply(EV_ADD, udata);
@@ -250,7 +251,7 @@ const CHECKS: readonly Check[] = [
 		},
 	],
 	[
-		"disabling keeps back what has happened already",
+		"disabling an event keeps back what has happened already",
 		(bench) => {
 			bench.apply(EV_ADD);
 			bench.trigger();
@@ -261,7 +262,7 @@ const CHECKS: readonly Check[] = [
 		},
 	],
 	[
-		"deleting throws away what has happened already",
+		"deleting an event forgets what has happened already",
 		(bench) => {
 			bench.apply(EV_ADD);
 			bench.trigger();
@@ -286,7 +287,7 @@ const CHECKS: readonly Check[] = [
 		},
 	],
 	[
-		"with EV_CLEAR an event is reported once a trigger",
+		"with EV_CLEAR an event is reported once for each trigger",
 		(bench, kind) => {
 			bench.apply(EV_ADD | EV_CLEAR);
 			bench.trigger();
@@ -299,7 +300,7 @@ const CHECKS: readonly Check[] = [
 		},
 	],
 	[
-		"without EV_CLEAR an event is reported as long as it is the case",
+		"without EV_CLEAR an event is reported as long as its condition is true",
 		(bench, kind) => {
 			bench.apply(EV_ADD);
 			bench.trigger();
@@ -308,10 +309,10 @@ const CHECKS: readonly Check[] = [
 				bench.none("of a filter that clears by itself");
 				return;
 			}
-			bench.one("while it is the case");
+			bench.one("while its condition is true");
 			if (kind !== "level") return;
 			bench.untrigger();
-			bench.none("once it is not the case");
+			bench.none("after its condition is no longer true");
 		},
 	],
 	[
@@ -326,7 +327,7 @@ const CHECKS: readonly Check[] = [
 		},
 	],
 	[
-		"the flags of the change come back in the event",
+		"the event has the flags of the change",
 		(bench) => {
 			const flags = EV_ADD | EV_CLEAR | EV_DISPATCH;
 			bench.apply(flags);
@@ -336,7 +337,7 @@ const CHECKS: readonly Check[] = [
 		},
 	],
 	[
-		"closing the kqueue takes its events along",
+		"closing the kqueue deletes its events",
 		(bench) => {
 			const { thread } = bench.world;
 			bench.apply(EV_ADD);

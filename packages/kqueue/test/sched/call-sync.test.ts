@@ -274,7 +274,7 @@ test("a host that cannot be driven or may not block is refused before anything i
 		() => sync(real, keventCall, kq, change, eventList(1), FOREVER),
 		(error: Error) =>
 			error.message ===
-			"ENOTSUP: not supported, call (the machine's host cannot be driven: give the Kernel a BlockingHost)",
+			"ENOTSUP: not supported, call (the machine's host cannot be driven: make the Kernel with a BlockingHost)",
 	);
 	assert.is(keventNow(real, kq, null, eventList(1)), 0);
 
