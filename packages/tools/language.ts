@@ -39,7 +39,7 @@ const PHRASES: readonly (readonly [pattern: RegExp, instead: string])[] = [
 	[/\bin (?:its|their|whose) stead\b/, '"instead", "in its place"'],
 	[/\bin vain\b/, '"without effect", "for nothing"'],
 	[/\bto and fro\b/, '"back and forth"'],
-	[/\bof old\b/, '"old"'],
+	[/\bof old\b(?=[.,;:)]| \|)/, '"old"'],
 	[/\b(?:its|their) kin\b/, '"and others like it"'],
 	[/\b(?:nothing|something|anything) but for\b|\balone but for\b/, '"except for"'],
 	[/\b(?:were|had) (?:it|they) (?:not|been)\b/, 'a sentence with "if"'],

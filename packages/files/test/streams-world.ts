@@ -1,4 +1,5 @@
-// Pairs of ends that carry bytes: how each kind is made, what it promises, and what must not remain.
+// Pairs of ends that carry bytes: how each kind is made, what it promises, and what must not
+// remain.
 
 import {
 	close,
@@ -49,7 +50,7 @@ type Access = "r" | "w" | "rw";
 export interface Kind {
 	/** For the names of tests. */
 	readonly name: string;
-	/** Makes a pair and gives its descriptors. No thread may be about to run. */
+	/** Makes a pair; returns its descriptors. No thread may be about to run. */
 	readonly make: (thread: Thread) => [number, number];
 	/** What is done with each of the two. */
 	readonly access: readonly [Access, Access];
@@ -57,15 +58,15 @@ export interface Kind {
 	readonly transfers: readonly Transfer[];
 	/** Ends one direction or both, null where nothing but a close does. */
 	readonly shutdown: typeof shutdown | null;
-	/** Writable means room for so many bytes, and so many are never divided. */
+	/** The size up to which a write is never divided; writable means room for that. */
 	readonly whole: number;
 	/** How many bytes a direction holds when nobody reads: at least, and at most. */
 	readonly holds: readonly [number, number];
-	/** So many of the bytes under way can be read at once. */
+	/** How many of the bytes on their way can be read at once. */
 	readonly visible: number;
-	/** Whether a writer may stay asleep with so many bytes to be read, and poll's word on room. */
+	/** Whether a writer may stay asleep with `unread` bytes, if poll reports or denies room. */
 	readonly mayStall: (unread: number, writable: boolean) => boolean;
-	/** Whether who writes to an end that is gone may lose what it has not received from there. */
+	/** Whether a write to an end that is gone may lose bytes that were not received from there. */
 	readonly resets: boolean;
 	/** The lists of knotes that an end has. */
 	readonly klists: (end: File) => readonly Klist[];
@@ -73,7 +74,7 @@ export interface Kind {
 	readonly stored: (end: File) => number;
 }
 
-/** What the sources of pipes and sockets know by type, and tests look into. */
+/** Fields of pipes and sockets that tests look at. */
 interface PipeEnd extends File {
 	readonly klist: Klist;
 	readonly buffer: { readonly count: number };
@@ -92,7 +93,7 @@ const byRecv: Transfer = {
 	write: (thread, fd, bytes, options?: SleepOptions) => send(thread, fd, bytes, 0, options),
 };
 
-/** A writer that sleeps on a pipe goes on when fewer bytes than these are left. */
+/** A writer that sleeps on a pipe goes on when fewer bytes than this are left. */
 const PIPE_RESUMES = 5461;
 
 const ofPipes: Omit<Kind, "name" | "access"> = {
@@ -181,15 +182,15 @@ function fifoPair(thread: Thread): [number, number] {
 
 /** What is written by one call. Its bytes tell where they belong. */
 export class Written {
-	/** Which of the writes under way it is, in the upper 3 bits of each byte. */
+	/** Which of the current writes it is, in the upper 3 bits of each byte. */
 	readonly slot: number;
 	readonly bytes: Uint8Array;
 	/** When it began and ended, on the stream's own clock. */
 	readonly began: number;
 	ended: number = Number.POSITIVE_INFINITY;
-	/** How many bytes went in, null while nobody can say. */
+	/** How many bytes were accepted, null while that is unknown. */
 	accepted: number | null = null;
-	/** How many came out. */
+	/** How many of them were read. */
 	read = 0;
 
 	constructor(slot: number, began: number, length: number) {
@@ -199,7 +200,7 @@ export class Written {
 		for (let i = 0; i < length; i++) this.bytes[i] = (slot << 5) | (scatter(began, i) >>> 27);
 	}
 
-	/** How many bytes may still come out. */
+	/** How many bytes may still be read. */
 	get rest(): number {
 		return (this.accepted ?? this.bytes.length) - this.read;
 	}
@@ -215,24 +216,24 @@ export function scatter(which: number, place: number): number {
 const SLOTS = 8;
 
 /**
- * A naive stream of bytes: what goes in comes out once and in order. Calls that overlap may mix,
- * but the small ones stay whole.
+ * A naive stream of bytes: every byte that is written is read once, in order. Calls that overlap
+ * may mix, but small ones stay whole.
  */
 export class Stream {
-	/** Nobody can say any more what comes out: a reader threw away what had arrived. */
+	/** What will be read is unknown: a reader threw away what had arrived. */
 	unknown = false;
 	private readonly whole: number;
-	/** Writes of which bytes may still come out, in the order they began. */
+	/** Writes of which bytes may still be read, in the order in which they began. */
 	private readonly open: Written[] = [];
 	private clock = 0;
-	/** A small write of which a part came out. */
+	/** A small write of which a part was read. */
 	private divided: Written | null = null;
 
 	constructor(whole: number) {
 		this.whole = whole;
 	}
 
-	/** A write begins; null when too many are under way. */
+	/** A write begins; null when too many have not ended. */
 	begin(length: number): Written | null {
 		const taken = this.open.filter(({ accepted }) => accepted === null).map(({ slot }) => slot);
 		const free = [...Array(SLOTS).keys()].filter((slot) => !taken.includes(slot));
@@ -243,22 +244,22 @@ export class Stream {
 		return written;
 	}
 
-	/** A write ends; null for what was accepted means that nobody knows. */
+	/** A write ends; null for `accepted` means that the number is unknown. */
 	end(written: Written, accepted: number | null): void {
 		written.ended = this.clock++;
 		written.accepted = accepted;
-		assert.ok(written.rest >= 0, "no more comes out than went in");
+		assert.ok(written.rest >= 0, "not more is read than was written");
 		if (written.rest === 0) this.close(written);
 	}
 
-	/** Bytes came out. */
+	/** Bytes were read. */
 	receive(chunk: Uint8Array): void {
 		for (let at = 0; at < chunk.length && !this.unknown; ) {
 			const written = this.writerOf(chunk[at] as number);
 			const n = Math.min(written.rest, chunk.length - at);
 			let same = 0;
 			while (same < n && chunk[at + same] === written.bytes[written.read + same]) same++;
-			assert.ok(same > 0, `byte ${written.read} of a write is the one that comes out`);
+			assert.ok(same > 0, `the next byte is byte ${written.read} of a write`);
 			at += same;
 			written.read += same;
 			if (written.rest === 0) this.close(written);
@@ -266,20 +267,20 @@ export class Stream {
 		}
 	}
 
-	/** How many bytes are under way at least. */
+	/** How many bytes are on their way at least. */
 	get least(): number {
 		return this.unknown ? 0 : sum(this.open, (each) => (each.accepted === null ? 0 : each.rest));
 	}
 
-	/** How many bytes are under way at most. */
+	/** How many bytes are on their way at most. */
 	get most(): number {
 		return this.unknown ? Number.POSITIVE_INFINITY : sum(this.open, (each) => each.rest);
 	}
 
-	/** The write that a byte belongs to. Those that ended before it began are through. */
+	/** The write to which a byte belongs. All bytes of earlier writes must have been read. */
 	private writerOf(byte: number): Written {
 		const found = this.open.find(({ slot, rest }) => slot === byte >> 5 && rest > 0);
-		assert.ok(found !== undefined, "what comes out was written, and comes out once");
+		assert.ok(found !== undefined, "what is read was written, and is read once");
 		const { began } = found as Written;
 		for (const each of this.open.filter(({ ended }) => ended < began)) {
 			assert.is(each.accepted === null ? 0 : each.rest, 0, "the order of the writes is kept");
@@ -302,7 +303,7 @@ export interface Opened {
 	readonly file: File;
 }
 
-/** What a machine still has: of processes, threads, descriptors, files and knotes. */
+/** What a machine still has: processes, threads, descriptors, files and knotes. */
 export function remains(
 	kernel: Kernel,
 	processes: readonly Process[],

@@ -1,5 +1,6 @@
 // Random programs of processes and threads over pairs of ends that carry bytes, against a naive
-// model: no byte is lost, what poll says is what a call does, nobody sleeps in vain, nothing stays.
+// model: no byte is lost, calls do what poll reports, no thread sleeps that could go on, and
+// nothing is left.
 import {
 	FdSet,
 	POLLHUP,
@@ -118,7 +119,7 @@ type Operation = keyof typeof OPERATIONS;
 /** What a signal handler does. */
 const REACTIONS = ["close", "write", "shutdown", "dup", "kill", "abort"] as const;
 
-/** One step of a program; the numbers choose who does it, and to what. */
+/** One step of a program; the numbers choose the thread that does it, and the end. */
 interface Command {
 	readonly op: Operation;
 	readonly a: number;
@@ -153,16 +154,16 @@ class End {
 	readonly file: File;
 	readonly reads: boolean;
 	readonly writes: boolean;
-	/** What is to be read here. */
+	/** The bytes to be read here. */
 	readonly incoming: Stream;
-	/** What is written here. */
+	/** The bytes written here. */
 	readonly outgoing: Stream;
 	peer: End = this;
 	shutRead = false;
 	shutWritten = false;
 	/** Whether it was ever non-blocking. */
 	nonblocking = false;
-	/** How many reads and writes that sleep are under way. */
+	/** How many reads and writes sleep. */
 	transfers = 0;
 
 	constructor(kind: Kind, side: 0 | 1, file: File, incoming: Stream, outgoing: Stream) {
@@ -175,7 +176,7 @@ class End {
 	}
 }
 
-/** A thread that makes calls, also such that sleep. */
+/** A thread that makes calls, also calls that sleep. */
 interface Worker {
 	readonly thread: Thread;
 	wait: Wait | null;
@@ -188,11 +189,11 @@ interface Sleep {
 	readonly make: (thread: Thread, options: SleepOptions) => Promise<number>;
 	/** The descriptors that it watches. */
 	readonly fds: readonly number[];
-	/** How long it may sleep, in milliseconds; null for ever. */
+	/** How long it may sleep, in milliseconds; null for any time. */
 	readonly ms: number | null;
-	/** Whether what it waits for is the case. */
+	/** Whether what it waits for is there. */
 	readonly over: () => boolean;
-	/** Looks at what it gave: a number, or the code of an error. */
+	/** Checks its result: a number, or the code of an error. */
 	readonly ended: (result: unknown, wait: Wait) => void;
 }
 
@@ -204,7 +205,7 @@ interface Wait {
 	readonly controller: AbortController;
 	/** When its time is over, in nanoseconds. */
 	readonly deadline: number;
-	/** Those of its descriptors that were closed while it slept. */
+	/** Its descriptors that were closed while it slept. */
 	readonly closed: Set<number>;
 	/** Whether its thread was sent a signal that ends the sleep. */
 	signalled: boolean;
@@ -217,13 +218,13 @@ interface Watch {
 	readonly mode: number;
 	/** EV_DISPATCH: it was not reported since it was enabled. */
 	enabled: boolean;
-	/** EV_CLEAR: something happened since it was reported last. */
+	/** EV_CLEAR: something happened since it was last reported. */
 	due: boolean;
 	/** EV_CLEAR: its condition was seen to be false. */
 	low: boolean;
 }
 
-/** Which descriptors of a process poll calls readable, and which writable. */
+/** Which descriptors of a process poll reports as readable, and which as writable. */
 interface Ready {
 	readonly readable: ReadonlySet<number>;
 	readonly writable: ReadonlySet<number>;
@@ -238,7 +239,7 @@ class Actor {
 	readonly fds: Map<number, End> = new Map();
 	/** A kqueue that watches every descriptor, level-triggered, as long as it is open. */
 	readonly ledger: number;
-	/** Descriptors that the ledger cannot watch for room: nobody was left to write to. */
+	/** Descriptors that the ledger cannot watch for room: no reader was left. */
 	readonly unheard: Set<number> = new Set();
 	/** A kqueue of knotes of all modes. */
 	readonly queue: number;
@@ -280,7 +281,7 @@ const MAX_WORKERS = 5;
 const MAX_PROCESSES = 8;
 const events = eventList(4 * MAX_FDS);
 
-/** A machine on which commands are carried out, and the model beside it. */
+/** A machine that runs commands, and the model. */
 class World {
 	readonly host = new VirtualHost();
 	readonly kernel = new Kernel({
@@ -305,7 +306,7 @@ class World {
 		return this.actors.filter(({ alive }) => alive);
 	}
 
-	/** Carries out one command, lets promises go on, and looks at everything. */
+	/** Runs one command, lets promises go on, and checks everything. */
 	async step(command: Command): Promise<void> {
 		const actor = pick(this.alive, command.a);
 		if (actor === undefined) return;
@@ -315,7 +316,7 @@ class World {
 		for (const each of this.alive) this.check(each);
 	}
 
-	/** Reads everything, ends everything, and proves that nothing is left. */
+	/** Reads everything, ends everything, and checks that nothing is left. */
 	async finish(closeFirst: boolean): Promise<void> {
 		await this.drain();
 		if (closeFirst) await this.closeAll();
@@ -355,7 +356,7 @@ class World {
 		this.settle();
 		await this.turn();
 		const watching = [...this.waits].filter(({ sleep }) => sleep.fds.length > 0);
-		assert.is(watching.length, 0, "who waits for a descriptor is told that it is closed");
+		assert.is(watching.length, 0, "calls that wait for a descriptor are told that it is closed");
 	}
 
 	private perform(command: Command, actor: Actor): void {
@@ -479,7 +480,7 @@ class World {
 		this.learn(actor, fds[1], other);
 	}
 
-	/** A descriptor is there, unless the call that made it was the last: the ledger watches it. */
+	/** A new descriptor: the ledger watches it, unless its process has exited. */
 	private learn(actor: Actor, fd: number, end: End): void {
 		if (!actor.alive) return;
 		actor.fds.set(fd, end);
@@ -490,7 +491,7 @@ class World {
 		}
 	}
 
-	/** Adds a knote; only for room to write to nobody it cannot be. */
+	/** Adds a knote; that fails only for room to write without a reader. */
 	private add(
 		thread: Thread,
 		kq: number,
@@ -566,7 +567,7 @@ class World {
 		if (this.kernel.processes.size >= MAX_PROCESSES || this.alive.length > 3) return;
 		const fds = new Map(actor.fds);
 		const { reaction } = actor;
-		// A handler on the way back would change what the child has already.
+		// A handler on the way back would change what the child has already inherited.
 		actor.reaction = null;
 		const child = fork(thread);
 		actor.reaction = reaction;
@@ -638,7 +639,7 @@ class World {
 		pick([...this.waits], which)?.controller.abort(ABORTED);
 	}
 
-	/** The model hears of processes that exited. */
+	/** Tells the model of processes that exited. */
 	private bury(): void {
 		for (const actor of this.actors) {
 			if (actor.alive || actor.buried) continue;
@@ -664,14 +665,14 @@ class World {
 		if (refused) assert.is(result, "EPIPE", "nobody will read it");
 		if (result !== "EAGAIN") this.wrote(actor, end, result, pipes);
 		if (typeof result === "number") this.checkWhole(end, result, n);
-		// Of a write that met a reset nobody knows how far it came.
+		// How much of a write was accepted is unknown when it met a reset.
 		const reset = end.kind.resets && result === "EPIPE" && !shutWritten;
 		end.outgoing.end(written, typeof result === "number" ? result : reset ? null : 0);
 		if (typeof result === "number" && arrives) this.happened(end.peer, EVFILT_READ);
 		return result;
 	}
 
-	/** A write gave this, after so many SIGPIPEs: is it possible? */
+	/** Checks the result of a write, after that many SIGPIPEs. */
 	private wrote(actor: Actor, end: End, result: unknown, pipes: number): void {
 		if (result === "EPIPE") {
 			assert.ok(end.shutWritten || this.orphaned(end.peer), "EPIPE");
@@ -681,7 +682,7 @@ class World {
 		else assert.type(result, "number");
 	}
 
-	/** A small write goes in as a whole. */
+	/** Checks that a small write is made as a whole. */
 	private checkWhole({ kind }: End, accepted: number, n: number): void {
 		if (n <= kind.whole) assert.is(accepted, n, "a small write is not divided");
 	}
@@ -695,12 +696,12 @@ class World {
 		const result = codeOrValue(() => readNow(thread, fd, buffer));
 		if (result === "EAGAIN") {
 			assert.is(least, 0, "what was written can be read");
-			assert.not(ended, "at the end of file nobody is told to come again");
+			assert.not(ended, "at the end of file a read is not EAGAIN");
 		} else this.didRead(end, buffer, result);
 		return result;
 	}
 
-	/** A read gave this: is it what was written, and is it possible? */
+	/** Checks the result of a read, and its bytes. */
 	private didRead(end: End, buffer: Uint8Array, result: unknown): void {
 		if (result === "ECONNRESET") {
 			assert.ok(this.lossy(end), "ECONNRESET");
@@ -709,18 +710,18 @@ class World {
 		assert.type(result, "number");
 		end.incoming.receive(buffer.subarray(0, result as number));
 		if (result !== 0) return;
-		assert.ok(this.mayEnd(end), "the end of file comes when nobody writes");
+		assert.ok(this.mayEnd(end), "the end of file comes when there is no writer");
 		if (!this.lossy(end)) assert.is(end.incoming.least, 0, "the end of file comes last");
 	}
 
-	/** An event happened that every knote must tell. */
+	/** An event happened that every knote must report. */
 	private happened(end: End, filter: number): void {
 		for (const actor of this.alive)
 			for (const watch of actor.watches.values())
 				if (watch.filter === filter && actor.fds.get(watch.fd) === end) watch.due = true;
 	}
 
-	/** Whether nobody has a descriptor of it. */
+	/** Whether no process has a descriptor of it. */
 	private orphaned(end: End): boolean {
 		return this.holder(end) === null;
 	}
@@ -730,12 +731,12 @@ class World {
 		return end.transfers === 0 && this.orphaned(end);
 	}
 
-	/** Whether nothing more will arrive at an end, for sure. */
+	/** Whether certainly nothing more will arrive here. */
 	private ended(end: End): boolean {
 		return end.shutRead || end.peer.shutWritten || this.gone(end.peer);
 	}
 
-	/** Whether perhaps nothing more will arrive at an end. */
+	/** Whether perhaps nothing more will arrive here. */
 	private mayEnd(end: End): boolean {
 		return end.shutRead || end.peer.shutWritten || this.orphaned(end.peer);
 	}
@@ -745,16 +746,18 @@ class World {
 		return end.kind.resets && this.orphaned(end.peer) && end.outgoing.most > 0;
 	}
 
-	/** Somebody who has a descriptor of an end. */
+	/** A process that has a descriptor of an end. */
 	private holder(end: End): [Actor, number] | null {
 		for (const actor of this.alive)
 			for (const [fd, each] of actor.fds) if (each === end) return [actor, fd];
 		return null;
 	}
 
-	// What poll, select and kevent say.
+	// What poll, select and kevent report.
 
-	/** Proves that a process has what it should, and that all ways to ask give one answer. */
+	/**
+	 * Checks that a process has what it should have, and that all ways to ask have the same answer.
+	 */
 	private check(actor: Actor): void {
 		const { fds, kqueues, process } = actor;
 		assert.equal([...process.fdp.open()], [...fds.keys(), ...kqueues].sort(ascending));
@@ -790,7 +793,7 @@ class World {
 		return { readable, writable };
 	}
 
-	/** Proves that readiness is what the model knows of an end. */
+	/** Checks that readiness agrees with the model of an end. */
 	private checkEnd(end: End, readable: boolean, writable: boolean): void {
 		const { incoming, outgoing, kind, peer } = end;
 		const [least, most] = kind.holds;
@@ -824,20 +827,20 @@ class World {
 		for (const event of told) if (event.filter === EVFILT_READ) this.checkReadEvent(actor, event);
 	}
 
-	/** Proves what an event says of how much there is to read, and of the end. */
+	/** Checks the bytes to read and the end that an event reports. */
 	private checkReadEvent(actor: Actor, { ident, data, flags }: Kevent): void {
 		const end = actor.fds.get(ident) as End;
 		const { least, most } = end.incoming;
 		const eof = (flags & EV_EOF) !== 0;
 		assert.is(data, ioctl(actor.observer, ident, FIONREAD));
 		assert.ok(data <= most, "there is no more to read than was written");
-		if (eof) assert.ok(this.mayEnd(end), "EV_EOF when nobody writes");
+		if (eof) assert.ok(this.mayEnd(end), "EV_EOF when there is no writer");
 		if (this.ended(end) && most <= end.kind.visible) assert.ok(eof, "EV_EOF at the end");
 		if (this.lossy(end)) return;
 		assert.ok(data >= Math.min(least, eof ? least : end.kind.visible), "all is there to be read");
 	}
 
-	/** Asks in every way whether a descriptor is ready, and tries whether that is true. */
+	/** Asks in every way whether a descriptor is ready, and checks that by a call. */
 	private probe(actor: Actor, fd: number, which: number): void {
 		const end = actor.fds.get(fd);
 		if (end === undefined) return;
@@ -884,7 +887,7 @@ class World {
 		}
 	}
 
-	/** Collects from the kqueue of all modes what there is, and proves that it is what must be. */
+	/** Collects the events of the kqueue of all modes, and checks that they are the expected ones. */
 	private collect(actor: Actor, thread: Thread): void {
 		const ready = this.look(actor);
 		const before = [...actor.watches].map(([key, watch]) => ({ key, ...watch }));
@@ -894,13 +897,14 @@ class World {
 		for (const { key, mode, enabled, due, ...watch } of before) {
 			const on = isReady(watch, ready);
 			const reported = keys.includes(key);
-			if (reported) assert.ok(enabled && (on || mode === EV_ONESHOT), "what is not so is not told");
-			else assert.not(on && enabled && (mode !== EV_CLEAR || due), "what is so is told");
+			if (reported)
+				assert.ok(enabled && (on || mode === EV_ONESHOT), "no event without its condition");
+			else assert.not(on && enabled && (mode !== EV_CLEAR || due), "an event with its condition");
 		}
 		for (const event of told) this.reported(actor, event);
 	}
 
-	/** What becomes of a knote that was reported. */
+	/** Updates a knote that was reported. */
 	private reported(actor: Actor, { ident, filter }: Kevent): void {
 		const key = `${ident} ${filter}`;
 		const watch = actor.watches.get(key);
@@ -913,7 +917,7 @@ class World {
 
 	// Calls that sleep.
 
-	/** A thread that does not sleep: one that there is, or another one; null when there are enough. */
+	/** A thread that does not sleep, perhaps a new one; null when there are enough. */
 	private idle(actor: Actor): Worker | null {
 		const found = actor.workers.find(({ wait }) => wait === null);
 		if (found !== undefined) return found;
@@ -995,7 +999,7 @@ class World {
 			end.outgoing.end(written, result);
 		} else if (result === "EAGAIN" && end.nonblocking) end.outgoing.end(written, 0);
 		else {
-			// Of a call that failed later nobody knows how far it came.
+			// How much a call moved that failed later is unknown.
 			end.outgoing.end(written, early && this.stays(wait) ? 0 : null);
 			if (early) return;
 			assert.not(wait.signalled, "a signal comes before everything else");
@@ -1144,10 +1148,10 @@ class World {
 	}
 
 	private checkTime({ deadline, sleep }: Wait): void {
-		assert.ok(this.host.now() >= deadline, `${sleep.call} gives 0 only when its time is over`);
+		assert.ok(this.host.now() >= deadline, `${sleep.call} returns 0 only when its time is over`);
 	}
 
-	/** Proves that nobody sleeps who has no reason to. */
+	/** Checks that no thread sleeps without a reason. */
 	private checkSleepers(): void {
 		for (const { sleep, worker, closed, deadline, controller } of this.waits) {
 			const { state, siglist, sigmask, process } = worker.thread;
@@ -1170,7 +1174,7 @@ class World {
 		this.bury();
 	}
 
-	/** Lets promises that are settled say so. */
+	/** Lets the reactions of settled promises run. */
 	private async turn(): Promise<void> {
 		await null;
 		await null;
@@ -1178,7 +1182,7 @@ class World {
 		if (this.failure !== null) throw this.failure.value;
 	}
 
-	/** What fails in a handler or a promise fails in the test. */
+	/** An error in a handler or a promise fails the test. */
 	private guard(act: () => void): void {
 		try {
 			act();
@@ -1188,7 +1192,7 @@ class World {
 	}
 }
 
-/** Whether a thread is in a sleep, perhaps woken already. */
+/** Whether a thread is in a sleeping call, perhaps woken already. */
 function sleeps({ thread }: Worker): boolean {
 	return thread.state === "asleep" || thread.state === "ready";
 }
@@ -1202,7 +1206,7 @@ function timespec(ms: number | null): Timespec | null {
 	return ms === null ? null : { sec: 0, nsec: Math.round(ms * 1e6) };
 }
 
-/** A filter that an end has: for reading, if that is wanted and can be. */
+/** A filter that an end has: for reading, if that is wanted and possible. */
 function filterFor({ reads, writes }: End, reading: boolean): number {
 	return reads && (reading || !writes) ? EVFILT_READ : EVFILT_WRITE;
 }
@@ -1240,7 +1244,7 @@ function codeOrValue(call: () => unknown): unknown {
 	}
 }
 
-/** Reads are smaller than writes, so that buffers are seldom empty. */
+/** Reads are smaller than writes, so that buffers are rarely empty. */
 function readSize({ c, n }: Command): number {
 	return c % 3 === 0 ? n : 1 + (n >> 2);
 }
@@ -1268,10 +1272,10 @@ async function run(kinds: readonly Kind[], runs: number): Promise<void> {
 const RUNS = Number(process.env["STREAMS_RUNS"] ?? 150);
 
 for (const kind of KINDS)
-	test(`${kind.name}: no byte is lost, nobody sleeps in vain, nothing stays`, () =>
+	test(`${kind.name}: no byte is lost, no thread sleeps without a reason, nothing is left`, () =>
 		run([kind], RUNS));
 
-test("all kinds together: no byte is lost, nobody sleeps in vain, nothing stays", () =>
+test("all kinds together: no byte is lost, no thread sleeps without a reason, nothing is left", () =>
 	run(KINDS, RUNS));
 
 test.run();

@@ -1,5 +1,5 @@
 // Ten thousand pipes and a hundred threads of several processes, in virtual time: every byte
-// arrives, the same seed gives the same run, and nothing is left in the end.
+// arrives, the same seed makes the same run, and nothing is left at the end.
 import { createHash } from "node:crypto";
 import { FdSet, POLLIN, POLLOUT, poll, select } from "@kqpoll/kqpoll";
 import {
@@ -35,12 +35,12 @@ import { codeOf, outcome } from "./machine.ts";
 import { KINDS, type Kind, NOTHING, remains, scatter } from "./streams-world.ts";
 
 const PIPES = 10_000;
-/** So many of the pipes, the first ones, carry so many bytes; each of the others a short message. */
+/** How many pipes, the first ones, are busy, and their bytes; the others carry a short message. */
 const BUSY = 100;
 const BYTES = 1_000_000;
 const MESSAGE = 64;
 
-/** How many threads write, and how many read after each way to wait; one more begins it all. */
+/** How many threads write, and how many read with each way to wait; one more starts everything. */
 const WRITERS = 50;
 const READERS = { kevent: 14, poll: 2, select: 2, read: 31 } as const;
 /** The first pipes are each read by a thread of its own that sleeps in read, and by no other. */
@@ -49,16 +49,16 @@ const OWN = READERS.read;
 const POLLED = 4000;
 const SELECTED = 3000;
 
-/** So long nothing takes. */
+/** Longer than anything takes. */
 const HOUR = { sec: 3600, nsec: 0 };
 
-/** Most bytes that one call moves. */
+/** The most bytes that one call moves. */
 const MAX_SIZE = 40_000;
-/** What a pipe carries is this, over and over, from somewhere on. */
+/** A pipe carries these bytes, over and over, from some place on. */
 const PERIOD = 65_521;
 const PATTERN = Uint8Array.from({ length: PERIOD + MAX_SIZE }, (_, i) => scatter(0, i % PERIOD));
 
-/** The pipes are made first, so that their descriptors tell which they are, in all processes. */
+/** The pipes are made first, so that a descriptor tells which pipe it is, in all processes. */
 const readEnd = (which: number): number => 2 * which;
 const writeEnd = (which: number): number => 2 * which + 1;
 const pipeOf = (fd: number): number => fd >> 1;
@@ -129,7 +129,7 @@ class Run {
 		exit(main, 0);
 	}
 
-	/** Waits until so many children have exited. */
+	/** Waits until that many children have exited. */
 	private async reap(main: Thread, kq: number, children: number): Promise<void> {
 		const events = eventList(children);
 		for (let left = children; left > 0; ) {
@@ -169,7 +169,7 @@ class Run {
 		];
 	}
 
-	/** A child: its threads do what they do, and then it exits. */
+	/** A child: its threads do their work, and then it exits. */
 	private async child(process: Process, role: Role): Promise<void> {
 		const { main } = process;
 		for (const fd of [...process.fdp.open()]) if (!role.needs(fd)) close(main, fd);
@@ -191,7 +191,7 @@ class Run {
 
 	// Writing.
 
-	/** Writes what some of the pipes carry, and closes each when that was all, or was read. */
+	/** Writes the bytes of some of the pipes, and closes each when all are written, or read. */
 	private async writer(thread: Thread, index: number): Promise<void> {
 		const left = [...this.sent.keys()].filter((which) => which % WRITERS === index);
 		const kept: number[] = [];
@@ -200,7 +200,7 @@ class Run {
 			if (choice === 0) await this.pause(thread, 20);
 			else if (choice < 4) await this.writeWhereRoom(thread, left);
 			else {
-				// The busy ones stand first.
+				// The busy ones are first.
 				const which = left[this.random(choice < 7 ? Math.min(2, left.length) : left.length)];
 				await this.write(thread, which as number);
 			}
@@ -255,8 +255,8 @@ class Run {
 	}
 
 	/**
-	 * Threads that sleep in kevent, on one kqueue that watches all pipes. Of those that have a reader
-	 * of their own they only look for the end.
+	 * Threads that sleep in kevent, on one kqueue that watches all pipes. For pipes with a reader of
+	 * their own they only notice the end.
 	 */
 	private keventRole(): Role {
 		let kq = -1;
@@ -283,10 +283,10 @@ class Run {
 			const n = await outcome(kevent(thread, kq, null, events, HOUR));
 			// Another thread closed it: all pipes are at their end.
 			if (n === "EBADF") return;
-			assert.is.not(n, 0, "when an hour has passed, somebody sleeps in vain");
+			assert.is.not(n, 0, "after an hour some thread sleeps without a reason");
 			for (const { ident, flags } of events.slice(0, n as number)) {
 				const which = pipeOf(ident);
-				// Another thread may have been here between.
+				// Another thread may have read in between.
 				if (!open.has(which)) continue;
 				const left = which < OWN ? (flags & EV_EOF) === 0 : this.readNow(thread, ident);
 				if (left) continue;
@@ -335,7 +335,7 @@ class Run {
 		}
 	}
 
-	/** Reads what there is; gives how many bytes, or -1 when somebody else has been faster. */
+	/** Reads what there is; returns how many bytes, or -1 when another thread was faster. */
 	private readNow(thread: Thread, fd: number): number {
 		const buffer = this.scratch.subarray(0, this.size());
 		let n = -1;
@@ -347,7 +347,7 @@ class Run {
 		return n;
 	}
 
-	/** Bytes have come through, or with none of them the end. */
+	/** Bytes have arrived, or with an empty chunk the end. */
 	private took(which: number, bytes: Uint8Array): void {
 		const received = this.received[which] as number;
 		const expected = pattern(which, received, bytes.length);
@@ -357,7 +357,7 @@ class Run {
 		if (bytes.length === 0) assert.is(received, this.totals[which], "the end comes last");
 	}
 
-	// Chance and time.
+	// Random numbers and time.
 
 	/** A number from 0 up to `below`, from a generator that begins with the seed. */
 	private random(below: number): number {
@@ -393,12 +393,14 @@ function pattern(which: number, from: number, n: number): Uint8Array {
 	return PATTERN.subarray(start, start + n);
 }
 
-/** So many pipes, from a part of all on; not those that have a reader of their own. */
+/**
+ * That many pipes, beginning at a fraction of all; without those that have a reader of their own.
+ */
 function some(part: number, n: number): number[] {
 	return Array.from({ length: n }, (_, i) => OWN + Math.floor(part * PIPES) + i);
 }
 
-/** Runs the program and proves that all arrived and nothing is left; gives the trace's digest. */
+/** Runs the program; checks that all arrived and nothing is left; returns the trace's digest. */
 async function digestOf(seed: number): Promise<string> {
 	const run = new Run(seed);
 	await run.host.run(() => run.main());
@@ -414,7 +416,7 @@ async function digestOf(seed: number): Promise<string> {
 	return run.digest();
 }
 
-/** Proves that the large buffers, of which a kernel has 32, are there for others again. */
+/** Checks that the large buffers, of which a kernel has 32, can be used again. */
 function checkRoom(kernel: Kernel): void {
 	const { main } = kernel.spawn();
 	const taken = Array.from({ length: 33 }, () => writeNow(main, pipe(main)[1], PATTERN));
@@ -429,7 +431,7 @@ test("a million bytes through each of a hundred among ten thousand pipes", async
 	assert.is((await first).length, 40);
 });
 
-test("the same seed gives the same trace, another seed another", async () => {
+test("the same seed makes the same trace, another seed another", async () => {
 	const [one, same, other] = [await (first ?? digestOf(1)), await digestOf(1), await digestOf(2)];
 	assert.is(one, same);
 	assert.is.not(one, other);
