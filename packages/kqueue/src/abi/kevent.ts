@@ -2,7 +2,7 @@
 import { errno } from "./errno.ts";
 import { isInt16, isInt32, isUint16, isUint32, show } from "./values.ts";
 
-/** A change to a kqueue. A field that is left out is 0; `udata` is null. */
+/** A change to a kqueue. A field that is left out is 0, or null for `udata`. */
 export interface KeventChange {
 	/** What to watch: a descriptor, process id, signal number or the name of a timer. */
 	readonly ident: number;
@@ -32,7 +32,7 @@ export class Kevent implements KeventChange {
 	filter: number;
 	/** EV_ constants, or-ed; 16 bits. */
 	flags: number;
-	/** NOTE_ constants, or-ed; 32 bits without sign. An errno with EV_EOF on some descriptors. */
+	/** NOTE_ constants, or-ed; 32 bits, unsigned. An errno with EV_EOF on some descriptors. */
 	fflags: number;
 	/** A number from the filter: bytes, room, periods, signals, a wait status, an errno. */
 	data: number;
@@ -126,7 +126,7 @@ export function copyinKevent(from: KeventChange, to: Kevent): number {
 	return fits ? 0 : errno.EINVAL;
 }
 
-/** Which field of a change that {@link copyinKevent} refused does not fit, in words. */
+/** Describes the field that does not fit, of a change that {@link copyinKevent} refused. */
 export function misfit({ ident, filter, flags, fflags = 0, data = 0 }: KeventChange): string {
 	if (typeof ident !== "number") return `ident ${show(ident)} is not a number`;
 	if (!isInt16(filter)) return `filter ${show(filter)} is not an EVFILT_ constant`;

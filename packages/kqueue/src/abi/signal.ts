@@ -88,7 +88,7 @@ export type SignalAction = SignalHandler | typeof SIG_DFL | typeof SIG_IGN;
 /** A set of signals as 32 bits: signal n is bit n - 1. */
 export type Sigset = number;
 
-/** The set of these signals. Errors: EINVAL for a number that is not a signal's. */
+/** The set of these signals. Errors: EINVAL for a number that is not a signal. */
 export function sigset(...signals: number[]): Sigset {
 	const stranger = signals.find((signal) => !isSignal(signal));
 	if (stranger !== undefined)

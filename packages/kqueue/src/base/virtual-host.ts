@@ -8,7 +8,7 @@ interface VirtualTimer extends HostTimer {
 	readonly fn: () => void;
 }
 
-/** What can be chosen about a virtual host. */
+/** The options of a virtual host. */
 export interface VirtualHostOptions {
 	/** The seed of `random`. */
 	readonly seed?: number;
@@ -63,7 +63,7 @@ export class VirtualHost implements DrivableHost {
 		return timer;
 	}
 
-	/** Forgets a timer. */
+	/** Removes a timer. */
 	clearTimer(timer: HostTimer): void {
 		const index = this.timers.indexOf(timer as VirtualTimer);
 		if (index >= 0) this.timers.splice(index, 1);

@@ -27,9 +27,9 @@ import {
 import type { Kqueue } from "./kqueue.ts";
 
 /**
- * Makes a descriptor number refer to another file, or to none, which closes it: the knotes of the
- * number are dropped, then the file that it referred to is released. All of this is done, then the
- * first error is thrown.
+ * Puts another file at a descriptor number, or no file, which closes it: the knotes of the number
+ * are dropped, then the file that was there is released. All of this is done, then the first error
+ * is thrown.
  */
 export function fdReplace(process: Process, fd: number, file: File | null, thread: Thread): void {
 	const { fdp, kernel, pid } = process;

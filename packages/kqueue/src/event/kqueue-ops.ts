@@ -1,5 +1,5 @@
-// Operations on a kqueue: growing its tables, changing its ready list, waking its sleepers and
-// notifying its watchers.
+// Operations on a kqueue: they grow its tables, change its ready list, and wake its sleepers and
+// watchers.
 import {
 	KN_ACTIVE,
 	KN_HASHSIZE,
@@ -41,9 +41,9 @@ export function kqueueExpandList(kq: Kqueue, fd: number): void {
 }
 
 /**
- * Makes the hash of the knotes that have no descriptor, and enlarges it as they become more: unlike
- * in the original, there may be a million timers. It does not grow while a callback runs, as the
- * engine may be in the middle of a list.
+ * Makes the hash of the knotes that have no descriptor, and enlarges it as their number grows:
+ * unlike in the original, there may be a million timers. It does not grow while a callback runs, as
+ * the engine may be in the middle of a list.
  * @kern kqueue_expand_hash
  */
 export function kqueueExpandHash(kq: Kqueue): void {

@@ -92,7 +92,7 @@ function orphan(process: Process): void {
 	if (parent !== null) wakeup(parent.childChannel);
 }
 
-/** Removes a process that has exited from the machine. */
+/** Removes an exited process from the machine. */
 export function reap(process: Process): void {
 	leavePgrp(process);
 	process.parent?.children.delete(process);
@@ -100,8 +100,7 @@ export function reap(process: Process): void {
 }
 
 /**
- * The process exits: tells the terminal of its session, and takes it away if the process is the
- * leader.
+ * Tells the terminal of a session that a process exits; takes it away if the process is the leader.
  * Source: killjobs.
  */
 function killJobs(process: Process): void {

@@ -11,7 +11,7 @@ import { Process } from "./process.ts";
 import type { ProcessGroup } from "./session.ts";
 import type { Thread } from "./thread.ts";
 
-/** What can be chosen about a machine. */
+/** The options of a machine. */
 export interface KernelOptions {
 	/** Where it runs: on a new RealHost by default. */
 	readonly host?: Host;

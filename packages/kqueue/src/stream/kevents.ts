@@ -28,7 +28,7 @@ export type KeventsPolicy = "pull" | "latest" | "buffered";
 /** What a full buffer does. */
 export type Overflow = "pause" | "dropOldest" | "dropNewest" | "error";
 
-/** What can be chosen about an iteration. */
+/** The options of an iteration. */
 export interface KeventsOptions {
 	/**
 	 * "pull", the default: no event is kept; when the consumer asks, the knote is asked. "latest":

@@ -61,7 +61,7 @@ export class Source {
 	readonly pollid: number;
 	/** Its key in `shared`, by which other watches for the same find it; null if it is not shared. */
 	readonly key: string | null;
-	/** The open file behind the descriptor that is watched; null for other filters. */
+	/** The open file of the descriptor that is watched; null for other filters. */
 	readonly file: File | null;
 	/** Whether it follows the children of a process: their knotes have its number too. */
 	readonly follows: boolean;

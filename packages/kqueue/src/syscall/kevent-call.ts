@@ -228,7 +228,6 @@ class Collector implements EventSink {
 	/** What a write into the list threw. */
 	private failure: Failure = null;
 
-	/** Begins a call. */
 	begin(kq: Kqueue, events: Kevent[], nevents: number): void {
 		this.events = events;
 		this.nevents = nevents;
@@ -264,7 +263,6 @@ class Collector implements EventSink {
 		}
 	}
 
-	/** Ends the call. */
 	end(): void {
 		kqueueScanFinish(this.scan);
 		this.events = NOTHING;
@@ -278,7 +276,6 @@ class KeventCall extends BlockingCall {
 	/** The next call that can be used again, while this one can be too. */
 	nextSpare: KeventCall | null = null;
 
-	/** Makes a call that is not begun. */
 	constructor(thread: Thread) {
 		super(thread, "kevent");
 	}
