@@ -150,8 +150,7 @@ function begin(
 	try {
 		const state = pollState<PollCall, unknown>(thread);
 		state.poll ??= new PollCall(thread, name);
-		state.poll.begin(name, fds, nfds, timeout);
-		sigsuspendMask(thread, sigmask, name);
+		state.poll.begin(name, fds, nfds, timeout, sigmask);
 		return state.poll;
 	} catch (error) {
 		return endAfter(thread, nfds, error);
@@ -192,10 +191,18 @@ class PollCall extends KqpollCall {
 	private attempts = 0;
 
 	/** Copies the entries in and registers them. */
-	begin(name: string, fds: readonly Pollfd[], nfds: number, timeout: number): void {
+	begin(
+		name: string,
+		fds: readonly Pollfd[],
+		nfds: number,
+		timeout: number,
+		sigmask: Sigset | null,
+	): void {
 		this.prepare(name, nfds, timeout);
 		this.makeRoom(nfds);
 		this.copyin(fds, nfds);
+		// Before it registers: whatever becomes of that, what the mask lets through is let through.
+		sigsuspendMask(this.thread, sigmask, name);
 		this.registerEntries(this.knotes, nfds, 1);
 	}
 

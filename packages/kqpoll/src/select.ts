@@ -201,8 +201,7 @@ function begin(
 	kqpollInit(thread, nd, name);
 	try {
 		const call = pollState<unknown, SelectCall>(thread).select as SelectCall;
-		call.begin(name, nd, sets, timeout);
-		sigsuspendMask(thread, sigmask, name);
+		call.begin(name, nd, sets, timeout, sigmask);
 		return call;
 	} catch (error) {
 		return endAfter(thread, nd, error);
@@ -250,11 +249,13 @@ class SelectCall extends KqpollCall {
 	}
 
 	/** Registers the descriptors of the sets. */
-	begin(name: string, nd: number, sets: FdSets, timeout: number): void {
+	begin(name: string, nd: number, sets: FdSets, timeout: number, sigmask: Sigset | null): void {
 		this.prepare(name, nd, timeout);
 		this.sets = sets;
 		this.makeRoom((nd + 31) >> 5);
 		if (this.copyin(nd)) this.list();
+		// Before it registers: whatever becomes of that, what the mask lets through is let through.
+		sigsuspendMask(this.thread, sigmask, name);
 		this.registerEntries(this.knotes, this.entries.length, 0);
 	}
 

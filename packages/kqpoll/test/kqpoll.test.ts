@@ -30,7 +30,7 @@ import {
 	SERIAL_MAX,
 	seltrueKqfilter,
 } from "@kqpoll/kqueue/kernel";
-import { SIG_SETMASK, SIGUSR1, SIGUSR2, sigset } from "@kqpoll/kqueue/signal";
+import { SIG_BLOCK, SIG_SETMASK, SIGUSR1, SIGUSR2, sigset } from "@kqpoll/kqueue/signal";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -455,6 +455,31 @@ test("the mask of a ppoll holds while it sleeps, also when its filters make call
 	host.advance(5);
 	await call;
 	assert.equal([handled, thread.sigmask], [1, 0]);
+});
+
+test("the mask of a pselect lets a pending signal through even when the call fails", async () => {
+	const { thread } = world(0);
+	const handled: number[] = [];
+	sigaction(thread, SIGUSR1, (signal) => handled.push(signal));
+	sigprocmask(thread, SIG_BLOCK, sigset(SIGUSR1));
+	kill(thread, thread.process.pid, SIGUSR1);
+	const bad = new FdSet([7]);
+	assert.is(
+		codeOf(() => pselectNow(thread, 8, bad, null, null, 0)),
+		"EBADF",
+	);
+	assert.equal([handled, thread.sigmask], [[SIGUSR1], sigset(SIGUSR1)]);
+	kill(thread, thread.process.pid, SIGUSR1);
+	const call = pselect(thread, 8, bad, null, null, null, 0).catch((error) => error.code);
+	assert.is(await call, "EBADF");
+	assert.equal([handled, thread.sigmask], [[SIGUSR1, SIGUSR1], sigset(SIGUSR1)]);
+	// What is wrong before anything is registered is found before the mask matters.
+	kill(thread, thread.process.pid, SIGUSR1);
+	assert.is(
+		codeOf(() => pselectNow(thread, -1, bad, null, null, 0)),
+		"EINVAL",
+	);
+	assert.is(handled.length, 2);
 });
 
 test("the mask of a ppoll is removed when the call fails, and when it does not sleep", async () => {

@@ -108,10 +108,17 @@ export class FileTable {
 		for (let fd = from; fd < this.files.length; fd++) if (this.files[fd] !== null) yield fd;
 	}
 
-	/** The table that fork makes for a child: the same files at the same numbers, without kqueues. */
+	/**
+	 * The table that fork makes for a child: the same files at the same numbers, without kqueues, and
+	 * no more than twice the room that the parent uses. Source: fdcopy.
+	 */
 	copy(): FileTable {
 		const copy = new FileTable(this.limit);
-		copy.makeRoom(this.files.length - 1);
+		let last = -1;
+		for (const fd of this.open()) last = fd;
+		let size = last < NDFILE ? NDFILE : this.files.length;
+		while (size >= 2 * NDEXTENT && size > 2 * last) size >>= 1;
+		copy.makeRoom(size - 1);
 		for (const fd of this.open()) {
 			const file = this.files[fd] as File;
 			if (file.type === "kqueue") continue;

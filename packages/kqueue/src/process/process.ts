@@ -69,11 +69,15 @@ export class Process {
 		this.main = this.spawnThread();
 	}
 
-	/** Makes another thread, for calls that overlap. ESRCH when the process has exited. */
-	spawnThread(): Thread {
+	/**
+	 * Makes another thread, for calls that overlap. It blocks the signals that its creator blocks, by
+	 * default those of the process's oldest thread. Errors: ESRCH when the process has exited.
+	 */
+	spawnThread(creator: Thread | null = this.threads[0] ?? null): Thread {
 		if (this.exiting)
 			throw new SystemError(errno.ESRCH, "spawnThread", `process ${this.pid} has exited`);
-		const thread = new Thread(this, 0);
+		// In a ppoll the mask is the call's own.
+		const thread = new Thread(this, creator?.oldmask ?? creator?.sigmask ?? 0);
 		this.threads.push(thread);
 		// It takes the signals that were sent while there was no thread to take them.
 		if (this.siglist !== 0) this.kernel.runqueue.add(thread);

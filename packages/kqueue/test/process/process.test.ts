@@ -2,6 +2,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
+	close,
+	dup2,
 	EV_ADD,
 	EV_CLEAR,
 	EV_DISABLE,
@@ -33,13 +35,25 @@ import {
 	pledge,
 	SyntheticFile,
 	sigaction,
+	sigprocmask,
 	type Thread,
 	threadExit,
 	waitpidNow,
 } from "../../src/index.ts";
 import { FIOCLEX } from "../../src/ioctl.ts";
 import { PID_MAX } from "../../src/kernel.ts";
-import { SIG_DFL, SIG_IGN, SIGCHLD, SIGKILL, SIGTERM, SIGUSR1, sigset } from "../../src/signal.ts";
+import {
+	SIG_BLOCK,
+	SIG_DFL,
+	SIG_IGN,
+	SIG_SETMASK,
+	SIGCHLD,
+	SIGKILL,
+	SIGTERM,
+	SIGUSR1,
+	SIGUSR2,
+	sigset,
+} from "../../src/signal.ts";
 import { VirtualHost } from "../../src/testing.ts";
 import { checkMachine, codeOf, type Fields, fields, machine, rejection } from "../machine.ts";
 
@@ -288,6 +302,50 @@ test("ids count up, wrap at the largest, and skip those in use", () => {
 	exit((rest[0] as typeof first).main, 0);
 	waitpidNow(first.main, -1);
 	assert.is(fork(first.main).pid, PID_MAX - 1);
+});
+
+test("a new thread blocks what its creator blocks, so that a watched signal does not end the process", () => {
+	const { host, kernel, process, thread } = machine();
+	sigprocmask(thread, SIG_BLOCK, sigset(SIGTERM));
+	const other = process.spawnThread();
+	const kq = kqueue(other);
+	keventNow(other, kq, [{ ident: SIGTERM, filter: EVFILT_SIGNAL, flags: EV_ADD }], null);
+	kill(kernel.spawn().main, process.pid, SIGTERM);
+	host.settle();
+	const events = eventList(1);
+	assert.is(keventNow(other, kq, null, events), 1);
+	assert.equal([other.sigmask, process.exiting], [sigset(SIGTERM), false]);
+	// Of another creator it has that one's mask, and a creator in a ppoll passes on its own.
+	sigprocmask(other, SIG_SETMASK, sigset(SIGTERM, SIGUSR1));
+	assert.is(process.spawnThread(other).sigmask, sigset(SIGTERM, SIGUSR1));
+	other.oldmask = sigset(SIGUSR2);
+	assert.is(process.spawnThread(other).sigmask, sigset(SIGUSR2));
+	other.oldmask = null;
+});
+
+test("fork leaves a child no more than twice the room that is used", () => {
+	const { thread } = machine();
+	const sizes = (highest: number): [number, number] => {
+		const parent = fork(thread);
+		const fd = openFile(parent.main, new SyntheticFile());
+		dup2(parent.main, fd, 400);
+		close(parent.main, 400);
+		if (highest !== fd) dup2(parent.main, fd, highest);
+		return [parent.fdp.size, fork(parent.main).fdp.size];
+	};
+	assert.equal([0, 19, 20, 49, 50, 99, 100, 199, 200, 201, 400].map(sizes), [
+		[800, 20],
+		[800, 20],
+		[800, 50],
+		[800, 50],
+		[800, 100],
+		[800, 100],
+		[800, 200],
+		[800, 200],
+		[800, 400],
+		[800, 400],
+		[800, 800],
+	]);
 });
 
 test.run();
