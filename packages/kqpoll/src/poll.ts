@@ -65,7 +65,7 @@ export interface Pollfd {
  * fractions count), writes every entry's `revents`, and returns how many of them are not 0. The
  * same descriptor may be in several entries.
  *
- * Rejects with: EINVAL if timeout or events are out of range, or there are more entries than a
+ * Rejects with: EINVAL if `timeout` or `events` is out of range, or there are more entries than a
  * process can have descriptors; EFAULT if `fds` is not an array of pollfds, or an entry cannot be
  * written; EINTR after a signal, with all revents 0; EBUSY if the thread sleeps already; EDEADLK if
  * a callback of another call of the thread makes this one; ESRCH if the thread has exited; the
@@ -201,7 +201,7 @@ class PollCall extends KqpollCall {
 		this.prepare(name, nfds, timeout);
 		this.makeRoom(nfds);
 		this.copyin(fds, nfds);
-		// Before it registers: whatever becomes of that, what the mask lets through is let through.
+		// Set before anything is registered: signals that the mask allows are taken even if that fails.
 		sigsuspendMask(this.thread, sigmask, name);
 		this.registerEntries(this.knotes, nfds, 1);
 	}

@@ -63,9 +63,9 @@ function setsOf(
  * beyond it stay as they are. After an error the sets are as before; after a time-out they are
  * empty.
  *
- * Rejects with: EBADF if a descriptor is not open, or was closed meanwhile; EINVAL if nfds or
- * timeout are out of range; EFAULT if a set is not an FdSet, or has no room for nfds; EINTR after a
- * signal; the errno of a descriptor that cannot be watched; EBUSY if the thread sleeps already;
+ * Rejects with: EBADF if a descriptor is not open, or was closed meanwhile; EINVAL if `nfds` or
+ * `timeout` is out of range; EFAULT if a set is not an FdSet, or has no room for nfds; EINTR after
+ * a signal; the errno of a descriptor that cannot be watched; EBUSY if the thread sleeps already;
  * EDEADLK if a callback of another call of the thread makes this one; ESRCH if the thread has
  * exited; the reason of `options.signal`. Source: select(2).
  */
@@ -254,7 +254,7 @@ class SelectCall extends KqpollCall {
 		this.sets = sets;
 		this.makeRoom((nd + 31) >> 5);
 		if (this.copyin(nd)) this.list();
-		// Before it registers: whatever becomes of that, what the mask lets through is let through.
+		// Set before anything is registered: signals that the mask allows are taken even if that fails.
 		sigsuspendMask(this.thread, sigmask, name);
 		this.registerEntries(this.knotes, this.entries.length, 0);
 	}

@@ -61,15 +61,14 @@ export class FileTable {
 		while (this.files.length < size) this.files.push(null);
 	}
 
-	/** Makes a free number, which there is room for, refer to a file, with a reference of its own. */
+	/** Puts a file at a free number, which there is room for, and adds a reference to it. */
 	insert(fd: number, file: File): void {
 		fileHold(file);
 		this.files[fd] = file;
 	}
 
 	/**
-	 * Makes a number refer to another file, or to none. Returns the file that it referred to, with
-	 * its reference.
+	 * Puts another file at a number, or no file. Returns the file that was there, with its reference.
 	 */
 	replace(fd: number, file: File | null): File | null {
 		const old = this.get(fd);
