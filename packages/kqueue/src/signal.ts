@@ -1,6 +1,11 @@
 // @kqpoll/kqueue/signal: signal.h, except for kill, sigaction and sigprocmask.
 export { NSIG } from "./abi/constants.ts";
 export {
+	SA_NOCLDSTOP,
+	SA_NOCLDWAIT,
+	SA_NODEFER,
+	SA_RESETHAND,
+	SA_RESTART,
 	SIG_BLOCK,
 	SIG_DFL,
 	SIG_IGN,

@@ -157,6 +157,8 @@ export function connectCall(thread: Thread, fd: number, address: Address): Block
 			channel: so.timeo,
 			nonblocking: so.nonblocking,
 			waits: errno.EINPROGRESS,
+			// A connect that was interrupted goes on by itself.
+			restarts: false,
 			attempt: () => (error === 0 ? connected(so) : error),
 		};
 	});

@@ -3,6 +3,7 @@ import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
 import {
 	attempt,
 	BlockingCall,
+	doAll,
 	type Failure,
 	fileHold,
 	fileRelease,
@@ -28,6 +29,8 @@ export interface Operation {
 	readonly waits: number;
 	/** The result when it is interrupted, 0 if there is none: then the call fails with EINTR. */
 	readonly done?: () => number;
+	/** False if it never begins again after a handler with SA_RESTART. */
+	readonly restarts?: boolean;
 	/** Releases what it holds, when the call ends in any way. */
 	readonly end?: () => void;
 }
@@ -71,17 +74,26 @@ export function socketCall(
 	begin: (so: Socket) => Operation,
 ): BlockingCall {
 	const so = getSocket(thread, fd, name);
-	return new SocketCall(thread, fd, name, so, begin(so));
+	return new SocketCall(thread, fd, name, so, begin(so), begin);
 }
 
 class SocketCall extends BlockingCall {
 	private readonly fd: number;
-	private readonly so: Socket;
-	private readonly operation: Operation;
+	private readonly begin: (so: Socket) => Operation;
+	private so: Socket;
+	private operation: Operation;
 
-	constructor(thread: Thread, fd: number, name: string, so: Socket, operation: Operation) {
+	constructor(
+		thread: Thread,
+		fd: number,
+		name: string,
+		so: Socket,
+		operation: Operation,
+		begin: (so: Socket) => Operation,
+	) {
 		super(thread, name);
 		this.fd = fd;
+		this.begin = begin;
 		this.so = so;
 		this.operation = operation;
 		this.timeout = Number.POSITIVE_INFINITY;
@@ -103,6 +115,24 @@ class SocketCall extends BlockingCall {
 	override end(): void {
 		const { end } = this.operation;
 		fileRelease(this.so, this.thread, end === undefined ? null : attempt(null, end));
+	}
+
+	override get restarts(): boolean {
+		return this.operation.restarts !== false;
+	}
+
+	override restart(): void {
+		const { fd, operation, so: before, syscall, thread } = this;
+		const so = getSocket(thread, fd, syscall);
+		fileHold(so);
+		this.so = so;
+		// What it held is released here, and only here, even if it cannot begin again.
+		this.operation = { ...operation, end: () => {} };
+		doAll(
+			() => fileRelease(before, thread),
+			() => operation.end?.(),
+		);
+		this.operation = this.begin(so);
 	}
 
 	override describe(): string {

@@ -208,8 +208,8 @@ function copyin(termios: Termios, name: string): Termios {
 
 class ControlCall extends BlockingCall {
 	private readonly fd: number;
-	private readonly file: File;
-	private readonly tty: Tty;
+	private file: File;
+	private tty: Tty;
 	private readonly command: number;
 	private readonly argument: Termios | null;
 
@@ -245,6 +245,21 @@ class ControlCall extends BlockingCall {
 
 	override end(): void {
 		fileRelease(this.file, this.thread);
+	}
+
+	override get restarts(): boolean {
+		return true;
+	}
+
+	override restart(): void {
+		const { fd, file: before, syscall, thread } = this;
+		const file = getFile(thread, fd, syscall);
+		const tty = ttyOf(file);
+		if (tty === null) throw new SystemError(errno.ENOTTY, syscall, `descriptor ${fd}`);
+		this.file = file;
+		this.tty = tty;
+		fileHold(file);
+		fileRelease(before, thread);
 	}
 
 	override describe(): string {

@@ -1,5 +1,13 @@
 // How a thread takes its signals on the way back to the program.
-import { SIG_DFL, SIGCANTMASK, type SignalHandler, type Sigset, sigbit } from "../abi/signal.ts";
+import {
+	SA_NODEFER,
+	SA_RESETHAND,
+	SIG_DFL,
+	SIGCANTMASK,
+	type SignalHandler,
+	type Sigset,
+	sigbit,
+} from "../abi/signal.ts";
 import { report } from "../base/failure.ts";
 import { cursig, sigdelete } from "../sched/cursig.ts";
 import { wake } from "../sched/sleep.ts";
@@ -56,9 +64,11 @@ function takeSignals(thread: Thread): void {
 
 function handle(thread: Thread, signal: number, handler: SignalHandler): void {
 	const mask = thread.sigmask;
-	const also = thread.process.sigmasks[signal] ?? 0;
-	const { kernel } = thread;
-	thread.sigmask = (mask | sigbit(signal) | also) & ~SIGCANTMASK;
+	const { kernel, process } = thread;
+	const flags = process.sigflags[signal] ?? 0;
+	const itself = (flags & SA_NODEFER) === 0 ? sigbit(signal) : 0;
+	thread.sigmask = (mask | itself | (process.sigmasks[signal] ?? 0)) & ~SIGCANTMASK;
+	if ((flags & SA_RESETHAND) !== 0) process.sigacts[signal] = SIG_DFL;
 	kernel.depth++;
 	reported(kernel, () => handler(signal));
 	kernel.depth--;

@@ -1,6 +1,7 @@
 // The end of threads and processes.
+
 import { NOTE_EXIT } from "../abi/constants.ts";
-import { SIG_IGN, SIGCHLD } from "../abi/signal.ts";
+import { SA_NOCLDWAIT, SIG_IGN, SIGCHLD } from "../abi/signal.ts";
 import { kassert } from "../base/assert.ts";
 import { attempt, doAll, type Failure, rethrow } from "../base/failure.ts";
 import { trace } from "../base/trace.ts";
@@ -87,9 +88,14 @@ function orphan(process: Process): void {
 		if (child.zombie) reap(child);
 	}
 	const { parent } = process;
-	if (parent === null || parent.exiting || parent.sigacts[SIGCHLD] === SIG_IGN) reap(process);
+	if (parent === null || parent.exiting || forgetsChildren(parent)) reap(process);
 	else psignal(parent, SIGCHLD);
 	if (parent !== null) wakeup(parent.childChannel);
+}
+
+/** Whether the children of a process that exit are not waited for. */
+function forgetsChildren({ sigacts, sigflags }: Process): boolean {
+	return sigacts[SIGCHLD] === SIG_IGN || ((sigflags[SIGCHLD] ?? 0) & SA_NOCLDWAIT) !== 0;
 }
 
 /** Removes an exited process from the machine. */

@@ -50,6 +50,8 @@ export class Process {
 	readonly sigacts: SignalAction[] = new Array<SignalAction>(NSIG).fill(SIG_DFL);
 	/** For each signal, the signals that are also blocked while its handler runs. @internal */
 	readonly sigmasks: Sigset[] = new Array<Sigset>(NSIG).fill(0);
+	/** For each signal the SA_ flags of its action. @internal */
+	readonly sigflags: number[] = new Array<number>(NSIG).fill(0);
 	/** Signals that were sent to the process and not taken yet. @internal */
 	siglist: Sigset = 0;
 

@@ -56,6 +56,14 @@ export abstract class BlockingCall {
 	/** Releases what the call holds. Called once, however the call ended. */
 	abstract end(): void;
 
+	/** Whether it begins again when it was interrupted by a handler with SA_RESTART. */
+	get restarts(): boolean {
+		return false;
+	}
+
+	/** Begins it again: looks its descriptor up again. Throws what is wrong. */
+	restart(): void {}
+
 	/** The call in words, for messages and tools: `read of descriptor 3`. */
 	describe(): string {
 		return this.syscall;

@@ -1,5 +1,6 @@
 // How a call that may sleep runs: it begins, sleeps, is woken, continues, and ends.
 import { errno, SystemError, unwrap } from "../abi/errno.ts";
+import { SA_RESTART } from "../abi/signal.ts";
 import { type Failure, report, rethrow } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
 import {
@@ -39,13 +40,59 @@ export function startCall<A extends readonly unknown[]>(
 	if (signal !== null) checkSignal(signal, syscall);
 	if (signal?.aborted) throw signal.reason;
 	checkAwake(thread, syscall);
+	let interrupted: BlockingCall;
 	enter(thread, syscall);
 	try {
 		const call = begin(thread, ...args);
-		return typeof call === "number" ? call : firstStep(call, signal, driverOf);
+		if (typeof call === "number") return call;
+		const result = firstStep(call, signal, driverOf);
+		if (result !== RESTART) return result;
+		interrupted = call;
 	} finally {
 		leave(thread);
 	}
+	// The handler has run. If it made a call that sleeps, or ended the thread, this one is over.
+	if (thread.state !== "running" || signal?.aborted) {
+		finish(interrupted, null);
+		throw signal?.aborted ? signal.reason : new SystemError(errno.EINTR, syscall);
+	}
+	drive(interrupted, signal, driverOf);
+	requeue(thread);
+	return WOULD_SLEEP;
+}
+
+/** What a step returns, or a thread is woken with, when its call begins again. */
+const RESTART = -0x10001;
+
+/** Hands a call over to a driver. */
+function drive(
+	call: BlockingCall,
+	signal: AbortSignalLike | null,
+	driverOf: (thread: Thread) => Driver,
+): void {
+	const { thread } = call;
+	const abort = signal === null ? null : listen(call, signal);
+	const driver = driverOf(thread);
+	driver.signal = signal;
+	driver.abort = abort;
+	thread.call = call;
+	thread.driver = driver;
+}
+
+/** Has a thread begin its call again, in a turn of the run queue. */
+function requeue(thread: Thread): void {
+	thread.state = "ready";
+	thread.woken = RESTART;
+	thread.kernel.runqueue.add(thread);
+}
+
+/** Whether a call that failed with EINTR begins again once the handler has run. */
+function isRestarted(call: BlockingCall, result: number, signal: AbortSignalLike | null): boolean {
+	if (result !== -errno.EINTR || !call.restarts || signal?.aborted) return false;
+	const { process } = call.thread;
+	const taken = cursig(call.thread);
+	const flags = taken === 0 ? 0 : (process.sigflags[taken] ?? 0);
+	return (flags & SA_RESTART) !== 0 && typeof process.sigacts[taken] === "function";
 }
 
 function checkSignal(signal: AbortSignalLike, name: string): void {
@@ -86,17 +133,13 @@ function firstStep(
 		failure = { value };
 	}
 	if (result === WOULD_SLEEP) {
-		const abort = signal === null ? null : listen(call, signal);
-		const driver = driverOf(thread);
-		driver.signal = signal;
-		driver.abort = abort;
-		thread.call = call;
-		thread.driver = driver;
+		drive(call, signal, driverOf);
 		sleep(thread, call);
 		// A signal that the program has made itself may have called its listeners at once.
 		if (signal?.aborted) wake(thread, errno.EINTR);
 		return WOULD_SLEEP;
 	}
+	if (failure === null && isRestarted(call, result, signal)) return RESTART;
 	finish(call, failure);
 	if (result === -errno.EINTR && signal?.aborted) throw signal.reason;
 	return unwrap(result, syscall);
@@ -107,13 +150,7 @@ function firstStep(
  * end.
  */
 export function finish(call: BlockingCall, failure: Failure): void {
-	let first = failure;
-	try {
-		call.end();
-	} catch (value) {
-		first ??= { value };
-	}
-	rethrow(first);
+	rethrow(ended(call, failure));
 }
 
 /**
@@ -167,8 +204,13 @@ export function resume(thread: Thread): void {
 	thread.state = "running";
 	reenter(thread);
 	try {
-		const woken = cursig(thread) === 0 ? thread.woken : errno.EINTR;
-		result = stepOrInterrupt(call, woken, signal);
+		if (thread.woken === RESTART) {
+			call.restart();
+			result = stepOrInterrupt(call, 0, signal);
+		} else {
+			const woken = cursig(thread) === 0 ? thread.woken : errno.EINTR;
+			result = stepOrInterrupt(call, woken, signal);
+		}
 	} catch (value) {
 		failure = { value };
 	}
@@ -212,32 +254,44 @@ function breakOff(thread: Thread, state: "exited" | "running", error: Failure): 
 	complete(thread, result, failure);
 }
 
-/** Ends a call that slept, and tells its driver. */
+/** Ends a call that slept, and tells its driver; unless it begins again, once the handler has run. */
 function complete(thread: Thread, result: number, failure: Failure): void {
 	const call = thread.call as BlockingCall;
 	const driver = thread.driver as Driver;
 	const { signal } = driver;
+	const restarts =
+		thread.state !== "exited" && failure === null && isRestarted(call, result, signal);
 	let first = failure;
 	thread.call = null;
 	// A handler may make a call that sleeps, which needs a driver of its own.
 	thread.driver = null;
 	if (thread.state !== "exited") thread.state = "running";
+	if (!restarts) first = ended(call, first);
+	// Handlers run before the program gets the result.
+	leave(thread);
+	if (restarts && thread.state === "running" && !signal?.aborted) {
+		thread.call = call;
+		thread.driver = driver;
+		requeue(thread);
+		return;
+	}
+	if (restarts) first = ended(call, first);
+	stopListening(thread, driver);
+	thread.driver ??= driver;
+	driver.signal = null;
+	driver.abort = null;
+	if (first !== null) driver.failed(first.value);
+	else if (result === -errno.EINTR && signal?.aborted) driver.failed(signal.reason);
+	else if (result < 0) driver.failed(new SystemError(-result, call.syscall));
+	else driver.done(result);
+}
+
+/** Ends a call, and returns the first error. */
+function ended(call: BlockingCall, failure: Failure): Failure {
 	try {
 		call.end();
+		return failure;
 	} catch (value) {
-		first ??= { value };
-	}
-	try {
-		// Handlers run before the program gets the result.
-		leave(thread);
-	} finally {
-		stopListening(thread, driver);
-		thread.driver ??= driver;
-		driver.signal = null;
-		driver.abort = null;
-		if (first !== null) driver.failed(first.value);
-		else if (result === -errno.EINTR && signal?.aborted) driver.failed(signal.reason);
-		else if (result < 0) driver.failed(new SystemError(-result, call.syscall));
-		else driver.done(result);
+		return failure ?? { value };
 	}
 }

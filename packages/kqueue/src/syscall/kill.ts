@@ -4,6 +4,7 @@ import { errno, SystemError } from "../abi/errno.ts";
 import {
 	isIgnored,
 	isSignal,
+	SA_ALL,
 	SIG_BLOCK,
 	SIG_DFL,
 	SIG_IGN,
@@ -68,14 +69,20 @@ export function threadKill(thread: Thread, target: Thread, signal: number): void
 /**
  * Sets what the process does about a signal, and returns what it did before: a function is called
  * for the signal, SIG_IGN ignores it, SIG_DFL does the default. While the function runs, the signal
- * and those in `mask` are blocked. Errors: EINVAL, also for SIGKILL and SIGSTOP. Source:
- * sigaction(2).
+ * and those in `mask` are blocked.
+ *
+ * `flags` are SA_RESTART, SA_RESETHAND, SA_NODEFER, SA_NOCLDSTOP and SA_NOCLDWAIT, or-ed. With
+ * SA_RESTART an interrupted read, write, accept, recv, send, waitpid, tcdrain or tcsetattr begins
+ * again when the function has returned, with its arguments looked up again, unless it has moved bytes
+ * already; or the function made a call that sleeps: then it fails with EINTR. Other calls are never
+ * restarted. Errors: EINVAL, also for SIGKILL and SIGSTOP. Source: sigaction(2).
  */
 export function sigaction(
 	thread: Thread,
 	signal: number,
 	action: SignalAction,
 	mask: Sigset = 0,
+	flags = 0,
 ): SignalAction {
 	return syscall(thread, "sigaction", () => {
 		checkSignal(signal, "sigaction");
@@ -92,10 +99,17 @@ export function sigaction(
 				"the action is not a function, SIG_IGN or SIG_DFL",
 			);
 		checkSet(mask, "sigaction");
+		if (typeof flags !== "number" || (flags & ~SA_ALL) !== 0)
+			throw new SystemError(
+				errno.EINVAL,
+				"sigaction",
+				`flags ${show(flags)} are not SA_ constants`,
+			);
 		const { process } = thread;
 		const before = process.sigacts[signal] ?? SIG_DFL;
 		process.sigacts[signal] = action;
 		process.sigmasks[signal] = mask;
+		process.sigflags[signal] = flags;
 		// If it is ignored from now on, it is no longer pending.
 		if (isIgnored(action, signal)) for (const each of process.threads) sigdelete(each, signal);
 		return before;

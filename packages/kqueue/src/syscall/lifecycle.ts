@@ -26,6 +26,7 @@ export function fork(thread: Thread): Process {
 		process.sigacts.forEach((action, signal) => {
 			child.sigacts[signal] = action;
 			child.sigmasks[signal] = process.sigmasks[signal] ?? 0;
+			child.sigflags[signal] = process.sigflags[signal] ?? 0;
 		});
 		if (kernel.sink !== null) trace(kernel, { event: "fork", pid: child.pid });
 		// A knote that follows the fork is added on behalf of this thread.
@@ -52,6 +53,7 @@ export function exec(thread: Thread): void {
 		process.hasExeced = true;
 		process.sigacts.forEach((action, signal) => {
 			if (action !== SIG_IGN) process.sigacts[signal] = SIG_DFL;
+			process.sigflags[signal] = 0;
 		});
 		if (kernel.sink !== null) trace(kernel, { event: "exec", pid: process.pid });
 		failure = attempt(failure, () => notify(process.klist, NOTE_EXEC));

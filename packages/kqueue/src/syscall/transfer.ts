@@ -255,6 +255,19 @@ abstract class TransferCall extends BlockingCall {
 		fileRelease(file, this.thread);
 	}
 
+	override get restarts(): boolean {
+		return true;
+	}
+
+	override restart(): void {
+		const { fd, file: before, mode, syscall, thread } = this;
+		this.held = openFor(thread, fd, mode, syscall);
+		this.deadline = -1;
+		this.since = -1;
+		fileHold(this.held);
+		fileRelease(before, thread);
+	}
+
 	/** Names the descriptor. */
 	override describe(): string {
 		return `${this.syscall} of descriptor ${this.fd} (${this.file.type})`;
@@ -333,11 +346,12 @@ class WriteCall extends TransferCall {
  * What was written has no reader: sends SIGPIPE to the process. Sockets decide about that
  * themselves.
  */
-function brokenPipe(thread: Thread, file: File): void {
+export function brokenPipe(thread: Thread, file: File): void {
 	if (file.type !== "socket") psignal(thread.process, SIGPIPE, thread);
 }
 
-function openFor(thread: Thread, fd: number, mode: number, name: string): File {
+/** The file of a descriptor that is open for reading (FREAD) or writing (FWRITE). Errors: EBADF. */
+export function openFor(thread: Thread, fd: number, mode: number, name: string): File {
 	const file = getFile(thread, fd, name);
 	checkMode(file, fd, mode, name);
 	return file;
@@ -352,12 +366,14 @@ function checkMode(file: File, fd: number, mode: number, name: string): void {
 		);
 }
 
-function checkBuffer(buffer: Uint8Array, name: string): void {
+/** Throws EFAULT for what is not a Uint8Array. */
+export function checkBuffer(buffer: Uint8Array, name: string): void {
 	if (!(buffer instanceof Uint8Array))
 		throw new SystemError(errno.EFAULT, name, "the buffer is not a Uint8Array");
 }
 
-function lengthOf(buffers: readonly Uint8Array[], name: string): number {
+/** How many bytes there are in all buffers. Errors: EFAULT. */
+export function lengthOf(buffers: readonly Uint8Array[], name: string): number {
 	if (!Array.isArray(buffers)) throw new SystemError(errno.EFAULT, name, "buffers is not an array");
 	let length = 0;
 	for (const buffer of buffers) {
@@ -367,7 +383,8 @@ function lengthOf(buffers: readonly Uint8Array[], name: string): number {
 	return length;
 }
 
-function gather(buffers: readonly Uint8Array[], name: string): Uint8Array {
+/** The bytes of all buffers in one. Errors: EFAULT. */
+export function gather(buffers: readonly Uint8Array[], name: string): Uint8Array {
 	const all = new Uint8Array(lengthOf(buffers, name));
 	let at = 0;
 	for (const buffer of buffers) {
@@ -377,7 +394,8 @@ function gather(buffers: readonly Uint8Array[], name: string): Uint8Array {
 	return all;
 }
 
-function scatter(all: Uint8Array, n: number, buffers: readonly Uint8Array[]): number {
+/** Copies the first `n` bytes of `all` to the buffers, each filled before the next. Returns `n`. */
+export function scatter(all: Uint8Array, n: number, buffers: readonly Uint8Array[]): number {
 	let at = 0;
 	for (const buffer of buffers) {
 		buffer.set(all.subarray(at, Math.min(at + buffer.length, n)));

@@ -111,6 +111,10 @@ class WaitpidCall extends BlockingCall {
 
 	override end(): void {}
 
+	override get restarts(): boolean {
+		return true;
+	}
+
 	override describe(): string {
 		return `waitpid of ${this.pid === -1 ? "any child" : this.pid}`;
 	}

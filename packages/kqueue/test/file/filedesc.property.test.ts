@@ -54,6 +54,13 @@ function roomFor(fd: number, size: number): number {
 	return sizes.find((it) => it > fd && it >= size) as number;
 }
 
+/** The size of a child's table, whose parent uses descriptors up to `last`. */
+function sizeForChild(last: number, size: number): number {
+	if (last < 20) return 20;
+	const sizes = [50, 100, 200, 400, 800, 1600];
+	return sizes.filter((it) => it <= size && (it < 100 || it <= 2 * last)).at(-1) as number;
+}
+
 /** A machine of processes that fork, with maps of their descriptors for comparison. */
 class World {
 	private readonly machine: Machine;
@@ -127,7 +134,8 @@ class World {
 		const slots = new Map<number, Slot>();
 		for (const [fd, slot] of parent.slots)
 			if (slot.opened.file !== null) slots.set(fd, { ...slot });
-		this.subjects.push({ process: fork(process.main), slots, size: parent.size });
+		const size = sizeForChild(Math.max(-1, ...parent.slots.keys()), parent.size);
+		this.subjects.push({ process: fork(process.main), slots, size });
 	}
 
 	private expect(subject: Subject, command: Command, opened: Opened): Result {
