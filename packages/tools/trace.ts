@@ -10,12 +10,22 @@ function fail(message: string): never {
 	process.exit(2);
 }
 
-async function main(): Promise<number> {
-	let files: string[];
+function parse() {
 	try {
-		files = parseArgs({ allowPositionals: true, options: {} }).positionals;
+		return parseArgs({
+			allowPositionals: true,
+			options: { help: { type: "boolean", short: "h" } },
+		});
 	} catch (error) {
 		return fail((error as Error).message);
+	}
+}
+
+async function main(): Promise<number> {
+	const { values, positionals: files } = parse();
+	if (values.help) {
+		console.log(USAGE);
+		return 0;
 	}
 	if (files.length === 0) return fail("names of trace files are missing");
 	let lines = 0;

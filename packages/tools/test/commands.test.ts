@@ -35,6 +35,23 @@ commands.before(async (context) => {
 });
 commands.after(({ folder }) => rm(folder, { recursive: true }));
 
+/** Writes a program that takes the place of the reference; returns its path. */
+async function writeReference(folder: string, name: string, script: string): Promise<string> {
+	const file = join(folder, name);
+	await writeFile(file, `#!${process.execPath}\n${script}`);
+	await chmod(file, 0o755);
+	return file;
+}
+
+commands("trace and fuzz print their usage when they are asked for it", async () => {
+	for (const command of ["trace", "fuzz"]) {
+		const [long, short] = await Promise.all([run(command, "--help"), run(command, "-h")]);
+		assert.equal(short, long);
+		assert.match(long.stdout, new RegExp(`^usage: npm run ${command} -- `));
+		assert.equal({ ...long, stdout: "" }, { status: 0, stdout: "", stderr: "" });
+	}
+});
+
 commands(
 	"trace without a file, with an option or with a file that does not exist prints its usage",
 	async () => {
@@ -73,24 +90,80 @@ commands("fuzz without a reference, or with wrong arguments, prints its usage", 
 		["--reference", "/no/such/program"],
 		["--reference", "cat", "--seeds", "9-1"],
 		["--reference", "cat", "--seeds", "x"],
+		["--reference", "cat", "--seeds=-1-5"],
+		["--reference", "cat", "--seeds", "1-1000000000"],
+		["--reference", "cat", "--seeds", "99999999999999999998-99999999999999999999"],
 		["--reference", "cat", "--ops", "0"],
+		["--reference", "cat", "--ops", "1000000000"],
 		["--reference", "cat", "--profile", "odd"],
 		["--nope"],
 	];
-	for (const args of wrong) {
-		const { status, stderr } = await run("fuzz", ...args);
+	for (const { status, stdout, stderr } of await Promise.all(
+		wrong.map((args) => run("fuzz", ...args)),
+	)) {
 		assert.is(status, 2);
+		assert.is(stdout, "");
 		assert.match(stderr, /^fuzz: .+\nusage: npm run fuzz -- --reference PROGRAM/);
 	}
 });
 
-commands("fuzz shrinks a trace that differs to the operations that matter", async (context) => {
+commands("fuzz says how a reference fails, and ends with status 2", async ({ folder }) => {
+	const reference = await writeReference(
+		folder,
+		"failing.mjs",
+		`const [mode, seed, ops, profile] = process.argv.slice(2);
+if (mode === "gen") {
+	if (profile === "odd") {
+		console.error("no profile odd");
+		process.exit(1);
+	}
+	if (profile === "killed") process.kill(process.pid, "SIGKILL");
+	if (profile === "comment") console.log("# nothing");
+	if (profile === "words") console.log("Hello, reader");
+}
+`,
+	);
+	const failures = {
+		odd: "ended with status 1: no profile odd",
+		killed: "was ended by SIGKILL",
+		silent: "printed no trace",
+		comment: "printed no trace",
+		words: "printed what is not a trace: Hello, reader",
+	};
+	await Promise.all(
+		Object.entries(failures).map(async ([profile, failure]) => {
+			const args = ["--reference", reference, "--seeds", "7-7", "--profile", profile];
+			assert.equal(await run("fuzz", ...args), {
+				status: 2,
+				stdout: "",
+				stderr: `fuzz: ${reference} gen 7 300 ${profile} ${failure}\n`,
+			});
+		}),
+	);
+});
+
+commands("fuzz passes any profile to the reference", async ({ folder }) => {
+	const reference = await writeReference(
+		folder,
+		"pipes.mjs",
+		`const [mode, seed, ops, profile] = process.argv.slice(2);
+if (mode === "gen") console.log("# " + profile + "\\n0 " + profile + " n => 0 1\\n0 wr 1 3 0 => 3");
+`,
+	);
+	const args = ["--reference", reference, "--seeds", "1-2", "--profile", "pipe"];
+	assert.equal(await run("fuzz", ...args), {
+		status: 0,
+		stdout: "2 traces, 6 lines, 0 differ\n",
+		stderr: "",
+	});
+});
+
+commands("fuzz shrinks a trace that differs to the operations that matter", async ({ folder }) => {
 	// A reference that is wrong about descriptors: it says 9 for every second kqueue.
-	const reference = join(context.folder, "reference.mjs");
-	await writeFile(
-		reference,
-		`#!${process.execPath}
-import { readFileSync } from "node:fs";
+	const reference = await writeReference(
+		folder,
+		"wrong.mjs",
+		`import { readFileSync } from "node:fs";
 const [mode] = process.argv.slice(2);
 const ops = mode === "gen"
 	? ["0 file sock", "tick 2", "0 kqueue", "0 thread", "0 file vnode", "0 kqueue", "tick 4"]
@@ -109,7 +182,6 @@ for (const op of ops) {
 }
 `,
 	);
-	await chmod(reference, 0o755);
 	const args = ["--reference", reference, "--seeds", "3-3", "--profile", "mixed"];
 	const { status, stdout } = await run("fuzz", ...args);
 	assert.is(

@@ -2,7 +2,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { operationsOf, replay } from "../trace/replay.ts";
+import { operationsOf } from "../trace/line.ts";
+import { replay } from "../trace/replay.ts";
 
 const HERE = new URL("traces/", import.meta.url);
 
@@ -36,6 +37,12 @@ test("a correct trace has no difference", async () => {
 	assert.equal(await replay(TRACE), { lines: 8, difference: null });
 });
 
+test("a trace may have the line ends of Windows", async () => {
+	const windows = TRACE.replaceAll("\n", "\r\n");
+	assert.equal(await replay(windows), { lines: 8, difference: null });
+	assert.equal(operationsOf(windows), operationsOf(TRACE));
+});
+
 test("a result that differs is shown with its line", async () => {
 	assert.equal(await replay(TRACE.replace("sock => 1", "sock => 2")), {
 		lines: 8,
@@ -65,14 +72,16 @@ test("an additional line is a difference", async () => {
 });
 
 test("an operation that does not exist is a difference, not the end of the tool", async () => {
-	assert.equal(await replay("0 fly 7 => 0\n"), {
-		lines: 1,
-		difference: {
-			line: 1,
-			expected: "0 fly 7 => 0",
-			got: "0 fly 7 => Error: unknown operation fly",
-		},
-	});
+	for (const op of ["fly", "constructor"]) {
+		assert.equal(await replay(`0 ${op} 7 => 0\n`), {
+			lines: 1,
+			difference: {
+				line: 1,
+				expected: `0 ${op} 7 => 0`,
+				got: `0 ${op} 7 => Error: unknown operation ${op}`,
+			},
+		});
+	}
 });
 
 test("a thread that does not exist, sleeps or has ended is busy", async () => {

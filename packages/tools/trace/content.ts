@@ -3,8 +3,10 @@ import { integer } from "./argument.ts";
 
 /** The bytes that a size and a seed stand for. */
 export function content(size: string | undefined, seed: string | undefined): Uint8Array {
+	const bytes = new Uint8Array(integer(size));
 	const first = integer(seed) * 31;
-	return Uint8Array.from({ length: integer(size) }, (_, i) => first + i * 7);
+	for (let i = 0; i < bytes.length; i++) bytes[i] = first + i * 7;
+	return bytes;
 }
 
 /** Reads into a buffer; returns what to print: the number of bytes, and their digest if there are any. */

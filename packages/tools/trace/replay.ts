@@ -1,4 +1,5 @@
 // Replays a trace and compares every line.
+import { isComment, isOperation, linesOf, operationOf } from "./line.ts";
 import { World } from "./world.ts";
 
 /** The first line of a trace that differs. */
@@ -19,11 +20,6 @@ export interface Replay {
 	readonly difference: Difference | null;
 }
 
-/** The operations of a trace, in order, without their results. */
-export function operationsOf(trace: string): string[] {
-	return linesOf(trace).filter(isOperation).map(operationOf);
-}
-
 /** Replays the text of a trace in a new world, up to the first line that differs. */
 export async function replay(trace: string): Promise<Replay> {
 	const expected = linesOf(trace);
@@ -32,7 +28,7 @@ export async function replay(trace: string): Promise<Replay> {
 	let at = 0;
 	while (at < lines) {
 		const line = expected[at] as string;
-		if (line === "" || line.startsWith("#")) {
+		if (isComment(line)) {
 			at++;
 			continue;
 		}
@@ -43,7 +39,11 @@ export async function replay(trace: string): Promise<Replay> {
 			at++;
 		}
 	}
-	world.check();
+	try {
+		world.check();
+	} catch (error) {
+		return { lines, difference: differing(lines, "", String(error)) };
+	}
 	return { lines, difference: null };
 }
 
@@ -58,19 +58,4 @@ async function attempt(world: World, operation: string): Promise<string[]> {
 
 function differing(index: number, expected: string, got: string): Difference {
 	return { line: index + 1, expected, got };
-}
-
-function linesOf(trace: string): string[] {
-	const lines = trace.split("\n");
-	if (lines.at(-1) === "") lines.pop();
-	return lines;
-}
-
-function isOperation(line: string): boolean {
-	return line !== "" && !line.startsWith("#") && !line.startsWith("<");
-}
-
-function operationOf(line: string): string {
-	const end = line.indexOf(" =>");
-	return end < 0 ? line : line.slice(0, end);
 }

@@ -4,6 +4,7 @@ import { Kernel, SystemError, sigaction, type Thread } from "@kqpoll/kqueue";
 import { kqueueDoCheck } from "@kqpoll/kqueue/kernel";
 import { NSIG, SIG_IGN } from "@kqpoll/kqueue/signal";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
+import { integer } from "./argument.ts";
 import { DESCRIPTORS } from "./descriptors.ts";
 import { FIFOS, fifoTree } from "./fifos.ts";
 import { KQUEUES } from "./kqueues.ts";
@@ -53,7 +54,7 @@ export class World {
 	async step(operation: string): Promise<string[]> {
 		const [who = "", op = "", ...args] = operation.split(" ").filter((word) => word !== "");
 		if (who === "tick") {
-			this.host.advance(Number(op));
+			this.host.advance(integer(op));
 			return [`${operation} => 0`, ...(await this.finished())];
 		}
 		const thread = /^\d/.test(who) ? this.machine.threads[Number.parseInt(who, 10)] : undefined;
@@ -84,14 +85,14 @@ export class World {
 		return lines;
 	}
 
+	/** Begins an operation; returns what it prints. An error that no kernel returns is printed too. */
 	private async begin(thread: Thread, op: string, args: string[]): Promise<string> {
-		const operation = OPERATIONS[op];
-		if (operation === undefined) throw new Error(`unknown operation ${op}`);
 		try {
+			const operation = Object.hasOwn(OPERATIONS, op) ? OPERATIONS[op] : undefined;
+			if (operation === undefined) throw new Error(`unknown operation ${op}`);
 			return String((await operation(thread, args, this.machine)) ?? 0);
 		} catch (error) {
-			if (error instanceof SystemError) return `!${error.code}`;
-			throw error;
+			return error instanceof SystemError ? `!${error.code}` : String(error);
 		}
 	}
 }
