@@ -2,28 +2,8 @@
 // When head has its three lines it exits, so that nothing reads what yes writes: yes gets SIGPIPE.
 // NOTE_EXIT tells the shell how each of them ended.
 import { pipe } from "@kqpoll/files";
-import {
-	close,
-	closefrom,
-	dup2,
-	EV_ADD,
-	EV_SET,
-	EVFILT_PROC,
-	eventList,
-	exit,
-	fork,
-	Kernel,
-	kevent,
-	kqueue,
-	NOTE_EXIT,
-	openFile,
-	type Process,
-	read,
-	SyntheticFile,
-	type Thread,
-	waitpidNow,
-	write,
-} from "@kqpoll/kqueue";
+import { close, dup2, EV_ADD, EV_SET, eventList, EVFILT_PROC, exit, fork, Kernel, kevent, kqueue, NOTE_EXIT, openFile, type Process, read, SyntheticFile, type Thread, waitpidNow, write } from "@kqpoll/kqueue";
+import { closefrom } from "@kqpoll/kqueue/unistd";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 import { LineReader } from "./lines.ts";
 

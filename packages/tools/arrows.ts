@@ -70,7 +70,7 @@ function importProblem(
 		}
 		const entry = ["."].concat(rest).join("/");
 		const target = workspace.find((it) => it.name === name);
-		return target?.manifest.exports?.[entry] ? undefined : "is no entry point";
+		return target?.manifest.exports?.[entry] ? undefined : "is not an entry point";
 	}
 	// Tests and private packages may use whatever is installed; what is published may not.
 	if (!isSource || from.manifest.private) return undefined;

@@ -90,7 +90,7 @@ arrows("refuses paths into another package, or out of the sources", () => {
 	assert.equal(
 		[...arrowProblems(project.root)],
 		[
-			'packages/kqpoll/src/index.ts: import of "@kqpoll/kqueue/src/knote.ts" is no entry point',
+			'packages/kqpoll/src/index.ts: import of "@kqpoll/kqueue/src/knote.ts" is not an entry point',
 			'packages/kqpoll/src/index.ts: import of "../../kqueue/src/knote.ts" leaves packages/kqpoll/src/',
 			'packages/kqpoll/src/index.ts: import of "../test/world.ts" leaves packages/kqpoll/src/',
 			'packages/tools/trace.ts: import of "../kqueue/src/knote.ts" leaves packages/tools/',
