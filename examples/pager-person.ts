@@ -1,10 +1,21 @@
 // A person at an emulated terminal, and a program that writes slowly: a scene for the pager.
 import { login_tty, openpty, pipe, tcsetwinsize } from "@kqpoll/files";
 import { TTYDEF } from "@kqpoll/files/termios";
-import { close, dup, dup2, exit, fork, Kernel, readNow, type Thread, waitpidNow, writeNow } from "@kqpoll/kqueue";
-import { closefrom } from "@kqpoll/kqueue/unistd";
 import { poll } from "@kqpoll/kqpoll";
+import {
+	close,
+	dup,
+	dup2,
+	exit,
+	fork,
+	Kernel,
+	readNow,
+	type Thread,
+	waitpidNow,
+	writeNow,
+} from "@kqpoll/kqueue";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
+import { closefrom } from "@kqpoll/kqueue/unistd";
 
 /** Plays the scene with a pager, in virtual time; prints each action, and the screen after it. */
 export async function perform(

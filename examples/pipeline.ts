@@ -2,9 +2,29 @@
 // When head has its three lines it exits, so that nothing reads what yes writes: yes gets SIGPIPE.
 // NOTE_EXIT tells the shell how each of them ended.
 import { pipe } from "@kqpoll/files";
-import { close, dup2, EV_ADD, EV_SET, eventList, EVFILT_PROC, exit, fork, Kernel, kevent, kqueue, NOTE_EXIT, openFile, type Process, read, SyntheticFile, type Thread, waitpidNow, write } from "@kqpoll/kqueue";
-import { closefrom } from "@kqpoll/kqueue/unistd";
+import {
+	close,
+	dup2,
+	EV_ADD,
+	EV_SET,
+	EVFILT_PROC,
+	eventList,
+	exit,
+	fork,
+	Kernel,
+	kevent,
+	kqueue,
+	NOTE_EXIT,
+	openFile,
+	type Process,
+	read,
+	SyntheticFile,
+	type Thread,
+	waitpidNow,
+	write,
+} from "@kqpoll/kqueue";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
+import { closefrom } from "@kqpoll/kqueue/unistd";
 import { LineReader } from "./lines.ts";
 
 /** The program of a process; returns the exit status. Descriptor 0 is its input, 1 its output. */
