@@ -80,17 +80,20 @@ export const SIG_UNBLOCK = 2;
 /** sigprocmask: replace the mask. */
 export const SIG_SETMASK = 3;
 
-/** sigaction: a call that the handler interrupted goes on afterwards, if it is of those that can. */
+/** sigaction: a call that the handler interrupts begins again afterwards, if it is one that can. */
 export const SA_RESTART = 0x0002;
 /** sigaction: the action is the default again when the handler is called. */
 export const SA_RESETHAND = 0x0004;
-/** sigaction, of SIGCHLD: not for children that stop. None do: it is accepted, without effect. */
+/**
+ * sigaction, of SIGCHLD: not for children that stop. Accepted, without effect, as children never
+ * stop.
+ */
 export const SA_NOCLDSTOP = 0x0008;
 /** sigaction: the signal is not blocked while its handler runs. */
 export const SA_NODEFER = 0x0010;
 /** sigaction, of SIGCHLD: children that exit are not waited for. */
 export const SA_NOCLDWAIT = 0x0020;
-/** The flags of sigaction that there are. */
+/** All flags of sigaction. */
 export const SA_ALL: number = SA_RESTART | SA_RESETHAND | SA_NOCLDSTOP | SA_NODEFER | SA_NOCLDWAIT;
 
 /** A function called for a signal, on the thread that takes it. */

@@ -56,12 +56,12 @@ export abstract class BlockingCall {
 	/** Releases what the call holds. Called once, however the call ended. */
 	abstract end(): void;
 
-	/** Whether it begins again when it was interrupted by a handler with SA_RESTART. */
+	/** Whether it begins again after a handler with SA_RESTART has interrupted it. */
 	get restarts(): boolean {
 		return false;
 	}
 
-	/** Begins it again: looks its descriptor up again. Throws what is wrong. */
+	/** Begins it again: looks its descriptor up again. Throws errors. */
 	restart(): void {}
 
 	/** The call in words, for messages and tools: `read of descriptor 3`. */

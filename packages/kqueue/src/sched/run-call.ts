@@ -64,7 +64,7 @@ export function startCall<A extends readonly unknown[]>(
 /** What a step returns, or a thread is woken with, when its call begins again. */
 const RESTART = -0x10001;
 
-/** Hands a call over to a driver. */
+/** Passes a call to a driver. */
 function drive(
 	call: BlockingCall,
 	signal: AbortSignalLike | null,
@@ -86,7 +86,7 @@ function requeue(thread: Thread): void {
 	thread.kernel.runqueue.add(thread);
 }
 
-/** Whether a call that failed with EINTR begins again once the handler has run. */
+/** Whether a call that failed with EINTR begins again after the handler has run. */
 function isRestarted(call: BlockingCall, result: number, signal: AbortSignalLike | null): boolean {
 	if (result !== -errno.EINTR || !call.restarts || signal?.aborted) return false;
 	const { process } = call.thread;
@@ -254,7 +254,9 @@ function breakOff(thread: Thread, state: "exited" | "running", error: Failure): 
 	complete(thread, result, failure);
 }
 
-/** Ends a call that slept, and tells its driver; unless it begins again, once the handler has run. */
+/**
+ * Ends a call that slept, and tells its driver, unless it begins again after the handler has run.
+ */
 function complete(thread: Thread, result: number, failure: Failure): void {
 	const call = thread.call as BlockingCall;
 	const driver = thread.driver as Driver;
