@@ -1,28 +1,10 @@
 // npm run fuzz: replays random traces of the reference, and shrinks the ones that differ.
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
+import { type FuzzOptions, fuzzOptions, USAGE } from "./trace/fuzz-options.ts";
 import { operationsOf } from "./trace/line.ts";
 import { Reference } from "./trace/reference.ts";
 import { type Difference, replay } from "./trace/replay.ts";
 import { shrink } from "./trace/shrink.ts";
-
-const PROFILES = ["mixed", "kevent", "poll", "proc", "bigpoll"];
-/** The largest number of seeds, and of operations; larger ones are mistakes. */
-const LIMIT = 1_000_000;
-const USAGE = `usage: npm run fuzz -- --reference PROGRAM [--seeds A-B] [--ops N] [--profile NAME]
-  --reference  the program that makes and answers traces
-  --seeds      the first and the last seed, by default 1-100; at most ${LIMIT} seeds
-  --ops        how many operations a trace has, by default 300; at most ${LIMIT}
-  --profile    a name of a kind of traces that the program knows,
-               by default each of ${PROFILES.join(", ")}`;
-
-interface Options {
-	readonly reference: Reference;
-	readonly first: number;
-	readonly last: number;
-	readonly ops: number;
-	readonly profiles: readonly string[];
-}
 
 interface Job {
 	readonly seed: number;
@@ -40,41 +22,15 @@ function fail(message: string): never {
 	return abort(`${message}\n${USAGE}`);
 }
 
-function values() {
+function parse(): FuzzOptions | null {
 	try {
-		return parseArgs({
-			options: {
-				help: { type: "boolean", short: "h" },
-				reference: { type: "string" },
-				seeds: { type: "string", default: "1-100" },
-				ops: { type: "string", default: "300" },
-				profile: { type: "string" },
-			},
-		}).values;
+		return fuzzOptions(process.argv.slice(2));
 	} catch (error) {
 		return fail((error as Error).message);
 	}
 }
 
-function parse(): Options {
-	const { help, reference, seeds, ops, profile } = values();
-	if (help) {
-		console.log(USAGE);
-		process.exit(0);
-	}
-	if (reference === undefined) return fail("--reference is missing");
-	const range = /^(\d+)-(\d+)$/.exec(seeds);
-	const [first, last] = [Number(range?.[1]), Number(range?.[2])];
-	if (range === null || first > last) return fail(`--seeds ${seeds} is not a range such as 1-100`);
-	if (!Number.isSafeInteger(last)) return fail(`--seeds ${seeds}: ${range[2]} is too large`);
-	if (last - first >= LIMIT) return fail(`--seeds ${seeds} is more than ${LIMIT} seeds`);
-	if (!/^[1-9]\d*$/.test(ops)) return fail(`--ops ${ops} is not a number above 0`);
-	if (Number(ops) > LIMIT) return fail(`--ops ${ops} is more than ${LIMIT}`);
-	const profiles = profile === undefined ? PROFILES : [profile];
-	return { reference: new Reference(reference), first, last, ops: Number(ops), profiles };
-}
-
-function* jobsOf({ first, last, profiles }: Options): Generator<Job> {
+function* jobsOf({ first, last, profiles }: FuzzOptions): Generator<Job> {
 	for (const profile of profiles) {
 		for (let seed = first; seed <= last; seed++) yield { seed, profile };
 	}
@@ -110,7 +66,12 @@ async function printShrunk(reference: Reference, operations: readonly string[]):
 
 async function main(): Promise<number> {
 	const options = parse();
-	const { reference, first, last, ops, profiles } = options;
+	if (options === null) {
+		console.log(USAGE);
+		return 0;
+	}
+	const { first, last, ops, profiles } = options;
+	const reference = new Reference(options.reference);
 	try {
 		await reference.answer([]);
 	} catch (error) {

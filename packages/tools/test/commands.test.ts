@@ -45,10 +45,10 @@ async function writeReference(folder: string, name: string, script: string): Pro
 
 commands("trace and fuzz print their usage when they are asked for it", async () => {
 	for (const command of ["trace", "fuzz"]) {
-		const [long, short] = await Promise.all([run(command, "--help"), run(command, "-h")]);
-		assert.equal(short, long);
-		assert.match(long.stdout, new RegExp(`^usage: npm run ${command} -- `));
-		assert.equal({ ...long, stdout: "" }, { status: 0, stdout: "", stderr: "" });
+		const { status, stdout, stderr } = await run(command, "--help");
+		assert.match(stdout, new RegExp(`^usage: npm run ${command} -- `));
+		assert.is(stderr, "");
+		assert.is(status, 0);
 	}
 });
 
@@ -85,19 +85,7 @@ commands(
 );
 
 commands("fuzz without a reference, or with wrong arguments, prints its usage", async () => {
-	const wrong = [
-		[],
-		["--reference", "/no/such/program"],
-		["--reference", "cat", "--seeds", "9-1"],
-		["--reference", "cat", "--seeds", "x"],
-		["--reference", "cat", "--seeds=-1-5"],
-		["--reference", "cat", "--seeds", "1-1000000000"],
-		["--reference", "cat", "--seeds", "99999999999999999998-99999999999999999999"],
-		["--reference", "cat", "--ops", "0"],
-		["--reference", "cat", "--ops", "1000000000"],
-		["--reference", "cat", "--profile", "odd"],
-		["--nope"],
-	];
+	const wrong = [[], ["--reference", "/no/such/program"], ["--reference", "cat"], ["--nope"]];
 	for (const { status, stdout, stderr } of await Promise.all(
 		wrong.map((args) => run("fuzz", ...args)),
 	)) {
@@ -107,54 +95,22 @@ commands("fuzz without a reference, or with wrong arguments, prints its usage", 
 	}
 });
 
-commands("fuzz says how a reference fails, and ends with status 2", async ({ folder }) => {
+commands("fuzz ends with status 2 when the reference refuses a profile", async ({ folder }) => {
 	const reference = await writeReference(
 		folder,
-		"failing.mjs",
-		`const [mode, seed, ops, profile] = process.argv.slice(2);
+		"refusing.mjs",
+		`const [mode, , , profile] = process.argv.slice(2);
 if (mode === "gen") {
-	if (profile === "odd") {
-		console.error("no profile odd");
-		process.exit(1);
-	}
-	if (profile === "killed") process.kill(process.pid, "SIGKILL");
-	if (profile === "comment") console.log("# nothing");
-	if (profile === "words") console.log("Hello, reader");
+	console.error("no profile " + profile);
+	process.exit(1);
 }
 `,
 	);
-	const failures = {
-		odd: "ended with status 1: no profile odd",
-		killed: "was ended by SIGKILL",
-		silent: "printed no trace",
-		comment: "printed no trace",
-		words: "printed what is not a trace: Hello, reader",
-	};
-	await Promise.all(
-		Object.entries(failures).map(async ([profile, failure]) => {
-			const args = ["--reference", reference, "--seeds", "7-7", "--profile", profile];
-			assert.equal(await run("fuzz", ...args), {
-				status: 2,
-				stdout: "",
-				stderr: `fuzz: ${reference} gen 7 300 ${profile} ${failure}\n`,
-			});
-		}),
-	);
-});
-
-commands("fuzz passes any profile to the reference", async ({ folder }) => {
-	const reference = await writeReference(
-		folder,
-		"pipes.mjs",
-		`const [mode, seed, ops, profile] = process.argv.slice(2);
-if (mode === "gen") console.log("# " + profile + "\\n0 " + profile + " n => 0 1\\n0 wr 1 3 0 => 3");
-`,
-	);
-	const args = ["--reference", reference, "--seeds", "1-2", "--profile", "pipe"];
+	const args = ["--reference", reference, "--seeds", "7-7", "--profile", "odd"];
 	assert.equal(await run("fuzz", ...args), {
-		status: 0,
-		stdout: "2 traces, 6 lines, 0 differ\n",
-		stderr: "",
+		status: 2,
+		stdout: "",
+		stderr: `fuzz: ${reference} gen 7 300 odd ended with status 1: no profile odd\n`,
 	});
 });
 
