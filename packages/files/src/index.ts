@@ -26,21 +26,34 @@ export {
 } from "./socket/send-calls.ts";
 export { getpeername, getsockname, shutdown, socket, socketpair } from "./socket/socket-calls.ts";
 export type { Received } from "./socket/socket-io.ts";
-export { chmod, stat, truncate, utimes } from "./tree/attribute-calls.ts";
+export { chmod, chown, lchown, lstat, stat, truncate, utimes } from "./tree/attribute-calls.ts";
+export type { Times } from "./tree/attributes.ts";
 export {
-	type Dirent,
+	fchmod,
+	fchown,
+	fdatasync,
+	fsync,
+	ftruncate,
+	futimens,
+	futimes,
+	getdents,
+} from "./tree/descriptor-calls.ts";
+export type { Dirent, PositionedDirent } from "./tree/dirent.ts";
+export {
 	link,
 	mkdir,
 	mkfifo,
 	readdir,
+	readlink,
 	rename,
 	rmdir,
+	symlink,
 	unlink,
 } from "./tree/name-calls.ts";
-export { ftruncate, open, openNow } from "./tree/open-calls.ts";
+export { open, openNow } from "./tree/open-calls.ts";
 export { revoke, unmount } from "./tree/revoke-calls.ts";
 export { Tree, type TreeOptions } from "./tree/tree.ts";
-export type { VnodeStat } from "./tree/vnode.ts";
+export type { VnodeStat } from "./tree/vnode-stat.ts";
 export { openpty, posix_openpt, ptsname } from "./tty/pty-calls.ts";
 export {
 	isatty,

@@ -20,6 +20,7 @@ import {
 	shutdown,
 	socket,
 	socketpair,
+	symlink,
 	Tree,
 	unlink,
 } from "../src/index.ts";
@@ -29,6 +30,7 @@ import { type Packet, SockBuf } from "../src/socket/socket-buffer.ts";
 import { SS_ISCONNECTED, SS_ISCONNECTING } from "../src/socket/socket-constants.ts";
 import { SHUT_WR, SO_TYPE, SOCK_NONBLOCK, SOL_SOCKET } from "../src/socket.ts";
 import { ICANON, TTYDEF } from "../src/termios.ts";
+import { Directory, type Entry } from "../src/tree/directory.ts";
 import type { Fifo } from "../src/tree/fifo.ts";
 import type { Vnode } from "../src/tree/vnode.ts";
 import { Bytes } from "../src/tree/vnode-bytes.ts";
@@ -324,13 +326,24 @@ test("connections and listeners that do not know each other are found", () => {
 
 interface Files extends Machine {
 	readonly tree: Tree;
-	readonly root: Map<string, Vnode>;
+	readonly root: Directory<Vnode>;
 	/** A regular file, a directory, and an open fifo with a byte in it. */
 	readonly f: Vnode;
 	readonly d: Vnode;
 	readonly p: Vnode;
+	/** A symbolic link. */
+	readonly l: Vnode;
 	readonly fifo: Fifo;
 	readonly fd: number;
+}
+
+/** The positions of a directory, which nobody else sees. */
+function entriesOf(directory: Directory<Vnode>): Entry<Vnode>[] {
+	return (directory as unknown as { entries: Entry<Vnode>[] }).entries;
+}
+
+function namesOf(directory: Directory<Vnode>): Map<string, Pick<Entry<Vnode>, "position">> {
+	return (directory as unknown as { names: Map<string, Pick<Entry<Vnode>, "position">> }).names;
 }
 
 function treeWorld(): Files {
@@ -341,11 +354,17 @@ function treeWorld(): Files {
 	mkdir(thread, tree, "d");
 	mkdir(thread, tree, "d/d");
 	mkfifo(thread, tree, "p");
+	symlink(thread, tree, "f", "l");
 	const fd = openNow(thread, tree, "p", O_RDWR);
 	writeNow(thread, fd, bytes(1));
-	const root = tree.root.entries as Map<string, Vnode>;
-	const [f, d, p] = ["f", "d", "p"].map((name) => root.get(name)) as [Vnode, Vnode, Vnode];
-	return { ...m, tree, root, f, d, p, fifo: p.fifo as Fifo, fd };
+	const root = tree.root.entries as Directory<Vnode>;
+	const [f, d, p, l] = ["f", "d", "p", "l"].map((name) => root.get(name)) as Vnode[] as [
+		Vnode,
+		Vnode,
+		Vnode,
+		Vnode,
+	];
+	return { ...m, tree, root, f, d, p, l, fifo: p.fifo as Fifo, fd };
 }
 
 test("a tree whose names, links and open files do not agree is found", () => {
@@ -357,7 +376,29 @@ test("a tree whose names, links and open files do not agree is found", () => {
 		["a directory knows where it is", ({ d }) => set(d, "parent", d)],
 		["the root is in itself", ({ tree, d }) => set(tree.root, "parent", d)],
 		["a name is one step of a path", ({ root, f }) => root.set("a/b", f)],
-		["directories alone have entries", ({ f }) => set(f, "entries", new Map())],
+		["directories alone have entries", ({ f }) => set(f, "entries", new Directory())],
+		["symbolic links alone lead on", ({ f }) => set(f, "target", "d")],
+		["a symbolic link leads along a path", ({ l }) => set(l, "target", "x".repeat(1024))],
+		[
+			"a symbolic link is not open",
+			({ thread, tree, l }) => {
+				openNow(thread, tree, "f", O_RDONLY);
+				set([...tree.opens][1] as File, "vnode", l);
+			},
+		],
+		["names do not overlap", ({ root }) => set(entriesOf(root)[1] as object, "position", 30)],
+		["a name has one position", ({ root }) => namesOf(root).set("p", { position: 0 })],
+		["every name has a position", ({ root }) => namesOf(root).set("x", { position: 0 })],
+		[
+			"the last position is that of a name",
+			({ d }) =>
+				entriesOf(d.entries as Directory<Vnode>).push({
+					name: "x",
+					vnode: null,
+					position: 36,
+					end: 48,
+				}),
+		],
 		["regular files alone have bytes", ({ p }) => p.bytes.write(0, bytes(1))],
 		["an open fifo is under way", ({ p }) => set(p, "fifo", null)],
 		["fifos alone are under way", ({ f, fifo }) => set(f, "fifo", fifo)],
@@ -377,7 +418,7 @@ test("a removed file that still has links is found", () => {
 		const { thread, tree, d } = world;
 		unlink(thread, tree, "p");
 		openNow(thread, tree, "d/d", O_RDONLY);
-		(d.entries as Map<string, Vnode>).delete("d");
+		(d.entries as Directory<Vnode>).delete("d");
 		set([...tree.opens][1]?.vnode as Vnode, "nlink", 0);
 		set(d, "nlink", 2);
 		return world;

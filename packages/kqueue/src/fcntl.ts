@@ -9,5 +9,7 @@ export {
 	FD_CLOEXEC,
 	O_APPEND,
 	O_ASYNC,
+	O_DSYNC,
 	O_NONBLOCK,
+	O_SYNC,
 } from "./abi/constants.ts";

@@ -1,2 +1,3 @@
 // @kqpoll/kqueue/uio: sys/uio.h, reads and writes of several buffers.
+export { preadv, pwritev } from "./syscall/positioned.ts";
 export { readv, readvNow, writev, writevNow } from "./syscall/transfer.ts";

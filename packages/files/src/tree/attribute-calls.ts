@@ -1,15 +1,29 @@
-// System calls on the attributes of the files of a tree: stat, truncate, chmod, utimes.
-import { errno, NOTE_ATTRIB, SystemError, type Thread } from "@kqpoll/kqueue";
-import { isInt32, show, syscall, unwrap } from "@kqpoll/kqueue/kernel";
-import { changeTree, find, type Tree } from "./tree.ts";
-import type { VnodeStat } from "./vnode.ts";
-
-/** The S_IF type and the permission bits. */
-const MODE_BITS = 0o177777;
+// System calls on the attributes of files by path: stat, truncate, chmod, chown, utimes.
+import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
+import { show, unwrap } from "@kqpoll/kqueue/kernel";
+import {
+	checkOwner,
+	checkTimes,
+	permissionsOf,
+	setOwner,
+	setPermissions,
+	setTimes,
+} from "./attributes.ts";
+import { find } from "./namei.ts";
+import { fromRoot, timeOf } from "./start.ts";
+import type { Tree } from "./tree.ts";
+import type { VnodeStat } from "./vnode-stat.ts";
 
 /** What is known about a file, directory or fifo. Errors: those of a path. Source: stat(2). */
 export function stat(thread: Thread, tree: Tree, path: string): VnodeStat {
-	return syscall(thread, "stat", () => find(tree, path, "stat").stat());
+	return fromRoot(thread, tree, "stat", (start) => find(start, path).stat(tree.dev));
+}
+
+/** As {@link stat}, but a symbolic link is not followed if it is the last name. Source: lstat(2). */
+export function lstat(thread: Thread, tree: Tree, path: string): VnodeStat {
+	return fromRoot(thread, tree, "lstat", (start) =>
+		find(start, path, { follow: false }).stat(tree.dev),
+	);
 }
 
 /**
@@ -18,11 +32,11 @@ export function stat(thread: Thread, tree: Tree, path: string): VnodeStat {
  * not a size; EISDIR; EFBIG; ENOSPC. Source: truncate(2).
  */
 export function truncate(thread: Thread, tree: Tree, path: string, size: number): void {
-	changeTree(thread, tree, "truncate", () => {
+	fromRoot(thread, tree, "truncate", (start) => {
 		if (!Number.isSafeInteger(size) || size < 0)
 			throw new SystemError(errno.EINVAL, "truncate", `size ${show(size)}`);
-		const now = thread.kernel.host.now();
-		unwrap(find(tree, path, "truncate").truncate(size, tree.maxFileSize, now), "truncate", path);
+		const result = find(start, path).truncate(size, tree.maxFileSize, timeOf(start));
+		unwrap(result, "truncate", path);
 	});
 }
 
@@ -31,13 +45,29 @@ export function truncate(thread: Thread, tree: Tree, path: string, size: number)
  * path; EINVAL for other bits. Source: chmod(2).
  */
 export function chmod(thread: Thread, tree: Tree, path: string, mode: number): void {
-	syscall(thread, "chmod", () => {
-		if (!isInt32(mode) || (mode & ~MODE_BITS) !== 0)
-			throw new SystemError(errno.EINVAL, "chmod", `mode ${show(mode)}`);
-		const vnode = find(tree, path, "chmod");
-		vnode.permissions = mode & 0o7777;
-		vnode.ctime = thread.kernel.host.now();
-		vnode.post(NOTE_ATTRIB);
+	fromRoot(thread, tree, "chmod", (start) => {
+		const permissions = permissionsOf(mode, "chmod");
+		setPermissions(find(start, path), permissions, timeOf(start));
+	});
+}
+
+/**
+ * Sets whose a file is: the number of a user and that of a group, which are never checked; -1 for
+ * one that stays. Unless both stay, the set-user-id and set-group-id bits are cleared. Watchers get
+ * NOTE_ATTRIB. Errors: those of a path; EINVAL for what is not such a number. Source: chown(2).
+ */
+export function chown(thread: Thread, tree: Tree, path: string, uid: number, gid: number): void {
+	fromRoot(thread, tree, "chown", (start) => {
+		checkOwner(uid, gid, "chown");
+		setOwner(find(start, path), uid, gid, timeOf(start));
+	});
+}
+
+/** As {@link chown}, but a symbolic link is not followed if it is the last name. Source: lchown(2). */
+export function lchown(thread: Thread, tree: Tree, path: string, uid: number, gid: number): void {
+	fromRoot(thread, tree, "lchown", (start) => {
+		checkOwner(uid, gid, "lchown");
+		setOwner(find(start, path, { follow: false }), uid, gid, timeOf(start));
 	});
 }
 
@@ -52,13 +82,8 @@ export function utimes(
 	atime: number,
 	mtime: number,
 ): void {
-	syscall(thread, "utimes", () => {
-		if (!Number.isSafeInteger(atime) || !Number.isSafeInteger(mtime))
-			throw new SystemError(errno.EINVAL, "utimes", `times ${show(atime)}, ${show(mtime)}`);
-		const vnode = find(tree, path, "utimes");
-		vnode.atime = atime;
-		vnode.mtime = mtime;
-		vnode.ctime = thread.kernel.host.now();
-		vnode.post(NOTE_ATTRIB);
+	fromRoot(thread, tree, "utimes", (start) => {
+		checkTimes(atime, mtime, "utimes");
+		setTimes(find(start, path), atime, mtime, timeOf(start));
 	});
 }

@@ -1,61 +1,55 @@
-// System calls on the names in a tree: link, unlink, rename, mkdir, mkfifo, rmdir, readdir.
+// System calls on the names in a tree, by path: link, symlink, unlink, rename, mkdir, rmdir, readdir.
+import { errno, type Thread } from "@kqpoll/kqueue";
+import type { Dirent } from "./dirent.ts";
+import { fail, find } from "./namei.ts";
 import {
-	errno,
-	NOTE_DELETE,
-	NOTE_LINK,
-	NOTE_RENAME,
-	NOTE_WRITE,
-	SystemError,
-	type Thread,
-} from "@kqpoll/kqueue";
-import { isInt32, show, syscall } from "@kqpoll/kqueue/kernel";
-import { S_IFDIR, S_IFIFO } from "@kqpoll/kqueue/stat";
-import { changeTree, find, LINK_MAX, lookupName, type Place, type Tree } from "./tree.ts";
-import type { Vnode } from "./vnode.ts";
-
-/** A name in a directory. */
-export interface Dirent {
-	/** The name. */
-	readonly name: string;
-	/** The number of the file that has it. */
-	readonly ino: number;
-	/** The type of that file: S_IFREG, S_IFDIR or S_IFIFO. */
-	readonly type: number;
-}
+	addLink,
+	makeDirectory,
+	makeFifo,
+	makeLink,
+	readLink,
+	removeDirectory,
+	removeName,
+} from "./names.ts";
+import { renameFrom } from "./rename.ts";
+import { fromRoot, timeOf } from "./start.ts";
+import type { Tree } from "./tree.ts";
 
 /**
- * Adds a name to a file. Watchers of the file get NOTE_LINK, then watchers of the new name's
- * directory NOTE_WRITE. Errors: those of a path; EPERM for a directory; EEXIST; EISDIR for the root
- * as the new name; EMLINK. Source: link(2).
+ * Adds a name to a file; if the path leads to a symbolic link, to the file that this leads to.
+ * Watchers of the file get NOTE_LINK, then watchers of the new name's directory NOTE_WRITE. Errors:
+ * those of a path; EPERM for a directory; EEXIST; EISDIR for the root as the new name; EMLINK.
+ * Source: link(2).
  */
 export function link(thread: Thread, tree: Tree, path: string, name: string): void {
-	changeTree(thread, tree, "link", () => {
-		const vnode = find(tree, path, "link");
-		if (vnode.isDirectory) throw new SystemError(errno.EPERM, "link", path);
-		const place = lookupName(tree, name, "link");
-		if (place.vnode !== null) throw new SystemError(errno.EEXIST, "link", name);
-		checkLinks(vnode, "link", path);
-		place.directory.enter(place.name, vnode, thread.kernel.host.now());
-		vnode.post(NOTE_LINK);
-		place.directory.post(NOTE_WRITE);
-	});
+	fromRoot(thread, tree, "link", (start) => addLink(start, path, true, start, name));
 }
 
 /**
- * Removes a name of a file. The file goes with its last name, or else when it is closed. Watchers
- * of the file get NOTE_DELETE, even if it has other names, then watchers of the directory
- * NOTE_WRITE. Errors: those of a path; EPERM for a directory, EBUSY and EISDIR for the root.
- * Source: unlink(2).
+ * Makes a symbolic link that leads to `target`, which need not exist and may be empty. Watchers of
+ * its directory get NOTE_WRITE. Errors: those of a path; ENAMETOOLONG for a target of more than 1023
+ * bytes in UTF-8; EEXIST; EISDIR for the root. Source: symlink(2).
+ */
+export function symlink(thread: Thread, tree: Tree, target: string, path: string): void {
+	fromRoot(thread, tree, "symlink", (start) => makeLink(start, target, path));
+}
+
+/**
+ * Returns where a symbolic link leads, as it was made. Errors: those of a path; EINVAL for what is
+ * not a symbolic link. Source: readlink(2).
+ */
+export function readlink(thread: Thread, tree: Tree, path: string): string {
+	return fromRoot(thread, tree, "readlink", (start) => readLink(start, path));
+}
+
+/**
+ * Removes a name of a file, or a symbolic link. The file goes with its last name, or else when it is
+ * closed. Watchers of the file get NOTE_DELETE, even if it has other names, then watchers of the
+ * directory NOTE_WRITE. Errors: those of a path; EPERM for a directory, EBUSY and EISDIR for the
+ * root. Source: unlink(2).
  */
 export function unlink(thread: Thread, tree: Tree, path: string): void {
-	changeTree(thread, tree, "unlink", () => {
-		const { directory, name, vnode } = existing(tree, path, "unlink");
-		if (vnode === tree.root) throw new SystemError(errno.EBUSY, "unlink", path);
-		if (vnode.isDirectory) throw new SystemError(errno.EPERM, "unlink", path);
-		directory.leave(name, vnode, thread.kernel.host.now());
-		vnode.post(NOTE_DELETE);
-		directory.post(NOTE_WRITE);
-	});
+	fromRoot(thread, tree, "unlink", (start) => removeName(start, path));
 }
 
 /**
@@ -64,15 +58,7 @@ export function unlink(thread: Thread, tree: Tree, path: string): void {
  * is not an int. Source: mkdir(2).
  */
 export function mkdir(thread: Thread, tree: Tree, path: string, mode: number = 0o777): void {
-	changeTree(thread, tree, "mkdir", () => {
-		if (!isInt32(mode)) throw new SystemError(errno.EINVAL, "mkdir", `mode ${show(mode)}`);
-		const { directory, name, vnode } = lookupName(tree, path, "mkdir", true);
-		if (vnode !== null) throw new SystemError(errno.EEXIST, "mkdir", path);
-		checkLinks(directory, "mkdir", path);
-		const now = thread.kernel.host.now();
-		directory.enter(name, tree.makeVnode(S_IFDIR, mode & 0o777, now), now);
-		directory.post(NOTE_WRITE | NOTE_LINK);
-	});
+	fromRoot(thread, tree, "mkdir", (start) => makeDirectory(start, path, mode));
 }
 
 /**
@@ -81,14 +67,7 @@ export function mkdir(thread: Thread, tree: Tree, path: string, mode: number = 0
  * an int. Source: mkfifo(2).
  */
 export function mkfifo(thread: Thread, tree: Tree, path: string, mode: number = 0o666): void {
-	changeTree(thread, tree, "mkfifo", () => {
-		if (!isInt32(mode)) throw new SystemError(errno.EINVAL, "mkfifo", `mode ${show(mode)}`);
-		const { directory, name, vnode } = lookupName(tree, path, "mkfifo");
-		if (vnode !== null) throw new SystemError(errno.EEXIST, "mkfifo", path);
-		const now = thread.kernel.host.now();
-		directory.enter(name, tree.makeVnode(S_IFIFO, mode & 0o7777, now), now);
-		directory.post(NOTE_WRITE);
-	});
+	fromRoot(thread, tree, "mkfifo", (start) => makeFifo(start, path, mode));
 }
 
 /**
@@ -97,98 +76,21 @@ export function mkfifo(thread: Thread, tree: Tree, path: string, mode: number = 
  * ENOTDIR; ENOTEMPTY; EINVAL for "."; EBUSY and EISDIR for the root. Source: rmdir(2).
  */
 export function rmdir(thread: Thread, tree: Tree, path: string): void {
-	changeTree(thread, tree, "rmdir", () => {
-		const { directory, name, vnode } = existing(tree, path, "rmdir");
-		if (vnode.entries === null) throw new SystemError(errno.ENOTDIR, "rmdir", path);
-		if (vnode === directory) throw new SystemError(errno.EINVAL, "rmdir", path);
-		if (vnode === tree.root) throw new SystemError(errno.EBUSY, "rmdir", path);
-		if (vnode.entries.size > 0) {
-			vnode.post(NOTE_DELETE);
-			throw new SystemError(errno.ENOTEMPTY, "rmdir", path);
-		}
-		directory.leave(name, vnode, thread.kernel.host.now());
-		// The link "." goes too.
-		vnode.nlink--;
-		directory.post(NOTE_WRITE | NOTE_LINK);
-		vnode.post(NOTE_DELETE);
-	});
+	fromRoot(thread, tree, "rmdir", (start) => removeDirectory(start, path));
 }
 
 /**
- * Renames a file or directory, and replaces the file that has the new name; nothing happens if that
- * is the same file. Watchers get, in this order: of the old directory NOTE_WRITE, even if the call
- * then fails with EINVAL for a directory that would be in itself, ENOTEMPTY or EMLINK; of the new
- * directory NOTE_WRITE; of the replaced file NOTE_DELETE; of the renamed one NOTE_RENAME.
+ * Renames a file, directory or symbolic link, and replaces what has the new name; nothing happens if
+ * that is the same file. Watchers get, in this order: of the old directory NOTE_WRITE, even if the
+ * call then fails with EINVAL for a directory that would be in itself, ENOTEMPTY or EMLINK; of the
+ * new directory NOTE_WRITE; of the replaced file NOTE_DELETE; of the renamed one NOTE_RENAME.
  *
  * Errors: those of a path; ENOTDIR and EISDIR when only one of the two is a directory; ENOTEMPTY;
  * EINVAL for a directory that would be in itself, and "." and ".." of directories; EISDIR for the
  * root and "." as the new name; EMLINK. Source: rename(2).
  */
 export function rename(thread: Thread, tree: Tree, from: string, to: string): void {
-	changeTree(thread, tree, "rename", () => {
-		const old = existing(tree, from, "rename");
-		const { vnode } = old;
-		const target = lookupName(tree, to, "rename", vnode.isDirectory);
-		checkRename(old, vnode, target);
-		if (vnode === target.vnode) return;
-		if (vnode === target.directory) throw new SystemError(errno.EINVAL, "rename", to);
-		checkLinks(vnode, "rename", from);
-		if (vnode.isDirectory) checkDots(old, target);
-		old.directory.post(NOTE_WRITE);
-		checkMove(vnode, old.directory, target);
-		move(old, vnode, target, thread.kernel.host.now());
-		target.directory.post(NOTE_WRITE);
-		target.vnode?.post(NOTE_DELETE);
-		vnode.post(NOTE_RENAME);
-	});
-}
-
-/** Throws unless both are directories, or neither is. */
-function checkRename(old: Place, vnode: Vnode, target: Place): void {
-	const replaced = target.vnode;
-	if (replaced === null) return;
-	if (replaced === target.directory) throw new SystemError(errno.EISDIR, "rename", target.path);
-	if (vnode.isDirectory && !replaced.isDirectory)
-		throw new SystemError(errno.ENOTDIR, "rename", target.path);
-	if (!vnode.isDirectory && replaced.isDirectory)
-		throw new SystemError(
-			errno.EISDIR,
-			"rename",
-			`${target.path} is a directory, ${old.path} is not`,
-		);
-}
-
-function checkDots(old: Place, target: Place): void {
-	if (old.vnode === old.directory || old.name === ".." || target.name === "..")
-		throw new SystemError(
-			errno.EINVAL,
-			"rename",
-			"a directory cannot be renamed by the names . and ..",
-		);
-}
-
-/** What is checked late: the watchers of the old directory have been notified already. */
-function checkMove(vnode: Vnode, from: Vnode, target: Place): void {
-	const { directory, vnode: replaced, path } = target;
-	const moves = vnode.isDirectory && from !== directory;
-	for (let at = directory; moves && at !== at.parent; at = at.parent) {
-		if (at === vnode) throw new SystemError(errno.EINVAL, "rename", path);
-	}
-	if (replaced === null) {
-		if (moves) checkLinks(directory, "rename", path);
-	} else if (replaced.entries !== null && replaced.entries.size > 0) {
-		throw new SystemError(errno.ENOTEMPTY, "rename", path);
-	}
-}
-
-function move(old: Place, vnode: Vnode, target: Place, now: number): void {
-	const { directory, name, vnode: replaced } = target;
-	old.directory.leave(old.name, vnode, now);
-	if (replaced !== null) {
-		directory.leave(name, replaced, now);
-		if (replaced.isDirectory) replaced.nlink--;
-	}
-	directory.enter(name, vnode, now);
+	fromRoot(thread, tree, "rename", (start) => renameFrom(start, from, start, to));
 }
 
 /**
@@ -196,21 +98,10 @@ function move(old: Place, vnode: Vnode, target: Place, now: number): void {
  * Errors: those of a path, ENOTDIR. Source: readdir(3).
  */
 export function readdir(thread: Thread, tree: Tree, path: string): Dirent[] {
-	return syscall(thread, "readdir", () => {
-		const directory = find(tree, path, "readdir");
-		if (directory.entries === null) throw new SystemError(errno.ENOTDIR, "readdir", path);
-		directory.atime = thread.kernel.host.now();
+	return fromRoot(thread, tree, "readdir", (start) => {
+		const directory = find(start, path);
+		if (directory.entries === null) fail(start, errno.ENOTDIR, path);
+		directory.atime = timeOf(start);
 		return [...directory.entries].map(([name, { ino, type }]) => ({ name, ino, type }));
 	});
-}
-
-function existing(tree: Tree, path: string, name: string): Place & { readonly vnode: Vnode } {
-	const place = lookupName(tree, path, name);
-	const { vnode } = place;
-	if (vnode === null) throw new SystemError(errno.ENOENT, name, path);
-	return { ...place, vnode };
-}
-
-function checkLinks(vnode: Vnode, name: string, path: string): void {
-	if (vnode.nlink >= LINK_MAX) throw new SystemError(errno.EMLINK, name, path);
 }

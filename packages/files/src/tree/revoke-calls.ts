@@ -1,7 +1,9 @@
 // System calls that take open files away: revoke, and unmount by force.
 import type { Thread } from "@kqpoll/kqueue";
 import { attempt, type Failure, rethrow } from "@kqpoll/kqueue/kernel";
-import { changeTree, find, type Tree } from "./tree.ts";
+import { find } from "./namei.ts";
+import { fromRoot } from "./start.ts";
+import type { Tree } from "./tree.ts";
 import type { TreeFile } from "./tree-file.ts";
 import type { Vnode } from "./vnode.ts";
 
@@ -12,8 +14,8 @@ import type { Vnode } from "./vnode.ts";
  * others when it unmounts. Errors: those of a path. Source: revoke(2).
  */
 export function revoke(thread: Thread, tree: Tree, path: string): void {
-	changeTree(thread, tree, "revoke", () => {
-		const vnode = find(tree, path, "revoke");
+	fromRoot(thread, tree, "revoke", (start) => {
+		const vnode = find(start, path);
 		revokeVnode(
 			tree,
 			vnode,
@@ -28,7 +30,7 @@ export function revoke(thread: Thread, tree: Tree, path: string): void {
  * with MNT_FORCE.
  */
 export function unmount(thread: Thread, tree: Tree): void {
-	changeTree(thread, tree, "unmount", () => {
+	fromRoot(thread, tree, "unmount", () => {
 		tree.mounted = false;
 		const files: Map<Vnode, TreeFile[]> = new Map();
 		for (const file of tree.opens) {

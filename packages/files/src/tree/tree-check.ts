@@ -1,6 +1,7 @@
 // What must hold of a tree between calls.
 import { type File, FREAD, FWRITE, kassert } from "@kqpoll/kqueue/kernel";
-import { S_IFIFO, S_IFREG } from "@kqpoll/kqueue/stat";
+import { S_IFIFO, S_IFLNK, S_IFREG } from "@kqpoll/kqueue/stat";
+import { PATH_MAX, utf8Length } from "./path.ts";
 import type { Vnode } from "./vnode.ts";
 
 /** An open file of the tree. */
@@ -17,8 +18,8 @@ interface Opens {
 const CLOSED: Opens = { readers: 0, writers: 0 };
 
 /**
- * For diagnostics: throws a Panic unless each file and directory counts the names that lead to it,
- * and each fifo its open files. Returns how much there was to look at.
+ * For diagnostics: throws a Panic unless each file counts the names that lead to it, each fifo its
+ * open files, and directories and symbolic links hold what they may. Returns how much there was to look at.
  */
 export function treeCheck(root: Vnode, files: ReadonlySet<OpenFile>): number {
 	const links = linksOf(root);
@@ -65,13 +66,18 @@ function linksOf(root: Vnode): Map<Vnode, number> {
 /** Of a file that has no name any more, and is still open. */
 function removedCheck({ nlink, entries }: Vnode): void {
 	kassert(nlink === 0, "what has no name has no links");
-	kassert(entries === null || entries.size === 0, "a directory without a name is empty");
+	kassert(entries === null || entries.count === 0, "a directory without a name is empty");
 }
 
-function vnodeCheck({ type, entries, isDirectory, bytes, fifo }: Vnode, opens: Opens): void {
+function vnodeCheck(vnode: Vnode, opens: Opens): void {
+	const { type, entries, isDirectory, bytes, target, fifo } = vnode;
 	kassert(isDirectory === (entries !== null), "directories alone have entries");
 	kassert(type === S_IFREG || bytes.size === 0, "regular files alone have bytes");
+	kassert(target === "" || type === S_IFLNK, "symbolic links alone lead on");
+	kassert(utf8Length(target) < PATH_MAX, "a symbolic link leads along a path");
+	kassert(type !== S_IFLNK || opens === CLOSED, "a symbolic link is not open");
 	bytes.check();
+	entries?.check();
 	if (fifo === null) {
 		kassert(type !== S_IFIFO || opens.readers + opens.writers === 0, "an open fifo is under way");
 		return;

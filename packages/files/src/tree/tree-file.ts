@@ -1,9 +1,10 @@
 // What all open files of a tree have in common.
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
-import { File, type Knote } from "@kqpoll/kqueue/kernel";
+import { File, getFile, type Knote } from "@kqpoll/kqueue/kernel";
 import { deadKqfilter } from "../shared/vnode-dead.ts";
 import type { Tree } from "./tree.ts";
-import type { Vnode, VnodeStat } from "./vnode.ts";
+import type { Vnode } from "./vnode.ts";
+import type { VnodeStat } from "./vnode-stat.ts";
 
 /**
  * An open file of a tree, which has it in `opens` until it is closed or revoked. Once it is
@@ -13,7 +14,12 @@ export abstract class TreeFile extends File {
 	/** The file, directory or fifo that is open. */
 	readonly vnode: Vnode;
 	/** The tree it is in. */
-	protected readonly tree: Tree;
+	readonly tree: Tree;
+	/**
+	 * Of a directory: whether paths that begin at it must stay in it; so must those that begin at the
+	 * directories that are opened by such paths.
+	 */
+	beneath = false;
 
 	/** Opens a vnode of a tree. */
 	constructor(tree: Tree, vnode: Vnode, flags: number) {
@@ -41,7 +47,7 @@ export abstract class TreeFile extends File {
 	/** What fstat returns. Throws EBADF once it is revoked. */
 	override stat(): VnodeStat {
 		if (this.revoked) throw new SystemError(errno.EBADF, "fstat", "the file was revoked");
-		return this.vnode.stat();
+		return this.vnode.stat(this.tree.dev);
 	}
 
 	/** Leaves the tree. */
@@ -53,4 +59,16 @@ export abstract class TreeFile extends File {
 
 	/** Called when it was closed and is not in `opens` any more. */
 	protected left(): void {}
+}
+
+/**
+ * The open file of a tree that a descriptor refers to. Errors: EBADF, also for a revoked file; EINVAL
+ * for what is not of a tree. Source: getvnode.
+ */
+export function getTreeFile(thread: Thread, fd: number, syscall: string): TreeFile {
+	const file = getFile(thread, fd, syscall);
+	if (!(file instanceof TreeFile))
+		throw new SystemError(errno.EINVAL, syscall, `descriptor ${fd} is not of a tree`);
+	if (file.revoked) throw new SystemError(errno.EBADF, syscall, "the file was revoked");
+	return file;
 }

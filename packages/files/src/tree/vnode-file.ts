@@ -4,6 +4,7 @@ import { O_APPEND } from "@kqpoll/kqueue/fcntl";
 import { FIOASYNC, FIONBIO, FIONREAD } from "@kqpoll/kqueue/ioctl";
 import type { Knote } from "@kqpoll/kqueue/kernel";
 import { SEEK_CUR, SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
+import { direntsFrom, type PositionedDirent } from "./dirent.ts";
 import { TreeFile } from "./tree-file.ts";
 import { type Readable, vnodeKqfilter } from "./vnode-filter.ts";
 
@@ -45,6 +46,34 @@ export class VnodeFile extends TreeFile implements Readable {
 		return n;
 	}
 
+	/** As {@link VnodeFile.read}, from an offset that the caller has; the file's does not move. */
+	override pread(thread: Thread, buffer: Uint8Array, offset: number): number {
+		if (this.revoked) return -errno.EIO;
+		if (this.vnode.isDirectory) return -errno.EISDIR;
+		this.vnode.atime = thread.kernel.host.now();
+		return this.vnode.bytes.read(offset, buffer);
+	}
+
+	/** As {@link VnodeFile.write}, to an offset that the caller has, whatever O_APPEND says. */
+	override pwrite(thread: Thread, buffer: Uint8Array, offset: number): number {
+		if (this.revoked) return -errno.EIO;
+		const { vnode, tree } = this;
+		const n = vnode.write(offset, buffer, tree.maxFileSize, thread.kernel.host.now());
+		if (thread.kernel.diagnostics) vnode.bytes.check();
+		return n;
+	}
+
+	/** Reads at most `count` names of a directory from the offset on, and moves it behind them. */
+	readdir(thread: Thread, count: number): PositionedDirent[] {
+		const { vnode } = this;
+		const found = direntsFrom(vnode, this.offset, count);
+		// At the end the offset is the size, as it is for the kernel, which reads whole blocks.
+		if (found.length === count) this.offset = found[count - 1]?.off as number;
+		else this.offset = Math.max(this.offset, vnode.size);
+		vnode.atime = thread.kernel.host.now();
+		return found;
+	}
+
 	/** FIONREAD: how many bytes there are to read, 0 behind the end. */
 	override ioctl(_thread: Thread, command: number, _argument: unknown): number {
 		if (command === FIONBIO || command === FIOASYNC) return 0;
@@ -52,7 +81,7 @@ export class VnodeFile extends TreeFile implements Readable {
 		return Math.max(0, this.remaining);
 	}
 
-	/** Moves the offset, also behind the end. EINVAL before the beginning, EOVERFLOW. */
+	/** Moves the offset, also behind the end, and of a directory. EINVAL before the beginning, EOVERFLOW. */
 	override seek(_thread: Thread, offset: number, whence: number): number {
 		let base: number;
 		if (whence === SEEK_SET) base = 0;

@@ -1,4 +1,4 @@
-// struct vnode: a regular file, a directory or a fifo, which names and open files refer to.
+// struct vnode: a regular file, directory, fifo or symbolic link, which names and open files refer to.
 import {
 	errno,
 	NOTE_ATTRIB,
@@ -8,41 +8,33 @@ import {
 	NOTE_WRITE,
 } from "@kqpoll/kqueue";
 import { doAll, Klist } from "@kqpoll/kqueue/kernel";
-import { S_IFDIR, S_IFIFO, type Stat } from "@kqpoll/kqueue/stat";
+import { S_IFDIR, S_IFIFO, S_IFLNK } from "@kqpoll/kqueue/stat";
+import { Directory } from "./directory.ts";
 import type { Fifo } from "./fifo.ts";
+import { utf8Length } from "./path.ts";
 import { Bytes } from "./vnode-bytes.ts";
+import type { VnodeStat } from "./vnode-stat.ts";
 
-/** The size of a directory, however many entries it has. */
-const DIRBLKSIZ = 512;
-
-/** What stat and fstat return for a file of a tree. */
-export interface VnodeStat extends Stat {
-	/** Its number, which no other file of the tree has had. */
-	readonly ino: number;
-	/** How many names it has; a directory's include "." in it and ".." in the directories in it. */
-	readonly nlink: number;
-	/** When it was read last, on the clock of the reader's host, in nanoseconds. */
-	readonly atime: number;
-	/** When it was written last. */
-	readonly mtime: number;
-	/** When it, its names or its attributes changed last. */
-	readonly ctime: number;
-}
-
-/** A regular file, a directory or a fifo. */
+/** A regular file, a directory, a fifo or a symbolic link. */
 export class Vnode {
 	/** Its number. */
 	readonly ino: number;
-	/** What it is: S_IFREG, S_IFDIR or S_IFIFO. */
+	/** What it is: S_IFREG, S_IFDIR, S_IFIFO or S_IFLNK. */
 	readonly type: number;
 	/** What a directory holds, by name; null for others. */
-	readonly entries: Map<string, Vnode> | null;
+	readonly entries: Directory<Vnode> | null;
 	/** What a regular file holds; empty for others. */
 	readonly bytes: Bytes = new Bytes();
+	/** Of a symbolic link: the path that it leads to; empty for others. */
+	target = "";
 	/** Of a directory: the one that holds it, itself for the root. */
 	parent: Vnode = this;
 	/** The permission bits. They are never checked: every process is root's. */
 	permissions: number;
+	/** The number of the user whose it is. */
+	uid = 0;
+	/** The number of its group. */
+	gid = 0;
 	/** How many names it has. */
 	nlink: number;
 	/** When it was read last, in nanoseconds. */
@@ -60,7 +52,7 @@ export class Vnode {
 	constructor(ino: number, type: number, permissions: number, now: number) {
 		this.ino = ino;
 		this.type = type;
-		this.entries = type === S_IFDIR ? new Map() : null;
+		this.entries = type === S_IFDIR ? new Directory() : null;
 		this.permissions = permissions;
 		this.nlink = this.isDirectory ? 1 : 0;
 		this.atime = now;
@@ -73,16 +65,27 @@ export class Vnode {
 		return this.type === S_IFDIR;
 	}
 
-	/** Its size in bytes, 0 for a fifo. */
-	get size(): number {
-		return this.isDirectory ? DIRBLKSIZ : this.bytes.size;
+	/** Whether it is a symbolic link. */
+	get isLink(): boolean {
+		return this.type === S_IFLNK;
 	}
 
-	/** What stat returns. */
-	stat(): VnodeStat {
-		const { ino, nlink, atime, mtime, ctime } = this;
+	/** Whether it is a directory without a name. There is nothing in it, not even "." and "..". */
+	get isRemoved(): boolean {
+		return this.isDirectory && this.nlink === 0;
+	}
+
+	/** Its size in bytes: that of its path for a link, 0 for a fifo and a removed directory. */
+	get size(): number {
+		if (this.isRemoved) return 0;
+		return this.entries?.size ?? (this.isLink ? utf8Length(this.target) : this.bytes.size);
+	}
+
+	/** What stat returns; `dev` is the number of the tree. */
+	stat(dev: number): VnodeStat {
+		const { size, ino, nlink, uid, gid, atime, mtime, ctime } = this;
 		const mode = this.type | this.permissions;
-		return { mode, size: this.size, blksize: 16384, ino, nlink, atime, mtime, ctime };
+		return { mode, size, blksize: 16384, dev, ino, nlink, uid, gid, atime, mtime, ctime };
 	}
 
 	/** Notifies watchers of NOTE_ flags. */
@@ -135,7 +138,7 @@ export class Vnode {
 		);
 	}
 
-	/** Adds a name to a directory. */
+	/** Adds a name to a directory; a name that is there will be of another file, after {@link forget}. */
 	enter(name: string, vnode: Vnode, now: number): void {
 		this.entries?.set(name, vnode);
 		this.mtime = now;
@@ -150,6 +153,11 @@ export class Vnode {
 	/** Removes a name from a directory. */
 	leave(name: string, vnode: Vnode, now: number): void {
 		this.entries?.delete(name);
+		this.forget(vnode, now);
+	}
+
+	/** Counts one name less, which is removed or will be of another file. */
+	forget(vnode: Vnode, now: number): void {
 		this.mtime = now;
 		this.ctime = now;
 		vnode.nlink--;

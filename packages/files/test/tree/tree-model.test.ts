@@ -8,8 +8,9 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC } from "../../src/shared/vnode-flags.ts";
 import { stat, truncate } from "../../src/tree/attribute-calls.ts";
+import { ftruncate } from "../../src/tree/descriptor-calls.ts";
 import { link, mkdir, readdir, rename, rmdir, unlink } from "../../src/tree/name-calls.ts";
-import { ftruncate, openNow } from "../../src/tree/open-calls.ts";
+import { openNow } from "../../src/tree/open-calls.ts";
 import { Tree } from "../../src/tree/tree.ts";
 import { checkMachine, codeOf, machine } from "../machine.ts";
 

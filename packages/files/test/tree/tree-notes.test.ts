@@ -35,8 +35,9 @@ import {
 	O_WRONLY,
 } from "../../src/shared/vnode-flags.ts";
 import { chmod, stat, truncate, utimes } from "../../src/tree/attribute-calls.ts";
+import { ftruncate } from "../../src/tree/descriptor-calls.ts";
 import { link, mkdir, readdir, rename, rmdir, unlink } from "../../src/tree/name-calls.ts";
-import { ftruncate, openNow } from "../../src/tree/open-calls.ts";
+import { openNow } from "../../src/tree/open-calls.ts";
 import { revoke, unmount } from "../../src/tree/revoke-calls.ts";
 import { Tree } from "../../src/tree/tree.ts";
 import { checkMachine, codeOf, type Machine, machine } from "../machine.ts";

@@ -27,8 +27,9 @@ import {
 	O_WRONLY,
 } from "../../src/shared/vnode-flags.ts";
 import { chmod, stat, truncate, utimes } from "../../src/tree/attribute-calls.ts";
+import { ftruncate } from "../../src/tree/descriptor-calls.ts";
 import { link, mkdir, readdir, rename, rmdir, unlink } from "../../src/tree/name-calls.ts";
-import { ftruncate, openNow } from "../../src/tree/open-calls.ts";
+import { openNow } from "../../src/tree/open-calls.ts";
 import { Tree } from "../../src/tree/tree.ts";
 import { codeOf, type Machine, machine } from "../machine.ts";
 
@@ -200,11 +201,12 @@ test("links and directories are counted", () => {
 test("fstat tells a file's number, sizes and times", () => {
 	const { thread, host, tree } = world();
 	const start = host.now();
+	const root = { dev: tree.dev, uid: 0, gid: 0 };
 	const fd = openNow(thread, tree, "f", O_CREAT | O_RDWR, 0o600);
 	mkdir(thread, tree, "d", 0o1750);
-	const f = { mode: S_IFREG | 0o600, size: 0, blksize: 16384, ino: 3, nlink: 1 };
+	const f = { mode: S_IFREG | 0o600, size: 0, blksize: 16384, ...root, ino: 3, nlink: 1 };
 	assert.equal(stat(thread, tree, "f"), { ...f, atime: start, mtime: start, ctime: start });
-	const d = { mode: S_IFDIR | 0o750, size: 512, blksize: 16384, ino: 4, nlink: 2 };
+	const d = { mode: S_IFDIR | 0o750, size: 512, blksize: 16384, ...root, ino: 4, nlink: 2 };
 	assert.equal(stat(thread, tree, "d"), { ...d, atime: start, mtime: start, ctime: start });
 	host.advance(1);
 	const later = host.now();

@@ -22,7 +22,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { O_RDWR } from "../../src/shared/vnode-flags.ts";
 import { chmod } from "../../src/tree/attribute-calls.ts";
-import { ftruncate, openNow } from "../../src/tree/open-calls.ts";
+import { ftruncate } from "../../src/tree/descriptor-calls.ts";
+import { openNow } from "../../src/tree/open-calls.ts";
 import { checkMachine, codeOf, collect, revents, selected } from "../machine.ts";
 import { add, FILTERS, world } from "./vnode-world.ts";
 

@@ -158,6 +158,10 @@ export const O_NONBLOCK = 0x0004;
 export const O_APPEND = 0x0008;
 /** Signal the owner when I/O is possible. */
 export const O_ASYNC = 0x0040;
+/** Writes return when the bytes are stored. */
+export const O_SYNC = 0x0080;
+/** The same as O_SYNC, as in OpenBSD. */
+export const O_DSYNC: number = O_SYNC;
 
 /** fcntl: duplicate to the lowest free number not below the argument. */
 export const F_DUPFD = 0;
@@ -200,5 +204,12 @@ export const S_IFCHR = 0o020000;
 export const S_IFDIR = 0o040000;
 /** stat: a regular file. */
 export const S_IFREG = 0o100000;
+/** stat: a symbolic link. */
+export const S_IFLNK = 0o120000;
 /** stat: a socket. */
 export const S_IFSOCK = 0o140000;
+
+/** futimens, utimensat: as `nsec`, the time of the call. */
+export const UTIME_NOW = -2;
+/** futimens, utimensat: as `nsec`, the time that there is. */
+export const UTIME_OMIT = -1;

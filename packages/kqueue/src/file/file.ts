@@ -51,20 +51,51 @@ export abstract class File {
 	}
 
 	/**
-	 * Reads into `buffer`, without sleeping; returns how many bytes, 0 at the end of file, or a
-	 * negative errno: -EAGAIN when there is nothing to read yet.
+	 * Whether a transfer asks again for O_NONBLOCK each time before it would sleep; otherwise what
+	 * counts is how it was when the transfer began.
 	 */
-	read(_thread: Thread, _buffer: Uint8Array): number {
+	get asksAgain(): boolean {
+		return false;
+	}
+
+	/**
+	 * Reads into `buffer`, without sleeping; returns how many bytes, 0 at the end of file, or a
+	 * negative errno: -EAGAIN when there is nothing to read yet. `nonblocking` says whether the read
+	 * must not sleep.
+	 */
+	read(_thread: Thread, _buffer: Uint8Array, _nonblocking: boolean): number {
 		return -errno.ENXIO;
 	}
 
 	/**
 	 * Writes from `buffer` what there is room for, without sleeping; returns how many bytes, or a
 	 * negative errno: -EAGAIN when there is no room. `whole` is how many bytes the program writes in
-	 * total; `buffer` may be the rest of them.
+	 * total; `buffer` may be the rest of them. `begins` is true the first time for each write.
 	 */
-	write(_thread: Thread, _buffer: Uint8Array, _whole: number): number {
+	write(_thread: Thread, _buffer: Uint8Array, _whole: number, _begins: boolean): number {
 		return -errno.ENXIO;
+	}
+
+	/**
+	 * Called when a read (`mode` FREAD) or a write (FWRITE) ends after -EAGAIN: it must not sleep, it
+	 * was interrupted, or its time is over.
+	 */
+	gaveUp(_mode: number, _thread: Thread): void {}
+
+	/**
+	 * Reads into `buffer` from an offset on, which is a whole number and not negative, and does not
+	 * move the offset of the open file; returns as {@link File.read} does.
+	 */
+	pread(_thread: Thread, _buffer: Uint8Array, _offset: number): number {
+		return -errno.ESPIPE;
+	}
+
+	/**
+	 * Writes `buffer` to an offset, which is a whole number and not negative, and does not move the
+	 * offset of the open file; returns as {@link File.write} does.
+	 */
+	pwrite(_thread: Thread, _buffer: Uint8Array, _offset: number): number {
+		return -errno.ESPIPE;
 	}
 
 	/**

@@ -17,6 +17,7 @@ import {
 	O_APPEND,
 	O_ASYNC,
 	O_NONBLOCK,
+	O_SYNC,
 } from "../abi/constants.ts";
 import { errno, SystemError, unwrap } from "../abi/errno.ts";
 import { show } from "../abi/values.ts";
@@ -177,7 +178,7 @@ export function fcntl(thread: Thread, fd: number, command: number, argument = 0)
 			case F_GETFL:
 				return (file.flags & ~(FREAD | FWRITE)) | accessMode(file);
 			case F_SETFL: {
-				const settable = O_NONBLOCK | O_APPEND | O_ASYNC;
+				const settable = O_NONBLOCK | O_APPEND | O_ASYNC | O_SYNC;
 				file.flags = (file.flags & ~settable) | (argument & settable);
 				unwrap(file.ioctl(thread, FIONBIO, (argument & O_NONBLOCK) !== 0), "fcntl");
 				unwrap(file.ioctl(thread, FIOASYNC, (argument & O_ASYNC) !== 0), "fcntl");

@@ -12,6 +12,7 @@ import {
 	O_APPEND,
 	O_ASYNC,
 	O_NONBLOCK,
+	O_SYNC,
 } from "../../src/fcntl.ts";
 import {
 	close,
@@ -528,7 +529,7 @@ test("F_SETFL does not change the open mode, or flags that cannot be set", () =>
 	const { thread } = machine();
 	const fd = readable(thread);
 	assert.is(fcntl(thread, fd, F_SETFL, -1), 0);
-	assert.is(fcntl(thread, fd, F_GETFL), O_RDWR | O_NONBLOCK | O_APPEND | O_ASYNC);
+	assert.is(fcntl(thread, fd, F_GETFL), O_RDWR | O_NONBLOCK | O_APPEND | O_ASYNC | O_SYNC);
 	assert.is(readNow(thread, fd, new Uint8Array(4)), 1);
 });
 

@@ -1,0 +1,94 @@
+// The attributes of files: what the calls on them set, whichever way the file was found.
+import { errno, NOTE_ATTRIB, SystemError } from "@kqpoll/kqueue";
+import { isInt32, isUint32, show } from "@kqpoll/kqueue/kernel";
+import { UTIME_NOW, UTIME_OMIT } from "@kqpoll/kqueue/stat";
+import type { Timespec } from "@kqpoll/kqueue/time";
+import type { Vnode } from "./vnode.ts";
+
+/** The S_IF type and the permission bits. */
+const MODE_BITS = 0o177777;
+/** The permission bits that make a program run as its user or its group. */
+const SET_ID = 0o6000;
+
+/** The times of futimens and utimensat: of the last read, and of the last write. */
+export type Times = readonly [atime: Timespec, mtime: Timespec];
+
+/** A time in nanoseconds, "now", or null for the time that there is. */
+export type NewTime = number | "now" | null;
+
+/** Returns the permission bits of a mode. Errors: EINVAL for other bits than those of a mode. */
+export function permissionsOf(mode: number, syscall: string): number {
+	if (!isInt32(mode) || (mode & ~MODE_BITS) !== 0)
+		throw new SystemError(errno.EINVAL, syscall, `mode ${show(mode)}`);
+	return mode & 0o7777;
+}
+
+/** Sets the permission bits, and notifies watchers. */
+export function setPermissions(vnode: Vnode, permissions: number, now: number): void {
+	vnode.permissions = permissions;
+	vnode.ctime = now;
+	vnode.post(NOTE_ATTRIB);
+}
+
+/** Throws EINVAL for what is neither the number of a user or a group nor -1. */
+export function checkOwner(uid: number, gid: number, syscall: string): void {
+	const valid = (id: number): boolean => isUint32(id) || id === -1;
+	if (!valid(uid) || !valid(gid))
+		throw new SystemError(errno.EINVAL, syscall, `user ${show(uid)}, group ${show(gid)}`);
+}
+
+/** Sets the user and the group, except for -1, and notifies watchers. */
+export function setOwner(vnode: Vnode, uid: number, gid: number, now: number): void {
+	const user = kept(uid) ? vnode.uid : uid;
+	const group = kept(gid) ? vnode.gid : gid;
+	const permissions = kept(uid) && kept(gid) ? vnode.permissions : vnode.permissions & ~SET_ID;
+	const changes = user !== vnode.uid || group !== vnode.gid || permissions !== vnode.permissions;
+	vnode.uid = user;
+	vnode.gid = group;
+	vnode.permissions = permissions;
+	if (changes) vnode.ctime = now;
+	vnode.post(NOTE_ATTRIB);
+}
+
+/** Whether a number says that the user or the group stays: -1, also as an unsigned number. */
+function kept(id: number): boolean {
+	return (id | 0) === -1;
+}
+
+/** Throws EINVAL for times that are not whole numbers of nanoseconds. */
+export function checkTimes(atime: number, mtime: number, syscall: string): void {
+	if (!Number.isInteger(atime) || !Number.isInteger(mtime))
+		throw new SystemError(errno.EINVAL, syscall, `times ${show(atime)}, ${show(mtime)}`);
+}
+
+/** The times that timespecs mean, null for the time of the call. Errors: EFAULT, EINVAL. */
+export function timesOf(times: Times | null, syscall: string): [NewTime, NewTime] {
+	if (times === null) return ["now", "now"];
+	if (!Array.isArray(times) || times.length !== 2)
+		throw new SystemError(errno.EFAULT, syscall, "the times are not [atime, mtime] or null");
+	const [atime, mtime] = times as Times;
+	return [timeOf(atime, syscall), timeOf(mtime, syscall)];
+}
+
+function timeOf(time: Timespec, syscall: string): NewTime {
+	if (typeof time !== "object" || time === null)
+		throw new SystemError(errno.EFAULT, syscall, "a time is not { sec, nsec }");
+	const { sec, nsec } = time;
+	if (nsec === UTIME_NOW) return "now";
+	if (nsec === UTIME_OMIT) return null;
+	if (!Number.isSafeInteger(sec) || !Number.isInteger(nsec) || nsec < 0 || nsec >= 1e9)
+		throw new SystemError(
+			errno.EINVAL,
+			syscall,
+			`{ sec: ${show(sec)}, nsec: ${show(nsec)} } is out of range`,
+		);
+	return sec * 1e9 + nsec;
+}
+
+/** Sets when a file was read and written last, and notifies watchers, even if no time changes. */
+export function setTimes(vnode: Vnode, atime: NewTime, mtime: NewTime, now: number): void {
+	if (atime !== null) vnode.atime = atime === "now" ? now : atime;
+	if (mtime !== null) vnode.mtime = mtime === "now" ? now : mtime;
+	vnode.ctime = now;
+	vnode.post(NOTE_ATTRIB);
+}
