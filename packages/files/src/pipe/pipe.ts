@@ -95,31 +95,56 @@ class PipeEnd extends File {
 		peer.peer = this;
 	}
 
+	/** Each time before it sleeps a transfer looks whether it still may. */
+	override get asksAgain(): boolean {
+		return true;
+	}
+
+	/**
+	 * Reads what there is. When the read is over, the watchers for room are told, even if it made
+	 * none.
+	 */
 	override read(_thread: Thread, buffer: Uint8Array): number {
 		const ring = this.buffer;
 		const n = ring.read(buffer);
+		if (n === 0 && buffer.length > 0 && this.peer !== null) return -errno.EAGAIN;
 		// Writers are not woken for each byte, but at the latest when the buffer is empty.
 		if (n > 0 && ring.count < MINPIPESIZE) wakeup(this.writers);
 		if (this.kernel.diagnostics) pipeCheck(this);
-		if (ring.room >= PIPE_BUF) this.klist.notify(0);
-		return n > 0 || buffer.length === 0 || this.peer === null ? n : -errno.EAGAIN;
+		this.tellOfRoom();
+		return n;
 	}
 
-	override write(_thread: Thread, buffer: Uint8Array, whole: number): number {
-		return this.peer === null ? -errno.EPIPE : this.peer.receive(buffer, whole);
+	override write(_thread: Thread, buffer: Uint8Array, whole: number, begins = true): number {
+		return this.peer === null ? -errno.EPIPE : this.peer.receive(buffer, whole, begins);
 	}
 
-	/** Receives bytes that the other end writes. */
-	private receive(bytes: Uint8Array, whole: number): number {
+	/** Receives bytes that the other end writes. Watchers are told even if there are none of them. */
+	private receive(bytes: Uint8Array, whole: number, begins: boolean): number {
 		const ring = this.buffer;
-		if (bytes.length === 0) return 0;
-		if (whole > PIPE_SIZE && bytes.length === whole && ring.count === 0) this.enlarge(ring);
+		if (begins && whole > PIPE_SIZE && ring.count === 0) this.enlarge(ring);
 		const atomic = whole <= PIPE_BUF;
 		const n = atomic && ring.room < bytes.length ? 0 : ring.write(bytes);
 		if (n > 0) wakeup(this.readers);
 		if (this.kernel.diagnostics) pipeCheck(this);
-		if (ring.count > 0) this.klist.notify(0);
-		return n === 0 ? -errno.EAGAIN : n;
+		this.tellOfBytes();
+		return n === 0 && bytes.length > 0 ? -errno.EAGAIN : n;
+	}
+
+	/** A read or write that got nothing ends: that notifies, too. */
+	override gaveUp(mode: number): void {
+		if (mode === FREAD) this.tellOfRoom();
+		else this.peer?.tellOfBytes();
+	}
+
+	/** Notifies when there is room for a write of PIPE_BUF bytes. */
+	private tellOfRoom(): void {
+		if (this.buffer.room >= PIPE_BUF) this.klist.notify(0);
+	}
+
+	/** Notifies when there is something to read. */
+	private tellOfBytes(): void {
+		if (this.buffer.count > 0) this.klist.notify(0);
 	}
 
 	/** A large write into an empty end enlarges it for good, while there are few of that size. */
@@ -177,22 +202,38 @@ class PipeEnd extends File {
 
 	override close(): void {
 		const { peer } = this;
+		if (peer === null) {
+			this.leave();
+			return;
+		}
+		doAll(
+			// Its watchers are told first while nothing has changed yet, as if a read had ended, and then
+			// that there is no reader any more.
+			() => this.klist.notify(0),
+			() => this.leave(),
+			() => {
+				peer.peer = null;
+				wakeup(this.writers);
+				this.klist.notify(0);
+			},
+			() => peer.klist.notify(0),
+			() => {
+				wakeup(peer.readers);
+				if (!this.kernel.diagnostics) return;
+				pipeCheck(this);
+				pipeCheck(peer);
+			},
+		);
+	}
+
+	/** Forgets what was not read. */
+	private leave(): void {
 		this.peer = null;
 		this.buffer.free();
-		if (this.big) bigPipes.set(this.kernel, (bigPipes.get(this.kernel) ?? 1) - 1);
-		if (peer === null) return;
-		peer.peer = null;
-		wakeup(peer.readers);
-		wakeup(this.writers);
-		if (this.kernel.diagnostics) {
-			pipeCheck(this);
-			pipeCheck(peer);
-		}
-		// On its own list are the watchers that wait to write into it.
-		doAll(
-			() => peer.klist.notify(0),
-			() => this.klist.notify(0),
-		);
+		if (!this.big) return;
+		this.big = false;
+		this.buffer.limit = PIPE_SIZE;
+		bigPipes.set(this.kernel, (bigPipes.get(this.kernel) ?? 1) - 1);
 	}
 }
 

@@ -4,6 +4,7 @@ import {
 	close,
 	dup,
 	EV_ADD,
+	EV_CLEAR,
 	EV_EOF,
 	EVFILT_READ,
 	EVFILT_WRITE,
@@ -60,6 +61,7 @@ test("no byte is lost, repeated or reordered, and calls do what poll and kevent 
 				if (fd === undefined) continue;
 				const into = inbox[1 - end] as Stream;
 				const from = inbox[end] as Stream;
+				const notified = other.length > 0 ? watchers() : null;
 				if (op === "dup") mine.push(dup(thread, fd));
 				else if (op === "close") {
 					mine.splice(mine.indexOf(fd), 1);
@@ -84,11 +86,46 @@ test("no byte is lost, repeated or reordered, and calls do what poll and kevent 
 					assert.is(result, empty ? "EAGAIN" : given.length);
 					assert.equal([...buffer.subarray(0, given.length)], given);
 				}
+				if (notified !== null) checkNotified(notified, op, end);
 				for (const e of [0, 1]) checkEnd(e);
 			}
 			for (const fd of fds.flat()) close(thread, fd);
 			assert.equal(collect(thread, kq), []);
 			checkMachine(m);
+
+			/** A kqueue that shows each notification of both ends once. */
+			function watchers(): number {
+				const queue = kqueue(thread);
+				const changes = fds.flatMap(([fd]) =>
+					[EVFILT_READ, EVFILT_WRITE].map((filter) => ({
+						ident: fd as number,
+						filter,
+						flags: EV_ADD | EV_CLEAR,
+					})),
+				);
+				keventNow(thread, queue, changes, null);
+				collect(thread, queue);
+				return queue;
+			}
+
+			/**
+			 * A write notifies the watchers of a direction if there is something to read, a read does if
+			 * there is room; whatever they moved.
+			 */
+			function checkNotified(queue: number, op: string, end: number): void {
+				const got = collect(thread, queue).map(([fd, filter]) => [fd, filter]);
+				close(thread, queue);
+				if (op !== "read" && op !== "write") return;
+				const to = op === "write" ? 1 - end : end;
+				const { bytes, limit } = inbox[to] as Stream;
+				const room = limit - bytes.length >= 512;
+				const posts = op === "write" ? bytes.length > 0 : room;
+				const expected = [
+					...(posts && bytes.length > 0 ? [[fds[to]?.[0], EVFILT_READ]] : []),
+					...(posts && room ? [[fds[1 - to]?.[0], EVFILT_WRITE]] : []),
+				];
+				assert.equal(got.sort(byFilter), expected.sort(byFilter));
+			}
 
 			function checkEnd(e: number): void {
 				const [fd] = fds[e] as number[];
@@ -122,6 +159,10 @@ test("no byte is lost, repeated or reordered, and calls do what poll and kevent 
 		{ numRuns: 150 },
 	);
 });
+
+function byFilter(one: unknown[], other: unknown[]): number {
+	return (other[1] as number) - (one[1] as number);
+}
 
 function codeOrCount(call: () => number): unknown {
 	let result: unknown;

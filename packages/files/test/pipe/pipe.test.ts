@@ -358,6 +358,129 @@ test("a write sleeps until all of it is in, and goes on when less than a third i
 	assert.is(fstat(thread, r).size, 15_460);
 });
 
+/** Watches both directions of a descriptor; each notification is an event, which `told` collects. */
+function watch(thread: Thread, kq: number, fd: number, ...filters: number[]): void {
+	for (const filter of filters) add(thread, kq, fd, filter, EV_ADD | EV_CLEAR);
+	told(thread, kq);
+}
+
+/** The descriptor, the filter and the data of each event. */
+function told(thread: Thread, kq: number): number[][] {
+	return collect(thread, kq).map(([fd, filter, , , data]) => [fd, filter, data] as number[]);
+}
+
+test("a pipe becomes larger when a large write begins and finds it empty, not while one waits", async () => {
+	const { thread, process, host, r, w } = world();
+	writeNow(thread, w, bytes(16384));
+	const writer = process.spawnThread();
+	const call = write(writer, w, bytes(20_000));
+	drain(thread, r, 16384);
+	host.settle();
+	assert.equal(fstat(thread, r), { mode: S_IFIFO, size: 16384, blksize: 16384 });
+	drain(thread, r, 16384);
+	host.settle();
+	assert.is(await call, 20_000);
+	assert.is(fstat(thread, r).blksize, 16384);
+	drain(thread, r, 16384);
+	assert.is(writeNow(thread, w, bytes(20_000)), 20_000);
+	assert.is(fstat(thread, r).blksize, 65536);
+});
+
+test("a read tells the watchers for room when it ends, not when it begins to sleep", async () => {
+	const { thread, process, host, r, w } = world();
+	const kq = kqueue(thread);
+	watch(thread, kq, w, EVFILT_WRITE);
+	const reading = read(process.spawnThread(), r, bytes(8));
+	assert.equal(told(thread, kq), []);
+	writeNow(thread, w, bytes(3));
+	host.settle();
+	assert.is(await reading, 3);
+	assert.equal(told(thread, kq), [[w, EVFILT_WRITE, 16384]]);
+	codeOf(() => drain(thread, r, 1));
+	assert.equal(told(thread, kq), [[w, EVFILT_WRITE, 16384]]);
+	drain(thread, r, 0);
+	assert.equal(told(thread, kq), [[w, EVFILT_WRITE, 16384]]);
+});
+
+test("a read or a write that is interrupted tells the watchers of the other end", async () => {
+	const { thread, process, host, r, w } = world();
+	const kq = kqueue(thread);
+	const sleeper = process.spawnThread();
+	watch(thread, kq, w, EVFILT_WRITE);
+	const reading = outcome(read(sleeper, r, bytes(8)));
+	assert.equal(told(thread, kq), []);
+	interrupt(sleeper);
+	host.settle();
+	assert.is(await reading, "EINTR");
+	assert.equal(told(thread, kq), [[w, EVFILT_WRITE, 16384]]);
+	writeNow(thread, w, bytes(16384));
+	watch(thread, kq, r, EVFILT_READ);
+	const writing = outcome(write(sleeper, w, bytes(1)));
+	assert.equal(told(thread, kq), [[r, EVFILT_READ, 16384]]);
+	interrupt(sleeper);
+	host.settle();
+	assert.is(await writing, "EINTR");
+	assert.equal(told(thread, kq), [[r, EVFILT_READ, 16384]]);
+});
+
+test("a write of nothing tells the watchers, if there is something to read", () => {
+	const { thread, r, w } = world();
+	const kq = kqueue(thread);
+	watch(thread, kq, r, EVFILT_READ);
+	writeNow(thread, w, bytes(0));
+	assert.equal(told(thread, kq), []);
+	writeNow(thread, w, bytes(5));
+	assert.equal(told(thread, kq), [[r, EVFILT_READ, 5]]);
+	writeNow(thread, w, bytes(0));
+	assert.equal(told(thread, kq), [[r, EVFILT_READ, 5]]);
+});
+
+test("an end that closes tells the watchers for room first, then the watchers for bytes", () => {
+	for (const order of [
+		[EVFILT_READ, EVFILT_WRITE],
+		[EVFILT_WRITE, EVFILT_READ],
+	]) {
+		const { thread, r, w } = world();
+		const kq = kqueue(thread);
+		watch(thread, kq, w, ...order);
+		close(thread, r);
+		assert.equal(told(thread, kq), [
+			[w, EVFILT_WRITE, 0],
+			[w, EVFILT_READ, 0],
+		]);
+	}
+});
+
+test("the end of file reaches the watchers before the sleeping reader, which tells them again", async () => {
+	const { thread, process, host, r, w } = world();
+	const kq = kqueue(thread);
+	watch(thread, kq, r, EVFILT_READ);
+	const reading = read(process.spawnThread(), r, bytes(8));
+	const events = eventList(4);
+	const waiting = kevent(process.spawnThread(), kq, null, events, null);
+	close(thread, w);
+	host.settle();
+	assert.equal(await Promise.all([reading, waiting]), [0, 1]);
+	assert.equal(told(thread, kq), [[r, EVFILT_READ, 0]]);
+	assert.equal(told(thread, kq), []);
+});
+
+test("a transfer looks each time before it sleeps whether the pipe still blocks", async () => {
+	const { thread, process, host, r, w } = world();
+	const calls = [0, 1].map(() => outcome(read(process.spawnThread(), r, bytes(8))));
+	fcntl(thread, r, F_SETFL, O_NONBLOCK);
+	writeNow(thread, w, bytes(5));
+	host.settle();
+	assert.equal(await Promise.all(calls), [5, "EAGAIN"]);
+	writeNow(thread, w, bytes(16384));
+	const writer = process.spawnThread();
+	const writing = write(writer, w, bytes(1000));
+	fcntl(thread, w, F_SETFL, O_NONBLOCK);
+	drain(thread, r, 11_000);
+	host.settle();
+	assert.is(await writing, 1000);
+});
+
 test("a descriptor that does not block gets EAGAIN, and writes in part", async () => {
 	const { thread, r, w } = world();
 	for (const fd of [r, w]) fcntl(thread, fd, F_SETFL, O_NONBLOCK);

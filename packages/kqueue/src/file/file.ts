@@ -63,16 +63,17 @@ export abstract class File {
 	 * negative errno: -EAGAIN when there is nothing to read yet. `nonblocking` says whether the read
 	 * must not sleep.
 	 */
-	read(_thread: Thread, _buffer: Uint8Array, _nonblocking: boolean): number {
+	read(_thread: Thread, _buffer: Uint8Array, _nonblocking?: boolean): number {
 		return -errno.ENXIO;
 	}
 
 	/**
 	 * Writes from `buffer` what there is room for, without sleeping; returns how many bytes, or a
 	 * negative errno: -EAGAIN when there is no room. `whole` is how many bytes the program writes in
-	 * total; `buffer` may be the rest of them. `begins` is true the first time for each write.
+	 * total; `buffer` may be the rest of them. `begins` is true the first time for each write. A write
+	 * that returns 0 ends there, even if there are more bytes.
 	 */
-	write(_thread: Thread, _buffer: Uint8Array, _whole: number, _begins: boolean): number {
+	write(_thread: Thread, _buffer: Uint8Array, _whole: number, _begins?: boolean): number {
 		return -errno.ENXIO;
 	}
 

@@ -137,8 +137,9 @@ function transferOnce(thread: Thread, file: File, buffer: Uint8Array, mode: numb
 	let failure: Failure = null;
 	fileHold(file);
 	try {
-		if (mode === FREAD) n = file.read(thread, buffer);
-		else n = file.write(thread, buffer, buffer.length);
+		if (mode === FREAD) n = file.read(thread, buffer, true);
+		else n = file.write(thread, buffer, buffer.length, true);
+		if (n === -errno.EAGAIN) file.gaveUp(mode, thread);
 		if (n === -errno.EPIPE && mode === FWRITE) brokenPipe(thread, file);
 	} catch (value) {
 		failure = { value };
@@ -190,6 +191,8 @@ abstract class TransferCall extends BlockingCall {
 	private held: File | null = null;
 	private fd = -1;
 	protected buffer: Uint8Array = NOTHING;
+	/** Whether it must not sleep: as O_NONBLOCK was when it began. */
+	private nonblocking = false;
 	private readonly mode: number;
 	/** When the file first set a limit to its sleep, -1 until then. */
 	private since = -1;
@@ -211,6 +214,7 @@ abstract class TransferCall extends BlockingCall {
 		this.syscall = name;
 		this.fd = fd;
 		this.held = file;
+		this.nonblocking = file.nonblocking;
 		this.buffer = buffer;
 		this.deadline = -1;
 		this.since = -1;
@@ -225,9 +229,20 @@ abstract class TransferCall extends BlockingCall {
 		return this.file.channel(this.mode, this.thread) as WaitChannel;
 	}
 
+	/** Whether it must not sleep. */
+	protected get mustNotSleep(): boolean {
+		const { file } = this;
+		return file.asksAgain ? file.nonblocking : this.nonblocking;
+	}
+
 	/** Whether the transfer sleeps when the file is not ready. */
 	protected get waits(): boolean {
-		return !this.file.nonblocking && this.file.channel(this.mode, this.thread) !== null;
+		return !this.mustNotSleep && this.file.channel(this.mode, this.thread) !== null;
+	}
+
+	/** Tells the file that the transfer ends without more bytes. */
+	protected giveUp(): void {
+		this.file.gaveUp(this.mode, this.thread);
 	}
 
 	/** Whether it may sleep; sets the deadline to that of the file. */
@@ -262,6 +277,7 @@ abstract class TransferCall extends BlockingCall {
 	override restart(): void {
 		const { fd, file: before, mode, syscall, thread } = this;
 		this.held = openFor(thread, fd, mode, syscall);
+		this.nonblocking = this.held.nonblocking;
 		this.deadline = -1;
 		this.since = -1;
 		fileHold(this.held);
@@ -297,11 +313,15 @@ class ReadCall extends TransferCall {
 
 	override step(woken: number): number {
 		const { thread, file, buffer, buffers } = this;
-		if (woken === errno.EINTR) return -woken;
-		let n = file.read(thread, buffer);
+		if (woken === errno.EINTR) {
+			this.giveUp();
+			return -woken;
+		}
+		let n = file.read(thread, buffer, this.mustNotSleep);
 		if (n === -errno.EAGAIN) {
 			if (this.mayWait()) return WOULD_SLEEP;
 			if (this.waits) n = file.readLate(thread, buffer);
+			if (n === -errno.EAGAIN) this.giveUp();
 		}
 		if (n > 0 && buffers !== null) scatter(buffer, n, buffers);
 		return n;
@@ -316,6 +336,8 @@ class ReadCall extends TransferCall {
 /** A thread's write. */
 class WriteCall extends TransferCall {
 	private written = 0;
+	/** Whether the file has not been asked yet. */
+	private begins = true;
 
 	constructor(thread: Thread) {
 		super(thread, "write", FWRITE);
@@ -324,20 +346,34 @@ class WriteCall extends TransferCall {
 	begin(name: string, fd: number, file: File, buffer: Uint8Array): this {
 		this.setUp(name, fd, file, buffer);
 		this.written = 0;
+		this.begins = true;
 		return this;
+	}
+
+	override restart(): void {
+		super.restart();
+		this.begins = true;
 	}
 
 	override step(woken: number): number {
 		const { thread, file, buffer } = this;
-		if (woken === errno.EINTR) return this.written || -woken;
+		if (woken === errno.EINTR) {
+			this.giveUp();
+			return this.written || -woken;
+		}
 		for (;;) {
 			const rest = this.written === 0 ? buffer : buffer.subarray(this.written);
-			const n = file.write(thread, rest, buffer.length);
-			if (n === -errno.EAGAIN) return this.mayWait() ? WOULD_SLEEP : this.written || n;
+			const n = file.write(thread, rest, buffer.length, this.begins);
+			this.begins = false;
+			if (n === -errno.EAGAIN) {
+				if (this.mayWait()) return WOULD_SLEEP;
+				this.giveUp();
+				return this.written || n;
+			}
 			if (n === -errno.EPIPE) brokenPipe(thread, file);
 			if (n < 0) return n;
 			this.written += n;
-			if (this.written === buffer.length || !this.waits) return this.written;
+			if (n === 0 || this.written === buffer.length || !this.waits) return this.written;
 		}
 	}
 }

@@ -1,8 +1,9 @@
 // Reads and writes of files that let their callers wait only for a limited time.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { errno, openFile, read, readNow, write } from "../../src/index.ts";
-import { File, WaitChannel, wakeup } from "../../src/kernel.ts";
+import { F_SETFL, O_NONBLOCK } from "../../src/fcntl.ts";
+import { errno, fcntl, interrupt, openFile, read, readNow, write } from "../../src/index.ts";
+import { File, FREAD, FWRITE, WaitChannel, wakeup } from "../../src/kernel.ts";
 import { codeOf, machine, rejection } from "../machine.ts";
 
 /** A file with room for two bytes, whose readers wait for 10 ms and whose writers for 20 ms. */
@@ -92,6 +93,64 @@ test("bytes that come in time are read, and no timer is left", async () => {
 		codeOf(() => readNow(thread, fd, new Uint8Array(1))),
 		"EAGAIN",
 	);
+});
+
+/** A file that counts the transfers that ended without a byte. */
+class Telling extends Patient {
+	readonly ends: number[] = [];
+	asks = false;
+
+	override get asksAgain(): boolean {
+		return this.asks;
+	}
+
+	override deadline(): number {
+		return Number.POSITIVE_INFINITY;
+	}
+
+	override gaveUp(mode: number): void {
+		this.ends.push(mode);
+	}
+}
+
+test("a transfer keeps to O_NONBLOCK as it was when it began, unless its file asks again", async () => {
+	for (const asks of [false, true]) {
+		const { host, thread } = machine();
+		const file = new Telling();
+		file.asks = asks;
+		const fd = openFile(thread, file);
+		const reading = read(thread, fd, new Uint8Array(4)).catch(({ code }) => code);
+		fcntl(thread, fd, F_SETFL, O_NONBLOCK);
+		wakeup(file.sleepers);
+		host.settle();
+		assert.is(thread.state, asks ? "running" : "asleep");
+		interrupt(thread);
+		host.settle();
+		assert.is(await reading, asks ? "EAGAIN" : "EINTR");
+	}
+});
+
+test("a file is told of each transfer that ends without a byte, and not of one that sleeps", async () => {
+	const { host, thread } = machine();
+	const file = new Telling();
+	const fd = openFile(thread, file);
+	const reading = rejection(read(thread, fd, new Uint8Array(4)));
+	assert.equal(file.ends, []);
+	interrupt(thread);
+	host.settle();
+	assert.is(await reading, "EINTR");
+	assert.is(
+		codeOf(() => readNow(thread, fd, new Uint8Array(4))),
+		"EAGAIN",
+	);
+	file.held = 2;
+	const writing = rejection(write(thread, fd, new Uint8Array(4)));
+	interrupt(thread);
+	host.settle();
+	assert.is(await writing, "EINTR");
+	assert.equal(file.ends, [FREAD, FREAD, FWRITE]);
+	assert.is(await read(thread, fd, new Uint8Array(4)), 2);
+	assert.equal(file.ends.length, 3);
 });
 
 test.run();
