@@ -13,5 +13,9 @@ export {
 	SS_ISCONNECTING,
 	SS_ISDISCONNECTED,
 } from "./socket/socket-constants.ts";
+export { type LookupOptions, namei, type Place } from "./tree/namei.ts";
+export { openatCall, stayBeneath } from "./tree/open-at-calls.ts";
 export { openCall } from "./tree/open-calls.ts";
+export { rootOf, type Start, startAt } from "./tree/start.ts";
+export type { Vnode } from "./tree/vnode.ts";
 export { tcdrainCall, tcsetattrCall } from "./tty/tty-calls.ts";

@@ -15,7 +15,7 @@ import { FifoFile } from "./fifo-file.ts";
 import { FifoOpen, mustWait } from "./fifo-open.ts";
 import { fail, findPlace, namei, type Place } from "./namei.ts";
 import { checkMode, make } from "./names.ts";
-import { type Start, timeOf } from "./start.ts";
+import { checked, type Start, timeOf } from "./start.ts";
 import type { Vnode } from "./vnode.ts";
 import { VnodeFile } from "./vnode-file.ts";
 
@@ -36,12 +36,11 @@ export function beginOpen(
 	mode: number,
 ): BlockingCall | number {
 	const opening = prepare(start, path, flags, mode);
-	if (!opening.waits) return finish(start, opening, flags);
+	if (!opening.waits) return checked(finish(start, opening, flags), start);
 	const file = new FifoFile(start.tree, opening.vnode, opening.kept);
 	const call = new FifoOpen(start.thread, file, path, flags);
 	call.syscall = start.syscall;
-	if (start.thread.kernel.diagnostics) start.tree.check();
-	return call;
+	return checked(call, start);
 }
 
 /** As {@link beginOpen}, but throws EAGAIN, with nothing changed, instead of waiting. */

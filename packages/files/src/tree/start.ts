@@ -27,7 +27,10 @@ export interface Start {
 
 /** A system call whose paths begin at the root of a tree, which it may change. */
 export function fromRoot<T>(thread: Thread, tree: Tree, name: string, act: (start: Start) => T): T {
-	return syscall(thread, name, () => checked(act(rootOf(thread, tree, name)), thread, tree));
+	return syscall(thread, name, () => {
+		const start = rootOf(thread, tree, name);
+		return checked(act(start), start);
+	});
 }
 
 /** A system call whose paths begin at the directory of a descriptor. Errors: EBADF, ENOTDIR. */
@@ -39,7 +42,7 @@ export function fromDescriptor<T>(
 ): T {
 	return syscall(thread, name, () => {
 		const start = startAt(thread, fd, name);
-		return checked(act(start), thread, start.tree);
+		return checked(act(start), start);
 	});
 }
 
@@ -66,8 +69,8 @@ export function timeOf({ thread }: Start): number {
 	return thread.kernel.host.now();
 }
 
-/** Checks the tree after a call, when diagnostics are on. */
-function checked<T>(result: T, thread: Thread, tree: Tree): T {
+/** Returns the result of a call, after which the tree is checked when diagnostics are on. */
+export function checked<T>(result: T, { thread, tree }: Start): T {
 	if (thread.kernel.diagnostics) tree.check();
 	return result;
 }

@@ -10,6 +10,7 @@ import {
 	writeNow,
 } from "@kqpoll/kqueue";
 import { O_APPEND } from "@kqpoll/kqueue/fcntl";
+import { S_IFDIR, S_IFREG } from "@kqpoll/kqueue/stat";
 import { closefrom, SEEK_CUR, SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -17,18 +18,40 @@ import {
 	O_CREAT,
 	O_DIRECTORY,
 	O_EXCL,
+	O_NOFOLLOW,
 	O_RDONLY,
 	O_RDWR,
 	O_TRUNC,
 	O_WRONLY,
 } from "../../src/shared/vnode-flags.ts";
-import { chmod, stat, truncate, utimes } from "../../src/tree/attribute-calls.ts";
+import {
+	chmod,
+	chown,
+	lchown,
+	lstat,
+	stat,
+	truncate,
+	utimes,
+} from "../../src/tree/attribute-calls.ts";
 import { ftruncate } from "../../src/tree/descriptor-calls.ts";
-import { link, mkdir, readdir, rename, rmdir, unlink } from "../../src/tree/name-calls.ts";
+import {
+	link,
+	mkdir,
+	mkfifo,
+	readdir,
+	readlink,
+	rename,
+	rmdir,
+	symlink,
+	unlink,
+} from "../../src/tree/name-calls.ts";
 import { openNow } from "../../src/tree/open-calls.ts";
 import { revoke } from "../../src/tree/revoke-calls.ts";
 import { LINK_MAX, Tree } from "../../src/tree/tree.ts";
 import { codeOf, machine } from "../machine.ts";
+
+/** The bits of a mode that are the type. */
+const S_IFMT = 0o170000;
 
 interface World {
 	readonly thread: Thread;
@@ -50,6 +73,9 @@ function world(maxFileSize = 100): World {
 	const tree = new Tree({ maxFileSize });
 	for (const path of ["d", "e", "e/full"]) mkdir(thread, tree, path);
 	for (const path of ["d/f", "e/full/x"]) close(thread, openNow(thread, tree, path, O_CREAT));
+	symlink(thread, tree, "loop", "loop");
+	symlink(thread, tree, "../d/f", "e/link");
+	symlink(thread, tree, "full", "e/way");
 	const rw = openNow(thread, tree, "d/f", O_RDWR);
 	writeNow(thread, rw, new Uint8Array(10).fill(7));
 	return {
@@ -68,15 +94,15 @@ function snapshot(w: World): unknown {
 	const { thread, tree } = w;
 	const all: unknown[] = [];
 	const visit = (path: string): void => {
-		const known = stat(thread, tree, path);
-		const reader = known.mode < 0o100000 ? null : openNow(thread, tree, path, O_RDONLY);
+		const known = lstat(thread, tree, path);
+		const reader = (known.mode & S_IFMT) !== S_IFREG ? null : openNow(thread, tree, path, O_RDONLY);
 		const bytes = new Uint8Array(reader === null ? 0 : known.size);
 		if (reader !== null) {
 			readNow(thread, reader, bytes);
 			close(thread, reader);
 		}
 		all.push([path, known, bytes]);
-		if (reader === null)
+		if ((known.mode & S_IFMT) === S_IFDIR)
 			for (const { name } of readdir(thread, tree, path)) visit(`${path}/${name}`);
 	};
 	visit("/");
@@ -95,6 +121,10 @@ function onPath(code: string, path: unknown, what: string): Case[] {
 	return [
 		[code, `open ${what}`, ({ thread, tree }) => openNow(thread, tree, p, O_RDONLY)],
 		[code, `stat ${what}`, ({ thread, tree }) => stat(thread, tree, p)],
+		[code, `lstat ${what}`, ({ thread, tree }) => lstat(thread, tree, p)],
+		[code, `readlink ${what}`, ({ thread, tree }) => readlink(thread, tree, p)],
+		[code, `chown ${what}`, ({ thread, tree }) => chown(thread, tree, p, 1, 1)],
+		[code, `lchown ${what}`, ({ thread, tree }) => lchown(thread, tree, p, 1, 1)],
 		[code, `truncate ${what}`, ({ thread, tree }) => truncate(thread, tree, p, 1)],
 		[code, `chmod ${what}`, ({ thread, tree }) => chmod(thread, tree, p, 0)],
 		[code, `utimes ${what}`, ({ thread, tree }) => utimes(thread, tree, p, 1, 1)],
@@ -112,6 +142,8 @@ function onNewName(code: string, path: unknown, what: string): Case[] {
 	const p = path as string;
 	return [
 		[code, `create ${what}`, ({ thread, tree }) => openNow(thread, tree, p, O_CREAT | O_RDWR)],
+		[code, `symlink ${what}`, ({ thread, tree }) => symlink(thread, tree, "d", p)],
+		[code, `mkfifo ${what}`, ({ thread, tree }) => mkfifo(thread, tree, p)],
 		[code, `link to ${what}`, ({ thread, tree }) => link(thread, tree, "d/f", p)],
 		[code, `rename to ${what}`, ({ thread, tree }) => rename(thread, tree, "d/f", p)],
 		[code, `rename a directory to ${what}`, ({ thread, tree }) => rename(thread, tree, "e", p)],
@@ -127,6 +159,11 @@ const CASES: readonly Case[] = [
 	...onPath("ENOTDIR", "d/f/x", "a name below a file"),
 	...onPath("ENOTDIR", "d/f/..", "the parent of a file, by the file"),
 	...onPath("ENOTDIR", "d/f/", "a file with a slash"),
+	...onPath("ELOOP", "loop/x", "a name below a loop"),
+	...onPath("ELOOP", "loop/", "a loop with a slash"),
+	...onPath("ENOTDIR", "e/link/x", "a name below a link to a file"),
+	...onPath("ENOTDIR", "e/link/", "a link to a file, with a slash"),
+	...onPath("ENOENT", "e/way/none/x", "a missing directory by a link"),
 	...onPath("ENAMETOOLONG", LONG_NAME, "a long name"),
 	...onPath("ENAMETOOLONG", `${LONG_NAME}/x`, "a name below a long name"),
 	...onPath("ENAMETOOLONG", LONG_PATH, "a long path"),
@@ -137,6 +174,8 @@ const CASES: readonly Case[] = [
 	...onNewName("ENOENT", "none/new", "a file in a missing directory"),
 	...onNewName("ENOENT", "", "an empty path"),
 	...onNewName("ENOTDIR", "d/f/new", "a name below a file"),
+	...onNewName("ELOOP", "loop/new", "a name below a loop"),
+	...onNewName("ENOTDIR", "e/link/new", "a name below a link to a file"),
 	...onNewName("ENAMETOOLONG", LONG_NAME, "a long name"),
 	...onNewName("ENAMETOOLONG", LONG_PATH, "a long path"),
 	...onNewName("EFAULT", null, "nothing"),
@@ -235,6 +274,36 @@ const CASES: readonly Case[] = [
 		({ thread, tree }) => utimes(thread, tree, "d/f", 0, Infinity),
 	],
 	["ENOTDIR", "readdir of a file", ({ thread, tree }) => readdir(thread, tree, "d/f")],
+	["EINVAL", "readlink of a file", ({ thread, tree }) => readlink(thread, tree, "e/way/../../d/f")],
+	["EEXIST", "symlink of a link", ({ thread, tree }) => symlink(thread, tree, "x", "loop")],
+	["EEXIST", "symlink of a directory", ({ thread, tree }) => symlink(thread, tree, "x", "d")],
+	["ENOENT", "symlink with a slash", ({ thread, tree }) => symlink(thread, tree, "x", "new/")],
+	["ENAMETOOLONG", "a long target", ({ thread, tree }) => symlink(thread, tree, LONG_PATH, "new")],
+	["EFAULT", "no target", ({ thread, tree }) => symlink(thread, tree, 7 as never, "new")],
+	["EINVAL", "a target with a NUL", ({ thread, tree }) => symlink(thread, tree, "\0", "new")],
+	["EEXIST", "mkdir of a link", ({ thread, tree }) => mkdir(thread, tree, "e/way/")],
+	["EEXIST", "mkdir of a file with a slash", ({ thread, tree }) => mkdir(thread, tree, "d/f/")],
+	["ENOTDIR", "rmdir of a link", ({ thread, tree }) => rmdir(thread, tree, "e/way")],
+	["ENOTEMPTY", "rmdir by a link", ({ thread, tree }) => rmdir(thread, tree, "e/way/")],
+	["EPERM", "unlink by a link", ({ thread, tree }) => unlink(thread, tree, "e/way/")],
+	["EPERM", "link a directory by a link", ({ thread, tree }) => link(thread, tree, "e/way", "new")],
+	["ELOOP", "link a loop", ({ thread, tree }) => link(thread, tree, "loop", "new")],
+	["ELOOP", "stat of a loop", ({ thread, tree }) => stat(thread, tree, "loop")],
+	["ELOOP", "create by a loop", ({ thread, tree }) => openNow(thread, tree, "loop", O_CREAT)],
+	[
+		"ELOOP",
+		"O_NOFOLLOW of a link",
+		({ thread, tree }) => openNow(thread, tree, "e/link", O_RDWR | O_NOFOLLOW | O_TRUNC),
+	],
+	[
+		"EEXIST",
+		"O_EXCL of a link",
+		({ thread, tree }) => openNow(thread, tree, "loop", O_CREAT | O_EXCL),
+	],
+	["EISDIR", "truncate by a link", ({ thread, tree }) => truncate(thread, tree, "e/way", 0)],
+	["EINVAL", "chown to half a user", ({ thread, tree }) => chown(thread, tree, "d/f", 0.5, 0)],
+	["EINVAL", "chown to no group", ({ thread, tree }) => chown(thread, tree, "d/f", 0, -2)],
+	["EINVAL", "lchown to no user", ({ thread, tree }) => lchown(thread, tree, "d/f", 2 ** 32, 0)],
 	["EPERM", "link a directory", ({ thread, tree }) => link(thread, tree, "d", "new")],
 	["EEXIST", "link to a file", ({ thread, tree }) => link(thread, tree, "d/f", "e/full/x")],
 	["EEXIST", "link to a directory", ({ thread, tree }) => link(thread, tree, "d/f", "e")],
@@ -304,7 +373,7 @@ test("a process without room for a descriptor makes no file and truncates none",
 	closefrom(thread, w.socket);
 	assert.equal(
 		readdir(thread, tree, "/").map(({ name }) => name),
-		["d", "e"],
+		["d", "e", "loop"],
 	);
 });
 

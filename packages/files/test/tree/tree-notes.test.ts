@@ -23,7 +23,8 @@ import {
 	writeNow,
 } from "@kqpoll/kqueue";
 import { O_APPEND } from "@kqpoll/kqueue/fcntl";
-import { SEEK_SET } from "@kqpoll/kqueue/unistd";
+import { UTIME_OMIT } from "@kqpoll/kqueue/stat";
+import { pread, pwrite, SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -34,9 +35,29 @@ import {
 	O_TRUNC,
 	O_WRONLY,
 } from "../../src/shared/vnode-flags.ts";
-import { chmod, stat, truncate, utimes } from "../../src/tree/attribute-calls.ts";
-import { ftruncate } from "../../src/tree/descriptor-calls.ts";
-import { link, mkdir, readdir, rename, rmdir, unlink } from "../../src/tree/name-calls.ts";
+import { utimensat } from "../../src/tree/attribute-at-calls.ts";
+import { chmod, chown, lchown, stat, truncate, utimes } from "../../src/tree/attribute-calls.ts";
+import {
+	fchmod,
+	fchown,
+	fsync,
+	ftruncate,
+	futimens,
+	futimes,
+	getdents,
+} from "../../src/tree/descriptor-calls.ts";
+import { mkdirat, renameat, symlinkat, unlinkat } from "../../src/tree/name-at-calls.ts";
+import {
+	link,
+	mkdir,
+	mkfifo,
+	readdir,
+	readlink,
+	rename,
+	rmdir,
+	symlink,
+	unlink,
+} from "../../src/tree/name-calls.ts";
 import { openNow } from "../../src/tree/open-calls.ts";
 import { revoke, unmount } from "../../src/tree/revoke-calls.ts";
 import { Tree } from "../../src/tree/tree.ts";
@@ -113,6 +134,8 @@ function put(thread: Thread, fd: number | undefined, n: number): void {
 	writeNow(thread, fd as number, new Uint8Array(n));
 }
 
+const OMIT = { sec: 0, nsec: UTIME_OMIT };
+
 const CASES: readonly Case[] = [
 	["making a file", (t, tree) => openNow(t, tree, "d/new", O_CREAT | O_EXCL), ["/d WRITE"]],
 	["opening a file", (t, tree) => openNow(t, tree, "d/f", O_CREAT | O_RDWR), []],
@@ -132,6 +155,84 @@ const CASES: readonly Case[] = [
 		"closing the last descriptor of another file",
 		(t, tree) => close(t, openNow(t, tree, "/", 0)),
 		[],
+	],
+	[
+		"reading a directory",
+		(t, _tree, fds) => [getdents(t, fds["/d"] as number, 9), fsync(t, fds["/d/f"] as number)],
+		[],
+	],
+	[
+		"writing at an offset inside a file",
+		(t, _tree, fds) => pwrite(t, fds["/d/f"] as number, new Uint8Array(3), 7),
+		["/d/f WRITE"],
+	],
+	[
+		"writing at an offset behind its end",
+		(t, _tree, fds) => pwrite(t, fds["/d/f"] as number, new Uint8Array(1), 10),
+		["/d/f WRITE|EXTEND"],
+	],
+	[
+		"reading and writing nothing at an offset",
+		(t, _tree, fds) => [
+			pread(t, fds["/d/f"] as number, new Uint8Array(9), 0),
+			pwrite(t, fds["/d/f"] as number, new Uint8Array(0), 99),
+		],
+		[],
+	],
+	["making a fifo", (t, tree) => mkfifo(t, tree, "d/new"), ["/d WRITE"]],
+	["making a symbolic link", (t, tree) => symlink(t, tree, "f", "d/new"), ["/d WRITE"]],
+	[
+		"removing a symbolic link",
+		(t, tree) => {
+			symlink(t, tree, "f", "d/new");
+			unlink(t, tree, "d/new");
+		},
+		["/d WRITE"],
+	],
+	[
+		"moving a symbolic link over a file",
+		(t, tree) => {
+			symlink(t, tree, "f", "d/new");
+			rename(t, tree, "d/new", "e/h");
+		},
+		["/d WRITE", "/e WRITE", "/e/h DELETE"],
+	],
+	[
+		"making a file by a symbolic link",
+		(t, tree) => {
+			symlink(t, tree, "../e/new", "d/l");
+			openNow(t, tree, "d/l", O_CREAT);
+		},
+		["/d WRITE", "/e WRITE"],
+	],
+	[
+		"writing and setting attributes by a symbolic link",
+		(t, tree) => {
+			symlink(t, tree, "../e/h", "d/l");
+			put(t, openNow(t, tree, "d/l", O_WRONLY), 1);
+			chmod(t, tree, "d/l", 0);
+			readlink(t, tree, "d/l");
+			lchown(t, tree, "d/l", 1, 1);
+		},
+		["/d WRITE", "/e/h WRITE|ATTRIB"],
+	],
+	[
+		"adding another name by a symbolic link",
+		(t, tree) => {
+			symlink(t, tree, "f", "d/l");
+			link(t, tree, "d/l", "e/new");
+		},
+		["/d WRITE", "/d/f LINK", "/e WRITE"],
+	],
+	[
+		"making and moving names from the directories of descriptors",
+		(t, _tree, fds) => {
+			mkdirat(t, fds["/d/sub"] as number, "../new");
+			symlinkat(t, "x", fds["/e"] as number, "l");
+			renameat(t, fds["/d"] as number, "g", fds["/d/sub"] as number, "g");
+			unlinkat(t, fds["/d"] as number, "f");
+		},
+		["/d WRITE|LINK", "/e WRITE", "/d/sub WRITE", "/d/g RENAME", "/d/f DELETE"],
 	],
 	["looking", (t, tree) => [stat(t, tree, "/d/f"), readdir(t, tree, "d")], []],
 	["writing inside a file", (t, _tree, fds) => put(t, fds["/d/f"], 10), ["/d/f WRITE"]],
@@ -239,6 +340,28 @@ const CASES: readonly Case[] = [
 	],
 	["changing the mode", (t, tree) => chmod(t, tree, "d/f", 0), ["/d/f ATTRIB"]],
 	["changing the mode of a directory", (t, tree) => chmod(t, tree, "d", 0), ["/d ATTRIB"]],
+	[
+		"changing the mode by a descriptor",
+		(t, _, fds) => fchmod(t, fds["/d"] as number, 0),
+		["/d ATTRIB"],
+	],
+	[
+		"changing the owner",
+		(t, tree, fds) => {
+			chown(t, tree, "d/f", -1, -1);
+			fchown(t, fds["/e"] as number, 1, -1);
+		},
+		["/d/f ATTRIB", "/e ATTRIB"],
+	],
+	[
+		"setting times by descriptors",
+		(t, _tree, fds) => {
+			futimes(t, fds["/d/f"] as number, 1, 2);
+			futimens(t, fds["/e/h"] as number, [OMIT, OMIT]);
+			utimensat(t, fds["/d"] as number, "g", null);
+		},
+		["/d/f ATTRIB", "/e/h ATTRIB", "/d/g ATTRIB"],
+	],
 	["setting the times", (t, tree) => utimes(t, tree, "d/f", 1, 2), ["/d/f ATTRIB"]],
 	[
 		"cutting a file",

@@ -161,7 +161,7 @@ export const O_ASYNC = 0x0040;
 /** Writes return when the bytes are stored. */
 export const O_SYNC = 0x0080;
 /** The same as O_SYNC, as in OpenBSD. */
-export const O_DSYNC: number = O_SYNC;
+export const O_DSYNC = 0x0080;
 
 /** fcntl: duplicate to the lowest free number not below the argument. */
 export const F_DUPFD = 0;
