@@ -117,7 +117,7 @@ const SITUATIONS: Record<string, (w: World) => Situation> = {
 		const { fd, address } = listener(thread);
 		return {
 			call: () => acceptCall(thread, fd),
-			result: fd + 2,
+			result: fd + 1,
 			words: `accept of descriptor ${fd} (inet stream socket)`,
 			help: () => connectSoon(thread, address),
 		};
@@ -126,7 +126,7 @@ const SITUATIONS: Record<string, (w: World) => Situation> = {
 		const { fd, address } = listener(thread);
 		return {
 			call: () => accept4Call(thread, fd, SOCK_CLOEXEC),
-			result: fd + 2,
+			result: fd + 1,
 			words: `accept4 of descriptor ${fd} (inet stream socket)`,
 			help: () => connectSoon(thread, address),
 		};

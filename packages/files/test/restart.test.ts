@@ -175,7 +175,7 @@ for (const [name, make] of Object.entries(RESTARTED)) {
 		}
 		help();
 		assert.is(await outcome(w, call), 3);
-		assert.equal([w.thread.kernel.sleepers, w.thread.kernel.depth], [0, 0]);
+		assert.equal([w.thread.kernel.sleepers, w.thread.kernel.activity.depth], [0, 0]);
 	});
 
 	test(`${name} fails with EINTR after a handler without it`, async () => {

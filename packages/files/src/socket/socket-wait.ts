@@ -74,7 +74,14 @@ export function socketCall(
 	begin: (so: Socket) => Operation,
 ): BlockingCall {
 	const so = getSocket(thread, fd, name);
-	return new SocketCall(thread, fd, name, so, begin(so), begin);
+	// Held at once: accessors of the arguments may close the descriptor.
+	fileHold(so);
+	try {
+		return new SocketCall(thread, fd, name, so, begin(so), begin);
+	} catch (value) {
+		fileRelease(so, thread, { value });
+		throw value;
+	}
 }
 
 class SocketCall extends BlockingCall {
@@ -97,7 +104,6 @@ class SocketCall extends BlockingCall {
 		this.so = so;
 		this.operation = operation;
 		this.timeout = Number.POSITIVE_INFINITY;
-		fileHold(so);
 	}
 
 	override get channel(): WaitChannel {

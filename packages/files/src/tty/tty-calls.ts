@@ -193,8 +193,10 @@ function controlCall(
 	command: number,
 	termios: Termios | null,
 ): BlockingCall | number {
-	const file = getFile(thread, fd, name);
+	getFile(thread, fd, name);
 	const argument = termios === null ? null : copyin(termios, name);
+	// Once more: the accessors of the settings may have closed it.
+	const file = getFile(thread, fd, name);
 	const tty = ttyOf(file);
 	if (tty !== null) return new ControlCall(thread, fd, name, file, tty, command, argument);
 	return unwrap(file.ioctl(thread, command, argument), name);

@@ -1,6 +1,10 @@
 // The host of programs whose calls block the thread of the platform they run on.
+import { report } from "./failure.ts";
 import type { DrivableHost } from "./host.ts";
 import { platformTurn, RealHost } from "./real-host.ts";
+
+/** How many timers fire in one turn. */
+const TURN = 64;
 
 /**
  * A real host that calls can block on: while one does, the thread of the platform sleeps until the
@@ -19,8 +23,7 @@ export class BlockingHost extends RealHost implements DrivableHost {
 		typeof SharedArrayBuffer === "function" ? new SharedArrayBuffer(4) : null;
 	/** Whether this thread of the platform may block: the main thread of a browser may not. */
 	readonly mayBlock: boolean;
-	/** Whether a call is blocking on it. */
-	driving = false;
+	private driven = false;
 	/** How many times the bell was rung: in shared memory, as other threads count it. */
 	private readonly rings: Int32Array;
 	/** The value of that count when the receivers were last called. */
@@ -41,9 +44,18 @@ export class BlockingHost extends RealHost implements DrivableHost {
 	 * receiver is attached, something can always come from outside, so no call fails as a deadlock.
 	 */
 	attach(receive: () => void): () => void {
-		const receiver = (): void => receive();
+		const receiver = (): void => {
+			if (this.receivers.has(receiver)) receive();
+		};
 		this.receivers.add(receiver);
+		// The bell may have rung before there was anything to hear it.
+		this.defer(receiver);
 		return () => void this.receivers.delete(receiver);
+	}
+
+	/** Whether a call blocks on it. */
+	get driving(): boolean {
+		return this.driven;
 	}
 
 	/**
@@ -73,11 +85,11 @@ export class BlockingHost extends RealHost implements DrivableHost {
 
 	/** See {@link DrivableHost.drive}. What work throws is reported by the platform. */
 	drive(done: () => boolean): boolean {
-		this.driving = true;
+		this.driven = true;
 		try {
 			return this.driveUntil(done);
 		} finally {
-			this.driving = false;
+			this.driven = false;
 		}
 	}
 
@@ -86,11 +98,30 @@ export class BlockingHost extends RealHost implements DrivableHost {
 			this.hear();
 			this.runTurns();
 			if (done()) return true;
-			if (this.fireOne() || this.turns.length > 0) continue;
+			if (this.fireGuarded() || this.turns.length > 0) continue;
 			const next = this.earliest()?.at ?? Number.POSITIVE_INFINITY;
 			if (next === Number.POSITIVE_INFINITY && this.receivers.size === 0) return false;
 			// If the bell was rung after `hear` looked, this does not sleep.
 			Atomics.wait(this.rings, 0, this.heard, Math.max(0, next - this.now()) / 1e6);
+		}
+	}
+
+	/** See {@link DrivableHost.turn}. */
+	turn(): void {
+		this.driven = true;
+		this.hear();
+		this.runTurns();
+		for (let fired = 0; fired < TURN && this.fireGuarded(); fired++) this.runTurns();
+		this.driven = false;
+	}
+
+	/** Fires a timer that is due, if one is. What it throws is left to the platform. */
+	private fireGuarded(): boolean {
+		try {
+			return this.fireOne();
+		} catch (error) {
+			report(this, error);
+			return true;
 		}
 	}
 }

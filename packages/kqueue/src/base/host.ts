@@ -47,6 +47,8 @@ export interface DrivableHost extends Host {
 	 * more can happen: no work is left, no timer is set, and nothing is expected from outside.
 	 */
 	drive(done: () => boolean): boolean;
+	/** Runs what is due, without sleeping; in virtual time, moves the clock to the next timer. */
+	turn(): void;
 }
 
 /** Whether calls can block on a host. */

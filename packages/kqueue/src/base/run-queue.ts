@@ -1,4 +1,5 @@
 // What waits to run: deferred tasks and woken threads, in the order in which they were added.
+import { type Activity, activityOf } from "./activity.ts";
 import { report } from "./failure.ts";
 import type { Host } from "./host.ts";
 
@@ -14,18 +15,21 @@ export interface Runnable {
 	run(): void;
 }
 
+/** How many items run in one round: work without end lets the platform have its turns. */
+const ROUND = 10_000;
+
 /** The run queue of one kernel. When it gets its first item, it asks its host to drain it soon. */
 export class RunQueue {
 	private readonly host: Host;
 	private first: Runnable | null = null;
 	private last: Runnable | null = null;
+	private readonly activity: Activity;
 	private scheduled = false;
-	/** Whether it is running its items. */
-	draining = false;
 
 	/** Makes an empty queue. */
 	constructor(host: Host) {
 		this.host = host;
+		this.activity = activityOf(host);
 	}
 
 	/** Appends an item; one that is in the queue already keeps its place. */
@@ -55,18 +59,24 @@ export class RunQueue {
 		item.runprev = null;
 	}
 
-	/** Runs until nothing is runnable. What an item throws does not keep the others from running. */
+	/**
+	 * Runs until nothing is runnable, or until the platform has to have a turn. What an item
+	 * throws does not keep the others from running.
+	 */
 	private readonly drain = (): void => {
-		this.draining = true;
-		for (let item = this.first; item !== null; item = this.first) {
+		let ran = 0;
+		this.activity.depth++;
+		for (let item = this.first; item !== null && ran < ROUND; item = this.first) {
 			this.remove(item);
+			ran++;
 			try {
 				item.run();
 			} catch (error) {
 				report(this.host, error);
 			}
 		}
-		this.draining = false;
-		this.scheduled = false;
+		this.activity.depth--;
+		this.scheduled = this.first !== null;
+		if (this.scheduled) this.host.yield(this.drain);
 	};
 }

@@ -97,8 +97,12 @@ export class VirtualHost implements DrivableHost {
 		this.finished = 0;
 	}
 
-	/** Whether a call is blocking on it. */
-	driving = false;
+	private driven = false;
+
+	/** Whether a call blocks on it. */
+	get driving(): boolean {
+		return this.driven;
+	}
 
 	/** Always true: virtual time does not block anything. */
 	get mayBlock(): boolean {
@@ -119,20 +123,29 @@ export class VirtualHost implements DrivableHost {
 			}
 		};
 		let isDone = false;
-		this.driving = true;
+		this.driven = true;
 		for (;;) {
 			while (this.isBusy) guarded(() => this.settle());
 			isDone = done();
 			if (isDone || this.timers.length === 0) break;
 			guarded(() => this.expire());
 		}
-		this.driving = false;
+		this.driven = false;
 		for (const error of failures) {
 			this.defer(() => {
 				throw error;
 			});
 		}
 		return isDone;
+	}
+
+	/**
+	 * See {@link DrivableHost.turn}. A program that only makes calls which do not sleep takes no virtual
+	 * time: now and then this lets some pass.
+	 */
+	turn(): void {
+		let rounds = 0;
+		this.drive(() => rounds++ > 0);
 	}
 
 	private get isBusy(): boolean {
@@ -145,7 +158,8 @@ export class VirtualHost implements DrivableHost {
 		const end = this.time + ms * NS_PER_MS;
 		this.settle();
 		while ((this.timers[0]?.at ?? Number.POSITIVE_INFINITY) <= end) this.expire();
-		this.time = end;
+		// A timer may have blocked, and let more time pass.
+		this.time = Math.max(this.time, end);
 	}
 
 	/**

@@ -55,7 +55,7 @@ function notifyGuarded(list: KnoteList, from: Knote, hint: number): void {
 	const { kernel } = from.kq;
 	let failure: Failure = null;
 	list.walking = true;
-	kernel.depth++;
+	kernel.activity.depth++;
 	for (let kn: Knote | null = from; kn !== null; kn = list.cursor) {
 		list.cursor = kn.selnext;
 		// The filter may call the engine, which must not remove this knote meanwhile.
@@ -72,7 +72,7 @@ function notifyGuarded(list: KnoteList, from: Knote, hint: number): void {
 		kqueueUnbusy(kq);
 		if (active) knoteActivate(kn);
 	}
-	kernel.depth--;
+	kernel.activity.depth--;
 	list.walking = false;
 	if (failure !== null) rethrow(failure);
 }
@@ -90,14 +90,14 @@ export function invalidate(list: KnoteList): void {
 	for (let kn = list.first; kn !== null; kn = list.first) {
 		const { kernel } = kn.kq;
 		if (!knoteAcquire(kn)) throw deadlock("invalidate");
-		kernel.depth++;
+		kernel.activity.depth++;
 		try {
 			if (kn.fop.isfd) turnDead(kn);
 			else knoteDrop(kn, null, true);
 		} catch (value) {
 			failure ??= { value };
 		}
-		kernel.depth--;
+		kernel.activity.depth--;
 	}
 	rethrow(failure);
 }

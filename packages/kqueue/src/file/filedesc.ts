@@ -13,6 +13,8 @@ export class FileTable {
 	private readonly files: (File | null)[] = new Array<File | null>(NDFILE).fill(null);
 	/** The descriptors that exec closes. */
 	private readonly cloexec: Set<number> = new Set();
+	/** The numbers that calls have reserved: neither free nor open. */
+	private readonly reserved: Set<number> = new Set();
 	/** No number below this one is free. */
 	private lowest = 0;
 	/** How many descriptors there may be: all are below this number. */
@@ -47,11 +49,36 @@ export class FileTable {
 	findFree(from = 0): number {
 		const last = Math.min(this.files.length, this.limit);
 		let fd = Math.max(from, this.lowest);
-		while (fd < last && this.files[fd] !== null) fd++;
+		while (fd < last && !this.isFree(fd)) fd++;
 		if (from <= this.lowest) this.lowest = fd;
 		if (!(fd < this.limit)) return -errno.EMFILE;
 		this.makeRoom(fd);
 		return fd;
+	}
+
+	private isFree(fd: number): boolean {
+		return this.files[fd] === null && (this.reserved.size === 0 || !this.reserved.has(fd));
+	}
+
+	/**
+	 * Reserves the lowest free number for a call that will insert a file there, or release it.
+	 * Returns it, or -EMFILE. Until then the number is not open, and no other call gets it. Source:
+	 * falloc.
+	 */
+	reserve(): number {
+		const fd = this.findFree();
+		if (fd >= 0) this.reserved.add(fd);
+		return fd;
+	}
+
+	/** Whether a call has reserved the number. */
+	isReserved(fd: number): boolean {
+		return this.reserved.has(fd);
+	}
+
+	/** Makes a reserved number free again. Source: fdremove. */
+	release(fd: number): void {
+		if (this.reserved.delete(fd) && fd < this.lowest) this.lowest = fd;
 	}
 
 	/** Grows until `fd` fits: to 50, then by doubling. */
@@ -61,9 +88,12 @@ export class FileTable {
 		while (this.files.length < size) this.files.push(null);
 	}
 
-	/** Puts a file at a free number, which there is room for, and adds a reference to it. */
+	/**
+	 * Puts a file at a free or reserved number, which there is room for, and adds a reference to it.
+	 */
 	insert(fd: number, file: File): void {
 		fileHold(file);
+		if (this.reserved.size > 0) this.reserved.delete(fd);
 		this.files[fd] = file;
 	}
 
@@ -102,19 +132,26 @@ export class FileTable {
 		runqueue.add(thread);
 	}
 
+	/** Whether a number from `from` on is reserved. */
+	hasReserved(from: number): boolean {
+		for (const fd of this.reserved) if (fd >= from) return true;
+		return false;
+	}
+
 	/** The open descriptors from `from` on, ascending. */
 	*open(from = 0): Generator<number> {
 		for (let fd = from; fd < this.files.length; fd++) if (this.files[fd] !== null) yield fd;
 	}
 
 	/**
-	 * The table that fork makes for a child: the same files at the same numbers, without kqueues, and
-	 * no more than twice the room that the parent uses. Source: fdcopy.
+	 * The table that fork makes for a child: the same files at the same numbers, without kqueues and
+	 * reserved numbers, and no more than twice the room that the parent uses. Source: fdcopy.
 	 */
 	copy(): FileTable {
 		const copy = new FileTable(this.limit);
 		let last = -1;
 		for (const fd of this.open()) last = fd;
+		for (const fd of this.reserved) last = Math.max(last, fd);
 		let size = last < NDFILE ? NDFILE : this.files.length;
 		while (size >= 2 * NDEXTENT && size > 2 * last) size >>= 1;
 		copy.makeRoom(size - 1);

@@ -69,9 +69,9 @@ function handle(thread: Thread, signal: number, handler: SignalHandler): void {
 	const itself = (flags & SA_NODEFER) === 0 ? sigbit(signal) : 0;
 	thread.sigmask = (mask | itself | (process.sigmasks[signal] ?? 0)) & ~SIGCANTMASK;
 	if ((flags & SA_RESETHAND) !== 0) process.sigacts[signal] = SIG_DFL;
-	kernel.depth++;
+	kernel.activity.depth++;
 	reported(kernel, () => handler(signal));
-	kernel.depth--;
+	kernel.activity.depth--;
 	putBack(thread, mask);
 }
 

@@ -28,12 +28,12 @@ export function threadExit1(thread: Thread): void {
 	const index = process.threads.indexOf(thread);
 	kassert(index >= 0, "a thread ends once");
 	process.threads.splice(index, 1);
-	kernel.depth++;
-	abandon(thread);
+	kernel.activity.depth++;
 	// Filters that throw must not keep the rest from being done.
-	let failure = attempt(null, () => thread.watches?.stop());
+	let failure = attempt(null, () => abandon(thread));
+	failure = attempt(failure, () => thread.watches?.stop());
 	failure = attempt(failure, () => kqpollExit(thread));
-	kernel.depth--;
+	kernel.activity.depth--;
 	reroute(process);
 	rethrow(failure);
 }
@@ -50,7 +50,7 @@ export function exit1(thread: Thread, status: number, signal: number): void {
 	kassert(!process.exiting, "a process ends once");
 	process.exiting = true;
 	process.status = ((status & 0xff) << 8) | signal;
-	kernel.depth++;
+	kernel.activity.depth++;
 	for (const each of [...process.threads]) {
 		// The close of a file may have ended some of them.
 		if (each.state !== "exited") failure = attempt(failure, () => threadExit1(each));
@@ -63,7 +63,7 @@ export function exit1(thread: Thread, status: number, signal: number): void {
 	if (kernel.sink !== null) trace(kernel, { event: "exit", pid: process.pid });
 	failure = attempt(failure, () => knoteProcessexit(process));
 	failure = attempt(failure, () => orphan(process));
-	kernel.depth--;
+	kernel.activity.depth--;
 	rethrow(failure);
 }
 

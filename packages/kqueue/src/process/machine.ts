@@ -1,6 +1,7 @@
 // An emulated machine: its clock, its processes, its limits.
 import { PID_MAX } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
+import { type Activity, activityOf } from "../base/activity.ts";
 import type { Host } from "../base/host.ts";
 import { RealHost } from "../base/real-host.ts";
 import { RunQueue } from "../base/run-queue.ts";
@@ -63,8 +64,8 @@ export abstract class Machine {
 	unslept = 0;
 	/** The thread whose change or fork is in progress, for filters that need it. @internal */
 	curthread: Thread | null = null;
-	/** How many calls, handlers and filters are on the stack. @internal */
-	depth = 0;
+	/** What is on the stack, here and on other machines of the same host. @internal */
+	readonly activity: Activity;
 	/** Whether the trace sink is running. @internal */
 	tracing = false;
 	/**
@@ -82,6 +83,7 @@ export abstract class Machine {
 	/** Makes a machine without processes. */
 	constructor(options: KernelOptions = {}) {
 		this.host = options.host ?? new RealHost();
+		this.activity = activityOf(this.host);
 		this.runqueue = new RunQueue(this.host);
 		this.timeouts = new TimeoutQueue(this.host);
 		this.maxfiles = limit(options.maxfiles ?? 1024, "maxfiles");

@@ -1,6 +1,6 @@
 // Sending a signal.
 import { NOTE_SIGNAL } from "../abi/constants.ts";
-import { isIgnored, SIG_DFL, sigbit } from "../abi/signal.ts";
+import { isIgnored, SIG_DFL, type Sigset, sigbit } from "../abi/signal.ts";
 import { attempt, type Failure, rethrow } from "../base/failure.ts";
 import { trace } from "../base/trace.ts";
 import { notify } from "../event/notify.ts";
@@ -41,10 +41,12 @@ export function psignal(
 	tell(taker);
 }
 
-/** A thread that waits for the signal with sigwait, also if it blocks the signal. */
-function waiting({ threads }: Process, bit: number, target: Thread | null): Thread | null {
+/** A thread that sleeps in a sigwait for one of the signals, also if it blocks them. */
+function waiting({ threads }: Process, set: Sigset, target: Thread | null): Thread | null {
 	const candidates = target === null ? threads : [target];
-	return candidates.find(({ sigdivert }) => (sigdivert & bit) !== 0) ?? null;
+	const sleeps = ({ sigdivert, state }: Thread): boolean =>
+		state === "asleep" && (sigdivert & set) !== 0;
+	return candidates.find(sleeps) ?? null;
 }
 
 /** The thread for a signal to the whole process: the caller, else one that does not block it. */
@@ -57,6 +59,8 @@ function chooseThread(process: Process, bit: number, from: Thread | null): Threa
 /** Lets other threads take signals to the process, after a thread was to take them and did not. */
 export function reroute(process: Process): void {
 	if (process.siglist === 0 || process.exiting) return;
+	const waiter = waiting(process, process.siglist, null);
+	if (waiter !== null) wake(waiter, 0);
 	for (const thread of process.threads) if (cursig(thread) !== 0) tell(thread);
 }
 

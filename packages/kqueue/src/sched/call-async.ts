@@ -2,8 +2,7 @@
 import type { Machine } from "../process/machine.ts";
 import type { Thread } from "../process/thread.ts";
 import { Driver, type SleepOptions, WOULD_SLEEP } from "./call.ts";
-import { isThread } from "./entry.ts";
-import { type Begin, resume, startCall } from "./run-call.ts";
+import { type Begin, makesWay, resume, startCall } from "./run-call.ts";
 
 /** Drives the calls of one thread, one after the other, with a promise for each. */
 class AsyncDriver extends Driver {
@@ -106,18 +105,6 @@ export function callEither<A extends readonly unknown[]>(
 	}
 	if (result === WOULD_SLEEP) return promiseOf(thread);
 	return makesWay(thread) ? later(thread.kernel, result) : result;
-}
-
-/** After this many calls that did not sleep, the next one waits for a turn of the platform. */
-const UNSLEPT_MAX = 1000;
-
-/** Counts a call that did not sleep, and returns whether it is the turn of the platform. */
-function makesWay(thread: Thread): boolean {
-	if (!isThread(thread)) return false;
-	const { kernel } = thread;
-	if (++kernel.unslept < UNSLEPT_MAX) return false;
-	kernel.unslept = 0;
-	return true;
 }
 
 function later({ host }: Machine, result: number): Promise<number> {

@@ -8,7 +8,8 @@ import { finish } from "./run-call.ts";
  * The form that never sleeps: throws EAGAIN for a call that would have to. The caller has entered
  * the call with the thread, and leaves it afterwards.
  */
-export function callNow(call: BlockingCall): number {
+export function callNow(call: BlockingCall | number): number {
+	if (typeof call === "number") return call;
 	const { syscall } = call;
 	let result = 0;
 	let failure: Failure = null;

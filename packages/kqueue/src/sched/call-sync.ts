@@ -1,10 +1,11 @@
 // The form of a call that blocks: it runs the whole machine until the call is done.
 import { errno, SystemError } from "../abi/errno.ts";
+import { kassert } from "../base/assert.ts";
 import { type DrivableHost, isDrivable } from "../base/host.ts";
 import type { Thread } from "../process/thread.ts";
 import { Driver, type SleepOptions, WOULD_SLEEP } from "./call.ts";
 import { checkThread } from "./entry.ts";
-import { type Begin, cutShort, resume, startCall } from "./run-call.ts";
+import { type Begin, cutShort, makesWay, resume, startCall } from "./run-call.ts";
 import { formatThreads } from "./waits.ts";
 
 /** Keeps the result of a call until the blocking function takes it. */
@@ -29,6 +30,7 @@ class SyncDriver extends Driver {
 
 	/** The call's result; throws if it failed. */
 	take(): number {
+		kassert(this.ended, "a call that blocked is done");
 		if (this.failure !== null) throw this.failure.error;
 		return this.result;
 	}
@@ -56,8 +58,18 @@ export function callSync<A extends readonly unknown[]>(
 	...args: A
 ): number {
 	const host = hostToDrive(thread, syscall);
-	const result = startCall(syncDriver, thread, syscall, options, begin, ...args);
-	if (result !== WOULD_SLEEP) return result;
+	let result: number;
+	try {
+		result = startCall(syncDriver, thread, syscall, options, begin, ...args);
+	} catch (error) {
+		if (makesWay(thread)) host.turn();
+		throw error;
+	}
+	if (result !== WOULD_SLEEP) {
+		// A program that never sleeps must not keep timers, and what comes from outside, from running.
+		if (makesWay(thread)) host.turn();
+		return result;
+	}
 	const driver = thread.driver as SyncDriver;
 	try {
 		if (!host.drive(() => driver.ended)) giveUp(thread, syscall);
@@ -71,12 +83,12 @@ export function callSync<A extends readonly unknown[]>(
 /** The host of a thread that may block now. */
 function hostToDrive(thread: Thread, syscall: string): DrivableHost {
 	checkThread(thread, syscall);
-	const { depth, host, runqueue } = thread.kernel;
+	const { activity, host } = thread.kernel;
 	if (!isDrivable(host)) {
 		const advice = "the machine's host cannot be driven: make the Kernel with a BlockingHost";
 		throw new SystemError(errno.ENOTSUP, syscall, advice);
 	}
-	if (depth > 0 || runqueue.draining || host.driving) {
+	if (activity.depth > 0 || host.driving) {
 		const why = "called inside a handler, a filter, a watcher or another blocking call";
 		throw new SystemError(errno.EDEADLK, syscall, why);
 	}

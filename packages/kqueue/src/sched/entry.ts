@@ -52,13 +52,13 @@ export function enter(thread: Thread, name: string): void {
 /** Enters a call again that the thread has slept in. */
 export function reenter(thread: Thread): void {
 	thread.depth++;
-	thread.kernel.depth++;
+	thread.kernel.activity.depth++;
 }
 
 /** Leaves a call: when the outermost one returns to the program, signals are taken. */
 export function leave(thread: Thread): void {
 	const { kernel } = thread;
-	kernel.depth--;
+	kernel.activity.depth--;
 	if (--thread.depth > 0) return;
 	const { fdp } = thread.process;
 	if (fdp.doomed !== null) fdp.endDoomed(kernel.runqueue);

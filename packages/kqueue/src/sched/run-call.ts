@@ -13,6 +13,7 @@ import {
 import { cursig } from "./cursig.ts";
 import { enter, isThread, leave, reenter } from "./entry.ts";
 import { sleep, unsleep, wake } from "./sleep.ts";
+import type { WaitChannel } from "./wait-channel.ts";
 
 /**
  * Begins a call: checks the arguments, and does what is to be done before the first sleep. Returns
@@ -38,7 +39,7 @@ export function startCall<A extends readonly unknown[]>(
 ): number {
 	const signal = options?.signal ?? null;
 	if (signal !== null) checkSignal(signal, syscall);
-	if (signal?.aborted) throw signal.reason;
+	rethrow(abortOf(signal));
 	checkAwake(thread, syscall);
 	let interrupted: BlockingCall;
 	enter(thread, syscall);
@@ -52,11 +53,15 @@ export function startCall<A extends readonly unknown[]>(
 		leave(thread);
 	}
 	// The handler has run. If it made a call that sleeps, or ended the thread, this one is over.
-	if (thread.state !== "running" || signal?.aborted) {
-		finish(interrupted, null);
-		throw signal?.aborted ? signal.reason : new SystemError(errno.EINTR, syscall);
+	const aborted = abortOf(signal);
+	if (aborted !== null) finish(interrupted, aborted);
+	if (thread.state !== "running")
+		finish(interrupted, { value: new SystemError(errno.EINTR, syscall) });
+	try {
+		assign(interrupted, signal, driverOf(thread));
+	} catch (value) {
+		finish(interrupted, { value });
 	}
-	drive(interrupted, signal, driverOf);
 	requeue(thread);
 	return WOULD_SLEEP;
 }
@@ -64,17 +69,24 @@ export function startCall<A extends readonly unknown[]>(
 /** What a step returns, or a thread is woken with, when its call begins again. */
 const RESTART = -0x10001;
 
-/** Passes a call to a driver. */
-function drive(
-	call: BlockingCall,
-	signal: AbortSignalLike | null,
-	driverOf: (thread: Thread) => Driver,
-): void {
+/**
+ * The reason of a signal that is aborted, else null. What the accessors of a signal throw that the
+ * program has made itself aborts the call as well.
+ */
+function abortOf(signal: AbortSignalLike | null): Failure {
+	if (signal === null) return null;
+	try {
+		return signal.aborted ? { value: signal.reason } : null;
+	} catch (value) {
+		return { value };
+	}
+}
+
+/** Assigns a call that sleeps, or is about to begin again, to a driver of its thread. */
+function assign(call: BlockingCall, signal: AbortSignalLike | null, driver: Driver): void {
 	const { thread } = call;
-	const abort = signal === null ? null : listen(call, signal);
-	const driver = driverOf(thread);
 	driver.signal = signal;
-	driver.abort = abort;
+	driver.abort = signal === null ? null : listen(call, signal);
 	thread.call = call;
 	thread.driver = driver;
 }
@@ -86,9 +98,9 @@ function requeue(thread: Thread): void {
 	thread.kernel.runqueue.add(thread);
 }
 
-/** Whether a call that failed with EINTR begins again after the handler has run. */
+/** Whether a call that failed with EINTR begins again once the handler has run. */
 function isRestarted(call: BlockingCall, result: number, signal: AbortSignalLike | null): boolean {
-	if (result !== -errno.EINTR || !call.restarts || signal?.aborted) return false;
+	if (result !== -errno.EINTR || !call.restarts || abortOf(signal) !== null) return false;
 	const { process } = call.thread;
 	const taken = cursig(call.thread);
 	const flags = taken === 0 ? 0 : (process.sigflags[taken] ?? 0);
@@ -126,22 +138,26 @@ function firstStep(
 ): number {
 	const { thread, syscall } = call;
 	let result = 0;
+	let channel: WaitChannel | null = null;
 	let failure: Failure = null;
 	try {
 		result = stepOrInterrupt(call, 0, signal);
+		if (result === WOULD_SLEEP) {
+			channel = call.channel;
+			assign(call, signal, driverOf(thread));
+		}
 	} catch (value) {
 		failure = { value };
 	}
-	if (result === WOULD_SLEEP) {
-		drive(call, signal, driverOf);
-		sleep(thread, call);
+	if (failure === null && channel !== null) {
+		sleep(thread, call, channel);
 		// A signal that the program has made itself may have called its listeners at once.
-		if (signal?.aborted) wake(thread, errno.EINTR);
+		if (abortOf(signal) !== null) wake(thread, errno.EINTR);
 		return WOULD_SLEEP;
 	}
 	if (failure === null && isRestarted(call, result, signal)) return RESTART;
+	if (failure === null && result === -errno.EINTR) failure = abortOf(signal);
 	finish(call, failure);
-	if (result === -errno.EINTR && signal?.aborted) throw signal.reason;
 	return unwrap(result, syscall);
 }
 
@@ -150,29 +166,35 @@ function firstStep(
  * end.
  */
 export function finish(call: BlockingCall, failure: Failure): void {
-	rethrow(ended(call, failure));
+	const first = ended(call, failure);
+	if (first !== null) rethrow(first);
 }
 
-/**
- * Lets a signal interrupt the call, which is about to sleep: returns the listener that was added.
- */
+/** Ends a call, and returns the first error. */
+function ended(call: BlockingCall, failure: Failure): Failure {
+	try {
+		call.end();
+		return failure;
+	} catch (value) {
+		return failure ?? { value };
+	}
+}
+
+/** Lets a signal interrupt the call: returns the listener that was added. */
 function listen(call: BlockingCall, signal: AbortSignalLike): () => void {
 	const { thread } = call;
 	const abort = (): void => {
 		if (thread.call === call) wake(thread, errno.EINTR);
 	};
-	try {
-		signal.addEventListener("abort", abort);
-	} catch (value) {
-		finish(call, { value });
-	}
+	signal.addEventListener("abort", abort);
 	return abort;
 }
 
-/**
- * Removes the listener. An error of the signal is only reported: the driver must get the result.
- */
-function stopListening(thread: Thread, { signal, abort }: Driver): void {
+/** The call is over: its signal, even one that the program has made itself, must not keep it. */
+function stopListening(thread: Thread, driver: Driver): void {
+	const { signal, abort } = driver;
+	driver.signal = null;
+	driver.abort = null;
 	if (signal === null || abort === null) return;
 	try {
 		signal.removeEventListener("abort", abort);
@@ -181,7 +203,7 @@ function stopListening(thread: Thread, { signal, abort }: Driver): void {
 	}
 }
 
-/** One step. If the call would sleep, but is aborted or has a signal to take, it is interrupted. */
+/** One step, which is interrupted instead of sleeping if the thread has a reason not to. */
 function stepOrInterrupt(
 	call: BlockingCall,
 	woken: number,
@@ -189,37 +211,39 @@ function stepOrInterrupt(
 ): number {
 	const result = call.step(woken);
 	if (result !== WOULD_SLEEP) return result;
-	return signal?.aborted || cursig(call.thread) !== 0 ? call.step(errno.EINTR) : result;
+	return cursig(call.thread) !== 0 || abortOf(signal) !== null ? call.step(errno.EINTR) : result;
 }
 
 /**
- * Continues the call of a woken thread. If the thread has a signal to take, that comes before what
- * woke it; an event stays queued.
+ * Continues the call of a thread that was woken; does nothing for a thread that was not. If the
+ * thread has a signal to take, that comes before what woke it; an event stays queued.
  */
 export function resume(thread: Thread): void {
+	if (thread.state !== "ready") return;
 	const call = thread.call as BlockingCall;
 	const { signal } = thread.driver as Driver;
+	const { woken } = thread;
 	let result = 0;
+	let channel: WaitChannel | null = null;
 	let failure: Failure = null;
 	thread.state = "running";
 	reenter(thread);
 	try {
-		if (thread.woken === RESTART) {
-			call.restart();
-			result = stepOrInterrupt(call, 0, signal);
-		} else {
-			const woken = cursig(thread) === 0 ? thread.woken : errno.EINTR;
-			result = stepOrInterrupt(call, woken, signal);
-		}
+		if (woken === RESTART) call.restart();
+		const reason = woken === RESTART ? 0 : cursig(thread) === 0 ? woken : errno.EINTR;
+		result = stepOrInterrupt(call, reason, signal);
+		if (result === WOULD_SLEEP) channel = call.channel;
 	} catch (value) {
 		failure = { value };
 	}
-	if (result === WOULD_SLEEP) {
-		sleep(thread, call);
+	if (failure === null && channel !== null) {
+		sleep(thread, call, channel);
 		leave(thread);
-	} else {
-		complete(thread, result, failure);
+		return;
 	}
+	// What was interrupted from outside does not begin again, whatever signal is pending.
+	const restarts = failure === null && woken !== errno.EINTR && isRestarted(call, result, signal);
+	complete(thread, result, failure, restarts);
 }
 
 /** Ends the call of a sleeping thread with EINTR, at once, as the thread exits. */
@@ -229,8 +253,10 @@ export function abandon(thread: Thread): void {
 
 /**
  * Ends the call of a sleeping thread at once, with its result so far, or `error` if it has none.
+ * Does nothing for a thread that does not sleep.
  */
 export function cutShort(thread: Thread, error: unknown): void {
+	if (thread.state !== "asleep" && thread.state !== "ready") return;
 	breakOff(thread, "running", { value: error });
 }
 
@@ -251,49 +277,58 @@ function breakOff(thread: Thread, state: "exited" | "running", error: Failure): 
 	}
 	if (error === null) result = -errno.EINTR;
 	else if (result < 0) failure ??= error;
-	complete(thread, result, failure);
+	complete(thread, result, failure, false);
 }
 
 /**
- * Ends a call that slept, and tells its driver, unless it begins again after the handler has run.
+ * Ends a call that slept, and tells its driver what became of it. If it begins again, it does so
+ * once the handler has run, and unless that made a call that sleeps.
  */
-function complete(thread: Thread, result: number, failure: Failure): void {
+function complete(thread: Thread, result: number, failure: Failure, restarts: boolean): void {
 	const call = thread.call as BlockingCall;
 	const driver = thread.driver as Driver;
+	// Handlers make calls, which may use the same object.
+	const { syscall } = call;
 	const { signal } = driver;
-	const restarts =
-		thread.state !== "exited" && failure === null && isRestarted(call, result, signal);
 	let first = failure;
 	thread.call = null;
 	// A handler may make a call that sleeps, which needs a driver of its own.
 	thread.driver = null;
-	if (thread.state !== "exited") thread.state = "running";
+	stopListening(thread, driver);
 	if (!restarts) first = ended(call, first);
 	// Handlers run before the program gets the result.
 	leave(thread);
-	if (restarts && thread.state === "running" && !signal?.aborted) {
-		thread.call = call;
-		thread.driver = driver;
-		requeue(thread);
-		return;
+	if (restarts) {
+		if (thread.state === "running" && abortOf(signal) === null) {
+			try {
+				assign(call, signal, driver);
+				requeue(thread);
+				return;
+			} catch (value) {
+				first = { value };
+			}
+		}
+		first = ended(call, first);
 	}
-	if (restarts) first = ended(call, first);
-	stopListening(thread, driver);
+	if (first === null && result === -errno.EINTR) first = abortOf(signal);
+	if (first === null && result < 0) first = { value: new SystemError(-result, syscall) };
 	thread.driver ??= driver;
-	driver.signal = null;
-	driver.abort = null;
-	if (first !== null) driver.failed(first.value);
-	else if (result === -errno.EINTR && signal?.aborted) driver.failed(signal.reason);
-	else if (result < 0) driver.failed(new SystemError(-result, call.syscall));
-	else driver.done(result);
+	try {
+		if (first !== null) driver.failed(first.value);
+		else driver.done(result);
+	} catch (error) {
+		report(thread.kernel.host, error);
+	}
 }
 
-/** Ends a call, and returns the first error. */
-function ended(call: BlockingCall, failure: Failure): Failure {
-	try {
-		call.end();
-		return failure;
-	} catch (value) {
-		return failure ?? { value };
-	}
+/** After this many calls that did not sleep, the next one waits for a turn of the platform. */
+const UNSLEPT_MAX = 1000;
+
+/** Counts a call that did not sleep, and returns whether it is the turn of the platform. */
+export function makesWay(thread: Thread): boolean {
+	if (!isThread(thread)) return false;
+	const { kernel } = thread;
+	if (++kernel.unslept < UNSLEPT_MAX) return false;
+	kernel.unslept = 0;
+	return true;
 }

@@ -11,9 +11,8 @@ import type { WaitChannel } from "./wait-channel.ts";
  * Puts the thread to sleep on its call's channel, for what is left of the call's time.
  * @kern kqueue_sleep
  */
-export function sleep(thread: Thread, call: BlockingCall): void {
+export function sleep(thread: Thread, call: BlockingCall, channel: WaitChannel): void {
 	const { kernel } = thread;
-	const { channel } = call;
 	if (call.deadline < 0 && call.timeout !== Number.POSITIVE_INFINITY)
 		call.deadline = kernel.host.now() + call.timeout;
 	if (call.deadline >= 0) {

@@ -18,7 +18,7 @@ import {
 import { errno, SystemError } from "../abi/errno.ts";
 import type { Kevent, KeventRequest } from "../abi/kevent.ts";
 import { show } from "../abi/values.ts";
-import { attempt, rethrow } from "../base/failure.ts";
+import { attempt, doAll, rethrow } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
 import type { AbortSignalLike } from "../sched/call.ts";
 import { type KeventWatch, watchKevent } from "./watch.ts";
@@ -135,6 +135,8 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 		);
 		try {
 			this.signal?.addEventListener("abort", this.abort);
+			// It may have been aborted while the watch was made.
+			if (this.signal?.aborted) this.abort();
 		} catch (value) {
 			rethrow(attempt({ value }, () => this.watch?.close()));
 		}
@@ -149,7 +151,7 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 		if (event !== undefined) {
 			// If the buffer was full, the knote has kept what happened since then, or reports the current
 			// state.
-			if (this.kept.length === 0 && this.policy === "buffered") this.watch?.enable();
+			if (this.kept.length === 0 && this.policy === "buffered") this.enable();
 			return Promise.resolve({ done: false, value: event });
 		}
 		if (this.failure !== null) {
@@ -198,7 +200,18 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 		if (waiter === undefined) this.keep(event);
 		else waiter.resolve({ done: false, value: event });
 		if (this.completes && (event.flags & EV_EOF) !== 0) this.end();
-		else if (this.waiters.length > 0) this.watch?.enable();
+		else if (this.waiters.length > 0) this.enable();
+	}
+
+	/** Lets the watch report again. What the filter throws rejects the call that is next. */
+	private enable(): void {
+		try {
+			this.watch?.enable();
+		} catch (error) {
+			const waiter = this.waiters.shift();
+			if (waiter === undefined) this.failure = { error };
+			else waiter.reject(error);
+		}
 	}
 
 	/** Keeps an event that the consumer has not asked for yet. */
@@ -235,10 +248,14 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 	private end(): void {
 		if (this.ended) return;
 		this.ended = true;
-		this.signal?.removeEventListener("abort", this.abort);
-		this.watch?.close();
-		for (let waiter = this.waiters.shift(); waiter; waiter = this.waiters.shift())
-			waiter.resolve(DONE);
+		doAll(
+			() => this.signal?.removeEventListener("abort", this.abort),
+			() => this.watch?.close(),
+			() => {
+				for (let waiter = this.waiters.shift(); waiter; waiter = this.waiters.shift())
+					waiter.resolve(DONE);
+			},
+		);
 	}
 }
 

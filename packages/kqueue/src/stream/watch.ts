@@ -6,7 +6,7 @@ import { errno, SystemError } from "../abi/errno.ts";
 import type { Kevent, KeventChange, KeventRequest } from "../abi/kevent.ts";
 import { doAll } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
-import { type Pump, pumpOf, type Source, type Watcher } from "./pump.ts";
+import { type Pump, pumpOf, type Source } from "./pump.ts";
 
 /** What a watch tells of events. */
 export interface KeventObserver {
@@ -25,7 +25,7 @@ export interface KeventObserver {
  * A watch for events of one kind, from {@link watchKevent}. It exists until it is closed, fails or
  * completes.
  */
-export class KeventWatch implements Watcher {
+export class KeventWatch {
 	private readonly observer: KeventObserver;
 	private readonly pump: Pump;
 	private readonly source: Source;
@@ -69,7 +69,7 @@ export class KeventWatch implements Watcher {
 		this.setEnabled(false);
 	}
 
-	/** Pump: whether it waits for an event. */
+	/** For the pump: whether it waits for an event. @internal */
 	get armed(): boolean {
 		return this.isArmed;
 	}
@@ -98,7 +98,7 @@ export class KeventWatch implements Watcher {
 		this.close();
 	}
 
-	/** Pump: an event, and whether it was the last. */
+	/** For the pump: an event, and whether it was the last. @internal */
 	give(event: Kevent, last: boolean): void {
 		if ((event.flags & EV_DISPATCH) !== 0) this.setArmed(false);
 		doAll(
@@ -110,7 +110,7 @@ export class KeventWatch implements Watcher {
 		);
 	}
 
-	/** Pump: there will be no events. */
+	/** For the pump: there will be no events. @internal */
 	fail(error: unknown): void {
 		if (this.end()) this.observer.error(error);
 	}

@@ -67,7 +67,7 @@ export function close(thread: Thread, fd: number): void {
 export function closefrom(thread: Thread, fd: number): void {
 	syscall(thread, "closefrom", () => {
 		const open = isNumber(fd) ? [...thread.process.fdp.open(fd)] : [];
-		if (open.length === 0)
+		if (open.length === 0 && !(isNumber(fd) && thread.process.fdp.hasReserved(fd)))
 			throw new SystemError(errno.EBADF, "closefrom", `no descriptor from ${show(fd)} on is open`);
 		rethrow(closeAll(thread, open, "closefrom"));
 	});
@@ -97,8 +97,8 @@ export function dup(thread: Thread, fd: number): number {
 
 /**
  * Makes `to` another number for the open file of `fd`, and closes `to` first if it is open. Knotes
- * belong to the number, so those on `to` are dropped. Errors: EBADF, EDEADLK as for close. Source:
- * dup2(2).
+ * belong to the number, so those on `to` are dropped. Errors: EBADF; EBUSY if a call that sleeps
+ * has reserved `to`; EDEADLK as for close. Source: dup2(2).
  */
 export function dup2(thread: Thread, fd: number, to: number): number {
 	return syscall(thread, "dup2", () => {
@@ -107,6 +107,8 @@ export function dup2(thread: Thread, fd: number, to: number): number {
 		if (!fdp.isValid(to))
 			throw new SystemError(errno.EBADF, "dup2", `${show(to)} cannot be a descriptor`);
 		if (fd === to) return to;
+		if (fdp.isReserved(to))
+			throw new SystemError(errno.EBUSY, "dup2", `a sleeping call has reserved descriptor ${to}`);
 		checkBusy(thread, to, "dup2");
 		fdp.makeRoom(to);
 		fdReplace(thread.process, to, file, thread);

@@ -83,6 +83,8 @@ export function keventCall(
 	const ns = timespecToNs(timeout, "kevent");
 	const nchanges = lengthOf(changelist, "changelist");
 	const nevents = lengthOf(eventlist, "eventlist");
+	if ((file.kq.state & KQ_DYING) !== 0)
+		throw badDescriptor("the kqueue was closed by an accessor of the arguments");
 	const events = eventlist ?? NOTHING;
 	if (nchanges > 0) {
 		const result = change(thread, file, changelist ?? NOTHING, nchanges, events, nevents);
@@ -195,6 +197,8 @@ function idleCollector(kernel: Machine): Collector {
 }
 
 const NOTHING: never[] = [];
+/** What stands for the thread of a call that is not under way: it is not asked for. */
+const NOBODY = null as unknown as Thread;
 
 /** A call to begin: one that has ended, if there is one. */
 function spareCall(thread: Thread): KeventCall {
@@ -314,6 +318,8 @@ class KeventCall extends BlockingCall {
 		const kq = this.collector.scan.kq as Kqueue;
 		this.collector.end();
 		kqueueRelease(kq);
+		// A spare call keeps no process that has gone.
+		this.thread = NOBODY;
 		this.nextSpare = state.spare;
 		state.spare = this;
 	}

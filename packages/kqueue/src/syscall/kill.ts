@@ -99,7 +99,7 @@ export function sigaction(
 				"the action is not a function, SIG_IGN or SIG_DFL",
 			);
 		checkSet(mask, "sigaction");
-		if (typeof flags !== "number" || (flags & ~SA_ALL) !== 0)
+		if (!isInt32(flags) || (flags & ~SA_ALL) !== 0)
 			throw new SystemError(
 				errno.EINVAL,
 				"sigaction",
@@ -156,7 +156,7 @@ function newMask(before: Sigset, how: number, set: Sigset): Sigset {
 /** The signals that are pending because they are blocked. Source: sigpending(2). */
 export function sigpending(thread: Thread): Sigset {
 	checkCaller(thread, "sigpending");
-	return (thread.siglist | thread.process.siglist) & thread.sigmask;
+	return (thread.siglist | thread.process.siglist) & (thread.oldmask ?? thread.sigmask);
 }
 
 /**

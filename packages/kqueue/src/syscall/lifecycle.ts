@@ -22,7 +22,8 @@ export function fork(thread: Thread): Process {
 	return syscall(thread, "fork", () => {
 		const { kernel, process } = thread;
 		const child = kernel.addProcess(kernel.allocatePid("fork"), process, process.fdp.copy());
-		child.main.sigmask = thread.sigmask;
+		// In a ppoll the mask is the call's own.
+		child.main.sigmask = thread.oldmask ?? thread.sigmask;
 		process.sigacts.forEach((action, signal) => {
 			child.sigacts[signal] = action;
 			child.sigmasks[signal] = process.sigmasks[signal] ?? 0;

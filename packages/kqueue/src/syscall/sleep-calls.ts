@@ -1,7 +1,9 @@
 // Calls that only sleep: nanosleep, pause, sigsuspend, sigwait.
 import { errno, SystemError } from "../abi/errno.ts";
-import { formatSigset, type Sigset } from "../abi/signal.ts";
+import { formatSigset, SIGCANTMASK, type Sigset } from "../abi/signal.ts";
 import { type Timespec, timespecToNs } from "../abi/time.ts";
+import { faultOf } from "../abi/values.ts";
+import { reroute } from "../process/psignal.ts";
 import type { Thread } from "../process/thread.ts";
 import { BlockingCall, type SleepOptions, WOULD_SLEEP } from "../sched/call.ts";
 import { callAsync } from "../sched/call-async.ts";
@@ -104,8 +106,9 @@ export function sigwaitNow(thread: Thread, set: Sigset): number {
 
 /** Takes the lowest pending signal of a set, 0 if there is none. */
 function takeSignal(thread: Thread, set: Sigset): number {
-	const pending = (thread.siglist | thread.process.siglist) & set;
-	if (pending === 0) return 0;
+	const pending = (thread.siglist | thread.process.siglist) & set & ~SIGCANTMASK;
+	// One that another thread may take is left, if this one is gone.
+	if (pending === 0 || thread.state === "exited") return 0;
 	const signal = 32 - Math.clz32(pending & -pending);
 	sigdelete(thread, signal);
 	return signal;
@@ -129,17 +132,22 @@ class NapCall extends BlockingCall {
 
 	override step(woken: number): number {
 		if (woken === errno.EINTR) {
-			if (this.remainder !== null) this.writeRemainder(this.remainder);
-			return -woken;
+			return this.remainder === null ? -woken : -this.writeRemainder(this.remainder);
 		}
 		return this.mayBlock() ? WOULD_SLEEP : 0;
 	}
 
-	private writeRemainder(to: WritableTimespec): void {
+	/** Writes what is left of the time: EINTR, or EFAULT where it cannot be written. */
+	private writeRemainder(to: WritableTimespec): number {
 		const { deadline, thread, timeout } = this;
 		const left = deadline < 0 ? timeout : Math.max(0, deadline - thread.kernel.host.now());
-		to.sec = Math.floor(left / 1e9);
-		to.nsec = Math.floor(left % 1e9);
+		try {
+			to.sec = Math.floor(left / 1e9);
+			to.nsec = Math.floor(left % 1e9);
+			return errno.EINTR;
+		} catch (error) {
+			return faultOf(error);
+		}
 	}
 
 	override end(): void {}
@@ -148,12 +156,15 @@ class NapCall extends BlockingCall {
 /** A sigwait in progress. */
 class SigwaitCall extends BlockingCall {
 	private readonly set: Sigset;
+	/** What the thread waited for before: not nothing if this call is made while it sleeps. */
+	private readonly before: Sigset;
 	override readonly channel: WaitChannel = new WaitChannel();
 
 	constructor(thread: Thread, set: Sigset) {
 		super(thread, "sigwait");
 		this.timeout = Number.POSITIVE_INFINITY;
 		this.set = set;
+		this.before = thread.sigdivert;
 	}
 
 	override step(woken: number): number {
@@ -166,7 +177,10 @@ class SigwaitCall extends BlockingCall {
 	}
 
 	override end(): void {
-		this.thread.sigdivert = 0;
+		const { before, thread } = this;
+		thread.sigdivert = before;
+		// What came for this thread while it was about to go on, another may take.
+		reroute(thread.process);
 	}
 
 	override describe(): string {

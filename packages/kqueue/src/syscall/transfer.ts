@@ -76,8 +76,9 @@ export function readvCall(
 	fd: number,
 	buffers: readonly Uint8Array[],
 ): BlockingCall {
-	const file = openFor(thread, fd, FREAD, "readv");
+	// The buffers first: their accessors may close the descriptor.
 	const all = new Uint8Array(lengthOf(buffers, "readv"));
+	const file = openFor(thread, fd, FREAD, "readv");
 	return idleRead(thread).begin("readv", fd, file, all, buffers);
 }
 
@@ -97,8 +98,9 @@ export function writevCall(
 	fd: number,
 	buffers: readonly Uint8Array[],
 ): BlockingCall {
+	const all = gather(buffers, "writev");
 	const file = openFor(thread, fd, FWRITE, "writev");
-	return idleWrite(thread).begin("writev", fd, file, gather(buffers, "writev"));
+	return idleWrite(thread).begin("writev", fd, file, all);
 }
 
 /**
@@ -137,7 +139,7 @@ function transferOnce(thread: Thread, file: File, buffer: Uint8Array, mode: numb
 	let failure: Failure = null;
 	fileHold(file);
 	try {
-		if (mode === FREAD) n = file.read(thread, buffer, true);
+		if (mode === FREAD) n = file.read(thread, buffer, file.nonblocking);
 		else n = file.write(thread, buffer, buffer.length, true);
 		if (n === -errno.EAGAIN) file.gaveUp(mode, thread);
 		if (n === -errno.EPIPE && mode === FWRITE) brokenPipe(thread, file);

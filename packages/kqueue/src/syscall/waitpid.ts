@@ -1,6 +1,6 @@
 // waitpid(2): waits for a child to exit, and takes its status.
 import { errno, SystemError } from "../abi/errno.ts";
-import { isInt32, show } from "../abi/values.ts";
+import { faultOf, isInt32, show } from "../abi/values.ts";
 import { reap } from "../process/exit.ts";
 import type { Process } from "../process/process.ts";
 import type { Thread } from "../process/thread.ts";
@@ -62,27 +62,30 @@ export function waitpidCall(
  * one has. Errors: ECHILD. Source: waitpid(2) with WNOHANG.
  */
 export function waitpidNow(thread: Thread, pid: number): WaitResult | null {
-	return syscall(thread, "waitpid", () => take(thread, pid));
+	return syscall(thread, "waitpid", () => {
+		const child = exitedChild(thread, pid);
+		if (child === null) return null;
+		reap(child);
+		return { pid: child.pid, status: child.status };
+	});
 }
 
-/** Takes a child that has exited; null while none has. */
-function take(thread: Thread, pid: number): WaitResult | null {
+/** A child that has exited and can be reaped; null while none has. */
+function exitedChild(thread: Thread, pid: number): Process | null {
 	const children = childrenNamed(thread, pid);
 	if (children.length === 0)
 		throw new SystemError(errno.ECHILD, "waitpid", `there is no child ${show(pid)}`);
-	const child = children.find(({ zombie }) => zombie);
-	if (child === undefined) return null;
-	reap(child);
-	return { pid: child.pid, status: child.status };
+	return children.find(({ zombie }) => zombie) ?? null;
 }
 
-/** The children that `waitpid` means by a number. */
+/** The children that `waitpid` means by a number, the newest first. */
 function childrenNamed(thread: Thread, pid: number): Process[] {
 	const { children, pgrp } = thread.process;
 	if (!isInt32(pid)) return [];
-	if (pid === -1) return [...children];
+	const newest = [...children].reverse();
+	if (pid === -1) return newest;
 	const group = pid === 0 ? pgrp.pgid : -pid;
-	return [...children].filter((child) => child.pid === pid || child.pgrp.pgid === group);
+	return newest.filter((child) => child.pid === pid || child.pgrp.pgid === group);
 }
 
 /** A waitpid in progress. */
@@ -103,9 +106,15 @@ class WaitpidCall extends BlockingCall {
 
 	override step(woken: number): number {
 		if (woken === errno.EINTR) return -woken;
-		const child = take(this.thread, this.pid);
+		const child = exitedChild(this.thread, this.pid);
 		if (child === null) return WOULD_SLEEP;
-		if (this.status !== null) this.status.status = child.status;
+		// Where the status cannot be written the child stays.
+		try {
+			if (this.status !== null) this.status.status = child.status;
+		} catch (error) {
+			return -faultOf(error);
+		}
+		reap(child);
 		return child.pid;
 	}
 

@@ -96,7 +96,7 @@ test("a call on what is not a thread says what its first argument is, and does n
 			);
 		}
 	}
-	assert.equal([process.exiting, process.threads.length, kernel.depth], [false, 1, 0]);
+	assert.equal([process.exiting, process.threads.length, kernel.activity.depth], [false, 1, 0]);
 });
 
 test("a call on a thread that is gone says what ended it", async () => {
