@@ -48,7 +48,7 @@ export class BlockingHost extends RealHost implements DrivableHost {
 			if (this.receivers.has(receiver)) receive();
 		};
 		this.receivers.add(receiver);
-		// The bell may have rung before there was anything to hear it.
+		// The bell may have rung before there was a receiver.
 		this.defer(receiver);
 		return () => void this.receivers.delete(receiver);
 	}
