@@ -37,6 +37,27 @@ export abstract class Device extends File {
 		return this.moved(this.revoked ? -errno.EIO : this.put(thread, buffer));
 	}
 
+	/** As {@link Device.read}, from an offset that the caller has; the device's does not move. */
+	override pread(thread: Thread, buffer: Uint8Array, offset: number): number {
+		return this.at(offset, () => (this.revoked ? -errno.EIO : this.get(thread, buffer)));
+	}
+
+	/** As {@link Device.write}, to an offset that the caller has; the device's does not move. */
+	override pwrite(thread: Thread, buffer: Uint8Array, offset: number): number {
+		return this.at(offset, () => (this.revoked ? -errno.EIO : this.put(thread, buffer)));
+	}
+
+	/** Calls the driver while the offset is another one. */
+	private at(offset: number, transfer: () => number): number {
+		const before = this.offset;
+		this.offset = offset;
+		try {
+			return transfer();
+		} finally {
+			this.offset = before;
+		}
+	}
+
 	private moved(n: number): number {
 		if (n > 0) this.offset += n;
 		return n;

@@ -30,7 +30,7 @@ import {
 import { F_GETFD, F_GETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { FIONBIO, FIONREAD } from "@kqpoll/kqueue/ioctl";
 import { S_IFCHR } from "@kqpoll/kqueue/stat";
-import { SEEK_CUR, SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
+import { pread, pwrite, SEEK_CUR, SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ChangingDevice } from "../../src/device/changing-device.ts";
@@ -158,6 +158,29 @@ test("devices are character devices, with flags, an offset and few controls", ()
 		),
 		[7, 12, 4, 3, "EINVAL", "EINVAL", "EINVAL", 3],
 	);
+});
+
+test("pread and pwrite do what read and write do, and leave the offset where it is", () => {
+	const { thread } = machine();
+	const at = (name: DeviceName): unknown[] => {
+		const fd = openDevice(thread, name);
+		lseek(thread, fd, 5, SEEK_SET);
+		const buffer = new Uint8Array(2).fill(255);
+		const results = [
+			codeOf(() => {
+				throw [...buffer.subarray(0, pread(thread, fd, buffer, 7))];
+			}),
+			codeOf(() => {
+				throw pwrite(thread, fd, buffer, 9);
+			}),
+		];
+		return [...results, lseek(thread, fd, 0, SEEK_CUR)];
+	};
+	assert.equal((["null", "zero", "full"] as const).map(at), [
+		[[], 2, 5],
+		[[0, 0], 2, 5],
+		[[0, 0], "ENOSPC", 5],
+	]);
 });
 
 test("a device that does not exist, and wrong flags, are refused", () => {
