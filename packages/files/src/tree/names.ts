@@ -23,8 +23,7 @@ export function addLink(from: Start, path: string, follow: boolean, to: Start, n
 /** Makes a symbolic link. */
 export function makeLink(start: Start, target: string, path: string): void {
 	checkString(target, start.syscall);
-	const vnode = make(start, findNewName(start, path), S_IFLNK, 0o777);
-	vnode.target = target;
+	make(start, findNewName(start, path), S_IFLNK, 0o777, target);
 }
 
 /** Where a symbolic link leads. */
@@ -40,10 +39,16 @@ export function makeFifo(start: Start, path: string, mode: number): void {
 	make(start, findNewName(start, path), S_IFIFO, mode & 0o7777);
 }
 
-/** Makes a file without bytes, and tells the watchers of its directory. */
-export function make(start: Start, place: Place, type: number, permissions: number): Vnode {
-	const { directory, name } = place;
+/** Makes a file without bytes, or a link, and tells the watchers of its directory. */
+export function make(
+	start: Start,
+	{ directory, name }: Place,
+	type: number,
+	permissions: number,
+	target = "",
+): Vnode {
 	const vnode = makeVnode(start, directory, type, permissions);
+	vnode.target = target;
 	directory.enter(name, vnode, vnode.ctime);
 	directory.post(NOTE_WRITE);
 	return vnode;

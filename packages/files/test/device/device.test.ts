@@ -212,6 +212,11 @@ test("a revoked device reads and writes nothing, and is hung up", () => {
 	const fd = openFile(thread, device);
 	device.revoked = true;
 	assert.equal([reading(thread, fd, 1), writing(thread, fd, 1)], ["EIO", "EIO"]);
+	const one = new Uint8Array(1);
+	assert.equal([() => pread(thread, fd, one, 0), () => pwrite(thread, fd, one, 0)].map(codeOf), [
+		"EIO",
+		"EIO",
+	]);
 	assert.equal(revents(thread, ALL, fd), [POLLIN | POLLHUP]);
 	assert.equal(revents(thread, 0, fd), [POLLHUP]);
 	assert.equal(selected(thread, fd), [true, true, false]);
