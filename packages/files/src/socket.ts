@@ -3,6 +3,7 @@ export {
 	type Address,
 	MSG_CMSG_CLOEXEC,
 	MSG_DONTWAIT,
+	MSG_EOR,
 	MSG_NOSIGNAL,
 	MSG_OOB,
 	MSG_PEEK,

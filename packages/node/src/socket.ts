@@ -224,7 +224,16 @@ export class NodeSocket extends Socket implements NodeFile {
 
 function packetOf(chunk: Buffer | string, encoding: BufferEncoding | null): Packet {
 	const bytes = typeof chunk === "string" ? Buffer.from(chunk, encoding ?? "utf8") : chunk;
-	return { bytes, address: null, files: null, header: 0, record: false, urgent: false, next: null };
+	return {
+		bytes,
+		address: null,
+		files: null,
+		header: 0,
+		record: false,
+		eor: false,
+		urgent: false,
+		next: null,
+	};
 }
 
 /** Sends what was written, then closes; gives up a connection that is not made yet. */

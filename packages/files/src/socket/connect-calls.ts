@@ -1,7 +1,7 @@
 // bind(2), listen(2), accept(2), connect(2): how sockets find each other.
 import { errno, fcntl, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
 import { F_SETFD, FD_CLOEXEC, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
-import { type BlockingCall, callAsync, show } from "@kqpoll/kqueue/kernel";
+import { type BlockingCall, callAsync, show, unwrap } from "@kqpoll/kqueue/kernel";
 import type { Socket } from "./socket.ts";
 import { checkFlags } from "./socket-calls.ts";
 import {
@@ -31,18 +31,16 @@ export function bind(thread: Thread, fd: number, address: Address): void {
 }
 
 /**
- * Lets a stream or seqpacket socket accept connections, of which up to `backlog` may wait: at least
- * 1, at most SOMAXCONN, which a negative number stands for. A socket without a port gets one.
- * Errors: EBADF, ENOTSOCK; EINVAL when it is connected, or has no name; EOPNOTSUPP for datagrams.
- * Source: listen(2).
+ * Lets a socket accept connections, of which up to `backlog` may wait: at least 1, at most
+ * SOMAXCONN, which a negative number stands for. A TCP socket without a port gets one. A local
+ * datagram socket may listen, but never has a connection. Errors: EBADF, ENOTSOCK; EINVAL when it
+ * is connected, or a local socket is not bound; EOPNOTSUPP for UDP. Source: listen(2).
  */
 export function listen(thread: Thread, fd: number, backlog: number): void {
 	onSocket(thread, fd, "listen", (so) => {
 		if (!Number.isInteger(backlog))
 			throw new SystemError(errno.EINVAL, "listen", `backlog ${show(backlog)}`);
-		if (!so.connectionRequired) return -errno.EOPNOTSUPP;
-		const busy = SS_ISCONNECTED | SS_ISCONNECTING | SS_ISDISCONNECTED;
-		if ((so.state & busy) !== 0) return -errno.EINVAL;
+		if ((so.state & (SS_ISCONNECTED | SS_ISCONNECTING)) !== 0) return -errno.EINVAL;
 		const error = so.listenable();
 		if (error !== 0) return -error;
 		so.options |= SO_ACCEPTCONN;
@@ -53,9 +51,10 @@ export function listen(thread: Thread, fd: number, backlog: number): void {
 
 /**
  * Accepts the first connection that waits at a listener, and sleeps until there is one. Returns its
- * descriptor, which blocks if the listener's does. Rejects with: EBADF, ENOTSOCK; EINVAL when it
- * does not listen; EAGAIN when it does not block; ECONNABORTED when the listener was shut down, or
- * the connection has ended already; EMFILE; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the
+ * descriptor, which blocks if the listener's does. The number is taken when the call begins: while
+ * it sleeps the number is not open, and no other call gets it. Rejects with: EBADF, ENOTSOCK; EMFILE
+ * before all others; EINVAL when it does not listen; EAGAIN when it does not block; ECONNABORTED when the listener was shut down, or
+ * the connection has ended already; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the
  * reason of `options.signal`. Source: accept(2).
  */
 export function accept(thread: Thread, fd: number, options: SleepOptions = {}): Promise<number> {
@@ -87,33 +86,57 @@ export function accept4Call(thread: Thread, fd: number, flags: number): Blocking
 
 /** As {@link accept}, without sleeping: throws EAGAIN when there is no connection yet. */
 export function acceptNow(thread: Thread, fd: number): number {
-	return onSocket(thread, fd, "accept", (so) => soaccept(thread, so, null));
+	return onSocket(thread, fd, "accept", (so) => acceptOnce(thread, so, null));
 }
 
 /** As {@link accept4}, without sleeping: throws EAGAIN when there is no connection yet. */
 export function accept4Now(thread: Thread, fd: number, flags: number): number {
 	return onSocket(thread, fd, "accept4", (so) => {
 		checkFlags(flags, "accept4");
-		return soaccept(thread, so, flags);
+		return acceptOnce(thread, so, flags);
 	});
 }
 
-function acceptOperation(thread: Thread, so: Socket, flags: number | null): Operation {
+function acceptOnce(thread: Thread, head: Socket, flags: number | null): number {
+	const fd = thread.process.fdp.findFree();
+	return fd < 0 ? fd : soaccept(thread, head, { fd, flags, nonblocking: true });
+}
+
+/** An accept has its descriptor from the beginning, although nothing is open under it yet. */
+function acceptOperation(thread: Thread, head: Socket, flags: number | null): Operation {
+	const { fdp } = thread.process;
+	const { nonblocking } = head;
+	const fd = unwrap(fdp.reserve(), "accept", `the limit is ${fdp.limit}`);
+	let result = 0;
 	return {
-		channel: so.timeo,
-		nonblocking: so.nonblocking,
+		channel: head.timeo,
+		nonblocking,
 		waits: errno.EAGAIN,
-		attempt: () => soaccept(thread, so, flags),
+		attempt: () => {
+			result = soaccept(thread, head, { fd, flags, nonblocking });
+			return result;
+		},
+		end: () => {
+			if (result !== fd) fdp.release(fd);
+		},
 	};
 }
 
+/** What an accept was asked for, and the descriptor that is kept for it. */
+interface Accept {
+	readonly fd: number;
+	/** SOCK_NONBLOCK and SOCK_CLOEXEC; null for the listener's O_NONBLOCK. */
+	readonly flags: number | null;
+	readonly nonblocking: boolean;
+}
+
 /** @kern soaccept */
-function soaccept(thread: Thread, head: Socket, flags: number | null): number {
+function soaccept(thread: Thread, head: Socket, { fd, flags, nonblocking }: Accept): number {
 	if ((head.options & SO_ACCEPTCONN) === 0) return -errno.EINVAL;
 	const { fdp } = thread.process;
-	const fd = fdp.findFree();
-	if (fd < 0) return fd;
-	if (head.error !== 0) return -head.takeError();
+	// A pending error of a local listener is for callers that wait, or that find a connection.
+	const early = nonblocking && head.domain === "local" && head.queue.length === 0;
+	if (head.error !== 0 && !early) return -head.takeError();
 	const so = head.queue.shift();
 	if (so === undefined)
 		return (head.state & SS_CANTRCVMORE) !== 0 ? -errno.ECONNABORTED : -errno.EAGAIN;
@@ -171,11 +194,15 @@ export function connectNow(thread: Thread, fd: number, address: Address): void {
 
 /** @kern soconnect */
 function soconnect(so: Socket, address: Address, nonblocking: boolean): number {
-	requireAddress(so, address, "connect");
 	if (nonblocking && (so.state & SS_ISCONNECTING) !== 0) return -errno.EALREADY;
 	if ((so.options & SO_ACCEPTCONN) !== 0) return -errno.EOPNOTSUPP;
 	const busy = (so.state & (SS_ISCONNECTED | SS_ISCONNECTING)) !== 0;
-	if (so.connectionRequired && busy) return -errno.EISCONN;
+	if (busy) {
+		if (so.connectionRequired) return -errno.EISCONN;
+		// Whatever becomes of the new connection, the old one is over.
+		so.unconnect();
+	}
+	requireAddress(so, address, "connect");
 	return -so.connect(address);
 }
 

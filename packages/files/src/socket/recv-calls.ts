@@ -1,15 +1,9 @@
 // recv(2), recvmsg(2): bytes, their sender, and descriptors that came with them.
 import { errno, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
-import { type BlockingCall, callAsync, faultOf } from "@kqpoll/kqueue/kernel";
+import { type BlockingCall, callAsync, faultOf, WOULD_SLEEP } from "@kqpoll/kqueue/kernel";
 import type { Socket } from "./socket.ts";
-import {
-	MSG_DONTWAIT,
-	MSG_OOB,
-	MSG_PEEK,
-	MSG_WAITALL,
-	SS_CANTRCVMORE,
-} from "./socket-constants.ts";
-import { type Received, soreceive } from "./socket-io.ts";
+import { MSG_DONTWAIT, MSG_OOB } from "./socket-constants.ts";
+import { type Received, receiveMore, soreceive, wantsMore } from "./socket-io.ts";
 import { type Operation, onSocket, requireBytes, socketCall } from "./socket-wait.ts";
 
 /** What recvmsg fills. */
@@ -20,8 +14,10 @@ export interface IncomingMessage extends Partial<Received> {
 
 /**
  * Receives into `buffer`, and sleeps until there is something. Returns how many bytes, 0 at the
- * end. `flags` are MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL and, for TCP, MSG_OOB. The part of a message
- * that does not fit into the buffer is lost; a stream stops at the out-of-band mark. Rejects with:
+ * end. `flags` are MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL and, for TCP, MSG_OOB. A stream that must not
+ * sleep returns what there is, even below SO_RCVLOWAT; with MSG_WAITALL it sleeps for the rest once
+ * it has received something. The part of a message that does not fit into the buffer is lost; a
+ * stream stops at the out-of-band mark. A seqpacket without bytes is stepped over. Rejects with:
  * EBADF, ENOTSOCK, EFAULT; ENOTCONN; EAGAIN when it does not block; EINVAL for MSG_OOB when there
  * is no such data, or it was received already; EOPNOTSUPP for MSG_OOB on other sockets; the pending
  * error, SO_ERROR; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`.
@@ -72,7 +68,7 @@ export function recvmsgCall(
 export function recvNow(thread: Thread, fd: number, buffer: Uint8Array, flags = 0): number {
 	return onSocket(thread, fd, "recv", (so) => {
 		requireBytes(buffer, "recv");
-		return soreceive(so, thread, buffer, flags, null);
+		return receiveNow(so, thread, buffer, flags, null);
 	});
 }
 
@@ -85,8 +81,26 @@ export function recvmsgNow(
 ): number {
 	return onSocket(thread, fd, "recvmsg", (so) => {
 		requireBytes(message?.bytes, "recvmsg");
-		return soreceive(so, thread, message.bytes, flags, prepare(message));
+		return receiveNow(so, thread, message.bytes, flags, prepare(message));
 	});
+}
+
+function receiveNow(
+	so: Socket,
+	thread: Thread,
+	buffer: Uint8Array,
+	flags: number,
+	into: Received | null,
+): number {
+	const n = soreceive(so, thread, buffer, flagsOf(so, flags), into);
+	// It does not wait for more: that was all.
+	if (n > 0 && wantsMore(so, flags, buffer.length - n)) so.received();
+	return n;
+}
+
+/** The flags of a call that begins: a descriptor that does not block stands for MSG_DONTWAIT. */
+function flagsOf(so: Socket, flags: number): number {
+	return so.nonblocking ? flags | MSG_DONTWAIT : flags;
 }
 
 function prepare(message: IncomingMessage): Received {
@@ -108,10 +122,11 @@ function receive(
 	return socketCall(thread, fd, name, (so): Operation => {
 		requireBytes(buffer, name);
 		const into = message === null ? null : prepare(message);
-		const receiving = new Receiving(thread, so, buffer, flags, into);
+		const all = flagsOf(so, flags);
+		const receiving = new Receiving(thread, so, buffer, all, into);
 		return {
 			channel: so.rcv.channel,
-			nonblocking: so.nonblocking || (flags & (MSG_DONTWAIT | MSG_OOB)) !== 0,
+			nonblocking: (all & (MSG_DONTWAIT | MSG_OOB)) !== 0,
 			waits: errno.EAGAIN,
 			attempt: () => receiving.go(),
 			done: () => receiving.done,
@@ -143,18 +158,18 @@ class Receiving {
 		this.into = into;
 	}
 
-	/** Receives; with MSG_WAITALL, from a stream, until the buffer is full. */
+	/**
+	 * Receives; with MSG_WAITALL, from a stream, until the buffer is full. Once it has taken some
+	 * bytes, that sleeps for the rest even if the call must not block.
+	 */
 	go(): number {
-		const { so, buffer, flags, done } = this;
-		if (done > 0 && so.error !== 0) return done;
-		const n = soreceive(so, this.thread, buffer.subarray(done), flags, this.into);
-		if (n === -errno.EAGAIN && done > 0 && so.nonblocking) return done;
-		if (n < 0) return n;
+		const { so, buffer, flags, done, into, thread } = this;
+		const n =
+			done === 0
+				? soreceive(so, thread, buffer, flags, into)
+				: receiveMore(so, thread, buffer.subarray(done), into);
+		if (n < 0 || done + n === 0) return n;
 		this.done += n;
-		const all = (flags & MSG_WAITALL) !== 0 && (flags & (MSG_PEEK | MSG_OOB)) === 0 && !so.atomic;
-		const more = n > 0 && this.done < buffer.length && so.rcv.first === null;
-		const over = so.error !== 0 || (so.state & SS_CANTRCVMORE) !== 0;
-		if (!all || !more || over) return this.done;
-		return so.nonblocking || (flags & MSG_DONTWAIT) !== 0 ? this.done : -errno.EAGAIN;
+		return wantsMore(so, flags, buffer.length - this.done) ? WOULD_SLEEP : this.done;
 	}
 }

@@ -37,8 +37,8 @@ export interface OutgoingMessage {
 /**
  * Sends bytes, and sleeps until there was room for all of them. Returns how many: fewer than all
  * only when it does not block, or was interrupted after the first. `flags` are MSG_DONTWAIT,
- * MSG_NOSIGNAL and, for TCP, MSG_OOB: the last byte is out-of-band. Rejects with: EBADF, ENOTSOCK,
- * EFAULT; EPIPE, with SIGPIPE, when nothing can be sent any more; ENOTCONN, EDESTADDRREQ; EAGAIN
+ * MSG_NOSIGNAL, MSG_EOR except on a stream, and for TCP MSG_OOB: the last byte is out-of-band.
+ * Rejects with: EBADF, ENOTSOCK, EFAULT; EINVAL for MSG_EOR on a stream; EPIPE, with SIGPIPE, when nothing can be sent any more; ENOTCONN, EDESTADDRREQ; EAGAIN
  * when it does not block; EMSGSIZE for a message that will never fit; ENOBUFS for a datagram that
  * the receiver has no room for; EOPNOTSUPP for MSG_OOB on other sockets; the pending error,
  * SO_ERROR; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source:
@@ -166,11 +166,12 @@ function sending(
 ): BlockingCall {
 	return socketCall(thread, fd, name, (so): Operation => {
 		const rest = new Sending(thread, so, name, message, flags);
+		const nonblocking = so.nonblocking || (flags & MSG_DONTWAIT) !== 0;
 		return {
 			channel: so.snd.channel,
-			nonblocking: so.nonblocking || (flags & MSG_DONTWAIT) !== 0,
+			nonblocking,
 			waits: errno.EAGAIN,
-			attempt: () => rest.go(),
+			attempt: () => rest.go(nonblocking),
 			done: () => rest.done,
 			end: () => rest.end(),
 		};
@@ -225,12 +226,10 @@ class Sending {
 	/**
 	 * Sends the rest; -EAGAIN while there is not room for all of it, unless the call must not sleep.
 	 */
-	go(): number {
+	go(nonblocking: boolean): number {
 		const n = this.send();
-		if (n === -errno.EAGAIN || (n >= 0 && n < this.bytes.length)) {
-			const nonblocking = this.so.nonblocking || (this.flags & MSG_DONTWAIT) !== 0;
+		if (n === -errno.EAGAIN || (n >= 0 && n < this.bytes.length))
 			return nonblocking ? this.done || -errno.EAGAIN : -errno.EAGAIN;
-		}
 		return n;
 	}
 }

@@ -26,6 +26,8 @@ export interface Packet {
 	header: number;
 	/** Whether a call that receives what is before it stops there. */
 	readonly record: boolean;
+	/** Whether it was sent with MSG_EOR: then it is received even if it is empty. */
+	readonly eor: boolean;
 	/** Whether its last byte is out-of-band. */
 	readonly urgent: boolean;
 	/** SockBuf: the packet after it. */
@@ -42,13 +44,11 @@ export class SockBuf {
 	hiwat: number;
 	/** There is an event when there are at least this many bytes of data or room. */
 	lowat: number;
-	/** How many bytes it holds, headers included; a local stream's sender mirrors its receiver. */
-	cc = 0;
 	/**
-	 * Of the receive buffer of a local stream: the sender's buffer, whose `cc` follows its own.
-	 * @internal
+	 * How many bytes it holds, headers included. A local stream's sender counts what its receiver
+	 * holds, as far as it was told.
 	 */
-	mirror: SockBuf | null = null;
+	cc = 0;
 	/** How many bytes of data it holds. */
 	datacc = 0;
 	/** The first packet. */
@@ -71,7 +71,7 @@ export class SockBuf {
 		if (this.last === null) this.first = packet;
 		else this.last.next = packet;
 		this.last = packet;
-		this.count(packet.header + packet.bytes.length);
+		this.cc += packet.header + packet.bytes.length;
 		this.datacc += packet.bytes.length;
 	}
 
@@ -79,7 +79,7 @@ export class SockBuf {
 	drop(n: number): void {
 		const packet = this.first as Packet;
 		packet.bytes = packet.bytes.subarray(n);
-		this.count(-n);
+		this.cc -= n;
 		this.datacc -= n;
 		if (packet.bytes.length === 0) this.dropRecord();
 	}
@@ -87,7 +87,7 @@ export class SockBuf {
 	/** Removes the first packet with all that is left of it. */
 	dropRecord(): void {
 		const packet = this.first as Packet;
-		this.count(-packet.header - packet.bytes.length);
+		this.cc -= packet.header + packet.bytes.length;
 		this.datacc -= packet.bytes.length;
 		this.first = packet.next;
 		if (this.first === null) this.last = null;
@@ -100,7 +100,7 @@ export class SockBuf {
 		const packet = this.first as Packet;
 		const files = packet.files ?? [];
 		packet.files = null;
-		this.count(-packet.header);
+		this.cc -= packet.header;
 		packet.header = 0;
 		return files;
 	}
@@ -110,7 +110,7 @@ export class SockBuf {
 		let packet = this.first;
 		this.first = null;
 		this.last = null;
-		this.count(-this.cc);
+		this.cc = 0;
 		this.datacc = 0;
 		let failure: Failure = null;
 		for (; packet !== null; packet = packet.next) {
@@ -119,11 +119,6 @@ export class SockBuf {
 			if (files !== null) failure = attempt(failure, () => releaseAll(files, null));
 		}
 		rethrow(failure);
-	}
-
-	private count(n: number): void {
-		this.cc += n;
-		if (this.mirror !== null) this.mirror.cc = this.cc;
 	}
 
 	/**

@@ -35,6 +35,8 @@ export const SO_TYPE = 0x1008;
 export const MSG_OOB = 0x1;
 /** recv: what is received stays in the buffer. */
 export const MSG_PEEK = 0x2;
+/** send: the end of a record, which a stream does not have. */
+export const MSG_EOR = 0x8;
 /** recvmsg: the message was longer than the buffer, and the rest is lost. */
 export const MSG_TRUNC = 0x10;
 /** recv: waits for as many bytes as the buffer holds. */

@@ -7,6 +7,7 @@ import {
 	type Address,
 	MSG_CMSG_CLOEXEC,
 	MSG_DONTWAIT,
+	MSG_EOR,
 	MSG_OOB,
 	MSG_PEEK,
 	MSG_TRUNC,
@@ -20,8 +21,6 @@ import {
 
 /** Out-of-band data may exceed the room by this many bytes. */
 const OOB_EXTRA = 1024;
-/** How many bytes of a buffer an address takes. */
-const ADDRESS_SIZE = 16;
 /** How many bytes of a buffer the files of a message take: this once, and again for each. */
 const RIGHTS_SIZE = 16;
 
@@ -55,6 +54,7 @@ export interface Received {
 export function sosend(so: Socket, out: Outgoing): number {
 	const { bytes, flags, to } = out;
 	const { snd, atomic } = so;
+	if (!atomic && (flags & MSG_EOR) !== 0) return -errno.EINVAL;
 	let { files } = out;
 	let done = 0;
 	do {
@@ -67,7 +67,7 @@ export function sosend(so: Socket, out: Outgoing): number {
 		if (space < control || (space - control < rest && (atomic || space < snd.lowat)))
 			return done || -errno.EAGAIN;
 		const n = Math.min(rest, space - control);
-		if (n === 0 && !atomic && files === null) return done;
+		if (n === 0 && !atomic && files === null) return -so.sendNothing((flags & MSG_OOB) !== 0);
 		// Not bytes.slice: that of Node's Buffer makes no copy.
 		const copy = Uint8Array.prototype.slice.call(bytes, done, done + n);
 		const packet = packetOf(so, out, copy, files);
@@ -109,8 +109,9 @@ function packetOf(
 		bytes,
 		address: so.kind === "dgram" ? so.name : null,
 		files,
-		header: rights + (so.kind === "dgram" ? ADDRESS_SIZE : 0),
+		header: rights + (so.kind === "dgram" ? so.addressSize : 0),
 		record: so.atomic || files !== null,
+		eor: (out.flags & MSG_EOR) !== 0,
 		urgent: (out.flags & MSG_OOB) !== 0,
 		next: null,
 	};
@@ -118,8 +119,8 @@ function packetOf(
 
 /**
  * Receives what there is. Returns how many bytes, 0 at the end, or a negative errno: -EAGAIN when
- * there is too little yet. `into` gets the address and the files; without it the files are
- * released.
+ * there is nothing, or without MSG_DONTWAIT too little, yet. `into` gets the address and the files;
+ * without it the files are released. An empty packet that nobody can see is stepped over.
  * @kern soreceive
  */
 export function soreceive(
@@ -130,25 +131,82 @@ export function soreceive(
 	into: Received | null,
 ): number {
 	if ((flags & MSG_OOB) !== 0) return so.receiveOob(buffer, flags);
-	const peek = (flags & MSG_PEEK) !== 0;
-	const { first } = so.rcv;
-	if (first === null || tooLittle(so, buffer.length, flags)) {
-		if (so.error !== 0) {
-			if (first === null) return -(peek ? so.error : so.takeError());
-		} else if ((so.state & SS_CANTRCVMORE) !== 0) {
-			if (first === null) return 0;
-		} else if (so.connectionRequired && (so.state & (SS_ISCONNECTED | SS_ISCONNECTING)) === 0)
-			return -errno.ENOTCONN;
-		else if (buffer.length === 0 && into === null) return 0;
-		else return -errno.EAGAIN;
+	for (;;) {
+		const { first } = so.rcv;
+		if (first === null || tooLittle(so, buffer.length, flags)) {
+			const result = nothingYet(so, buffer.length, flags, into);
+			if (result !== TAKE) return result;
+		}
+		// At the end of what can be received an empty packet counts.
+		const visible = seen(so, first as Packet, into) || (so.state & SS_CANTRCVMORE) !== 0;
+		const n = receivePacket(so, thread, buffer, visible ? flags : flags & ~MSG_PEEK, into);
+		if (n !== 0 || buffer.length === 0 || visible) return n;
 	}
-	const packet = first as Packet;
+}
+
+/** Says that there are bytes to take, although fewer than were asked for. */
+const TAKE = -0x10000;
+
+/** Why there is too little: an errno, 0 at the end, or TAKE for what there is. */
+function nothingYet(so: Socket, wanted: number, flags: number, into: Received | null): number {
+	const { first } = so.rcv;
+	if (so.error !== 0) {
+		if (first !== null) return TAKE;
+		return -((flags & MSG_PEEK) !== 0 ? so.error : so.takeError());
+	}
+	if ((so.state & SS_CANTRCVMORE) !== 0) return first === null ? 0 : TAKE;
+	if (so.connectionRequired && (so.state & (SS_ISCONNECTED | SS_ISCONNECTING)) === 0)
+		return -errno.ENOTCONN;
+	return wanted === 0 && into === null ? 0 : -errno.EAGAIN;
+}
+
+/** Whether a packet shows at the receiver even if it is empty: by its end, its sender or its files. */
+function seen(so: Socket, packet: Packet, into: Received | null): boolean {
+	if (packet.bytes.length > 0 || packet.eor || so.kind === "dgram") return true;
+	return packet.files !== null && into !== null;
+}
+
+/** Receives from the first packet on, which there is. Returns how many bytes, or a negative errno. */
+function receivePacket(
+	so: Socket,
+	thread: Thread,
+	buffer: Uint8Array,
+	flags: number,
+	into: Received | null,
+): number {
+	const peek = (flags & MSG_PEEK) !== 0;
+	const packet = so.rcv.first as Packet;
 	if (into !== null) into.address = packet.address;
 	let error = 0;
 	if (packet.files !== null && !peek) error = receiveFiles(so, thread, flags, into);
 	const n = error === 0 ? take(so, buffer, peek, into) : error;
-	if (!peek) so.received();
+	if (n > 0 && wantsMore(so, flags, buffer.length - n)) so.receivedSome();
+	else if (!peek) so.received();
 	return n;
+}
+
+/**
+ * Whether a receiver that has received something sleeps for the `missing` bytes of its buffer:
+ * with MSG_WAITALL, from a stream that has no more now, but may get more.
+ */
+export function wantsMore(so: Socket, flags: number, missing: number): boolean {
+	if ((flags & MSG_WAITALL) === 0 || (flags & MSG_PEEK) !== 0 || missing === 0) return false;
+	if (so.atomic || so.rcv.first !== null || so.error !== 0) return false;
+	return (so.state & (SS_CANTRCVMORE | SS_RCVATMARK)) === 0;
+}
+
+/**
+ * Receives more into the rest of a buffer that MSG_WAITALL wants to fill, however little there is.
+ */
+export function receiveMore(
+	so: Socket,
+	thread: Thread,
+	rest: Uint8Array,
+	into: Received | null,
+): number {
+	if (so.rcv.first !== null) return receivePacket(so, thread, rest, MSG_WAITALL, into);
+	if (!wantsMore(so, MSG_WAITALL, rest.length)) so.received();
+	return 0;
 }
 
 /** Whether a stream holds fewer bytes than the receiver wants to wait for. */

@@ -22,10 +22,17 @@ const DGRAM_RECEIVE = 16384;
 /** With at least this much room senders are woken, and a stream takes a part of what is sent. */
 const SEND_LOWAT = 2048;
 
+/** How many bytes the address of a sender with a name takes: a sockaddr_un. */
+const NAMED_ADDRESS_SIZE = 106;
+
 /** A socket of the local domain. */
 export class LocalSocket extends Socket {
 	/** The socket that receives what it sends. */
 	private peer: LocalSocket | null = null;
+	/** Whether it is bound to its name: one that accept has made only shows its listener's. */
+	private bound = false;
+	/** Whether bytes were taken that the sender still counts. */
+	private untold = false;
 	/** The datagram sockets that are connected to it. */
 	private readonly senders: Set<LocalSocket> = new Set();
 
@@ -44,12 +51,23 @@ export class LocalSocket extends Socket {
 		return this.peer?.name ?? null;
 	}
 
+	override get addressSize(): number {
+		return this.name === null ? super.addressSize : NAMED_ADDRESS_SIZE;
+	}
+
 	override bind(address: Address): number {
-		return take(namesOf(this.kernel).local, this, address);
+		if (this.bound) return errno.EINVAL;
+		const error = take(namesOf(this.kernel).local, this, address);
+		this.bound = error === 0;
+		return error;
 	}
 
 	override listenable(): number {
-		return this.name === null ? errno.EINVAL : 0;
+		return this.bound ? 0 : errno.EINVAL;
+	}
+
+	override unconnect(): void {
+		this.disconnect();
 	}
 
 	override connect(address: Address): number {
@@ -87,8 +105,6 @@ export class LocalSocket extends Socket {
 	private join(other: LocalSocket): void {
 		this.peer = other;
 		other.peer = this;
-		this.rcv.mirror = other.snd;
-		other.rcv.mirror = this.snd;
 		doAll(
 			() => this.isConnected(),
 			() => other.isConnected(),
@@ -117,20 +133,47 @@ export class LocalSocket extends Socket {
 		const { peer } = this;
 		if (peer === null) return errno.ENOTCONN;
 		peer.rcv.append(packet);
-		if (peer.rcv.cc > 0) peer.rcv.wakeup();
+		this.tell(peer);
 		return 0;
+	}
+
+	/** The receiver is told anyway, if it has something to receive. */
+	override sendNothing(urgent: boolean): number {
+		if (urgent) return errno.EOPNOTSUPP;
+		if (this.peer !== null) this.tell(this.peer);
+		return 0;
+	}
+
+	/** Counts what the receiver holds, and tells it, if there is something. */
+	private tell(peer: LocalSocket): void {
+		peer.untold = false;
+		this.snd.cc = peer.rcv.cc;
+		if (peer.rcv.cc > 0) peer.rcv.wakeup();
 	}
 
 	override received(): void {
 		const { peer } = this;
-		if (this.connectionRequired) peer?.snd.wakeup();
+		if (!this.connectionRequired || peer === null) return;
+		this.untold = false;
+		peer.snd.cc = this.rcv.cc;
+		peer.snd.wakeup();
 	}
 
-	/** The sender is told of the room that this makes. */
+	/** The sender is told at the end, unless it may wait for the room. */
+	override receivedSome(): void {
+		const { peer } = this;
+		if (peer !== null && peer.snd.space < peer.snd.lowat) this.received();
+		else this.untold = true;
+	}
+
+	/** The sender is told of the room that this makes, if any. */
 	override flushReceived(): void {
+		const something = this.rcv.cc > 0;
 		doAll(
 			() => super.flushReceived(),
-			() => this.received(),
+			() => {
+				if (something) this.received();
+			},
 		);
 	}
 
@@ -159,9 +202,9 @@ export class LocalSocket extends Socket {
 			return;
 		}
 		peer.peer = null;
-		for (const { rcv, snd } of [this, peer]) {
-			rcv.mirror = null;
-			snd.cc = 0;
+		for (const end of [this, peer]) {
+			end.untold = false;
+			end.snd.cc = 0;
 		}
 		doAll(
 			() => this.isDisconnected(),
@@ -198,7 +241,7 @@ export class LocalSocket extends Socket {
 		const { peer, snd } = this;
 		if (peer === null || !this.connectionRequired) return 0;
 		// The other end may hold bytes of a connection before this one, which do not count.
-		return (peer.state & SS_ISDISCONNECTED) !== 0 ? snd.cc : peer.rcv.cc;
+		return (peer.state & SS_ISDISCONNECTED) !== 0 || peer.untold ? snd.cc : peer.rcv.cc;
 	}
 
 	/** Also: the ends of a connection name each other, and receivers know their datagram senders. */
@@ -210,7 +253,10 @@ export class LocalSocket extends Socket {
 		if (peer === null) return;
 		if (this.connectionRequired) {
 			kassert(peer.peer === this, "the ends of a connection name each other");
-			kassert(this.rcv.mirror === peer.snd, "a sender mirrors its receiver");
+			kassert(
+				!this.untold || peer.snd.cc >= this.rcv.cc,
+				"a sender counts too much, not too little",
+			);
 			peer.rcv.check();
 		} else {
 			kassert(peer.senders.has(this), "a receiver knows who is connected to it");

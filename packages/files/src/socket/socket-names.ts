@@ -32,15 +32,15 @@ class Names {
 
 	/** Sets the port of a socket, for 0 a free one. Returns 0 or an errno. */
 	bindPort(ports: Map<Address, Socket>, so: Socket, wanted: Address): number {
+		if (so.name !== null) return errno.EINVAL;
 		const port = wanted === 0 ? this.freePort(ports) : wanted;
 		if (port === 0) return errno.EADDRNOTAVAIL;
 		return take(ports, so, port);
 	}
 }
 
-/** Sets the address of a socket. Returns 0, EADDRINUSE, or EINVAL if it has one already. */
+/** Sets the address of a socket. Returns 0 or EADDRINUSE. */
 export function take(names: Map<Address, Socket>, so: Socket, address: Address): number {
-	if (so.name !== null) return errno.EINVAL;
 	if (names.has(address)) return errno.EADDRINUSE;
 	names.set(address, so);
 	so.name = address;

@@ -12,6 +12,7 @@ import {
 	SS_CANTSENDMORE,
 	SS_ISCONNECTED,
 	SS_ISCONNECTING,
+	SS_ISDISCONNECTED,
 	SS_RCVATMARK,
 } from "./socket-constants.ts";
 import { namesOf, release } from "./socket-names.ts";
@@ -58,6 +59,7 @@ export class TcpSocket extends Socket {
 	}
 
 	override listenable(): number {
+		if ((this.state & SS_ISDISCONNECTED) !== 0) return errno.EINVAL;
 		return this.name === null ? this.bind(0) : 0;
 	}
 

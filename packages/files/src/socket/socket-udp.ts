@@ -3,7 +3,7 @@ import { errno, type Kernel } from "@kqpoll/kqueue";
 import { rethrow } from "@kqpoll/kqueue/kernel";
 import { Socket } from "./socket.ts";
 import { type Packet, SockBuf, wakeBoth } from "./socket-buffer.ts";
-import type { Address } from "./socket-constants.ts";
+import { type Address, SS_ISCONNECTED } from "./socket-constants.ts";
 import { namesOf, release } from "./socket-names.ts";
 
 /** How long a datagram can be, in bytes. */
@@ -39,6 +39,11 @@ export class UdpSocket extends Socket {
 
 	override listenable(): number {
 		return errno.EOPNOTSUPP;
+	}
+
+	override unconnect(): void {
+		this.remote = null;
+		this.state &= ~SS_ISCONNECTED;
 	}
 
 	override connect(address: Address): number {

@@ -27,6 +27,7 @@ import { S_IFSOCK, type Stat } from "@kqpoll/kqueue/stat";
 import { type Packet, type SockBuf, wakeBoth } from "./socket-buffer.ts";
 import {
 	type Address,
+	MSG_DONTWAIT,
 	SIOCATMARK,
 	SO_ACCEPTCONN,
 	type SocketDomain,
@@ -46,6 +47,9 @@ import {
 	writeFiltops,
 } from "./socket-filters.ts";
 import { soreceive, sosend } from "./socket-io.ts";
+
+/** How many bytes the address of a sender takes: a sockaddr. */
+const ADDRESS_SIZE = 16;
 
 /** What a protocol decides when it makes a socket. */
 interface Protocol {
@@ -110,6 +114,11 @@ export abstract class Socket extends File implements SocketState {
 		return this.kind !== "dgram";
 	}
 
+	/** How many bytes its address takes in the buffer of a datagram's receiver. */
+	get addressSize(): number {
+		return ADDRESS_SIZE;
+	}
+
 	/** The address of the other end, null if it has none. */
 	abstract get peerName(): Address | null;
 	/** Sets its address. Returns 0 or an errno. */
@@ -133,6 +142,19 @@ export abstract class Socket extends File implements SocketState {
 	abstract detach(): void;
 	/** Called when its listener was closed before it was accepted. */
 	abstract abort(): void;
+
+	/** Ends the connection of a datagram socket, which is about to get another one. */
+	unconnect(): void {}
+
+	/** Sends no bytes at all on a stream. Returns 0 or an errno. */
+	sendNothing(_urgent: boolean): number {
+		return 0;
+	}
+
+	/** Called when a receiver has taken all there was, and sleeps for more. */
+	receivedSome(): void {
+		this.received();
+	}
 
 	/**
 	 * Makes it a new connection of a listener, with the listener's settings.
@@ -160,8 +182,10 @@ export abstract class Socket extends File implements SocketState {
 		const { head } = this;
 		if (head !== null) {
 			head.queue.push(this);
-			wakeup(head.timeo);
-			head.rcv.wakeup();
+			doAll(
+				() => head.rcv.wakeup(),
+				() => wakeup(head.timeo),
+			);
 			return;
 		}
 		wakeup(this.timeo);
@@ -224,8 +248,8 @@ export abstract class Socket extends File implements SocketState {
 	}
 
 	/** Receives as recv without flags does. */
-	override read(thread: Thread, buffer: Uint8Array): number {
-		const n = soreceive(this, thread, buffer, 0, null);
+	override read(thread: Thread, buffer: Uint8Array, nonblocking = true): number {
+		const n = soreceive(this, thread, buffer, nonblocking ? MSG_DONTWAIT : 0, null);
 		if (this.kernel.diagnostics) this.check();
 		return n;
 	}

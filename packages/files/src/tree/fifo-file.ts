@@ -29,13 +29,13 @@ export class FifoFile extends TreeFile implements FifoHolder {
 	 * which was cleared later. As in OpenBSD its reads wait for the first writer: it is not at end of
 	 * file, and not readable.
 	 */
-	override read(thread: Thread, buffer: Uint8Array): number {
+	override read(thread: Thread, buffer: Uint8Array, nonblocking = true): number {
 		if (this.revoked) return -errno.EIO;
 		const { fifo, vnode } = this;
 		const n = fifo.read(buffer);
 		if (thread.kernel.diagnostics) fifo.check();
 		if (n >= 0) vnode.atime = thread.kernel.host.now();
-		return n === -errno.EAGAIN && this.nonblocking && fifo.writing.opens === 0 ? 0 : n;
+		return n === -errno.EAGAIN && nonblocking && fifo.writing.opens === 0 ? 0 : n;
 	}
 
 	/** Writes what there is room for. EPIPE without readers, EIO once it is revoked. */
@@ -57,11 +57,21 @@ export class FifoFile extends TreeFile implements FifoHolder {
 		return mode === FREAD ? reading.transfers : writing.transfers;
 	}
 
-	/** FIONREAD: how many bytes there are to read, 0 for a file that only writes. */
+	/**
+	 * FIONREAD: how many bytes there are to read, 0 for a file that only writes. A fifo is made of
+	 * sockets, which refuse what they do not know with EOPNOTSUPP.
+	 */
 	override ioctl(_thread: Thread, command: number, _argument: unknown): number {
-		if (command === FIONBIO || command === FIOASYNC) return 0;
-		if (command !== FIONREAD || this.revoked) return -errno.ENOTTY;
-		return (this.flags & FREAD) === 0 ? 0 : this.fifo.buffer.count;
+		switch (command) {
+			case FIONBIO:
+			case FIOASYNC:
+				return 0;
+			case FIONREAD:
+				if (this.revoked) return -errno.ENOTTY;
+				return (this.flags & FREAD) === 0 ? 0 : this.fifo.buffer.count;
+			default:
+				return this.revoked ? -errno.ENOTTY : -errno.EOPNOTSUPP;
+		}
 	}
 
 	/** Joins a READ, WRITE or EXCEPT knote to the fifo. */

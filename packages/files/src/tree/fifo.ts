@@ -139,7 +139,8 @@ export class Fifo {
 		if (reading.opens === 0) return -errno.EPIPE;
 		if (buffer.room < Math.min(bytes.length, PIPE_BUF)) return -errno.EAGAIN;
 		const n = buffer.write(bytes);
-		if (n > 0) reading.wakeup();
+		// A write of nothing, too.
+		if (buffer.count > 0) reading.wakeup();
 		return n;
 	}
 }

@@ -138,7 +138,7 @@ interface End extends File {
 	readonly klist: Klist;
 }
 
-test("closing a pipe's end notifies the other end, then its own watchers", () => {
+test("closing a pipe's end notifies its own watchers before and after, then the other end", () => {
 	const { thread, watch, tried } = world();
 	const [r, w] = pipe(thread);
 	const klistOf = (fd: number): Klist => (getFile(thread, fd, "test") as End).klist;
@@ -146,7 +146,7 @@ test("closing a pipe's end notifies the other end, then its own watchers", () =>
 	watch(klistOf(r), "own");
 	assert.equal(
 		tried(() => close(thread, r)),
-		["other", ["other", "own"]],
+		["own", ["own", "own", "other"]],
 	);
 });
 

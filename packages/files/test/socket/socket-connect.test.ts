@@ -1,22 +1,33 @@
 // Sockets that find each other: names, ports, listeners, queues, and what ends a connection.
-import { POLLHUP, POLLIN, POLLOUT, POLLPRI } from "@kqpoll/kqpoll";
+import { POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI } from "@kqpoll/kqpoll";
 import {
 	close,
+	dup,
+	dup2,
 	EV_ADD,
 	EV_CLEAR,
 	EV_EOF,
 	EVFILT_READ,
 	EVFILT_WRITE,
 	errno,
+	eventList,
+	exec,
 	fcntl,
+	fork,
 	interrupt,
+	kevent,
 	keventNow,
+	kill,
 	kqueue,
 	readNow,
+	sigaction,
 	type Thread,
+	threadExit,
 	writeNow,
 } from "@kqpoll/kqueue";
 import { F_GETFD, F_GETFL, F_SETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { SA_RESTART, SIGUSR1 } from "@kqpoll/kqueue/signal";
+import { closefrom } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -31,7 +42,13 @@ import {
 import { getsockopt, setsockopt } from "../../src/socket/option-calls.ts";
 import { recvmsgNow, recvNow } from "../../src/socket/recv-calls.ts";
 import { sendNow, sendtoNow } from "../../src/socket/send-calls.ts";
-import { getpeername, getsockname, shutdown, socket } from "../../src/socket/socket-calls.ts";
+import {
+	getpeername,
+	getsockname,
+	shutdown,
+	socket,
+	socketpair,
+} from "../../src/socket/socket-calls.ts";
 import {
 	type Address,
 	MSG_OOB,
@@ -208,8 +225,13 @@ for (const [domain, address] of DOMAINS) {
 		const c = socket(thread, domain, "stream");
 		const connecting = connect(thread, c, address);
 		host.settle();
-		assert.equal([await connecting, await accepting], [0, c + 1]);
-		const flags = [fcntl(thread, c + 1, F_GETFD), fcntl(thread, c + 1, F_GETFL) & O_NONBLOCK];
+		// The sleeping accept has a descriptor already, the one before that of the client.
+		const accepted = c - 1;
+		assert.equal([await connecting, await accepting], [0, accepted]);
+		const flags = [accepted].flatMap((fd) => [
+			fcntl(thread, fd, F_GETFD),
+			fcntl(thread, fd, F_GETFL) & O_NONBLOCK,
+		]);
 		assert.equal(flags, [1, O_NONBLOCK]);
 		const ended = outcome(accept(sleeper, l));
 		host.settle();
@@ -227,6 +249,8 @@ for (const [domain, address] of DOMAINS) {
 		const l = listener(thread, domain, address, -1);
 		const c = client(m, domain, address);
 		const d = socket(thread, domain, "dgram");
+		// A local datagram socket only lacks a name.
+		const refused = domain === "local" ? "EINVAL" : "EOPNOTSUPP";
 		const errors = [
 			() => connectNow(thread, l, address),
 			() => connectNow(thread, c, address),
@@ -235,7 +259,7 @@ for (const [domain, address] of DOMAINS) {
 			() => listen(thread, l, Number.NaN),
 			() => acceptNow(thread, c),
 		].map(codeOf);
-		assert.equal(errors, ["EOPNOTSUPP", "EISCONN", "EINVAL", "EOPNOTSUPP", "EINVAL", "EINVAL"]);
+		assert.equal(errors, ["EOPNOTSUPP", "EISCONN", "EINVAL", refused, "EINVAL", "EINVAL"]);
 		const option = (fd: number) => getsockopt(thread, fd, SOL_SOCKET, SO_ACCEPTCONN);
 		assert.equal([option(l), option(c)], [1, 0]);
 		process.fdp.limit = 3;
@@ -258,6 +282,157 @@ for (const [domain, address] of DOMAINS) {
 		);
 	});
 }
+
+for (const domain of ["local", "inet"] as const) {
+	test(`${domain}: a datagram socket whose new connection fails has none any more`, () => {
+		const { thread } = machine();
+		const address = domain === "local" ? "to" : 7;
+		const to = socket(thread, domain, "dgram");
+		bind(thread, to, address);
+		const s = socket(thread, domain, "dgram");
+		const missing = domain === "local" ? ["ENOENT", "none"] : ["EADDRNOTAVAIL", 0];
+		for (const [error, other] of [missing, ["EAFNOSUPPORT", null]]) {
+			connectNow(thread, s, address);
+			assert.is(sendNow(thread, s, Uint8Array.of(1)), 1);
+			assert.is(
+				codeOf(() => connectNow(thread, s, other as Address)),
+				error,
+			);
+			assert.equal(
+				[() => sendNow(thread, s, Uint8Array.of(2)), () => getpeername(thread, s)].map(codeOf),
+				["EDESTADDRREQ", "ENOTCONN"],
+			);
+			assert.is(sendtoNow(thread, s, Uint8Array.of(3), 0, address), 1);
+		}
+	});
+
+	test(`${domain}: a watcher of a listener runs before a sleeping accept`, async () => {
+		const m = machine();
+		const { thread, process, host } = m;
+		const address = domain === "local" ? "l" : 7;
+		const l = listener(thread, domain, address);
+		const kq = watch(thread, l, EVFILT_READ);
+		const accepting = accept(process.spawnThread(), l);
+		const waiting = kevent(process.spawnThread(), kq, null, eventList(1), null);
+		client(m, domain, address);
+		host.settle();
+		assert.equal(await waiting, 1);
+		assert.equal(typeof (await accepting), "number");
+	});
+}
+
+test("a sleeping accept has its number, which is neither free nor open", async () => {
+	const m = machine();
+	const { thread, process, host } = m;
+	const l = listener(thread, "local", "l");
+	const kept = l + 1;
+	const sleeper = process.spawnThread();
+	const accepting = accept(sleeper, l);
+	const uses = [
+		() => close(thread, kept),
+		() => fcntl(thread, kept, F_GETFL),
+		() => dup2(thread, kept, kept),
+		() => dup2(thread, l, kept),
+		() =>
+			keventNow(
+				thread,
+				kqueue(thread),
+				[{ ident: kept, filter: EVFILT_READ, flags: EV_ADD }],
+				null,
+			),
+	];
+	assert.equal(uses.map(codeOf), ["EBADF", "EBADF", "EBADF", "EBUSY", "EBADF"]);
+	assert.equal(revents(thread, POLLIN, kept), [POLLNVAL]);
+	const child = fork(thread);
+	assert.is(dup(child.main, l), kept);
+	exec(thread);
+	closefrom(thread, kept + 1);
+	closefrom(thread, kept);
+	assert.is(
+		codeOf(() => closefrom(thread, kept + 1)),
+		"EBADF",
+	);
+	assert.is(client(m, "local", "l"), kept + 1);
+	assert.is(await accepting, kept);
+	assert.is(fcntl(thread, kept, F_GETFL), 2);
+	const again = outcome(accept(sleeper, l));
+	assert.is(dup(thread, l), kept + 3);
+	interrupt(sleeper);
+	host.settle();
+	assert.is(await again, "EINTR");
+	assert.is(dup(thread, l), kept + 2);
+});
+
+test("an accept releases its number when it begins again after a handler, or its thread exits", async () => {
+	const { thread, process, host } = machine();
+	const l = listener(thread, "local", "l");
+	const sleeper = process.spawnThread();
+	sigaction(thread, SIGUSR1, () => {}, 0, SA_RESTART);
+	const accepting = outcome(accept(sleeper, l));
+	kill(thread, process.pid, SIGUSR1);
+	host.settle();
+	assert.is(sleeper.state, "asleep");
+	assert.is(dup(thread, l), l + 2);
+	threadExit(sleeper);
+	host.settle();
+	assert.is(await accepting, "EINTR");
+	assert.is(dup(thread, l), l + 1);
+});
+
+test("accept needs a descriptor before anything else", async () => {
+	const { thread, process } = machine();
+	const s = socket(thread, "local", "stream");
+	process.fdp.limit = 1;
+	assert.equal(
+		[await outcome(accept(thread, s)), codeOf(() => acceptNow(thread, s))],
+		["EMFILE", "EMFILE"],
+	);
+	process.fdp.limit = 2;
+	assert.is(await outcome(accept(thread, s)), "EINVAL");
+	assert.is(dup(thread, s), 1);
+});
+
+test("local: listen wants a name and no connection, of any type of socket", () => {
+	const { thread } = machine();
+	for (const type of ["stream", "seqpacket", "dgram"] as const) {
+		const [a, b] = socketpair(thread, type);
+		const listening = () => listen(thread, a, 5);
+		assert.is(codeOf(listening), "EINVAL");
+		close(thread, b);
+		// The socket is not connected any more, but it has no name.
+		assert.is(codeOf(listening), "EINVAL");
+		bind(thread, a, type);
+		listening();
+		listening();
+		assert.is(
+			codeOf(() => connectNow(thread, a, "dgram")),
+			"EOPNOTSUPP",
+		);
+	}
+});
+
+test("local: an accepted socket shows its listener's name, and can be bound to another, once", () => {
+	const m = machine();
+	const { thread } = m;
+	const l = listener(thread, "local", "l");
+	client(m, "local", "l");
+	const s = acceptNow(thread, l);
+	assert.is(getsockname(thread, s), "l");
+	assert.equal(
+		["l", "s", "t"].map((name) => codeOf(() => bind(thread, s, name))),
+		["EADDRINUSE", "no error", "EINVAL"],
+	);
+	assert.is(getsockname(thread, s), "s");
+	const other = socket(thread, "local", "stream");
+	const connecting = () => connectNow(thread, other, "s");
+	assert.is(codeOf(connecting), "ECONNREFUSED");
+	close(thread, s);
+	assert.is(codeOf(connecting), "ENOENT");
+	assert.is(
+		codeOf(() => connectNow(thread, other, "l")),
+		"no error",
+	);
+});
 
 test("local: names that no socket has, and sockets of another type", () => {
 	const { thread } = machine();

@@ -20,6 +20,7 @@ import {
 	keventNow,
 	kqueue,
 	NOTE_LOWAT,
+	read,
 	readNow,
 	sigaction,
 	type Thread,
@@ -33,6 +34,7 @@ import { S_IFSOCK } from "@kqpoll/kqueue/stat";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { pipe } from "../../src/index.ts";
+import { bind } from "../../src/socket/connect-calls.ts";
 import { getsockopt, setsockopt } from "../../src/socket/option-calls.ts";
 import { recv, recvmsgNow, recvNow } from "../../src/socket/recv-calls.ts";
 import { send, sendmsgNow, sendNow, sendtoNow } from "../../src/socket/send-calls.ts";
@@ -45,6 +47,7 @@ import {
 } from "../../src/socket/socket-calls.ts";
 import {
 	MSG_DONTWAIT,
+	MSG_EOR,
 	MSG_NOSIGNAL,
 	MSG_OOB,
 	MSG_PEEK,
@@ -492,6 +495,176 @@ test("a reader waits for at least SO_RCVLOWAT bytes, except with MSG_DONTWAIT", 
 	assert.equal(drain(thread, b, 9, MSG_DONTWAIT), [0, 1]);
 	writeNow(thread, a, bytes(3));
 	assert.equal([revents(thread, POLLIN, b), drain(thread, b, 9)], [[POLLIN], [0, 1, 2]]);
+});
+
+test("a descriptor that does not block receives below SO_RCVLOWAT, too", async () => {
+	const { thread, process, host, a, b } = world();
+	setsockopt(thread, b, SOL_SOCKET, SO_RCVLOWAT, 3);
+	fcntl(thread, b, F_SETFL, O_NONBLOCK);
+	for (const call of [recv, read]) {
+		writeNow(thread, a, bytes(2));
+		assert.is(await call(thread, b, new Uint8Array(9)), 2);
+		assert.is(await outcome(call(thread, b, new Uint8Array(9))), "EAGAIN");
+	}
+	writeNow(thread, a, bytes(2));
+	assert.equal(drain(thread, b, 9), [0, 1]);
+	fcntl(thread, b, F_SETFL, 0);
+	const sleeping = read(process.spawnThread(), b, new Uint8Array(9));
+	writeNow(thread, a, bytes(2));
+	host.settle();
+	writeNow(thread, a, bytes(1));
+	host.settle();
+	assert.is(await sleeping, 3);
+});
+
+test("O_NONBLOCK that is set while a call sleeps does not end it", async () => {
+	const { thread, process, host, a, b } = world();
+	const readers = [read, recv].map((call) => call(process.spawnThread(), b, new Uint8Array(9)));
+	fcntl(thread, b, F_SETFL, O_NONBLOCK);
+	writeNow(thread, a, bytes(5));
+	host.settle();
+	assert.is(await readers[0], 5);
+	writeNow(thread, a, bytes(6));
+	host.settle();
+	assert.is(await readers[1], 6);
+	for (const call of [write, send]) {
+		fcntl(thread, a, F_SETFL, 0);
+		const sending = call(process.spawnThread(), a, bytes(9000));
+		fcntl(thread, a, F_SETFL, O_NONBLOCK);
+		drain(thread, b, 8192);
+		host.settle();
+		assert.is(await sending, 9000);
+		drain(thread, b, 9000);
+	}
+});
+
+test("a write of nothing tells the watchers, if there is something to read", () => {
+	for (const type of ["stream", "seqpacket"] as const) {
+		const { thread, a, b } = world(type);
+		const kq = kqueue(thread);
+		add(thread, kq, b, EVFILT_READ, EV_ADD | EV_CLEAR);
+		sendNow(thread, a, bytes(0));
+		assert.equal(collect(thread, kq), []);
+		sendNow(thread, a, bytes(5));
+		assert.equal(collect(thread, kq).length, 1);
+		sendNow(thread, a, bytes(0));
+		assert.equal(
+			collect(thread, kq).map(([, , , , data]) => data),
+			[5],
+		);
+	}
+});
+
+test("an empty packet cannot be polled, and is stepped over, except at the end", () => {
+	const { thread, a, b } = world("seqpacket");
+	sendNow(thread, a, bytes(0));
+	assert.equal(revents(thread, POLLIN, b), [0]);
+	const receive = () => drain(thread, b, 9);
+	assert.is(codeOf(receive), "EAGAIN");
+	for (const n of [0, 0, 3, 0]) sendNow(thread, a, bytes(n));
+	// MSG_PEEK removes what no other call would return.
+	assert.equal(
+		[drain(thread, b, 9, MSG_PEEK), receive()],
+		[
+			[0, 1, 2],
+			[0, 1, 2],
+		],
+	);
+	assert.is(codeOf(receive), "EAGAIN");
+	sendNow(thread, a, bytes(0), MSG_EOR);
+	assert.equal(receive(), []);
+	assert.is(codeOf(receive), "EAGAIN");
+	for (const n of [0, 3]) sendNow(thread, a, bytes(n));
+	close(thread, a);
+	assert.equal([receive(), receive(), receive()], [[], [0, 1, 2], []]);
+});
+
+test("MSG_EOR is refused on a stream, before anything else", () => {
+	const { thread, a, b } = world();
+	const send = () => sendNow(thread, a, bytes(5), MSG_EOR);
+	assert.equal([codeOf(send), ioctl(thread, b, FIONREAD)], ["EINVAL", 0]);
+	close(thread, b);
+	assert.is(codeOf(send), "EINVAL");
+	for (const type of ["seqpacket", "dgram"] as const) {
+		const other = world(type);
+		assert.is(sendNow(other.thread, other.a, bytes(5), MSG_EOR), 5);
+	}
+});
+
+test("the address of a datagram's sender counts, and a longer one counts more", () => {
+	const { thread } = machine();
+	const to = socket(thread, "local", "dgram");
+	bind(thread, to, "to");
+	const from = socket(thread, "local", "dgram");
+	const kq = kqueue(thread);
+	add(thread, kq, to, EVFILT_READ);
+	const data = () => collect(thread, kq).map((event) => event[4]);
+	sendtoNow(thread, from, bytes(10), 0, "to");
+	assert.equal([data(), ioctl(thread, to, FIONREAD)], [[10 + 16], 10]);
+	bind(thread, from, "from");
+	sendtoNow(thread, from, bytes(10), 0, "to");
+	assert.equal([data(), ioctl(thread, to, FIONREAD)], [[20 + 16 + 106], 20]);
+	drain(thread, to, 10);
+	for (let i = 0; i < 7; i++) sendtoNow(thread, from, bytes(2048 - 17), 0, "to");
+	drain(thread, to, 10);
+	const room = 16384 - 7 * (2048 - 17 + 106) - 106;
+	assert.is(
+		codeOf(() => sendtoNow(thread, from, bytes(room + 1), 0, "to")),
+		"ENOBUFS",
+	);
+	assert.is(sendtoNow(thread, from, bytes(room), 0, "to"), room);
+});
+
+test("shutdown for reading with nothing unread makes no room, and tells nobody", () => {
+	const { thread, a, b } = world();
+	const kq = kqueue(thread);
+	add(thread, kq, a, EVFILT_WRITE, EV_ADD | EV_CLEAR);
+	collect(thread, kq);
+	shutdown(thread, b, SHUT_RD);
+	assert.equal(collect(thread, kq), []);
+});
+
+test("MSG_WAITALL sleeps for the rest even if the call must not block, once it has something", async () => {
+	for (const flags of [MSG_WAITALL, MSG_WAITALL | MSG_DONTWAIT]) {
+		const { thread, process, host, a, b } = world();
+		fcntl(thread, b, F_SETFL, O_NONBLOCK);
+		const sleeper = process.spawnThread();
+		const receive = () => outcome(recv(sleeper, b, new Uint8Array(10), flags));
+		assert.is(await receive(), "EAGAIN");
+		writeNow(thread, a, bytes(4));
+		const filling = receive();
+		writeNow(thread, a, bytes(6));
+		host.settle();
+		assert.is(await filling, 10);
+		writeNow(thread, a, bytes(4));
+		const part = receive();
+		interrupt(sleeper);
+		host.settle();
+		assert.equal([await part, ioctl(thread, b, FIONREAD)], [4, 0]);
+	}
+});
+
+test("a receiver with MSG_WAITALL tells a sender that waits for room, and others at its end", async () => {
+	const { thread, process, host, a, b } = world();
+	const kq = kqueue(thread);
+	add(thread, kq, a, EVFILT_WRITE, EV_ADD | EV_CLEAR);
+	fcntl(thread, b, F_SETFL, O_NONBLOCK);
+	writeNow(thread, a, bytes(4));
+	collect(thread, kq);
+	const receiver = process.spawnThread();
+	const some = recv(receiver, b, new Uint8Array(10), MSG_WAITALL);
+	assert.equal([receiver.state, collect(thread, kq)], ["asleep", []]);
+	writeNow(thread, a, bytes(6));
+	host.settle();
+	assert.is(await some, 10);
+	assert.equal(
+		collect(thread, kq).map((event) => event[4]),
+		[8192],
+	);
+	const sending = send(process.spawnThread(), a, bytes(30_000));
+	const all = recv(receiver, b, new Uint8Array(30_000), MSG_WAITALL);
+	host.settle();
+	assert.equal(await Promise.all([sending, all]), [30_000, 30_000]);
 });
 
 test("fstat, FIONREAD and options describe a socket", () => {

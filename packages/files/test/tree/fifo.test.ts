@@ -22,6 +22,7 @@ import {
 	ioctl,
 	kevent,
 	keventNow,
+	kqueue,
 	lseek,
 	NOTE_LOWAT,
 	read,
@@ -216,6 +217,34 @@ test("another descriptor, or another process, keeps an end open", () => {
 	assert.equal(traces(w), [0, false]);
 });
 
+test("a write of nothing tells the watchers, if there is something to read", () => {
+	const { thread, r, w } = connected();
+	const kq = kqueue(thread);
+	const change = { ident: r, filter: EVFILT_READ, flags: EV_ADD | EV_CLEAR };
+	keventNow(thread, kq, [change], null);
+	writeNow(thread, w, bytes(0));
+	assert.equal(collect(thread, kq), []);
+	writeNow(thread, w, bytes(5));
+	assert.equal(collect(thread, kq).length, 1);
+	writeNow(thread, w, bytes(0));
+	assert.equal(
+		collect(thread, kq).map((event) => event[4]),
+		[5],
+	);
+});
+
+test("O_NONBLOCK that is set while a read sleeps does not end it", async () => {
+	const { thread, process, host, r, w } = connected();
+	const calls = [0, 1].map(() => outcome(read(process.spawnThread(), r, bytes(9))));
+	fcntl(thread, r, F_SETFL, O_NONBLOCK);
+	writeNow(thread, w, bytes(5));
+	host.settle();
+	assert.is(await calls[0], 5);
+	close(thread, w);
+	host.settle();
+	assert.is(await calls[1], 0);
+});
+
 test("a fifo says what it holds, and has no offset", () => {
 	const { thread, host, open, r, w } = connected();
 	const both = open(O_RDWR);
@@ -231,7 +260,7 @@ test("a fifo says what it holds, and has no offset", () => {
 	);
 	assert.equal(
 		[codeOf(() => lseek(thread, r, 0, SEEK_CUR)), codeOf(() => ioctl(thread, r, 1))],
-		["ESPIPE", "ENOTTY"],
+		["ESPIPE", "EOPNOTSUPP"],
 	);
 });
 

@@ -37,12 +37,14 @@ interface Slot {
 interface Subject {
 	readonly process: Process;
 	readonly slots: Map<number, Slot>;
+	/** The numbers that calls have reserved. */
+	readonly reserved: Set<number>;
 	size: number;
 }
 
 type Command =
-	| { do: "open" | "kqueue" | "exec" | "fork" }
-	| { do: "close" | "closefrom" | "dup"; fd: number }
+	| { do: "open" | "kqueue" | "exec" | "fork" | "reserve" }
+	| { do: "close" | "closefrom" | "dup" | "release"; fd: number }
 	| { do: "dup2" | "dupfd" | "dupfd cloexec"; fd: number; to: number }
 	| { do: "cloexec"; fd: number; on: boolean; how: "fcntl" | "ioctl" };
 
@@ -71,7 +73,12 @@ class World {
 	constructor(limit: number) {
 		this.limit = limit;
 		this.machine = machine({ maxfiles: limit });
-		this.subjects.push({ process: this.machine.process, slots: new Map(), size: 20 });
+		this.subjects.push({
+			process: this.machine.process,
+			slots: new Map(),
+			reserved: new Set(),
+			size: 20,
+		});
 	}
 
 	/** Does a command in a process; the engine's result must be the map's result. */
@@ -120,6 +127,13 @@ class World {
 				if (command.how === "ioctl")
 					return ioctl(thread, command.fd, command.on ? FIOCLEX : FIONCLEX);
 				return fcntl(thread, command.fd, F_SETFD, command.on ? FD_CLOEXEC : 0);
+			case "reserve": {
+				const fd = process.fdp.reserve();
+				return fd < 0 ? "EMFILE" : fd;
+			}
+			case "release":
+				process.fdp.release(command.fd);
+				return 0;
 			case "exec":
 				exec(thread);
 				return 0;
@@ -134,12 +148,13 @@ class World {
 		const slots = new Map<number, Slot>();
 		for (const [fd, slot] of parent.slots)
 			if (slot.opened.file !== null) slots.set(fd, { ...slot });
-		const size = sizeForChild(Math.max(-1, ...parent.slots.keys()), parent.size);
-		this.subjects.push({ process: fork(process.main), slots, size });
+		const last = Math.max(-1, ...parent.slots.keys(), ...parent.reserved);
+		const size = sizeForChild(last, parent.size);
+		this.subjects.push({ process: fork(process.main), slots, reserved: new Set(), size });
 	}
 
 	private expect(subject: Subject, command: Command, opened: Opened): Result {
-		const { slots } = subject;
+		const { slots, reserved } = subject;
 		const slot = "fd" in command ? slots.get(command.fd) : undefined;
 		switch (command.do) {
 			case "open":
@@ -152,7 +167,8 @@ class World {
 				return slots.delete(command.fd) ? 0 : "EBADF";
 			case "closefrom": {
 				const from = [...slots.keys()].filter((fd) => fd >= command.fd);
-				if (command.fd < 0 || from.length === 0) return "EBADF";
+				const kept = [...reserved].some((fd) => fd >= command.fd);
+				if (command.fd < 0 || (from.length === 0 && !kept)) return "EBADF";
 				for (const fd of from) slots.delete(fd);
 				return 0;
 			}
@@ -162,6 +178,7 @@ class World {
 			case "dup2":
 				if (slot === undefined || command.to < 0 || command.to >= this.limit) return "EBADF";
 				if (command.fd === command.to) return command.to;
+				if (reserved.has(command.to)) return "EBUSY";
 				slots.set(command.to, { ...slot, cloexec: false });
 				subject.size = roomFor(command.to, subject.size);
 				return command.to;
@@ -174,6 +191,14 @@ class World {
 				if (slot === undefined) return "EBADF";
 				slot.cloexec = command.on;
 				return 0;
+			case "reserve": {
+				const fd = this.put(subject, 0, null);
+				if (typeof fd === "number") reserved.add(fd);
+				return fd;
+			}
+			case "release":
+				reserved.delete(command.fd);
+				return 0;
 			case "exec":
 				for (const [fd, { cloexec }] of [...slots]) if (cloexec) slots.delete(fd);
 				return 0;
@@ -182,12 +207,12 @@ class World {
 		}
 	}
 
-	/** Fills the lowest free number from `from` on. */
-	private put(subject: Subject, from: number, slot: Slot): Result {
+	/** Fills the lowest free number from `from` on, unless it is only to be reserved. */
+	private put(subject: Subject, from: number, slot: Slot | null): Result {
 		let fd = from;
-		while (subject.slots.has(fd)) fd++;
+		while (subject.slots.has(fd) || subject.reserved.has(fd)) fd++;
 		if (fd >= this.limit) return "EMFILE";
-		subject.slots.set(fd, slot);
+		if (slot !== null) subject.slots.set(fd, slot);
 		subject.size = roomFor(fd, subject.size);
 		return fd;
 	}
@@ -230,6 +255,8 @@ const aCommand: fc.Arbitrary<Command> = fc.oneof(
 		arbitrary: fc.record({ do: fc.constantFrom("open", "open", "open", "kqueue") }),
 	},
 	{ weight: 1, arbitrary: fc.record({ do: fc.constantFrom("exec", "fork") }) },
+	{ weight: 2, arbitrary: fc.record({ do: fc.constant("reserve" as const) }) },
+	{ weight: 2, arbitrary: fc.record({ do: fc.constant("release" as const), fd: aNumber }) },
 	{
 		weight: 6,
 		arbitrary: fc.record({ do: fc.constantFrom("close", "close", "dup"), fd: aNumber }),
