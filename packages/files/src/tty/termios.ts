@@ -148,7 +148,7 @@ const CTRL = (letter: string): number => letter.charCodeAt(0) & 0x1f;
 /** The default: a line editor with echo and signals. ISTRIP is off, for UTF-8. */
 export const TTYDEF: Termios = {
 	iflag: BRKINT | ICRNL | IMAXBEL | IXON | IXANY,
-	oflag: OPOST | ONLCR | OXTABS,
+	oflag: OPOST | ONLCR,
 	cflag: CREAD | CS8 | HUPCL,
 	lflag: ECHO | ICANON | ISIG | IEXTEN | ECHOE | ECHOKE | ECHOCTL,
 	cc: defaultCharacters(),

@@ -77,7 +77,14 @@ const table: readonly [string, Partial<typeof TTYDEF>, string, string, string][]
 		`^A${RUB}${RUB}\r\n`,
 		"\n",
 	],
-	["a tab is erased from its columns", {}, `a\t${DEL}\n`, `a       ${"\b".repeat(7)}\r\n`, "a\n"],
+	["a tab is erased from its columns", {}, `a\t${DEL}\n`, `a\t${"\b".repeat(7)}\r\n`, "a\n"],
+	[
+		"so is one that is printed as blanks, with OXTABS",
+		{ oflag: TTYDEF.oflag | OXTABS },
+		`a\t${DEL}\n`,
+		`a       ${"\b".repeat(7)}\r\n`,
+		"a\n",
+	],
 	[
 		"without ECHOE what erases is shown",
 		{ lflag: lflag & ~ECHOE },
@@ -183,6 +190,7 @@ for (const [what, changes, typed, seen, got] of table) {
 const output: readonly [string, number, string, string][] = [
 	["newlines get a carriage return", OPOST | ONLCR, "a\nb", "a\r\nb"],
 	["without ONLCR they do not", OPOST, "a\nb", "a\nb"],
+	["by default tabs are left to the screen", TTYDEF.oflag, "a\tb\n", "a\tb\r\n"],
 	["without OPOST nothing is changed", ONLCR | OXTABS | ONOEOT, "a\n\tb\x04", "a\n\tb\x04"],
 	["tabs go to the next eighth column", OPOST | OXTABS, "a\tb\t\tc", `a       b${" ".repeat(15)}c`],
 	[
@@ -221,7 +229,7 @@ test("after output a tab is not erased, but the line is shown again", () => {
 	t.type("ab");
 	t.print("!");
 	t.type(`\t${DEL}`);
-	assert.is(t.screen(), `ab!${" ".repeat(5)}^R\r\nab`);
+	assert.is(t.screen(), "ab!\t^R\r\nab");
 });
 
 test("lines are read one at a time, and in parts when the buffer is small", () => {

@@ -24,6 +24,7 @@ import {
 	IXANY,
 	IXON,
 	NOFLSH,
+	OXTABS,
 	PARMRK,
 	TTYDEF,
 	VDISCARD,
@@ -55,6 +56,7 @@ class Screen {
 			if (c === "\n") this.cells = [];
 			else if (c === "\r") this.column = 0;
 			else if (c === "\b") this.column = Math.max(0, this.column - 1);
+			else if (c === "\t") this.column = (this.column + 8) & ~7;
 			else if (c >= " " && c !== "\x7f") this.set(this.column++, c);
 		}
 	}
@@ -62,6 +64,11 @@ class Screen {
 	set(column: number, c: string): void {
 		while (this.cells.length < column) this.cells.push(" ");
 		this.cells[column] = c;
+	}
+
+	/** Whether there is nothing from the cursor on. */
+	get ends(): boolean {
+		return this.cells.slice(this.column).every((cell) => cell === " ");
 	}
 
 	get look(): readonly [string, number] {
@@ -90,6 +97,8 @@ const CC = TTYDEF.cc.map((c, place) => (place === VEOL ? 0x3b : place === VEOL2 
  * drawn from what was there before the line and what is left of the line.
  */
 class Editor {
+	/** OXTABS: whether a tab is printed as blanks; otherwise the screen goes to the next tab stop. */
+	private readonly expands: boolean;
 	iflag: number;
 	lflag: number;
 	/** The line that is being typed. */
@@ -116,7 +125,8 @@ class Editor {
 	/** Whether the line was printed again behind finished lines. */
 	private behind = false;
 
-	constructor(iflag: number, lflag: number) {
+	constructor(expands: boolean, iflag: number, lflag: number) {
+		this.expands = expands;
 		this.iflag = iflag;
 		this.lflag = lflag;
 	}
@@ -136,7 +146,7 @@ class Editor {
 
 	/** How a character looks in a column. */
 	private glyph({ c, quoted }: Key, column: number): string {
-		if (c === "\t" && !quoted) return " ".repeat(8 - (column % 8));
+		if (c === "\t" && !quoted) return this.expands ? " ".repeat(8 - (column % 8)) : c;
 		if (c === "\n" && !quoted) return "\r\n";
 		if (c === "\x7f") return "^?";
 		return c < " " ? `^${String.fromCharCode(c.charCodeAt(0) + 64)}` : c;
@@ -374,6 +384,8 @@ class Editor {
 			return;
 		}
 		this.discarding = false;
+		// What the cursor passes stays on the screen.
+		if (key.c === "\t" && !this.expands && !this.picture().ends) this.legible = false;
 		this.shown.push(key);
 		this.reach = Math.max(this.reach, this.picture().column);
 	}
@@ -492,9 +504,10 @@ class Lines {
 	private readonly screen = new Screen();
 	private readonly kq: number;
 
-	constructor({ iflag, lflag }: { iflag: number; lflag: number }) {
-		this.terminal = terminal({ iflag, lflag: lflag >>> 0, cc: CC });
-		this.editor = new Editor(iflag, lflag);
+	constructor(expands: boolean, { iflag, lflag }: { iflag: number; lflag: number }) {
+		const oflag = expands ? TTYDEF.oflag | OXTABS : TTYDEF.oflag;
+		this.terminal = terminal({ iflag, oflag, lflag: lflag >>> 0, cc: CC });
+		this.editor = new Editor(expands, iflag, lflag);
 		const { thread, slave } = this.terminal;
 		this.kq = kqueue(thread);
 		const change = { ident: slave, filter: EVFILT_READ, flags: EV_ADD };
@@ -544,7 +557,7 @@ class Lines {
 	private look(): void {
 		const { terminal, editor, screen } = this;
 		// Held back, that much would not fit.
-		if (ioctl(terminal.thread, terminal.slave, TIOCOUTQ) > 1000) {
+		if (ioctl(terminal.thread, terminal.slave, TIOCOUTQ) > 7000) {
 			ioctl(terminal.thread, terminal.slave, TIOCSTART);
 			editor.start();
 		}
@@ -561,10 +574,11 @@ class Lines {
 test("typed lines are edited, shown and read as on an emulated screen", () => {
 	fc.assert(
 		fc.property(
+			fc.boolean(),
 			lineModes,
 			fc.array(lineCommand, { minLength: 1, maxLength: 40, size: "max" }),
-			(modes, commands) => {
-				const lines = new Lines(modes);
+			(expands, modes, commands) => {
+				const lines = new Lines(expands, modes);
 				for (const command of commands) lines.perform(command);
 			},
 		),
