@@ -115,16 +115,16 @@ export class Pty implements TtyDriver {
 	}
 
 	/**
-	 * Called when output was stopped, or queues were flushed. The slave's output is the master's
+	 * Called when output was stopped, or before queues are flushed. The slave's output is the master's
 	 * input.
 	 * @kern ptsstop
 	 */
 	stop(flush: number): void {
 		this.toldStopped = flush === 0;
 		this.send |= flush === 0 ? TIOCPKT_STOP : flush;
+		// When output stops there is less to read, except for the byte of packet mode.
+		if (flush === 0 && this.packetMode) this.wakeupMaster(FREAD);
 		this.wakeupMaster(((flush & FREAD) !== 0 ? FWRITE : 0) | ((flush & FWRITE) !== 0 ? FREAD : 0));
-		if (flush === 0) this.wakeupMaster(FREAD);
-		this.outputTaken();
 	}
 
 	/**
@@ -149,7 +149,7 @@ export class Pty implements TtyDriver {
 		if (this.slaves.size > 0) return;
 		this.closing = true;
 		if (slave.nonblocking || slave.revoked) this.hangUp();
-		else this.outputTaken();
+		else if (!this.outputTaken()) this.start();
 	}
 
 	/** Forgets the output, and tells the threads that wait for room or for all output to be out. */
@@ -161,10 +161,12 @@ export class Pty implements TtyDriver {
 
 	/**
 	 * Called when the master has read output, or it was flushed: closes the terminal if that waited
-	 * for it.
+	 * for it. Returns whether it did.
 	 */
-	outputTaken(): void {
-		if (this.closing && (this.tty.outq.count === 0 || !this.tty.carrier)) this.hangUp();
+	outputTaken(): boolean {
+		const done = this.closing && (this.tty.outq.count === 0 || !this.tty.carrier);
+		if (done) this.hangUp();
+		return done;
 	}
 
 	private hangUp(): void {

@@ -44,7 +44,9 @@ export interface TtyDriver {
 	start(): void;
 	/** Input was read or forgotten: there may be room for more. */
 	inputTaken(): void;
-	/** Output was stopped (0), or input (FREAD), output (FWRITE) or both were flushed. */
+	/** Output was read or forgotten. */
+	outputTaken(): unknown;
+	/** Output was stopped (0), or input (FREAD), output (FWRITE) or both are being flushed. */
 	stop(flush: number): void;
 	/** Takes the terminal away from all that have it open. */
 	revoke(): void;
@@ -187,16 +189,16 @@ export function ttyOpen(tp: Tty): void {
 }
 
 /**
- * Closes a terminal: forgets its session, and what is in its queues.
+ * Closes a terminal: forgets what is in its queues, while it is still open, and its session.
  * @kern ttyclose
  */
 export function ttyClose(tp: Tty): void {
-	ttyDisown(tp);
-	tp.isOpen = false;
-	tp.carrier = false;
 	doAll(
 		() => ttyFlush(tp, FREAD | FWRITE),
 		() => {
+			ttyDisown(tp);
+			tp.isOpen = false;
+			tp.carrier = false;
 			tp.blocked = false;
 			wakeup(tp.background);
 		},
@@ -280,10 +282,13 @@ function flushInput(tp: Tty): void {
 
 function flushOutput(tp: Tty, rw: number): void {
 	tp.stopped = false;
-	tp.outq.flush();
 	doAll(
 		() => tp.driver.stop(rw),
-		() => ttWakeupWriters(tp),
+		() => {
+			tp.outq.flush();
+			ttWakeupWriters(tp);
+		},
+		() => tp.driver.outputTaken(),
 	);
 }
 
