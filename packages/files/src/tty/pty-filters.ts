@@ -10,8 +10,6 @@ import {
 	type Knote,
 } from "@kqpoll/kqueue/kernel";
 import type { Pty } from "./pty.ts";
-import { ICANON } from "./termios.ts";
-import { inputCount, TTYHOG } from "./tty.ts";
 import { eofFlags, setFlags } from "./tty-filters.ts";
 
 /** What the filters ask of an open master. */
@@ -39,19 +37,10 @@ function readEvent(kn: Knote): boolean {
 /** @kern filt_ptcwrite */
 function writeEvent(kn: Knote): boolean {
 	const pty = ptyOf(kn);
-	kn.data = pty.tty.isOpen ? room(pty) : 0;
+	kn.data = pty.room;
 	const polled = (kn.flags & (__EV_POLL | __EV_SELECT)) !== 0;
 	if (polled && setFlags(kn, __EV_HUP, !pty.tty.carrier)) return true;
 	return kn.data > 0;
-}
-
-/** How many bytes can be typed. */
-function room({ tty, remote }: Pty): number {
-	const { canq, lflag } = tty;
-	if (remote) return canq.count === 0 ? canq.limit : 0;
-	const free = inputCount(tty) < TTYHOG - 2;
-	const line = canq.count === 0 && (lflag & ICANON) !== 0;
-	return free || line ? canq.limit - inputCount(tty) : 0;
 }
 
 /** @kern filt_ptcexcept */

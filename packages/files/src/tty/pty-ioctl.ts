@@ -68,12 +68,10 @@ export function masterIoctl(pty: Pty, thread: Thread, command: number, argument:
 			return pty.tty.outq.count;
 		case TIOCPKT:
 			if (argument && pty.userMode) return -errno.EINVAL;
-			pty.packetMode = Boolean(argument);
-			return tellControl(pty);
+			return setMode(pty, "packetMode", argument);
 		case TIOCUCNTL:
 			if (argument && pty.packetMode) return -errno.EINVAL;
-			pty.userMode = Boolean(argument);
-			return tellControl(pty);
+			return setMode(pty, "userMode", argument);
 		case TIOCREMOTE:
 			pty.remote = Boolean(argument);
 			ttyFlush(pty.tty, FREAD | FWRITE);
@@ -90,9 +88,11 @@ export function masterIoctl(pty: Pty, thread: Thread, command: number, argument:
 	return ptyIoctl(pty, thread, command, argument);
 }
 
-/** A byte of the mode that was set may have been waiting. */
-function tellControl(pty: Pty): number {
-	if (pty.controlPending) pty.wakeupMaster(FREAD);
+/** Sets or ends a mode. A byte of the mode may have been waiting. */
+function setMode(pty: Pty, mode: "packetMode" | "userMode", argument: unknown): number {
+	const pending = pty.controlPending;
+	pty[mode] = Boolean(argument);
+	if (pty.controlPending && !pending) pty.wakeupMaster(FREAD);
 	return 0;
 }
 

@@ -10,7 +10,10 @@ import {
 	WaitChannel,
 	wakeup,
 } from "@kqpoll/kqueue/kernel";
+import { ICANON } from "./termios.ts";
 import {
+	inputCount,
+	TTYHOG,
 	Tty,
 	type TtyDriver,
 	ttWakeupWriters,
@@ -79,6 +82,22 @@ export class Pty implements TtyDriver {
 	/** Whether a byte of packet or user-control mode waits for the master. */
 	get controlPending(): boolean {
 		return (this.packetMode && this.send !== 0) || (this.userMode && this.ucntl !== 0);
+	}
+
+	/** How many bytes can be typed. */
+	get room(): number {
+		const { tty, remote } = this;
+		const { canq, lflag } = tty;
+		if (!tty.isOpen) return 0;
+		if (remote) return canq.count === 0 ? canq.limit : 0;
+		const free = inputCount(tty) < TTYHOG - 2;
+		const line = canq.count === 0 && (lflag & ICANON) !== 0;
+		return free || line ? canq.limit - inputCount(tty) : 0;
+	}
+
+	/** Whether nothing can be typed into an open terminal. */
+	get full(): boolean {
+		return this.tty.isOpen && this.room === 0;
 	}
 
 	/**

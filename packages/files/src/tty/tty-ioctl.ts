@@ -13,7 +13,7 @@ import {
 	type Termios,
 	type Winsize,
 } from "./termios.ts";
-import { isCtty, setTermios, type Tty, ttWakeup, ttWakeupWriters, ttyFlush } from "./tty.ts";
+import { isCtty, setTermios, type Tty, ttWakeupWriters, ttyFlush } from "./tty.ts";
 import {
 	TIOCDRAIN,
 	TIOCEXCL,
@@ -125,15 +125,19 @@ function change(tp: Tty, command: number, termios: Termios): number {
 	if (command !== TIOCSETA && !drained(tp)) return -errno.EAGAIN;
 	if (command === TIOCSETAF) ttyFlush(tp, FREAD);
 	const { lflag } = tp;
+	const { full } = tp.driver;
+	const readable = ttnread(tp);
 	setTermios(tp, termios);
 	// PENDIN is the terminal's own: what the program says about it is ignored.
 	tp.lflag = (termios.lflag & ~PENDIN) | (lflag & PENDIN);
 	if (command !== TIOCSETAF) switchMode(tp, (lflag & ICANON) !== 0);
-	// Sleepers look again whether they still have to wait.
-	ttWakeup(tp);
+	// Sleepers look again whether, and until when, they still have to wait.
+	wakeup(tp.readers);
 	ttWakeupWriters(tp);
 	wakeup(tp.background);
-	tp.driver.inputTaken();
+	const edits = (lflag & ICANON) === 0 && (tp.lflag & ICANON) !== 0;
+	if (edits || ttnread(tp) > readable) tp.rsel.notify(0);
+	if (full && !tp.driver.full) tp.driver.inputTaken();
 	const leader = tp.session?.leader;
 	if (termios.ospeed === B0 && leader) psignal(leader, SIGHUP);
 	return 0;
@@ -184,9 +188,10 @@ function stop(tp: Tty): number {
 
 function type(tp: Tty, argument: unknown): number {
 	if (!isInt32(argument) || argument < 0 || argument > 0xff) return -errno.EFAULT;
+	const { full } = tp.driver;
 	ttyInput(tp, argument);
 	// The character may have erased others.
-	tp.driver.inputTaken();
+	if (full && !tp.driver.full) tp.driver.inputTaken();
 	return 0;
 }
 

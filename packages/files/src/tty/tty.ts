@@ -42,8 +42,10 @@ const NO_SIZE: Winsize = { row: 0, col: 0, xpixel: 0, ypixel: 0 };
 export interface TtyDriver {
 	/** There may be output to read. */
 	start(): void;
-	/** Input was read or forgotten: there may be room for more. */
+	/** Input was read or forgotten, and there may be room for more. */
 	inputTaken(): void;
+	/** Whether it cannot send more input, until some is read or forgotten. */
+	readonly full: boolean;
 	/** Output was read or forgotten. */
 	outputTaken(): unknown;
 	/** Output was stopped (0), or input (FREAD), output (FWRITE) or both are being flushed. */
@@ -258,7 +260,7 @@ export function ttWakeupWriters(tp: Tty): void {
 export function ttyFlush(tp: Tty, rw: number): void {
 	doAll(
 		() => {
-			if ((rw & FREAD) !== 0) flushInput(tp);
+			if ((rw & FREAD) !== 0) flushInput(tp, rw);
 		},
 		() => {
 			if ((rw & FWRITE) !== 0) flushOutput(tp, rw);
@@ -266,7 +268,8 @@ export function ttyFlush(tp: Tty, rw: number): void {
 	);
 }
 
-function flushInput(tp: Tty): void {
+function flushInput(tp: Tty, rw: number): void {
+	const { full } = tp.driver;
 	tp.canq.flush();
 	tp.rawq.flush();
 	tp.rocount = 0;
@@ -276,7 +279,10 @@ function flushInput(tp: Tty): void {
 	doAll(
 		() => ttyUnblock(tp),
 		() => ttWakeup(tp),
-		() => tp.driver.inputTaken(),
+		() => {
+			// With the output, the other end is told by `stop`.
+			if (full && (rw & FWRITE) === 0) tp.driver.inputTaken();
+		},
 	);
 }
 

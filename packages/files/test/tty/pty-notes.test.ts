@@ -20,10 +20,10 @@ import { F_SETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openpty, tcflush } from "../../src/index.ts";
-import { cfmakeraw, TCIOFLUSH, TCOFLUSH, TTYDEF } from "../../src/termios.ts";
-import { TIOCSTOP } from "../../src/ttycom.ts";
+import { cfmakeraw, TCIFLUSH, TCIOFLUSH, TCOFLUSH, TTYDEF } from "../../src/termios.ts";
+import { TIOCPKT, TIOCSTOP } from "../../src/ttycom.ts";
 import { collect, type Machine, machine } from "../machine.ts";
-import { count } from "./tty-world.ts";
+import { bytes, count } from "./tty-world.ts";
 
 const RAW = cfmakeraw(TTYDEF);
 
@@ -97,6 +97,28 @@ test("outside of packet mode nobody is told that output was stopped", () => {
 		count(() => readNow(thread, master, new Uint8Array(9))),
 		"EAGAIN",
 	);
+});
+
+test("input that is forgotten before it was full tells nobody of room", () => {
+	const { thread, kq, master, slave } = world();
+	add(thread, kq, master, EVFILT_WRITE, EV_CLEAR);
+	writeNow(thread, master, bytes("abc"));
+	collect(thread, kq);
+	tcflush(thread, slave, TCIFLUSH);
+	assert.equal(collect(thread, kq), []);
+	writeNow(thread, master, new Uint8Array(9000));
+	tcflush(thread, slave, TCIFLUSH);
+	assert.equal(collect(thread, kq), [[master, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 8192]]);
+});
+
+test("packet mode that is turned on again tells nobody of what waits already", () => {
+	const { thread, kq, master, slave } = world();
+	ioctl(thread, master, TIOCPKT, 1);
+	add(thread, kq, master, EVFILT_READ, EV_CLEAR);
+	tcflush(thread, slave, TCOFLUSH);
+	assert.is(collect(thread, kq).length, 1);
+	ioctl(thread, master, TIOCPKT, 1);
+	assert.equal(collect(thread, kq), []);
 });
 
 test.run();
