@@ -31,7 +31,7 @@ const CTRL_Q = 0x11;
  */
 export function ptyIoctl(pty: Pty, thread: Thread, command: number, argument: unknown): number {
 	const n = ttIoctl(pty.tty, thread, command, argument);
-	if (n === -errno.ENOTTY) return userCommand(pty, command);
+	if (n === -errno.ENOTTY && userCommand(pty, command) === 0) return 0;
 	tellStopCharacters(pty);
 	return n;
 }

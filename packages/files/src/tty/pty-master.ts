@@ -1,6 +1,5 @@
 // The master of a pty: the other end of a terminal.
 import { EVFILT_EXCEPT, EVFILT_READ, EVFILT_WRITE, errno, type Thread } from "@kqpoll/kqueue";
-import { FIOASYNC, FIONBIO } from "@kqpoll/kqueue/ioctl";
 import { File, FREAD, type Knote, knoteJoin, type WaitChannel } from "@kqpoll/kqueue/kernel";
 import { S_IFCHR, type Stat } from "@kqpoll/kqueue/stat";
 import type { Pty } from "./pty.ts";
@@ -56,13 +55,20 @@ export class PtyMaster extends File implements PtyHolder {
 	 * Types what is written, as far as there is room. EIO when the slave is closed.
 	 * @kern ptcwrite
 	 */
-	override write(_thread: Thread, buffer: Uint8Array): number {
+	override write(_thread: Thread, buffer: Uint8Array, whole: number): number {
+		const n = this.input(buffer, whole);
+		if (this.pty.kernel.diagnostics) this.pty.check();
+		return n;
+	}
+
+	private input(buffer: Uint8Array, whole: number): number {
 		const { pty } = this;
 		const { tty } = pty;
-		const n = !tty.isOpen ? 0 : pty.remote ? writeRemote(pty, buffer) : type(pty, buffer);
-		if (pty.kernel.diagnostics) pty.check();
-		if (n > 0 || buffer.length === 0) return n;
-		return tty.carrier ? -errno.EAGAIN : -errno.EIO;
+		if (!tty.isOpen) return tty.carrier ? -errno.EAGAIN : -errno.EIO;
+		// A call writes one piece, even if it has more.
+		if (pty.remote) return buffer.length < whole ? 0 : writeRemote(pty, buffer);
+		const n = type(pty, buffer);
+		return n === 0 && buffer.length > 0 ? -errno.EAGAIN : n;
 	}
 
 	/** Readers sleep until there is output, writers until there is room. */
@@ -72,7 +78,6 @@ export class PtyMaster extends File implements PtyHolder {
 
 	/** The commands of pty(4). */
 	override ioctl(thread: Thread, command: number, argument: unknown): number {
-		if (command === FIONBIO || command === FIOASYNC) return 0;
 		const n = masterIoctl(this.pty, thread, command, argument);
 		if (this.pty.kernel.diagnostics) this.pty.check();
 		return n;
@@ -132,8 +137,8 @@ function type({ tty }: Pty, buffer: Uint8Array): number {
 }
 
 /**
- * Writes one piece, which the slave reads as it is, when that before was read. An empty one is an
- * end of file.
+ * Writes one piece of up to TTYHOG - 1 bytes, which the slave reads as it is, when the piece before
+ * was read. An empty one is an end of file.
  */
 function writeRemote({ tty }: Pty, buffer: Uint8Array): number {
 	if (tty.canq.count > 0) return -errno.EAGAIN;

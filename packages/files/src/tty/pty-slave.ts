@@ -51,7 +51,7 @@ export class PtySlave extends File implements TtyHolder {
 		const { pty, tty } = this;
 		if (!pty.controlled) return 0;
 		const n = pty.remote ? readRemote(pty, thread, buffer) : ttRead(tty, thread, buffer, late);
-		pty.inputTaken();
+		if (n !== -errno.EAGAIN && !pty.remote) pty.inputTaken();
 		if (pty.kernel.diagnostics) pty.check();
 		return n;
 	}
@@ -63,6 +63,11 @@ export class PtySlave extends File implements TtyHolder {
 		const n = ttWrite(tty, thread, buffer);
 		if (pty.kernel.diagnostics) pty.check();
 		return n;
+	}
+
+	/** The end of a read tells the master that there may be room, even if it got nothing. */
+	override gaveUp(mode: number): void {
+		if (mode === FREAD && !this.revoked && !this.pty.remote) this.pty.inputTaken();
 	}
 
 	/**
@@ -84,8 +89,7 @@ export class PtySlave extends File implements TtyHolder {
 
 	/** The commands of tty(4) and pty(4); EBADF once it is revoked. */
 	override ioctl(thread: Thread, command: number, argument: unknown): number {
-		if (command === FIONBIO || command === FIOASYNC) return 0;
-		if (this.revoked) return -errno.EBADF;
+		if (this.revoked) return command === FIONBIO || command === FIOASYNC ? 0 : -errno.EBADF;
 		const n = ptyIoctl(this.pty, thread, command, argument);
 		if (this.pty.kernel.diagnostics) this.pty.check();
 		return n;
@@ -130,12 +134,15 @@ export class PtySlave extends File implements TtyHolder {
 }
 
 /** In remote mode: what the master wrote as one piece, or the next part of it. */
-function readRemote({ tty }: Pty, thread: Thread, buffer: Uint8Array): number {
+function readRemote(pty: Pty, thread: Thread, buffer: Uint8Array): number {
+	const { tty } = pty;
 	const { canq } = tty;
 	if (isBackground(thread.process, tty)) return stopReader(thread);
 	if (canq.count === 0) return tty.hungUp ? 0 : -errno.EAGAIN;
 	// The last cell marks the end of the piece.
 	const n = canq.read(buffer.subarray(0, canq.count - 1));
-	if (canq.count === 1) canq.get();
+	if (canq.count > 1) return n;
+	canq.get();
+	pty.inputTaken();
 	return n;
 }

@@ -69,7 +69,7 @@ export function ttIoctl(tp: Tty, thread: Thread, command: number, argument: unkn
 		case TIOCFLUSH:
 			return flush(tp, argument);
 		case TIOCDRAIN:
-			return drained(tp) ? 0 : -errno.EAGAIN;
+			return drain(tp);
 		case TIOCGETA:
 			return fill(argument, tp.termios);
 		case TIOCGWINSZ:
@@ -104,6 +104,13 @@ export function drained(tp: Tty): boolean {
 	return tp.outq.count === 0 || tp.hungUp;
 }
 
+/** Returns 0 if all output is out; otherwise tells the other end of it, and returns -EAGAIN. */
+function drain(tp: Tty): number {
+	if (drained(tp)) return 0;
+	tp.driver.start();
+	return -errno.EAGAIN;
+}
+
 function fill(target: unknown, values: Termios | Winsize): number {
 	if (typeof target !== "object" || target === null) return -errno.EFAULT;
 	try {
@@ -122,7 +129,7 @@ function flush(tp: Tty, argument: unknown): number {
 }
 
 function change(tp: Tty, command: number, termios: Termios): number {
-	if (command !== TIOCSETA && !drained(tp)) return -errno.EAGAIN;
+	if (command !== TIOCSETA && drain(tp) !== 0) return -errno.EAGAIN;
 	if (command === TIOCSETAF) ttyFlush(tp, FREAD);
 	const { lflag } = tp;
 	const { full } = tp.driver;

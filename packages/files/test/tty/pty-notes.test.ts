@@ -9,20 +9,34 @@ import {
 	EVFILT_READ,
 	EVFILT_WRITE,
 	fcntl,
+	interrupt,
 	ioctl,
 	keventNow,
 	kqueue,
+	read,
 	readNow,
 	type Thread,
+	write,
 	writeNow,
 } from "@kqpoll/kqueue";
 import { F_SETFL, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { openpty, tcflush } from "../../src/index.ts";
+import { O_RDWR } from "../../src/fcntl.ts";
+import { openDevice, openpty, ptsname, tcdrain, tcflush } from "../../src/index.ts";
 import { cfmakeraw, TCIFLUSH, TCIOFLUSH, TCOFLUSH, TTYDEF } from "../../src/termios.ts";
-import { TIOCPKT, TIOCSTOP } from "../../src/ttycom.ts";
-import { collect, type Machine, machine } from "../machine.ts";
+import {
+	TIOCPKT,
+	TIOCPKT_DOSTOP,
+	TIOCPKT_FLUSHREAD,
+	TIOCPKT_FLUSHWRITE,
+	TIOCPKT_NOSTOP,
+	TIOCREMOTE,
+	TIOCSTOP,
+	UIOCCMD,
+} from "../../src/ttycom.ts";
+import { codeOf, collect, type Machine, machine, outcome } from "../machine.ts";
 import { bytes, count } from "./tty-world.ts";
 
 const RAW = cfmakeraw(TTYDEF);
@@ -111,6 +125,29 @@ test("input that is forgotten before it was full tells nobody of room", () => {
 	assert.equal(collect(thread, kq), [[master, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 8192]]);
 });
 
+test("any request at a slave tells the master whether ^S stops output, if that has changed", () => {
+	const requests = [
+		(thread: Thread, fd: number) => fcntl(thread, fd, F_SETFL, O_NONBLOCK),
+		(thread: Thread, fd: number) => ioctl(thread, fd, UIOCCMD(1)),
+	];
+	for (const request of requests) {
+		const { thread, master, slave } = world();
+		const told = () => {
+			const buffer = new Uint8Array(1);
+			return count(() => readNow(thread, master, buffer)) === 1 ? buffer[0] : "nothing";
+		};
+		ioctl(thread, master, TIOCPKT, 1);
+		fcntl(thread, slave, F_SETFL, O_NONBLOCK);
+		close(thread, slave);
+		// It is not raw any more.
+		const again = openDevice(thread, ptsname(thread, master) as "ttyp0", O_RDWR);
+		const flushed = TIOCPKT_FLUSHREAD | TIOCPKT_FLUSHWRITE;
+		assert.equal([told(), told()], [TIOCPKT_NOSTOP | flushed, "nothing"]);
+		codeOf(() => request(thread, again));
+		assert.equal([told(), told()], [TIOCPKT_DOSTOP, "nothing"]);
+	}
+});
+
 test("packet mode that is turned on again tells nobody of what waits already", () => {
 	const { thread, kq, master, slave } = world();
 	ioctl(thread, master, TIOCPKT, 1);
@@ -119,6 +156,82 @@ test("packet mode that is turned on again tells nobody of what waits already", (
 	assert.is(collect(thread, kq).length, 1);
 	ioctl(thread, master, TIOCPKT, 1);
 	assert.equal(collect(thread, kq), []);
+});
+
+test("a read of a terminal tells the master of room when it ends, not when it falls asleep", async () => {
+	const { thread, host, process, kq, master, slave } = world();
+	add(thread, kq, master, EVFILT_WRITE, EV_CLEAR);
+	collect(thread, kq);
+	const reading = read(process.spawnThread(), slave, new Uint8Array(10));
+	host.settle();
+	assert.equal(collect(thread, kq), []);
+	writeNow(thread, master, bytes("abc"));
+	host.settle();
+	assert.is(await reading, 3);
+	assert.equal(collect(thread, kq), [[master, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 8192]]);
+});
+
+test("a read of a terminal that gets nothing tells the master of room, too", async () => {
+	const { thread, host, process, kq, master, slave } = world();
+	add(thread, kq, master, EVFILT_WRITE, EV_CLEAR);
+	const told = [[master, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 8192]];
+	collect(thread, kq);
+	const reader = process.spawnThread();
+	const reading = outcome(read(reader, slave, new Uint8Array(10)));
+	assert.equal(collect(thread, kq), []);
+	interrupt(reader);
+	host.settle();
+	assert.equal([await reading, collect(thread, kq)], ["EINTR", told]);
+	assert.is(
+		count(() => readNow(thread, slave, new Uint8Array(10))),
+		"EAGAIN",
+	);
+	assert.equal(collect(thread, kq), told);
+	// Of no bytes it does not get as far as the terminal.
+	assert.is(readNow(thread, slave, new Uint8Array(0)), 0);
+	assert.equal(collect(thread, kq), []);
+});
+
+test("in remote mode only the end of a piece tells the master of room", async () => {
+	const { thread, host, process, kq, master, slave } = world();
+	ioctl(thread, master, TIOCREMOTE, 1);
+	add(thread, kq, master, EVFILT_WRITE, EV_CLEAR);
+	collect(thread, kq);
+	const reader = process.spawnThread();
+	const reading = outcome(read(reader, slave, new Uint8Array(10)));
+	interrupt(reader);
+	host.settle();
+	assert.equal([await reading, collect(thread, kq)], ["EINTR", []]);
+	writeNow(thread, master, bytes("abc"));
+	readNow(thread, slave, new Uint8Array(2));
+	assert.equal(collect(thread, kq), []);
+	readNow(thread, slave, new Uint8Array(2));
+	assert.equal(collect(thread, kq), [[master, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 8192]]);
+});
+
+test("in remote mode a write has at most 8191 bytes, even if it may sleep", async () => {
+	const { thread, host, process, master, slave } = world();
+	ioctl(thread, master, TIOCREMOTE, 1);
+	assert.is(await write(thread, master, new Uint8Array(10_000)), 8191);
+	// One that has to wait for the piece before is not different.
+	const writing = write(process.spawnThread(), master, new Uint8Array(9000));
+	host.settle();
+	assert.is(readNow(thread, slave, new Uint8Array(9000)), 8191);
+	host.settle();
+	assert.equal([await writing, ioctl(thread, slave, FIONREAD)], [8191, 8192]);
+});
+
+test("a thread that waits until output is out tells the master of it", async () => {
+	const { thread, process, host, kq, master, slave } = world();
+	writeNow(thread, slave, bytes("abc"));
+	add(thread, kq, master, EVFILT_READ, EV_CLEAR);
+	collect(thread, kq);
+	const draining = tcdrain(process.spawnThread(), slave);
+	host.settle();
+	assert.equal(collect(thread, kq), [[master, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 3]]);
+	readNow(thread, master, new Uint8Array(9));
+	host.settle();
+	assert.is(await draining, 0);
 });
 
 test.run();

@@ -174,9 +174,9 @@ class Streams {
 	/** Takes bytes in; null when there is no room for any. */
 	write({ end }: OpenFile, data: Uint8Array): Answer {
 		if (end === "slave" && !this.controlled) return "EIO";
+		if (end === "master" && !this.open) return this.carrier ? null : "EIO";
 		if (data.length === 0) return 0;
 		if (end === "master") {
-			if (!this.open) return this.carrier ? null : "EIO";
 			const room = Math.max(0, QUEUE - 2 - this.down.length);
 			return this.type(data.subarray(0, room)) || null;
 		}
@@ -460,9 +460,8 @@ class Pty {
 		else streams.type(Uint8Array.of(c));
 	}
 
-	/** Not while a call sleeps on the file: whether it would notice depends on when it is woken. */
+	/** A call that sleeps on the file does not notice. */
 	setFlags({ process, fd, file }: Handle, nonblocking: boolean): void {
-		if (this.transfers.some((transfer) => transfer.file === file)) return;
 		file.nonblocking = nonblocking;
 		fcntl(process.main, fd, F_SETFL, nonblocking ? O_NONBLOCK : 0);
 	}
@@ -873,8 +872,8 @@ test("many readers and writers move every byte once, those of each writer in ord
 				const listen = (fd: number, to: number[]): void => {
 					const file = process.fdp.get(fd) as File;
 					const real = file.read.bind(file);
-					file.read = (by, buffer) => {
-						const n = real(by, buffer);
+					file.read = (by, buffer, nonblocking) => {
+						const n = real(by, buffer, nonblocking);
 						to.push(...buffer.subarray(0, Math.max(0, n)));
 						return n;
 					};

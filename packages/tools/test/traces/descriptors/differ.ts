@@ -6,13 +6,9 @@
  * moved to a later line.
  */
 export const DIFFER: Readonly<Record<string, number>> = {
-	"scenarios/blocking-read-posts-at-end": 18,
-	"scenarios/interrupted-call-posts": 27,
 	"scenarios/pty-speed": 5,
-	"scenarios/remote-mode-long-write": 6,
 	"scenarios/slave-write-sleeps": 6,
 	"scenarios/tcset-by-master-wakes-nobody": 9,
-	"scenarios/terminal-zero-length-write": 9,
 	"scenarios/tty-output-chunks": 6,
 	"scenarios/tty-wakeup-knotes-first": 11,
 	"random/pty-1": 9,
@@ -26,7 +22,6 @@ export const DIFFER: Readonly<Record<string, number>> = {
 	"random/pty-12": 12,
 	"random/pty-13": 19,
 	"random/pty-14": 27,
-	"random/pty-16": 39,
 	"random/pty-17": 98,
 	"random/pty-18": 62,
 	"random/pty-20": 20,
@@ -50,7 +45,6 @@ export const DIFFER: Readonly<Record<string, number>> = {
 	"random/tty-10": 15,
 	"random/tty-12": 12,
 	"random/tty-14": 27,
-	"random/tty-16": 39,
 	"random/tty-17": 78,
 	"random/tty-18": 75,
 	"random/tty-21": 8,
