@@ -57,10 +57,11 @@ export class PtySlave extends File implements TtyHolder {
 	}
 
 	/** Writes what there is room for; EIO when the master is closed, or once it is revoked. */
-	override write(thread: Thread, buffer: Uint8Array, _whole: number): number {
+	override write(thread: Thread, buffer: Uint8Array, whole: number, begins: boolean): number {
 		const { pty, tty } = this;
 		if (this.revoked || !pty.controlled) return -errno.EIO;
-		const n = ttWrite(tty, thread, buffer);
+		if (begins) tty.hiwats.delete(thread);
+		const n = ttWrite(tty, thread, buffer, whole);
 		if (pty.kernel.diagnostics) pty.check();
 		return n;
 	}

@@ -120,9 +120,9 @@ export const NOFLSH = 0x80000000;
 
 /** The speed that hangs up. */
 export const B0 = 0;
-/** The default speed, in bits per second; a character takes ten bits. */
+/** The speed of a slow terminal, in bits per second; a character takes ten bits. */
 export const B9600 = 9600;
-/** A fast terminal. */
+/** The speed of a new pty. */
 export const B115200 = 115200;
 
 /** struct termios: how a terminal works. */
@@ -145,15 +145,15 @@ export interface Termios {
 
 const CTRL = (letter: string): number => letter.charCodeAt(0) & 0x1f;
 
-/** The default: a line editor with echo and signals. ISTRIP is off, for UTF-8. */
+/** The default of a pty: a line editor with echo and signals. ISTRIP is off, for UTF-8. */
 export const TTYDEF: Termios = {
 	iflag: BRKINT | ICRNL | IMAXBEL | IXON | IXANY,
 	oflag: OPOST | ONLCR,
 	cflag: CREAD | CS8 | HUPCL,
 	lflag: ECHO | ICANON | ISIG | IEXTEN | ECHOE | ECHOKE | ECHOCTL,
 	cc: defaultCharacters(),
-	ispeed: B9600,
-	ospeed: B9600,
+	ispeed: B115200,
+	ospeed: B115200,
 };
 
 function defaultCharacters(): readonly number[] {

@@ -21,7 +21,7 @@ import { isControl, ttyOutput } from "./tty-output.ts";
 import type { TtyQueue } from "./tty-queue.ts";
 
 /** A write looks at the high-water mark after this many bytes. */
-const OBUFSIZ = 100;
+const OBUFSIZ = 512;
 /** VTIME counts tenths of a second. */
 const NS_PER_VTIME = 1e8;
 
@@ -98,46 +98,53 @@ function take(tp: Tty, queue: TtyQueue, buffer: Uint8Array, canonical: boolean):
 }
 
 /**
- * Writes until there is more output than the high-water mark. Returns how many bytes, -EAGAIN
- * instead of 0, -EIO when the other end is gone.
+ * Writes until there is more output than the high-water mark, which is looked at before each piece
+ * of OBUFSIZ bytes and after each control character; `buffer` is the rest of the `whole` bytes of
+ * the call. Returns how many bytes, -EAGAIN instead of 0, -EIO when the other end is gone.
  * @kern ttwrite
  */
-export function ttWrite(tp: Tty, thread: Thread, buffer: Uint8Array): number {
+export function ttWrite(tp: Tty, thread: Thread, buffer: Uint8Array, whole: number): number {
 	if (tp.hungUp) return tp.isOpen ? -errno.EIO : -errno.EAGAIN;
 	if (stopsWriter(tp, thread)) return stopBackground(thread, SIGTTOU);
+	const before = whole - buffer.length;
+	// As it was when the call began.
+	let hiwat = tp.hiwats.get(thread) ?? tp.hiwat;
 	let n = 0;
-	let chunk = 0;
-	let full = false;
-	while (n < buffer.length && !full) {
+	while (n < buffer.length && tp.outq.count <= hiwat) {
 		if ((tp.lflag & FLUSHO) !== 0) return buffer.length;
-		if (tp.outq.count > tp.hiwat) break;
-		if (n >= chunk) chunk = Math.min(n + OBUFSIZ, buffer.length);
-		const before = n;
-		n = print(tp, buffer, n, chunk);
-		full = n === before;
+		const end = Math.min(buffer.length, n + OBUFSIZ - ((before + n) % OBUFSIZ));
+		while (n < end && tp.outq.count <= hiwat) {
+			const run = ordinary(tp, buffer, n, end);
+			const printed = print(tp, buffer, n, run);
+			n += printed;
+			// The queue is full: from now on the call fills it.
+			if (printed < Math.max(1, run)) hiwat = tp.outq.count - 1;
+		}
+		tp.driver.start();
 	}
+	if (n === buffer.length) return n;
+	tp.hiwats.set(thread, hiwat);
+	if (n > 0) return n;
 	tp.driver.start();
-	return n === 0 && buffer.length > 0 ? -errno.EAGAIN : n;
+	return -errno.EAGAIN;
 }
 
-/**
- * Prints a run of ordinary bytes, or one control character. Returns the place after what it
- * printed.
- */
-function print(tp: Tty, buffer: Uint8Array, from: number, to: number): number {
-	tp.rocount = 0;
+/** How many bytes can be printed as they are. */
+function ordinary(tp: Tty, buffer: Uint8Array, from: number, to: number): number {
+	if ((tp.oflag & OPOST) === 0) return to - from;
 	let at = from;
-	if ((tp.oflag & OPOST) === 0) {
-		while (at < to && tp.outq.put(buffer[at] as number)) at++;
-		tp.column += at - from;
-		return at;
-	}
-	if (isControl(buffer[at] as number)) return ttyOutput(tp, buffer[at] as number) ? at + 1 : at;
-	for (; at < to && !isControl(buffer[at] as number); at++) {
-		if (!tp.outq.put(buffer[at] as number)) break;
-		tp.column++;
-	}
-	return at;
+	while (at < to && !isControl(buffer[at] as number)) at++;
+	return at - from;
+}
+
+/** Prints `count` ordinary bytes, or if that is 0 one control character. Returns how many bytes. */
+function print(tp: Tty, buffer: Uint8Array, from: number, count: number): number {
+	tp.rocount = 0;
+	if (count === 0) return ttyOutput(tp, buffer[from] as number) ? 1 : 0;
+	let n = 0;
+	while (n < count && tp.outq.put(buffer[from + n] as number)) n++;
+	tp.column += n;
+	return n;
 }
 
 /** What a read from the background returns: -EAGAIN, or -EIO if SIGTTIN is ignored or blocked. */

@@ -1,5 +1,5 @@
 // struct tty: a terminal line, with its queues, its settings and its session.
-import type { Kernel, Process } from "@kqpoll/kqueue";
+import type { Kernel, Process, Thread } from "@kqpoll/kqueue";
 import {
 	type ControllingTerminal,
 	doAll,
@@ -97,6 +97,11 @@ export class Tty implements ControllingTerminal {
 	hiwat = 0;
 	/** With this much output or less they are woken. */
 	lowat = 0;
+	/**
+	 * The high-water mark of each write that is not done: as it was when the write began, or the whole
+	 * queue once the write has filled that.
+	 */
+	readonly hiwats: WeakMap<Thread, number> = new WeakMap();
 
 	/** TS_ISOPEN: whether it is open. */
 	isOpen = false;

@@ -209,6 +209,39 @@ test("in remote mode only the end of a piece tells the master of room", async ()
 	assert.equal(collect(thread, kq), [[master, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 8192]]);
 });
 
+test("whether a call on a terminal may sleep is decided when it begins", async () => {
+	const { thread, host, process, master, slave } = world();
+	const first = read(process.spawnThread(), slave, new Uint8Array(10));
+	const second = read(process.spawnThread(), slave, new Uint8Array(10));
+	const writing = write(process.spawnThread(), slave, new Uint8Array(20_000));
+	host.settle();
+	for (const fd of [master, slave]) fcntl(thread, fd, F_SETFL, O_NONBLOCK);
+	writeNow(thread, master, bytes("hello"));
+	host.settle();
+	assert.is(await first, 5);
+	writeNow(thread, master, bytes("world!"));
+	host.settle();
+	assert.is(await second, 6);
+	for (let i = 0; i < 3; i++) {
+		readNow(thread, master, new Uint8Array(9000));
+		host.settle();
+	}
+	assert.is(await writing, 20_000);
+});
+
+test("a write of no bytes fails with EIO when the other end is gone, and tells nobody before", async () => {
+	const { thread, kq, master, slave } = world();
+	writeNow(thread, slave, bytes("abc"));
+	add(thread, kq, master, EVFILT_READ, EV_CLEAR);
+	collect(thread, kq);
+	const nothing = (fd: number) => count(() => writeNow(thread, fd, new Uint8Array(0)));
+	assert.equal([nothing(master), nothing(slave), collect(thread, kq)], [0, 0, []]);
+	const other = openpty(thread, RAW);
+	close(thread, master);
+	close(thread, other[1]);
+	assert.equal([nothing(slave), nothing(other[0])], ["EIO", "EIO"]);
+});
+
 test("in remote mode a write has at most 8191 bytes, even if it may sleep", async () => {
 	const { thread, host, process, master, slave } = world();
 	ioctl(thread, master, TIOCREMOTE, 1);

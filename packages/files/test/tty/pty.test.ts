@@ -54,11 +54,14 @@ import {
 } from "../../src/index.ts";
 import {
 	B0,
+	B9600,
 	B115200,
 	CLOCAL,
 	cfmakeraw,
 	ECHO,
 	IXON,
+	ONLCR,
+	OPOST,
 	PARMRK,
 	TCIFLUSH,
 	TCIOFLUSH,
@@ -124,6 +127,7 @@ test("a terminal begins with the settings asked for, or with the default ones", 
 	const [, plain] = openpty(thread);
 	const [, other] = openpty(thread, RAW, SIZE);
 	assert.equal(tcgetattr(thread, plain), TTYDEF);
+	assert.equal([TTYDEF.ispeed, TTYDEF.ospeed, TTYDEF.oflag], [B115200, B115200, OPOST | ONLCR]);
 	assert.equal([tcgetattr(thread, other), tcgetwinsize(thread, other)], [RAW, SIZE]);
 	assert.equal(tcgetwinsize(thread, plain), { row: 0, col: 0, xpixel: 0, ypixel: 0 });
 });
@@ -453,26 +457,66 @@ test("a line that waits is read when the terminal becomes raw while the reader s
 test("a writer sleeps above the high-water mark and goes on at the low one", async () => {
 	const { thread, host, process } = machine();
 	const [master, slave] = openpty(thread, RAW);
-	const writing = write(thread, slave, new Uint8Array(3000));
+	const writing = write(thread, slave, new Uint8Array(10_000));
 	const other = process.spawnThread();
 	host.settle();
-	// 9600 bits a second: 256 + 960, rounded up to whole hundreds.
-	assert.equal([thread.state, ioctl(other, slave, TIOCOUTQ)], ["asleep", 1300]);
+	// Pieces of 512 bytes until there are more than 7992.
+	assert.equal([thread.state, ioctl(other, slave, TIOCOUTQ)], ["asleep", 8192]);
 	const take = (n: number): void => {
 		readNow(other, master, new Uint8Array(n));
 		host.settle();
 	};
-	take(1300 - 257);
+	take(8192 - 257);
 	assert.equal([ioctl(other, slave, TIOCOUTQ), revents(other, POLLOUT, slave)], [257, [0]]);
 	take(1);
-	assert.is(ioctl(other, slave, TIOCOUTQ), 256 + 1000);
-	take(3000);
-	assert.equal([await writing, ioctl(other, slave, TIOCOUTQ)], [3000, 700]);
+	assert.equal([await writing, ioctl(other, slave, TIOCOUTQ)], [10_000, 256 + 10_000 - 8192]);
 });
 
-test("a faster terminal holds more", () => {
-	const t = terminal({ ...RAW, ospeed: B115200 });
-	assert.equal([t.print("x".repeat(9000)), t.print("y")], [8000, "EAGAIN"]);
+test("a write goes on in pieces of 512 while there is no more than the high-water mark", () => {
+	const t = terminal(RAW);
+	const take = (n: number): number => readNow(t.thread, t.master, new Uint8Array(n));
+	assert.equal([t.print("x".repeat(7000)), t.print("x".repeat(9000))], [7000, 1024]);
+	assert.is(take(9000), 8024);
+	assert.equal([t.print("x".repeat(7992)), t.print("x"), t.print("x")], [7992, 1, "EAGAIN"]);
+});
+
+test("a write that has filled the queue fills it again when it goes on", async () => {
+	const { thread, host, process } = machine();
+	const [master, slave] = openpty(thread, RAW);
+	writeNow(thread, slave, new Uint8Array(100));
+	const writing = write(process.spawnThread(), slave, new Uint8Array(20_000));
+	const other = write(process.spawnThread(), slave, new Uint8Array(20_000));
+	host.settle();
+	assert.is(ioctl(thread, slave, TIOCOUTQ), 8192);
+	readNow(thread, master, new Uint8Array(8192 - 256));
+	host.settle();
+	// For a write that begins it would be over at 256 + 100 + 15 * 512.
+	assert.is(ioctl(thread, slave, TIOCOUTQ), 8192);
+	let sum = 8192 - 256;
+	while (sum < 40_100) {
+		sum += readNow(thread, master, new Uint8Array(9000));
+		host.settle();
+	}
+	assert.equal([await writing, await other, sum], [20_000, 20_000, 40_100]);
+});
+
+test("a slower terminal holds less, and its settings count for the next write", async () => {
+	const t = terminal({ ...RAW, ospeed: B9600 });
+	// 256 + 960, rounded up to whole pieces.
+	assert.equal([t.print("x".repeat(9000)), t.print("y")], [1536, "EAGAIN"]);
+	t.screen();
+	fcntl(t.thread, t.slave, F_SETFL, 0);
+	const writing = write(t.process.spawnThread(), t.slave, new Uint8Array(6000));
+	t.host.settle();
+	t.set({ ospeed: B115200 });
+	t.screen();
+	t.host.settle();
+	assert.is(ioctl(t.thread, t.slave, TIOCOUTQ), 1536);
+	for (let i = 0; i < 3; i++) {
+		t.screen();
+		t.host.settle();
+	}
+	assert.is(await writing, 6000);
 });
 
 test("a writer that sleeps gets EIO when the master goes, also with CLOCAL", async () => {
@@ -480,7 +524,7 @@ test("a writer that sleeps gets EIO when the master goes, also with CLOCAL", asy
 		const { thread, host, process } = machine();
 		const [master, slave] = openpty(thread, { ...RAW, cflag });
 		const writer = process.spawnThread();
-		const writing = outcome(write(writer, slave, new Uint8Array(3000)));
+		const writing = outcome(write(writer, slave, new Uint8Array(9000)));
 		close(thread, master);
 		host.settle();
 		assert.is(await writing, "EIO");
@@ -906,17 +950,16 @@ test("a change of settings by the master drops the output, which nobody else cou
 	assert.is(ioctl(t.thread, t.master, FIONREAD), 0);
 });
 
-test("a thread that waits until that output is gone wakes", async () => {
-	const { thread, host, process } = machine();
+test("settings that are wrong drop the output, too, and a closed slave hangs up", () => {
+	const { thread } = machine();
 	const [master, slave] = openpty(thread, RAW);
-	const writer = process.spawnThread();
-	const writing = write(writer, slave, new Uint8Array(1500));
+	writeNow(thread, slave, new Uint8Array(1500));
 	assert.is(
 		codeOf(() => ioctl(thread, master, TIOCSETA, {})),
 		"EFAULT",
 	);
-	host.settle();
-	assert.equal([await writing, ioctl(thread, slave, TIOCOUTQ)], [1500, 200]);
+	assert.is(ioctl(thread, slave, TIOCOUTQ), 0);
+	writeNow(thread, slave, new Uint8Array(200));
 	close(thread, slave);
 	assert.equal(revents(thread, ALL, master), [POLLIN | POLLOUT]);
 	tcsetattrNow(thread, master, TCSANOW, RAW);
