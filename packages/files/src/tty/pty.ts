@@ -16,7 +16,6 @@ import {
 	TTYHOG,
 	Tty,
 	type TtyDriver,
-	ttWakeupWriters,
 	ttyClose,
 	ttyDisown,
 	ttyModem,
@@ -101,17 +100,14 @@ export class Pty implements TtyDriver {
 	}
 
 	/**
-	 * Tells sleepers and watchers of the master: FREAD its readers, FWRITE its writers.
+	 * Tells watchers and then sleepers of the master: FREAD its readers, FWRITE its writers.
 	 * @kern ptcwakeup
 	 */
 	wakeupMaster(which: number): void {
-		if ((which & FREAD) !== 0) {
-			wakeup(this.readers);
-			this.selr.notify(0);
-		}
-		if ((which & FWRITE) !== 0) {
-			wakeup(this.writers);
-			this.selw.notify(0);
+		try {
+			if ((which & FREAD) !== 0) tell(this.selr, this.readers);
+		} finally {
+			if ((which & FWRITE) !== 0) tell(this.selw, this.writers);
 		}
 	}
 
@@ -171,10 +167,13 @@ export class Pty implements TtyDriver {
 		else if (!this.outputTaken()) this.start();
 	}
 
-	/** Forgets the output, and tells the threads that wait for room or for all output to be out. */
+	/**
+	 * Forgets the output. Threads at the slave that wait for room, or for all output to be out, are not
+	 * told: the next read of the master wakes them.
+	 */
 	dropOutput(): void {
 		this.tty.outq.flush();
-		ttWakeupWriters(this.tty);
+		this.tty.quiet = true;
 		this.outputTaken();
 	}
 
@@ -247,6 +246,14 @@ export class Pty implements TtyDriver {
 		// The master's program may have made it the terminal of a session before it had a slave.
 		ttyDisown(this.tty);
 		ptys.get(this.kernel)?.delete(this.name);
+	}
+}
+
+function tell(watchers: Klist, sleepers: WaitChannel): void {
+	try {
+		watchers.notify(0);
+	} finally {
+		wakeup(sleepers);
 	}
 }
 

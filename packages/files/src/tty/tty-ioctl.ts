@@ -13,7 +13,7 @@ import {
 	type Termios,
 	type Winsize,
 } from "./termios.ts";
-import { isCtty, setTermios, type Tty, ttWakeupWriters, ttyFlush } from "./tty.ts";
+import { isCtty, setTermios, type Tty, ttyFlush } from "./tty.ts";
 import {
 	TIOCDRAIN,
 	TIOCEXCL,
@@ -140,7 +140,6 @@ function change(tp: Tty, command: number, termios: Termios): number {
 	if (command !== TIOCSETAF) switchMode(tp, (lflag & ICANON) !== 0);
 	// Sleepers look again whether, and until when, they still have to wait.
 	wakeup(tp.readers);
-	ttWakeupWriters(tp);
 	wakeup(tp.background);
 	const edits = (lflag & ICANON) === 0 && (tp.lflag & ICANON) !== 0;
 	if (edits || ttnread(tp) > readable) tp.rsel.notify(0);

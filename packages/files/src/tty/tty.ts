@@ -102,6 +102,8 @@ export class Tty implements ControllingTerminal {
 	 * queue once the write has filled that.
 	 */
 	readonly hiwats: WeakMap<Thread, number> = new WeakMap();
+	/** Whether output was thrown away without telling writers: they sleep until the next read. */
+	quiet = false;
 
 	/** TS_ISOPEN: whether it is open. */
 	isOpen = false;
@@ -244,16 +246,20 @@ function ttSetWater(tp: Tty): void {
 }
 
 /**
- * Tells sleepers and watchers that wait for input.
+ * Tells watchers and then sleepers that wait for input.
  * @kern ttwakeup
  */
 export function ttWakeup(tp: Tty): void {
-	wakeup(tp.readers);
-	tp.rsel.notify(0);
+	try {
+		tp.rsel.notify(0);
+	} finally {
+		wakeup(tp.readers);
+	}
 }
 
-/** Tells sleepers and watchers that wait for room. */
+/** Tells sleepers and then watchers that wait for room. */
 export function ttWakeupWriters(tp: Tty): void {
+	tp.quiet = false;
 	wakeup(tp.writers);
 	tp.wsel.notify(0);
 }

@@ -8,9 +8,11 @@ import {
 	EV_ONESHOT,
 	EVFILT_READ,
 	EVFILT_WRITE,
+	eventList,
 	fcntl,
 	interrupt,
 	ioctl,
+	kevent,
 	keventNow,
 	kqueue,
 	read,
@@ -24,9 +26,10 @@ import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { O_RDWR } from "../../src/fcntl.ts";
-import { openDevice, openpty, ptsname, tcdrain, tcflush } from "../../src/index.ts";
-import { cfmakeraw, TCIFLUSH, TCIOFLUSH, TCOFLUSH, TTYDEF } from "../../src/termios.ts";
+import { openDevice, openpty, ptsname, tcdrain, tcflush, tcsetattrNow } from "../../src/index.ts";
+import { cfmakeraw, TCIFLUSH, TCIOFLUSH, TCOFLUSH, TCSANOW, TTYDEF } from "../../src/termios.ts";
 import {
+	TIOCOUTQ,
 	TIOCPKT,
 	TIOCPKT_DOSTOP,
 	TIOCPKT_FLUSHREAD,
@@ -58,6 +61,66 @@ function world(): World {
 function add(thread: Thread, kq: number, ident: number, filter: number, flags: number): void {
 	keventNow(thread, kq, [{ ident, filter, flags: EV_ADD | flags }], null);
 }
+
+/** Waits for an event of a descriptor; returns its filter and data. */
+async function waitFor(
+	thread: Thread,
+	kq: number,
+	ident: number,
+	filter: number,
+): Promise<unknown> {
+	const events = eventList(1);
+	await kevent(thread, kq, [{ ident, filter, flags: EV_ADD }], events, null);
+	return [events[0]?.filter, events[0]?.data];
+}
+
+test("input tells watchers first and wakes sleeping readers after", async () => {
+	const { thread, host, process, kq, master, slave } = world();
+	const reader = process.spawnThread();
+	const reading = read(reader, slave, new Uint8Array(10));
+	const waiting = waitFor(process.spawnThread(), kq, slave, EVFILT_READ);
+	host.settle();
+	writeNow(thread, master, bytes("hello"));
+	host.settle();
+	assert.equal([await reading, await waiting], [5, [EVFILT_READ, 5]]);
+});
+
+test("output tells the master's watchers first and wakes its sleeping readers after", async () => {
+	const { thread, host, process, kq, master, slave } = world();
+	const reading = read(process.spawnThread(), master, new Uint8Array(10));
+	const waiting = waitFor(process.spawnThread(), kq, master, EVFILT_READ);
+	host.settle();
+	writeNow(thread, slave, bytes("hello"));
+	host.settle();
+	assert.equal([await reading, await waiting], [5, [EVFILT_READ, 5]]);
+});
+
+test("room for typing tells the master's watchers first and wakes its writers after", async () => {
+	const { thread, host, process, kq, master, slave } = world();
+	writeNow(thread, master, new Uint8Array(9000));
+	const writing = write(process.spawnThread(), master, new Uint8Array(8000));
+	const waiting = waitFor(process.spawnThread(), kq, master, EVFILT_WRITE);
+	host.settle();
+	readNow(thread, slave, new Uint8Array(9000));
+	host.settle();
+	assert.equal([await writing, await waiting], [8000, [EVFILT_WRITE, 8192]]);
+});
+
+test("room for output wakes the slave's writers first and tells its watchers after", async () => {
+	const { thread, host, process, kq, master, slave } = world();
+	writeNow(thread, slave, new Uint8Array(8000));
+	const writer = process.spawnThread();
+	const writing = write(writer, slave, new Uint8Array(300));
+	const watcher = process.spawnThread();
+	const events = eventList(1);
+	const change = { ident: slave, filter: EVFILT_WRITE, flags: EV_ADD };
+	void outcome(kevent(watcher, kq, [change], events, null));
+	host.settle();
+	readNow(thread, master, new Uint8Array(9000));
+	host.settle();
+	// The writer has taken the room before the watcher looks.
+	assert.equal([await writing, watcher.state], [300, "asleep"]);
+});
 
 test("a flush tells the master before the queue is empty", () => {
 	const { thread, kq, master, slave } = world();
@@ -111,6 +174,40 @@ test("outside of packet mode nobody is told that output was stopped", () => {
 		count(() => readNow(thread, master, new Uint8Array(9))),
 		"EAGAIN",
 	);
+});
+
+test("output that the master's settings drop wakes nobody; its next read does", async () => {
+	const { thread, host, process, kq, master, slave } = world();
+	const writer = process.spawnThread();
+	const writing = write(writer, slave, new Uint8Array(9000));
+	const drainer = process.spawnThread();
+	const draining = tcdrain(drainer, slave);
+	add(thread, kq, slave, EVFILT_WRITE, EV_CLEAR);
+	tcsetattrNow(thread, master, TCSANOW, RAW);
+	host.settle();
+	assert.is(ioctl(thread, slave, TIOCOUTQ), 0);
+	assert.equal([writer.state, drainer.state, collect(thread, kq)], ["asleep", "asleep", []]);
+	writeNow(thread, slave, bytes("hello"));
+	assert.is(readNow(thread, master, new Uint8Array(9)), 5);
+	host.settle();
+	assert.equal(
+		[await writing, drainer.state, ioctl(thread, slave, TIOCOUTQ)],
+		[9000, "asleep", 808],
+	);
+	readNow(thread, master, new Uint8Array(900));
+	host.settle();
+	assert.is(await draining, 0);
+});
+
+test("settings that make no room and nothing readable tell no watcher", () => {
+	const { thread, kq, master, slave } = world();
+	writeNow(thread, master, bytes("abc"));
+	add(thread, kq, slave, EVFILT_READ, EV_CLEAR);
+	add(thread, kq, slave, EVFILT_WRITE, EV_CLEAR);
+	add(thread, kq, master, EVFILT_WRITE, EV_CLEAR);
+	assert.is(collect(thread, kq).length, 3);
+	tcsetattrNow(thread, slave, TCSANOW, RAW);
+	assert.equal(collect(thread, kq), []);
 });
 
 test("input that is forgotten before it was full tells nobody of room", () => {

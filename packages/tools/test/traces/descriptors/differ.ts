@@ -6,9 +6,4 @@
  * moved to a later line.
  */
 export const DIFFER: Readonly<Record<string, number>> = {
-	"scenarios/tcset-by-master-wakes-nobody": 9,
-	"scenarios/tty-wakeup-knotes-first": 11,
-	"random/pty-30": 37,
-	"random/tty-30": 37,
-	"random/tty-39": 62,
 };
