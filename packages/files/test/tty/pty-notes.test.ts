@@ -176,6 +176,17 @@ test("outside of packet mode nobody is told that output was stopped", () => {
 	);
 });
 
+test("a read in remote mode ends when the master is closed", async () => {
+	const { thread, host, process, master, slave } = world();
+	ioctl(thread, master, TIOCREMOTE, 1);
+	const reading = read(process.spawnThread(), slave, new Uint8Array(10));
+	host.settle();
+	close(thread, master);
+	host.settle();
+	assert.is(await reading, 0);
+	assert.is(readNow(thread, slave, new Uint8Array(10)), 0);
+});
+
 test("output that the master's settings drop wakes nobody; its next read does", async () => {
 	const { thread, host, process, kq, master, slave } = world();
 	const writer = process.spawnThread();

@@ -214,6 +214,14 @@ for (const [what, flags, printed, seen] of output) {
 	});
 }
 
+test("a read goes on after ^Y, which it does not return", () => {
+	const t = terminal();
+	t.type(`${ctrl("Y")}ab\n`);
+	assert.equal([t.read(), t.read()], ["ab\n", "EAGAIN"]);
+	t.type(`c${ctrl("Y")}d\n`);
+	assert.equal([t.read(), t.read()], ["c", "d\n"]);
+});
+
 test("the typed line is shown again when output has come in between", () => {
 	const t = terminal();
 	t.type("abc");
