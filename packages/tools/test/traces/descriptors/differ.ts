@@ -5,5 +5,4 @@
  * and when one of these differs no longer or in another line: entries may only be removed, or be
  * moved to a later line.
  */
-export const DIFFER: Readonly<Record<string, number>> = {
-};
+export const DIFFER: Readonly<Record<string, number>> = {};
