@@ -110,6 +110,7 @@ function acceptOperation(thread: Thread, head: Socket, flags: number | null): Op
 	let result = 0;
 	return {
 		channel: head.timeo,
+		limit: head.rcv,
 		nonblocking,
 		waits: errno.EAGAIN,
 		attempt: () => {

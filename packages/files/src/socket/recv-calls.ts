@@ -126,6 +126,7 @@ function receive(
 		const receiving = new Receiving(thread, so, buffer, all, into);
 		return {
 			channel: so.rcv.channel,
+			limit: so.rcv,
 			nonblocking: (all & (MSG_DONTWAIT | MSG_OOB)) !== 0,
 			waits: errno.EAGAIN,
 			attempt: () => receiving.go(),

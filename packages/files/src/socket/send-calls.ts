@@ -169,6 +169,7 @@ function sending(
 		const nonblocking = so.nonblocking || (flags & MSG_DONTWAIT) !== 0;
 		return {
 			channel: so.snd.channel,
+			limit: so.snd,
 			nonblocking,
 			waits: errno.EAGAIN,
 			attempt: () => rest.go(nonblocking),

@@ -44,6 +44,8 @@ export class SockBuf {
 	hiwat: number;
 	/** There is an event when there are at least this many bytes of data or room. */
 	lowat: number;
+	/** How long a call that waits for it may sleep each time, in nanoseconds; Infinity for no limit. */
+	timeo: number = Number.POSITIVE_INFINITY;
 	/**
 	 * How many bytes it holds, headers included. A local stream's sender counts what its receiver
 	 * holds, as far as it was told.

@@ -7,6 +7,14 @@ export type SocketType = "stream" | "seqpacket" | "dgram";
 /** A name in the local domain, a port on the loopback network. */
 export type Address = string | number;
 
+/** struct linger. With `onoff` and no seconds, close drops a TCP connection with a reset. */
+export interface Linger {
+	/** Whether close lingers: 0 or 1. */
+	readonly onoff: number;
+	/** How long, in whole seconds, from 0 to 32767. */
+	readonly linger: number;
+}
+
 /** socket, socketpair, accept4: the descriptor does not block. */
 export const SOCK_NONBLOCK = 0x4000;
 /** socket, socketpair, accept4: the descriptor is closed on exec. */
@@ -14,10 +22,28 @@ export const SOCK_CLOEXEC = 0x8000;
 
 /** getsockopt, setsockopt: the level of the options below. */
 export const SOL_SOCKET = 0xffff;
-/** Whether it listens: 0 or not; cannot be set. */
+/** Whether events are recorded for debugging: 0 or 1. */
+export const SO_DEBUG = 0x0001;
+/** Whether it listens: 0 or 1; cannot be set. */
 export const SO_ACCEPTCONN = 0x0002;
-/** Whether out-of-band bytes stay in the stream: 0 or not. */
+/** Whether its address may be bound although an older connection still uses it: 0 or 1. */
+export const SO_REUSEADDR = 0x0004;
+/** Whether idle connections are kept alive: 0 or 1. */
+export const SO_KEEPALIVE = 0x0008;
+/** Whether the routing table is skipped: 0, and cannot be set. */
+export const SO_DONTROUTE = 0x0010;
+/** Whether datagrams may be sent to everybody: 0 or 1. */
+export const SO_BROADCAST = 0x0020;
+/** Whether the hardware is skipped: 0 or 1. */
+export const SO_USELOOPBACK = 0x0040;
+/** What close does with what was not sent yet, a {@link Linger}. */
+export const SO_LINGER = 0x0080;
+/** Whether out-of-band bytes stay in the stream: 0 or 1. */
 export const SO_OOBINLINE = 0x0100;
+/** Whether others with this option may bind the same address: 0 or 1. */
+export const SO_REUSEPORT = 0x0200;
+/** Whether the memory of buffers is cleared after use: 0 or 1. */
+export const SO_ZEROIZE = 0x2000;
 /** The size of the send buffer, in bytes. */
 export const SO_SNDBUF = 0x1001;
 /** The size of the receive buffer, in bytes. */
@@ -26,10 +52,21 @@ export const SO_RCVBUF = 0x1002;
 export const SO_SNDLOWAT = 0x1003;
 /** With at least this many bytes to receive the socket is readable. */
 export const SO_RCVLOWAT = 0x1004;
+/** How long a send may sleep, a Timeval; 0 for no limit. */
+export const SO_SNDTIMEO = 0x1005;
+/** How long a receive or an accept may sleep, a Timeval; 0 for no limit. */
+export const SO_RCVTIMEO = 0x1006;
 /** The pending error, an errno; reading it clears it. Cannot be set. */
 export const SO_ERROR = 0x1007;
 /** SOCK_STREAM 1, SOCK_DGRAM 2, SOCK_SEQPACKET 5; cannot be set. */
 export const SO_TYPE = 0x1008;
+
+/** getsockopt, setsockopt: the level of the options of TCP. */
+export const IPPROTO_TCP = 6;
+/** Whether small pieces are sent at once: 0 or 1. */
+export const TCP_NODELAY = 0x01;
+/** Whether only full pieces are sent: 0 or 1. */
+export const TCP_NOPUSH = 0x10;
 
 /** send, recv: out-of-band data. */
 export const MSG_OOB = 0x1;

@@ -5,8 +5,10 @@ import { Socket } from "./socket.ts";
 import { type Packet, SockBuf, wakeBoth } from "./socket-buffer.ts";
 import {
 	type Address,
+	IPPROTO_TCP,
 	MSG_PEEK,
 	SO_ACCEPTCONN,
+	SO_LINGER,
 	SO_OOBINLINE,
 	SS_CANTRCVMORE,
 	SS_CANTSENDMORE,
@@ -14,6 +16,8 @@ import {
 	SS_ISCONNECTING,
 	SS_ISDISCONNECTED,
 	SS_RCVATMARK,
+	TCP_NODELAY,
+	TCP_NOPUSH,
 } from "./socket-constants.ts";
 import { namesOf, release } from "./socket-names.ts";
 
@@ -38,6 +42,8 @@ export class TcpSocket extends Socket {
 	private oobByte = -1;
 	/** Whether it was received already. */
 	private oobTaken = false;
+	/** The options of TCP that are on. They change nothing: what is sent arrives at once. */
+	private tcpOptions = 0;
 
 	/** Makes a socket that is not connected. */
 	constructor(kernel: Kernel) {
@@ -51,6 +57,18 @@ export class TcpSocket extends Socket {
 
 	override get peerName(): Address | null {
 		return this.remote;
+	}
+
+	/** TCP_NODELAY and TCP_NOPUSH. */
+	override setProtocolOption(level: number, option: number, value: number): number {
+		if (!isTcpOption(level, option)) return errno.ENOPROTOOPT;
+		this.tcpOptions = value !== 0 ? this.tcpOptions | option : this.tcpOptions & ~option;
+		return 0;
+	}
+
+	override getProtocolOption(level: number, option: number): number {
+		if (!isTcpOption(level, option)) return -errno.ENOPROTOOPT;
+		return (this.tcpOptions & option) !== 0 ? 1 : 0;
 	}
 
 	override bind(address: Address): number {
@@ -211,7 +229,10 @@ export class TcpSocket extends Socket {
 		this.isDisconnected();
 	}
 
-	/** What was sent still arrives, unless the other end sends something to this socket. */
+	/**
+	 * What was sent still arrives, unless the other end sends something to this socket, or this one
+	 * lingers for no time: then the other end gets a reset at once.
+	 */
 	override detach(): void {
 		const { peer } = this;
 		this.gone = true;
@@ -222,6 +243,10 @@ export class TcpSocket extends Socket {
 			return;
 		}
 		if ((this.state & SS_ISCONNECTED) === 0) return;
+		if ((this.options & SO_LINGER) !== 0 && this.linger === 0) {
+			this.reset(peer);
+			return;
+		}
 		this.finWanted = true;
 		doAll(
 			() => this.isDisconnecting(),
@@ -232,9 +257,12 @@ export class TcpSocket extends Socket {
 
 	/** It was never accepted: the other end gets a reset. */
 	override abort(): void {
-		const { peer } = this;
 		this.gone = true;
 		this.rcv.flush();
+		this.reset(this.peer);
+	}
+
+	private reset(peer: TcpSocket | null): void {
 		this.snd.flush();
 		doAll(
 			() => this.isDisconnected(),
@@ -258,6 +286,10 @@ export class TcpSocket extends Socket {
 		peer.rcv.check();
 		peer.snd.check();
 	}
+}
+
+function isTcpOption(level: number, option: number): boolean {
+	return level === IPPROTO_TCP && (option === TCP_NODELAY || option === TCP_NOPUSH);
 }
 
 function endBoth(one: TcpSocket, other: TcpSocket, failure: Failure): void {

@@ -14,6 +14,7 @@ import {
 	WOULD_SLEEP,
 } from "@kqpoll/kqueue/kernel";
 import { Socket } from "./socket.ts";
+import type { SockBuf } from "./socket-buffer.ts";
 import type { Address } from "./socket-constants.ts";
 import { checkAddress } from "./socket-names.ts";
 
@@ -23,11 +24,16 @@ export interface Operation {
 	readonly channel: WaitChannel;
 	/** Whether it must not sleep. */
 	readonly nonblocking: boolean;
+	/** The buffer that has the limit of each sleep; no limit without it. */
+	readonly limit?: SockBuf;
 	/** Goes on. Returns the result, or a negative errno: `-waits` when it has to wait. */
 	readonly attempt: () => number;
 	/** The errno by which `attempt` says that it has to wait. */
 	readonly waits: number;
-	/** The result when it is interrupted, 0 if there is none: then the call fails with EINTR. */
+	/**
+	 * The result when it is interrupted or its time is over, 0 if there is none: then the call fails
+	 * with EINTR or EAGAIN.
+	 */
 	readonly done?: () => number;
 	/** False if it never begins again after a handler with SA_RESTART. */
 	readonly restarts?: boolean;
@@ -112,10 +118,15 @@ class SocketCall extends BlockingCall {
 
 	override step(woken: number): number {
 		const { operation } = this;
-		if (woken === errno.EINTR) return operation.done?.() || -woken;
+		if (woken !== 0) return operation.done?.() || -woken;
 		const n = operation.attempt();
 		if (this.thread.kernel.diagnostics) this.so.check();
-		return n === -operation.waits && !operation.nonblocking ? WOULD_SLEEP : n;
+		const waits = n === -operation.waits && !operation.nonblocking;
+		if (!waits && n !== WOULD_SLEEP) return n;
+		// Each sleep has the whole time.
+		this.deadline = -1;
+		this.timeout = operation.limit?.timeo ?? Number.POSITIVE_INFINITY;
+		return WOULD_SLEEP;
 	}
 
 	override end(): void {

@@ -77,8 +77,10 @@ export abstract class Socket extends File implements SocketState {
 	readonly snd: SockBuf;
 	/** SS_ flags. */
 	state = 0;
-	/** SO_ACCEPTCONN and SO_OOBINLINE. */
+	/** The options that are on: SO_ACCEPTCONN, SO_OOBINLINE, SO_LINGER and others. */
 	options = 0;
+	/** SO_LINGER: how many seconds. */
+	linger = 0;
 	/** The pending error: an errno that was not reported yet, 0 for none. */
 	error = 0;
 	/** How many bytes can be received before the out-of-band mark; 0 for no mark. */
@@ -143,6 +145,16 @@ export abstract class Socket extends File implements SocketState {
 	/** Called when its listener was closed before it was accepted. */
 	abstract abort(): void;
 
+	/** Sets an option of the protocol's own level. Returns 0 or an errno. */
+	setProtocolOption(_level: number, _option: number, _value: number): number {
+		return errno.ENOPROTOOPT;
+	}
+
+	/** Reads an option of the protocol's own level: a value, or a negative errno. */
+	getProtocolOption(_level: number, _option: number): number {
+		return -errno.ENOPROTOOPT;
+	}
+
 	/** Ends the connection of a datagram socket, which is about to get another one. */
 	unconnect(): void {}
 
@@ -164,12 +176,14 @@ export abstract class Socket extends File implements SocketState {
 		this.head = head;
 		this.name = head.name;
 		this.options = head.options & ~SO_ACCEPTCONN;
+		this.linger = head.linger;
 		for (const [mine, its] of [
 			[this.snd, head.snd],
 			[this.rcv, head.rcv],
 		] as const) {
 			mine.hiwat = its.hiwat;
 			mine.lowat = its.lowat;
+			mine.timeo = its.timeo;
 		}
 	}
 
@@ -265,6 +279,15 @@ export abstract class Socket extends File implements SocketState {
 	/** Readers sleep until something arrives, writers until there is room. */
 	override channel(mode: number): WaitChannel {
 		return mode === FREAD ? this.rcv.channel : this.snd.channel;
+	}
+
+	/** SO_RCVTIMEO for reads, SO_SNDTIMEO for writes. */
+	override deadline(mode: number, since: number): number {
+		return since + (mode === FREAD ? this.rcv : this.snd).timeo;
+	}
+
+	override get countsEachSleep(): boolean {
+		return true;
 	}
 
 	/** FIONREAD and SIOCATMARK. */

@@ -109,11 +109,16 @@ export abstract class File {
 
 	/**
 	 * Until when such a transfer may sleep: nanoseconds on the host's clock, Infinity for no limit.
-	 * The time is counted from `since`: when this first returned a limit for the transfer. Called
-	 * before each sleep.
+	 * The time is counted from `since`: when this first returned a limit for the transfer, or for the
+	 * sleep, see {@link File.countsEachSleep}. Called before each sleep.
 	 */
 	deadline(_mode: number, _since: number, _thread: Thread): number {
 		return Number.POSITIVE_INFINITY;
+	}
+
+	/** Whether the time of {@link File.deadline} is counted from the start of each sleep. */
+	get countsEachSleep(): boolean {
+		return false;
 	}
 
 	/** Called instead of {@link File.read} when the time of a read is over; returns the same. */

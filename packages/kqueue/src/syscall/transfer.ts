@@ -248,7 +248,7 @@ abstract class TransferCall extends BlockingCall {
 	}
 
 	/** Whether it may sleep; sets the deadline to that of the file. */
-	protected mayWait(): boolean {
+	protected mayWait(woken: number): boolean {
 		if (!this.waits) return false;
 		const { host } = this.thread.kernel;
 		if (this.deadlineFrom(0) === Number.POSITIVE_INFINITY) {
@@ -256,7 +256,7 @@ abstract class TransferCall extends BlockingCall {
 			this.deadline = -1;
 			return true;
 		}
-		if (this.since < 0) this.since = host.now();
+		if (this.since < 0 || (woken === 0 && this.file.countsEachSleep)) this.since = host.now();
 		this.deadline = this.deadlineFrom(this.since);
 		return host.now() < this.deadline;
 	}
@@ -321,7 +321,7 @@ class ReadCall extends TransferCall {
 		}
 		let n = file.read(thread, buffer, this.mustNotSleep);
 		if (n === -errno.EAGAIN) {
-			if (this.mayWait()) return WOULD_SLEEP;
+			if (this.mayWait(woken)) return WOULD_SLEEP;
 			if (this.waits) n = file.readLate(thread, buffer);
 			if (n === -errno.EAGAIN) this.giveUp();
 		}
@@ -368,7 +368,7 @@ class WriteCall extends TransferCall {
 			const n = file.write(thread, rest, buffer.length, this.begins);
 			this.begins = false;
 			if (n === -errno.EAGAIN) {
-				if (this.mayWait()) return WOULD_SLEEP;
+				if (this.mayWait(woken)) return WOULD_SLEEP;
 				this.giveUp();
 				return this.written || n;
 			}
