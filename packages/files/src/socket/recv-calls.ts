@@ -164,13 +164,25 @@ class Receiving {
 	 * bytes, that sleeps for the rest even if the call must not block.
 	 */
 	go(): number {
+		const { so } = this;
+		for (;;) {
+			const n = this.receive();
+			if (n < 0 || this.done + n === 0) return n;
+			this.done += n;
+			if (!this.wantsMore) return this.done;
+			if (n > 0) so.receivedSome();
+			// That may have let more arrive.
+			if (this.wantsMore) return WOULD_SLEEP;
+		}
+	}
+
+	private receive(): number {
 		const { so, buffer, flags, done, into, thread } = this;
-		const n =
-			done === 0
-				? soreceive(so, thread, buffer, flags, into)
-				: receiveMore(so, thread, buffer.subarray(done), into);
-		if (n < 0 || done + n === 0) return n;
-		this.done += n;
-		return wantsMore(so, flags, buffer.length - this.done) ? WOULD_SLEEP : this.done;
+		if (done === 0) return soreceive(so, thread, buffer, flags, into);
+		return receiveMore(so, thread, buffer.subarray(done), into);
+	}
+
+	private get wantsMore(): boolean {
+		return wantsMore(this.so, this.flags, this.buffer.length - this.done);
 	}
 }

@@ -180,14 +180,14 @@ function receivePacket(
 	let error = 0;
 	if (packet.files !== null && !peek) error = receiveFiles(so, thread, flags, into);
 	const n = error === 0 ? take(so, buffer, peek, into) : error;
-	if (n > 0 && wantsMore(so, flags, buffer.length - n)) so.receivedSome();
-	else if (!peek) so.received();
+	if (!peek && !(n > 0 && wantsMore(so, flags, buffer.length - n))) so.received();
 	return n;
 }
 
 /**
  * Whether a receiver that has received something sleeps for the `missing` bytes of its buffer:
- * with MSG_WAITALL, from a stream that has no more now, but may get more.
+ * with MSG_WAITALL, from a stream that has no more now, but may get more. The sender has not been
+ * told then that something was received.
  */
 export function wantsMore(so: Socket, flags: number, missing: number): boolean {
 	if ((flags & MSG_WAITALL) === 0 || (flags & MSG_PEEK) !== 0 || missing === 0) return false;
@@ -213,7 +213,7 @@ export function receiveMore(
 function tooLittle(so: Socket, wanted: number, flags: number): boolean {
 	const { rcv, atomic } = so;
 	if (atomic || (flags & MSG_DONTWAIT) !== 0 || rcv.cc >= wanted) return false;
-	const all = (flags & MSG_WAITALL) !== 0 && wanted <= rcv.hiwat;
+	const all = (flags & MSG_WAITALL) !== 0 && wanted <= rcv.hiwat && !so.stalls;
 	if (rcv.cc >= rcv.lowat && !all) return false;
 	for (let next = rcv.first?.next ?? null; next !== null; next = next.next)
 		if (next.record) return false;

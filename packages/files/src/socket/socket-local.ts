@@ -159,10 +159,14 @@ export class LocalSocket extends Socket {
 		peer.snd.wakeup();
 	}
 
+	override get stalls(): boolean {
+		const { peer } = this;
+		return peer !== null && peer.snd.space < peer.snd.lowat;
+	}
+
 	/** The sender is told at the end, unless it may wait for the room. */
 	override receivedSome(): void {
-		const { peer } = this;
-		if (peer !== null && peer.snd.space < peer.snd.lowat) this.received();
+		if (this.stalls) this.received();
 		else this.untold = true;
 	}
 

@@ -163,7 +163,12 @@ export abstract class Socket extends File implements SocketState {
 		return 0;
 	}
 
-	/** Called when a receiver has taken all there was, and sleeps for more. */
+	/** Whether the sender may wait for room until something is received. */
+	get stalls(): boolean {
+		return false;
+	}
+
+	/** Called when a receiver has taken all there was, and wants more. */
 	receivedSome(): void {
 		this.received();
 	}

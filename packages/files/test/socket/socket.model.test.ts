@@ -3,6 +3,7 @@ import { POLLHUP, POLLIN, POLLOUT } from "@kqpoll/kqpoll";
 import {
 	close,
 	EV_ADD,
+	EV_CLEAR,
 	EV_EOF,
 	EVFILT_READ,
 	EVFILT_WRITE,
@@ -18,7 +19,7 @@ import { acceptNow, bind, connectNow, listen } from "../../src/socket/connect-ca
 import { recv, recvNow } from "../../src/socket/recv-calls.ts";
 import { send, sendNow } from "../../src/socket/send-calls.ts";
 import { shutdown, socket, socketpair } from "../../src/socket/socket-calls.ts";
-import { MSG_PEEK, SHUT_WR } from "../../src/socket/socket-constants.ts";
+import { MSG_EOR, MSG_PEEK, MSG_WAITALL, SHUT_WR } from "../../src/socket/socket-constants.ts";
 import { checkMachine, codeOf, collect, type Machine, machine, revents } from "../machine.ts";
 
 const LOWAT = 2048;
@@ -77,8 +78,12 @@ for (const family of ["local", "tcp"] as const) {
 				];
 				const room = (end: number) => roomOf(family, (streams[end] as Stream).bytes.length);
 				let next = 0;
+				/** What the last send returned, and whether the last receive found something. */
+				let sent: unknown = 0;
+				let there = false;
 				for (const { op, end, n } of commands) {
 					const fd = fds[end] as number;
+					const notified = family === "local" ? watchers() : null;
 					const from = streams[end] as Stream;
 					const to = streams[1 - end] as Stream;
 					if (op === "shut") {
@@ -88,6 +93,7 @@ for (const family of ["local", "tcp"] as const) {
 						const data = Uint8Array.from({ length: n }, () => next++ & 0xff);
 						const taken = accepted(family, to.bytes.length, n);
 						const expected = to.shut ? "EPIPE" : taken === 0 && n > 0 ? "EAGAIN" : taken;
+						sent = expected;
 						assert.is(
 							result(() => sendNow(thread, fd, data)),
 							expected,
@@ -95,8 +101,9 @@ for (const family of ["local", "tcp"] as const) {
 						if (!to.shut) to.bytes.push(...data.subarray(0, taken));
 					} else {
 						const buffer = new Uint8Array(n);
-						const there = family === "tcp" ? Math.min(from.bytes.length, 16384) : from.bytes.length;
-						const given = Math.min(there, n);
+						const held = family === "tcp" ? Math.min(from.bytes.length, 16384) : from.bytes.length;
+						const given = Math.min(held, n);
+						there = held > 0;
 						const expected = given === 0 && n > 0 && !from.shut ? "EAGAIN" : given;
 						const flags = op === "peek" ? MSG_PEEK : 0;
 						assert.is(
@@ -106,9 +113,42 @@ for (const family of ["local", "tcp"] as const) {
 						assert.equal([...buffer.subarray(0, given)], from.bytes.slice(0, given));
 						if (op === "recv") from.bytes.splice(0, given);
 					}
+					if (notified !== null) checkNotified(notified, op, end);
 					for (const e of [0, 1]) checkEnd(e);
 				}
 				checkMachine(m);
+
+				/** A kqueue that shows each notification of both ends once. */
+				function watchers(): number {
+					const kq = kqueue(thread);
+					const changes = fds.flatMap((ident) =>
+						[EVFILT_READ, EVFILT_WRITE].map((filter) => ({
+							ident,
+							filter,
+							flags: EV_ADD | EV_CLEAR,
+						})),
+					);
+					keventNow(thread, kq, changes, null);
+					collect(thread, kq);
+					return kq;
+				}
+
+				/**
+				 * A send notifies the receiver if that has something, a receive the sender if there was
+				 * something; whatever they moved.
+				 */
+				function checkNotified(kq: number, op: string, end: number): void {
+					const got = collect(thread, kq).map(([fd, filter]) => [fd, filter]);
+					close(thread, kq);
+					const peer = fds[1 - end] as number;
+					const arrived = streams[1 - end] as Stream;
+					if (op === "send" && !arrived.shut && sent !== "EAGAIN")
+						assert.equal(got, arrived.bytes.length > 0 ? [[peer, EVFILT_READ]] : []);
+					if (op === "peek") assert.equal(got, []);
+					if (op !== "recv") return;
+					const active = room(end) >= LOWAT || (streams[end] as Stream).shut;
+					assert.equal(got, there && active ? [[peer, EVFILT_WRITE]] : []);
+				}
 
 				function checkEnd(e: number): void {
 					const fd = fds[e] as number;
@@ -143,7 +183,7 @@ for (const family of ["local", "tcp"] as const) {
 	test(`${family}: sleeping ends move every byte, with any sizes and turns`, async () => {
 		const sizes = fc.array(fc.integer({ min: 1, max: 30_000 }), { minLength: 1, maxLength: 8 });
 		await fc.assert(
-			fc.asyncProperty(sizes, sizes, async (writes, reads) => {
+			fc.asyncProperty(sizes, sizes, fc.boolean(), async (writes, reads, all) => {
 				const m = machine();
 				const { thread, process, host, kernel } = m;
 				const [a, b] = connection(m, family);
@@ -162,8 +202,9 @@ for (const family of ["local", "tcp"] as const) {
 					})();
 					for (let turn = 0; ; turn++) {
 						const buffer = new Uint8Array(reads[turn % reads.length] as number);
-						const n = await recv(thread, b, buffer);
+						const n = await recv(thread, b, buffer, all ? MSG_WAITALL : 0);
 						if (n === 0) break;
+						assert.ok(!all || n === buffer.length || received.length + n === total);
 						received.push(...buffer.subarray(0, n));
 					}
 					await writing;
@@ -175,6 +216,59 @@ for (const family of ["local", "tcp"] as const) {
 		);
 	});
 }
+
+const packet = fc.oneof(
+	fc.constant(0),
+	fc.integer({ min: 1, max: 40 }),
+	fc.integer({ min: 3000, max: 9000 }),
+);
+const packetCommand = fc.record({
+	op: fc.constantFrom("send" as const, "record" as const, "recv" as const, "peek" as const),
+	n: packet,
+});
+
+test("local: packets keep their bounds, and empty ones are seen only as the end of a record", () => {
+	fc.assert(
+		fc.property(fc.array(packetCommand, { maxLength: 40, size: "max" }), (commands) => {
+			const m = machine();
+			const { thread } = m;
+			const [a, b] = socketpair(thread, "seqpacket");
+			let packets: { n: number; eor: boolean }[] = [];
+			const held = () => packets.reduce((sum, each) => sum + each.n, 0);
+			for (const { op, n } of commands) {
+				if (op === "send" || op === "record") {
+					const full = ROOM.local - held() < n;
+					const expected = n > ROOM.local ? "EMSGSIZE" : full ? "EAGAIN" : n;
+					const flags = op === "record" ? MSG_EOR : 0;
+					assert.is(
+						result(() => sendNow(thread, a, new Uint8Array(n), flags)),
+						expected,
+					);
+					if (expected === n) packets.push({ n, eor: op === "record" });
+				} else {
+					const any = packets.length > 0;
+					// A receiver without a buffer takes the first packet, whatever that is.
+					while (n > 0 && packets[0]?.n === 0 && !packets[0].eor) packets.shift();
+					const first = packets[0];
+					const expected = first !== undefined ? Math.min(first.n, n) : n === 0 ? 0 : "EAGAIN";
+					if (op === "recv" || (n === 0 && any && first?.n === 0 && !first.eor))
+						packets = packets.slice(1);
+					const flags = op === "peek" ? MSG_PEEK : 0;
+					assert.is(
+						result(() => recvNow(thread, b, new Uint8Array(n), flags)),
+						expected,
+					);
+				}
+				assert.is(ioctl(thread, b, FIONREAD), held());
+				assert.equal(revents(thread, POLLIN, b), [held() > 0 ? POLLIN : 0]);
+				const room = ROOM.local - held();
+				assert.equal(revents(thread, POLLOUT, a), [room >= LOWAT ? POLLOUT : 0]);
+			}
+			checkMachine(m);
+		}),
+		{ numRuns: 300 },
+	);
+});
 
 /** How much room a sender sees when `underWay` bytes are on their way. */
 function roomOf(family: Family, underWay: number): number {

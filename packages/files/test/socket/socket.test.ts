@@ -661,10 +661,25 @@ test("a receiver with MSG_WAITALL tells a sender that waits for room, and others
 		collect(thread, kq).map((event) => event[4]),
 		[8192],
 	);
-	const sending = send(process.spawnThread(), a, bytes(30_000));
-	const all = recv(receiver, b, new Uint8Array(30_000), MSG_WAITALL);
+	fcntl(thread, b, F_SETFL, 0);
+	for (const [n, wanted] of [
+		[30_000, 30_000],
+		[14_000, 8192],
+	] as const) {
+		const sender = process.spawnThread();
+		const sending = outcome(send(sender, a, bytes(n)));
+		const all = recv(receiver, b, new Uint8Array(wanted), MSG_WAITALL);
+		host.settle();
+		assert.is(await all, wanted);
+		if (n > wanted) drain(thread, b, n - wanted);
+		host.settle();
+		assert.is(await sending, n);
+	}
+	writeNow(thread, a, bytes(6145));
+	const stalled = send(process.spawnThread(), a, bytes(2048));
+	const filled = recv(receiver, b, new Uint8Array(6146), MSG_WAITALL);
 	host.settle();
-	assert.equal(await Promise.all([sending, all]), [30_000, 30_000]);
+	assert.equal(await Promise.all([stalled, filled]), [2048, 6146]);
 });
 
 test("fstat, FIONREAD and options describe a socket", () => {

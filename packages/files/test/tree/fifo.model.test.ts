@@ -104,21 +104,21 @@ class Model {
 	}
 
 	/** Reads: how many bytes, a code, or null when it would have to wait. */
-	read(file: OpenFile, into: Uint8Array): number | string | null {
+	read(file: OpenFile, into: Uint8Array, nonblocking = file.nonblocking): number | string | null {
 		if (file.revoked) return "EIO";
 		const taken = this.bytes.splice(0, into.length);
 		into.set(taken);
 		if (taken.length > 0 || into.length === 0 || this.eof) return taken.length;
-		if (!file.nonblocking) return null;
+		if (!nonblocking) return null;
 		return this.count("writes") === 0 ? 0 : "EAGAIN";
 	}
 
 	/** Writes what fits: how many bytes, a code, or null when it would have to wait. */
-	write(file: OpenFile, from: Uint8Array): number | string | null {
+	write(file: OpenFile, from: Uint8Array, nonblocking = file.nonblocking): number | string | null {
 		if (file.revoked) return "EIO";
 		if (this.count("reads") === 0) return "EPIPE";
 		const room = SIZE - this.bytes.length;
-		if (room < from.length && room < 512) return file.nonblocking ? "EAGAIN" : null;
+		if (room < from.length && room < 512) return nonblocking ? "EAGAIN" : null;
 		this.bytes.push(...from.subarray(0, room));
 		return Math.min(from.length, room);
 	}
@@ -243,12 +243,12 @@ class Pair {
 		this.adopt(dup(this.world.thread, fd), file);
 	}
 
-	/** Not while a call sleeps on the file: whether it would notice depends on when it is woken. */
+	/** A call that sleeps on the file does not notice: what counts is how it began. */
 	setFlags(which: number, nonblocking: boolean): void {
 		const fd = this.fdAt(which);
 		if (fd === undefined) return;
 		const file = this.fds.get(fd) as OpenFile;
-		if (file.revoked || this.sleepers.some((sleeper) => sleeper.file === file)) return;
+		if (file.revoked) return;
 		file.nonblocking = nonblocking;
 		fcntl(this.world.thread, fd, F_SETFL, nonblocking ? O_NONBLOCK : 0);
 	}
@@ -362,12 +362,12 @@ class Pair {
 		if (kind === "open") return file.revoked ? "EIO" : sleeper.met ? 0 : null;
 		if (kind === "read") {
 			const into = new Uint8Array(buffer.length);
-			const n = model.read(file, into);
+			const n = model.read(file, into, false);
 			if (n !== null) assert.equal(buffer, into);
 			return n;
 		}
 		for (;;) {
-			const n = model.write(file, buffer.subarray(sleeper.done));
+			const n = model.write(file, buffer.subarray(sleeper.done), false);
 			if (typeof n !== "number") return n;
 			sleeper.done += n;
 			if (sleeper.done === buffer.length) return sleeper.done;
