@@ -108,18 +108,14 @@ export function ttWrite(tp: Tty, thread: Thread, buffer: Uint8Array, whole: numb
 	if (stopsWriter(tp, thread)) return stopBackground(thread, SIGTTOU);
 	const before = whole - buffer.length;
 	// As it was when the call began.
-	let hiwat = tp.hiwats.get(thread) ?? tp.hiwat;
+	const hiwat = tp.hiwats.get(thread) ?? tp.hiwat;
 	let n = 0;
-	while (n < buffer.length && tp.outq.count <= hiwat) {
+	while (n < buffer.length) {
 		if ((tp.lflag & FLUSHO) !== 0) return buffer.length;
+		if (tp.outq.count > hiwat) break;
 		const end = Math.min(buffer.length, n + OBUFSIZ - ((before + n) % OBUFSIZ));
-		while (n < end && tp.outq.count <= hiwat) {
-			const run = ordinary(tp, buffer, n, end);
-			const printed = print(tp, buffer, n, run);
-			n += printed;
-			// The queue is full: from now on the call fills it.
-			if (printed < Math.max(1, run)) hiwat = tp.outq.count - 1;
-		}
+		// What does not fit any more has filled the queue.
+		while (n < end && tp.outq.count <= hiwat) n = print(tp, buffer, n, end);
 		tp.driver.start();
 	}
 	if (n === buffer.length) return n;
@@ -129,22 +125,24 @@ export function ttWrite(tp: Tty, thread: Thread, buffer: Uint8Array, whole: numb
 	return -errno.EAGAIN;
 }
 
-/** How many bytes can be printed as they are. */
-function ordinary(tp: Tty, buffer: Uint8Array, from: number, to: number): number {
-	if ((tp.oflag & OPOST) === 0) return to - from;
-	let at = from;
-	while (at < to && !isControl(buffer[at] as number)) at++;
-	return at - from;
-}
-
-/** Prints `count` ordinary bytes, or if that is 0 one control character. Returns how many bytes. */
-function print(tp: Tty, buffer: Uint8Array, from: number, count: number): number {
+/**
+ * Prints a run of ordinary bytes, or one control character. Returns the place after what it
+ * printed.
+ */
+function print(tp: Tty, buffer: Uint8Array, from: number, to: number): number {
 	tp.rocount = 0;
-	if (count === 0) return ttyOutput(tp, buffer[from] as number) ? 1 : 0;
-	let n = 0;
-	while (n < count && tp.outq.put(buffer[from + n] as number)) n++;
-	tp.column += n;
-	return n;
+	let at = from;
+	if ((tp.oflag & OPOST) === 0) {
+		while (at < to && tp.outq.put(buffer[at] as number)) at++;
+		tp.column += at - from;
+		return at;
+	}
+	if (isControl(buffer[at] as number)) return ttyOutput(tp, buffer[at] as number) ? at + 1 : at;
+	for (; at < to && !isControl(buffer[at] as number); at++) {
+		if (!tp.outq.put(buffer[at] as number)) break;
+		tp.column++;
+	}
+	return at;
 }
 
 /** What a read from the background returns: -EAGAIN, or -EIO if SIGTTIN is ignored or blocked. */

@@ -97,10 +97,7 @@ export class Tty implements ControllingTerminal {
 	hiwat = 0;
 	/** With this much output or less they are woken. */
 	lowat = 0;
-	/**
-	 * The high-water mark of each write that is not done: as it was when the write began, or the whole
-	 * queue once the write has filled that.
-	 */
+	/** The high-water mark of each write that is not done: as it was when the write began. */
 	readonly hiwats: WeakMap<Thread, number> = new WeakMap();
 	/** Whether output was thrown away without telling writers: they sleep until the next read. */
 	quiet = false;

@@ -73,14 +73,6 @@ interface Handle {
 	readonly file: OpenFile;
 }
 
-/** What a write of a slave remembers while it sleeps. */
-interface Progress {
-	/** How many bytes it has written. */
-	done: number;
-	/** Its own high-water mark: the whole queue, once it has filled that. */
-	hiwat: number;
-}
-
 /** The immediate result of a call: a count, a code, or null when it would have to wait. */
 type Answer = number | string | null;
 
@@ -189,8 +181,7 @@ class Streams {
 	}
 
 	/** Takes in what is left of the bytes of a write; null when there is no room for any. */
-	write({ end }: OpenFile, data: Uint8Array, progress: Progress): Answer {
-		const { done } = progress;
+	write({ end }: OpenFile, data: Uint8Array, done: number): Answer {
 		if (end === "slave" && !this.controlled) return "EIO";
 		if (end === "master" && !this.open) return this.carrier ? null : "EIO";
 		if (data.length === 0) return 0;
@@ -199,12 +190,11 @@ class Streams {
 			return this.type(data.subarray(done, done + room)) || null;
 		}
 		let at = done;
-		while (at < data.length && this.up.length <= progress.hiwat) {
+		while (at < data.length && this.up.length <= HIWAT) {
 			const piece = data.subarray(at, at - (at % OBUFSIZ) + OBUFSIZ);
 			const fits = piece.subarray(0, QUEUE - this.up.length);
 			this.up.push(...fits);
 			at += fits.length;
-			if (fits.length < piece.length) progress.hiwat = QUEUE - 1;
 		}
 		return at - done || null;
 	}
@@ -273,7 +263,7 @@ interface Transfer {
 	readonly since: number;
 	/** What a write writes; the buffer of a read. */
 	readonly buffer: Uint8Array;
-	readonly progress: Progress;
+	done: number;
 	/** Whether it was woken for another reason than what it waits for. */
 	roused: boolean;
 }
@@ -349,13 +339,13 @@ class Pty {
 		thread: Thread,
 		result: Promise<unknown>,
 		buffer: Uint8Array,
-		progress: Progress = { done: 0, hiwat: HIWAT },
+		done = 0,
 	): void {
 		const { process, file } = handle;
 		file.refs++;
 		const since = this.streams.now;
 		const roused = false;
-		this.transfers.push({ kind, process, thread, result, file, since, buffer, progress, roused });
+		this.transfers.push({ kind, process, thread, result, file, since, buffer, done, roused });
 	}
 
 	async read({ process, fd, file }: Handle, n: number, sleeps: boolean): Promise<void> {
@@ -379,8 +369,7 @@ class Pty {
 	async write({ process, fd, file }: Handle, n: number, sleeps: boolean): Promise<void> {
 		if (this.isBusy("write", file.end)) return;
 		const data = Uint8Array.from({ length: n }, () => this.next++ & 0xff);
-		const progress: Progress = { done: 0, hiwat: HIWAT };
-		const expected = this.streams.write(file, data, progress);
+		const expected = this.streams.write(file, data, 0);
 		if (!sleeps) {
 			assert.is(
 				count(() => writeNow(process.main, fd, data)),
@@ -390,11 +379,11 @@ class Pty {
 		}
 		const thread = process.spawnThread();
 		const result = outcome(write(thread, fd, data));
-		progress.done = typeof expected === "number" ? expected : 0;
-		const waits = expected === null || (typeof expected === "number" && expected < n);
+		const done = typeof expected === "number" ? expected : 0;
+		const waits = expected === null || (typeof expected === "number" && done < n);
 		assert.is(thread.state === "asleep", waits && !file.nonblocking);
 		if (waits && !file.nonblocking)
-			this.sleeps("write", { process, fd, file }, thread, result, data, progress);
+			this.sleeps("write", { process, fd, file }, thread, result, data, done);
 		else assert.is(await result, expected ?? "EAGAIN");
 	}
 
@@ -534,7 +523,7 @@ class Pty {
 		const chosen = all[which % Math.max(1, all.length)];
 		if (chosen === undefined) return;
 		const { thread } = chosen;
-		if ("progress" in chosen) {
+		if ("done" in chosen) {
 			// If it sleeps again, it is the last to be woken.
 			chosen.roused = true;
 			this.transfers = [...this.transfers.filter((transfer) => transfer !== chosen), chosen];
@@ -553,10 +542,10 @@ class Pty {
 		if (chosen === undefined) return;
 		interrupt(chosen.thread);
 		this.machine.host.settle();
-		const done = "progress" in chosen ? chosen.progress.done : 0;
+		const done = "done" in chosen ? chosen.done : 0;
 		assert.is(await chosen.result, done || "EINTR");
 		this.watchers = this.watchers.filter((watcher) => watcher !== chosen);
-		if ("progress" in chosen) this.ended(chosen);
+		if ("done" in chosen) this.ended(chosen);
 	}
 
 	private ended(transfer: Transfer): void {
@@ -614,9 +603,9 @@ class Pty {
 		this.transfers = [...first, ...this.transfers.filter((each) => rank(each) < 0)];
 		for (let i = 0; i < this.transfers.length; i++) {
 			const transfer = this.transfers[i] as Transfer;
-			const { done } = transfer.progress;
+			const { done } = transfer;
 			const result = this.step(transfer);
-			if (result === null && transfer.progress.done === done) continue;
+			if (result === null && transfer.done === done) continue;
 			i = -1;
 			this.observe();
 			if (result === null) continue;
@@ -629,7 +618,7 @@ class Pty {
 	/** The result of a sleeping call now; null if it must stay asleep. */
 	private step(transfer: Transfer): Answer {
 		const { streams } = this;
-		const { kind, file, buffer, progress, since } = transfer;
+		const { kind, file, buffer, since } = transfer;
 		if (kind === "read") {
 			const late = streams.now >= streams.deadline(file, since);
 			const bytes = streams.read(file, buffer.length, late);
@@ -643,10 +632,10 @@ class Pty {
 		transfer.roused = false;
 		if (kind === "drain") return streams.drained ? 0 : null;
 		for (;;) {
-			const n = streams.write(file, buffer, progress);
+			const n = streams.write(file, buffer, transfer.done);
 			if (typeof n !== "number") return n;
-			progress.done += n;
-			if (progress.done === buffer.length) return progress.done;
+			transfer.done += n;
+			if (transfer.done === buffer.length) return transfer.done;
 		}
 	}
 

@@ -41,6 +41,7 @@ import {
 	VMIN,
 	VTIME,
 } from "../../src/termios.ts";
+import { TIOCOUTQ } from "../../src/ttycom.ts";
 import { collect, machine } from "../machine.ts";
 import { bytes, ctrl, terminal } from "./tty-world.ts";
 
@@ -313,6 +314,12 @@ test("discarded output needs no room", () => {
 	t.type(ctrl("O"));
 	assert.is(t.print("lost"), 4);
 	assert.is(t.screen(), `^O^R\r\n${"x".repeat(3000)}`);
+	// Not even when the line that is printed again has filled the queue.
+	t.type(ctrl("O"));
+	t.type("x".repeat(5100));
+	t.screen();
+	t.type(ctrl("O"));
+	assert.equal([ioctl(t.thread, t.slave, TIOCOUTQ), t.print("lost")], [8106, 4]);
 });
 
 test("VDISCARD can be turned off", () => {
