@@ -137,10 +137,11 @@ export function soreceive(
 			const result = nothingYet(so, buffer.length, flags, into);
 			if (result !== TAKE) return result;
 		}
-		// At the end of what can be received an empty packet counts.
-		const visible = seen(so, first as Packet, into) || (so.state & SS_CANTRCVMORE) !== 0;
+		// At the end of what can be received an empty packet counts, and if no bytes are wanted.
+		const over = buffer.length === 0 || (so.state & SS_CANTRCVMORE) !== 0;
+		const visible = over || seen(so, first as Packet, into);
 		const n = receivePacket(so, thread, buffer, visible ? flags : flags & ~MSG_PEEK, into);
-		if (n !== 0 || buffer.length === 0 || visible) return n;
+		if (n !== 0 || visible) return n;
 	}
 }
 

@@ -1,8 +1,8 @@
 // AF_UNIX: sockets whose sender writes straight into the receiver's buffer.
 import { errno, type Kernel } from "@kqpoll/kqueue";
-import { doAll, kassert } from "@kqpoll/kqueue/kernel";
+import { doAll, kassert, rethrow } from "@kqpoll/kqueue/kernel";
 import { Socket } from "./socket.ts";
-import { type Packet, SockBuf } from "./socket-buffer.ts";
+import { type Packet, SockBuf, wakeBoth } from "./socket-buffer.ts";
 import {
 	type Address,
 	SO_ACCEPTCONN,
@@ -114,18 +114,31 @@ export class LocalSocket extends Socket {
 	override transmit(packet: Packet, to: Address | null): number {
 		if (packet.urgent) return errno.EOPNOTSUPP;
 		if (this.connectionRequired) return this.transmitConnected(packet);
-		let target = this.peer;
-		if (to !== null) {
-			if (target !== null) return errno.EISCONN;
-			const named = namesOf(this.kernel).local.get(to);
-			if (!(named instanceof LocalSocket)) return errno.ENOENT;
-			if (named.kind !== this.kind) return errno.EPROTOTYPE;
-			target = named;
-		}
-		if (target === null) return errno.ENOTCONN;
-		if (target.rcv.space < packet.header + packet.bytes.length) return errno.ENOBUFS;
-		target.rcv.append(packet);
-		target.rcv.wakeup();
+		if (to !== null) return this.transmitTo(packet, to);
+		return this.peer === null ? errno.ENOTCONN : this.peer.take(packet);
+	}
+
+	/** It is connected for this one datagram, and its own watchers are told of that. */
+	private transmitTo(packet: Packet, to: Address): number {
+		if (this.peer !== null) return errno.EISCONN;
+		const target = namesOf(this.kernel).local.get(to);
+		if (!(target instanceof LocalSocket)) return errno.ENOENT;
+		if (target.kind !== this.kind) return errno.EPROTOTYPE;
+		let error = 0;
+		doAll(
+			() => rethrow(wakeBoth(this.rcv, this.snd)),
+			() => {
+				error = target.take(packet);
+			},
+		);
+		return error;
+	}
+
+	/** Receives a datagram, if there is room. */
+	private take(packet: Packet): number {
+		if (this.rcv.space < packet.header + packet.bytes.length) return errno.ENOBUFS;
+		this.rcv.append(packet);
+		this.rcv.wakeup();
 		return 0;
 	}
 

@@ -615,6 +615,27 @@ test("the address of a datagram's sender counts, and a longer one counts more", 
 	assert.is(sendtoNow(thread, from, bytes(room), 0, "to"), room);
 });
 
+test("a datagram to a name tells the sender's own watchers, as a connect does", () => {
+	const { thread } = machine();
+	const to = socket(thread, "local", "dgram");
+	bind(thread, to, "to");
+	const from = socket(thread, "local", "dgram");
+	const kq = kqueue(thread);
+	add(thread, kq, from, EVFILT_WRITE, EV_ADD | EV_CLEAR);
+	const told = () => collect(thread, kq).length;
+	assert.equal([told(), told()], [1, 0]);
+	sendtoNow(thread, from, bytes(2000), 0, "to");
+	assert.is(told(), 1);
+	for (let i = 0; i < 7; i++) sendtoNow(thread, from, bytes(2000), 0, "to");
+	assert.is(told(), 1);
+	const errors = ["to", "none"].map((name) =>
+		codeOf(() => sendtoNow(thread, from, bytes(2000), 0, name)),
+	);
+	assert.equal([errors, told()], [["ENOBUFS", "ENOENT"], 1]);
+	sendtoNow(thread, from, bytes(1), MSG_EOR, "to");
+	assert.is(told(), 1);
+});
+
 test("shutdown for reading with nothing unread makes no room, and tells nobody", () => {
 	const { thread, a, b } = world();
 	const kq = kqueue(thread);
