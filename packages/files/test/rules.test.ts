@@ -535,4 +535,21 @@ test("passed descriptors count as bytes that the other end has not read", () => 
 	assert.equal(data(), [8192]);
 });
 
+test("a send of descriptors needs room for an even count of them", () => {
+	const { thread } = machine();
+	const [a, b] = socketpair(thread, "stream");
+	const [r] = pipe(thread);
+	const kq = watch(thread, b, [EVFILT_READ]);
+	const pass = (): unknown =>
+		codeOf(() => sendmsgNow(thread, a, { bytes: new Uint8Array(0), fds: [r] }));
+	for (const [room, answer, taken] of [
+		[47, "EAGAIN", 0],
+		[48, "no error", 32],
+	] as const) {
+		writeNow(thread, a, new Uint8Array(8192 - room));
+		assert.equal([room, pass(), collect(thread, kq)[0]?.[4]], [room, answer, 8192 - room + taken]);
+		readNow(thread, b, new Uint8Array(8192));
+	}
+});
+
 test.run();

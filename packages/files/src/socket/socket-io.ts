@@ -91,9 +91,12 @@ function refusal(so: Socket, to: Address | null): number {
 	return to === null ? errno.EDESTADDRREQ : 0;
 }
 
-/** How long the control message of some files is: CMSG_SPACE. */
+/**
+ * How much room a send asks for to pass some files: each number of the program's message, which is
+ * padded to an even count, becomes RIGHTS_SIZE bytes. So an odd count asks for more than it takes.
+ */
 function controlLength(files: readonly File[] | null): number {
-	return files === null ? 0 : 16 + 8 * Math.ceil(files.length / 2);
+	return files === null ? 0 : RIGHTS_SIZE * (1 + 2 * Math.ceil(files.length / 2));
 }
 
 /** Makes a packet, with a reference for each file. */

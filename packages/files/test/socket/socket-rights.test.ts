@@ -147,4 +147,14 @@ test("a file that is closed while its sender sleeps arrives open", async () => {
 	assert.equal([await aborted, ended(thread, r)], ["enough", true]);
 });
 
+test("descriptors that need more than the whole buffer are EMSGSIZE", () => {
+	const { thread } = machine();
+	const [a] = socketpair(thread, "stream");
+	const [r] = pipe(thread);
+	const pass = (n: number): unknown =>
+		codeOf(() => sendmsgNow(thread, a, { bytes: new Uint8Array(1), fds: Array(n).fill(r) }));
+	// 16 * (1 + n) bytes have to be at most 8192.
+	assert.equal([pass(511), pass(510), pass(510)], ["EMSGSIZE", "no error", "EAGAIN"]);
+});
+
 test.run();
