@@ -19,6 +19,7 @@ import {
 	EVFILT_DEVICE,
 	EVFILT_EXCEPT,
 	EVFILT_READ,
+	EVFILT_SIGNAL,
 	EVFILT_VNODE,
 	EVFILT_WRITE,
 	errno,
@@ -571,6 +572,28 @@ test("a write without a reader sends SIGPIPE, which ends a process that does not
 	);
 	assert.is(await outcome(write(child.main, w, bytes(1))), "EPIPE");
 	assert.equal([child.exiting, child.status], [true, SIGPIPE]);
+});
+
+test("the other end's watchers are told of a close before a write that sleeps sends SIGPIPE", async () => {
+	const { thread, process, host, r, w } = world();
+	const kq = kqueue(thread);
+	const watched = [
+		{ ident: SIGPIPE, filter: EVFILT_SIGNAL, flags: EV_ADD },
+		{ ident: w, filter: EVFILT_WRITE, flags: EV_ADD | EV_CLEAR },
+	];
+	keventNow(thread, kq, watched, null);
+	collect(thread, kq);
+	const writing = outcome(write(process.spawnThread(), w, bytes(70_000)));
+	close(thread, r);
+	host.settle();
+	assert.is(await writing, "EPIPE");
+	assert.equal(
+		collect(thread, kq).map(([ident, filter]) => [ident, filter]),
+		[
+			[w, EVFILT_WRITE],
+			[SIGPIPE, EVFILT_SIGNAL],
+		],
+	);
 });
 
 test("an end stays open until the last of its descriptors is closed", () => {

@@ -778,6 +778,22 @@ test("MSG_WAITALL fills the buffer, or returns what came before the end", async 
 	assert.is(await second, 7);
 });
 
+test("a second receiver may take bytes that one with MSG_WAITALL waits for", async () => {
+	const { thread, process, host, a, b } = world();
+	const [patient, other] = [process.spawnThread(), process.spawnThread()];
+	const all = recv(patient, b, new Uint8Array(8193), MSG_WAITALL);
+	writeNow(thread, a, bytes(8192));
+	host.settle();
+	assert.equal([patient.state, ioctl(thread, b, FIONREAD)], ["asleep", 0]);
+	writeNow(thread, a, bytes(1));
+	assert.is(recvNow(other, b, new Uint8Array(9)), 1);
+	host.settle();
+	assert.is(patient.state, "asleep");
+	writeNow(thread, a, bytes(1));
+	host.settle();
+	assert.is(await all, 8193);
+});
+
 test("MSG_WAITALL does not wait for more from an end that sends no more", async () => {
 	const { thread, host, a, b } = world();
 	writeNow(thread, a, bytes(5));

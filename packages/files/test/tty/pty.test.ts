@@ -930,6 +930,17 @@ test("in remote mode the slave reads what the master writes, one write at a time
 	assert.is(ioctl(thread, slave, FIONREAD), 0);
 });
 
+test("a read that sleeps follows when remote mode is switched on", async () => {
+	const { thread, host, process } = machine();
+	const [master, slave] = openpty(thread);
+	const buffer = new Uint8Array(9);
+	const reading = read(process.spawnThread(), slave, buffer);
+	ioctl(thread, master, TIOCREMOTE, 1);
+	writeNow(thread, master, bytes("abc"));
+	host.settle();
+	assert.equal([await reading, buffer.subarray(0, 3)], [3, bytes("abc")]);
+});
+
 test("in remote mode VTIME does not count", async () => {
 	const cc = RAW.cc.map((c, i) => (i === VMIN ? 0 : i === VTIME ? 5 : c));
 	const { thread, host, process } = machine();
