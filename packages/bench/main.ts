@@ -25,6 +25,8 @@ await build({
 		]),
 	),
 	logLevel: "warning",
+	// Our packages are built in pieces, which import each other also for their order.
+	logOverride: { "ignored-bare-import": "silent" },
 });
 const { status } = spawnSync(process.execPath, ["--expose-gc", outfile, ...process.argv.slice(2)], {
 	stdio: "inherit",
