@@ -30,6 +30,7 @@ import {
 	knoteFind,
 	kqpollInit,
 	leave,
+	limitOf,
 	msToNs,
 	show,
 	sigsuspendMask,
@@ -67,7 +68,7 @@ export interface Pollfd {
  *
  * Rejects with: EINVAL if `timeout` or `events` is out of range, or there are more entries than a
  * process can have descriptors; EFAULT if `fds` is not an array of pollfds, or an entry cannot be
- * written; EINTR after a signal, with all revents 0; EBUSY if the thread sleeps already; EDEADLK if
+ * written; ENOMEM with too many knotes; EINTR after a signal, with all revents 0; EBUSY if the thread sleeps already; EDEADLK if
  * a callback of another call of the thread makes this one; ESRCH if the thread has exited; the
  * reason of `options.signal`. Source: poll(2).
  */
@@ -270,6 +271,9 @@ class PollCall extends KqpollCall {
 		}
 		if (error === errno.EDEADLK)
 			throw new SystemError(error, this.syscall, `called by a filter of descriptor ${fd}`);
+		const { account } = this.thread.process;
+		if (error === errno.ENOMEM && !account.knotes.hasRoom(1))
+			throw new SystemError(error, this.syscall, limitOf(account, "knotes"));
 		const single = error === 0 && this.attempts === 1;
 		this.knotes[i] = single ? knoteFind(this.thread.kq as Kqueue, fd, filter, i + 1) : null;
 		if (error === 0) this.registered++;

@@ -39,6 +39,7 @@ export {
 } from "./abi/constants.ts";
 export { errno, errnoName, SystemError } from "./abi/errno.ts";
 export { EV_SET, eventList, Kevent, type KeventChange, type KeventRequest } from "./abi/kevent.ts";
+export type { Limits } from "./base/account.ts";
 export { BlockingHost, ringDoorbell } from "./base/blocking-host.ts";
 export { formatKevent } from "./base/format.ts";
 export { RealHost } from "./base/real-host.ts";

@@ -29,6 +29,7 @@ export { type ErrnoName, unwrap } from "./abi/errno.ts";
 export { formatSigset, signalName } from "./abi/signal.ts";
 export { msToNs, timespecToNs, timevalToNs } from "./abi/time.ts";
 export { faultOf, isInt16, isInt32, isUint16, isUint32, show } from "./abi/values.ts";
+export { type Account, limitOf, Quota, type Resource } from "./base/account.ts";
 export { kassert, Panic, unreachable } from "./base/assert.ts";
 export { attempt, doAll, type Failure, rethrow } from "./base/failure.ts";
 export { filterName } from "./base/format.ts";
@@ -65,7 +66,7 @@ export {
 	ScanState,
 } from "./event/scan.ts";
 export { File, type FileType, fileHold, fileRelease } from "./file/file.ts";
-export { type FileTable, getFile } from "./file/filedesc.ts";
+export { type FileTable, getFile, newDescriptor } from "./file/filedesc.ts";
 export type { Machine } from "./process/machine.ts";
 export { pgsignal, psignal } from "./process/psignal.ts";
 export type { ControllingTerminal, ProcessGroup, Session } from "./process/session.ts";

@@ -1,14 +1,8 @@
 // A child_process as an emulated process.
 import type { ChildProcess } from "node:child_process";
 import { constants } from "node:os";
-import {
-	errno,
-	type Process,
-	SystemError,
-	sigaction,
-	sigprocmask,
-	type Thread,
-} from "@kqpoll/kqueue";
+import { errno, type Process, sigaction, sigprocmask, type Thread } from "@kqpoll/kqueue";
+import { newDescriptor } from "@kqpoll/kqueue/kernel";
 import { SIG_SETMASK, SIGCHLD, SIGKILL, SIGSTOP, SIGTERM } from "@kqpoll/kqueue/signal";
 import { Listeners } from "./listeners.ts";
 import { type OpenOptions, requireMethods, setRef } from "./open.ts";
@@ -68,15 +62,17 @@ export function adoptChild(
 	return spawned;
 }
 
-/** Throws EMFILE unless there is a free descriptor for each pipe. */
+/** Throws EMFILE or ENFILE unless there is a free descriptor for each pipe. */
 function requireDescriptors(thread: Thread, child: ChildProcess): void {
 	const { fdp } = thread.process;
 	let fd = -1;
+	let pipes = 0;
 	for (const pipe of [child.stdin, child.stdout, child.stderr]) {
-		if (pipe) fd = fdp.findFree(fd + 1);
-		if (fd === -errno.EMFILE)
-			throw new SystemError(errno.EMFILE, "adoptChild", `the limit is ${fdp.limit}`);
+		if (!pipe) continue;
+		pipes++;
+		fd = newDescriptor(fdp, fdp.findFree(fd + 1), "adoptChild");
 	}
+	if (!fdp.account.files.hasRoom(pipes)) newDescriptor(fdp, -errno.ENFILE, "adoptChild");
 }
 
 /** Passes on every signal that can be caught. */

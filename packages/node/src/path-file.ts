@@ -18,7 +18,7 @@ import {
 	filterops,
 	Klist,
 	type Knote,
-	unwrap,
+	newDescriptor,
 	vnodeEvent,
 } from "@kqpoll/kqueue/kernel";
 import type { Stat } from "@kqpoll/kqueue/stat";
@@ -174,7 +174,7 @@ const filtops: Filterops = filterops({
 export function openPath(thread: Thread, path: string, options: PathOptions = {}): number {
 	const { fdp } = thread.process;
 	// Before anything real is opened.
-	unwrap(fdp.findFree(), "openPath", `the limit is ${fdp.limit}`);
+	newDescriptor(fdp, fdp.findNew(), "openPath");
 	const file = translated("openPath", path, () => new PathFile(path));
 	return openNodeFile(thread, file, options);
 }

@@ -1,7 +1,7 @@
 // bind(2), listen(2), accept(2), connect(2): how sockets find each other.
 import { errno, fcntl, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
 import { F_SETFD, FD_CLOEXEC, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
-import { type BlockingCall, callAsync, show, unwrap } from "@kqpoll/kqueue/kernel";
+import { type BlockingCall, callAsync, newDescriptor, show } from "@kqpoll/kqueue/kernel";
 import type { Socket } from "./socket.ts";
 import { checkFlags } from "./socket-calls.ts";
 import {
@@ -98,7 +98,7 @@ export function accept4Now(thread: Thread, fd: number, flags: number): number {
 }
 
 function acceptOnce(thread: Thread, head: Socket, flags: number | null): number {
-	const fd = thread.process.fdp.findFree();
+	const fd = thread.process.fdp.findNew();
 	return fd < 0 ? fd : soaccept(thread, head, { fd, flags, nonblocking: true });
 }
 
@@ -106,7 +106,7 @@ function acceptOnce(thread: Thread, head: Socket, flags: number | null): number 
 function acceptOperation(thread: Thread, head: Socket, flags: number | null): Operation {
 	const { fdp } = thread.process;
 	const { nonblocking } = head;
-	const fd = unwrap(fdp.reserve(), "accept", `the limit is ${fdp.limit}`);
+	const fd = newDescriptor(fdp, fdp.reserve(), "accept");
 	let result = 0;
 	return {
 		channel: head.timeo,

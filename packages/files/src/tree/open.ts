@@ -1,6 +1,6 @@
 // What the calls of the open family do, wherever their paths begin.
 import { errno, SystemError } from "@kqpoll/kqueue";
-import { type BlockingCall, FWRITE, unwrap } from "@kqpoll/kqueue/kernel";
+import { type BlockingCall, FWRITE, newDescriptor, unwrap } from "@kqpoll/kqueue/kernel";
 import { S_IFIFO, S_IFREG } from "@kqpoll/kqueue/stat";
 import { openWith } from "../shared/open-file.ts";
 import {
@@ -61,7 +61,7 @@ function prepare(start: Start, path: string, flags: number, mode: number): Openi
 		throw new SystemError(errno.EINVAL, syscall, "O_TRUNC needs write access");
 	if ((flags & O_CREAT) !== 0) checkMode(start, mode);
 	const { fdp } = thread.process;
-	unwrap(fdp.findFree(), syscall, `the limit is ${fdp.limit}`);
+	newDescriptor(fdp, fdp.findNew(), syscall);
 	const place = placeOf(start, path, flags);
 	const vnode = place.vnode ?? create(start, place, flags, mode);
 	if (place.vnode !== null) checkOpen(start, vnode, place, flags);

@@ -125,6 +125,7 @@ export function knoteAttach(kn: Knote): void {
 	kn.link = lists[index] ?? null;
 	lists[index] = kn;
 	kq.nknotes++;
+	kq.fdp.account.knotes.force(1);
 	if (!isfd) kq.nhashed++;
 	if (kq.kernel.observer !== null) observe(kn, "attach");
 }
@@ -149,6 +150,7 @@ function knoteDetach(kn: Knote): void {
 	}
 	kn.link = null;
 	kq.nknotes--;
+	kq.fdp.account.knotes.release(1);
 	if (!isfd) kq.nhashed--;
 }
 

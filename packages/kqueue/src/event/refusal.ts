@@ -1,8 +1,9 @@
 // Describes why a change was refused.
-import { EVFILT_PROC } from "../abi/constants.ts";
+import { EVFILT_PROC, EVFILT_TIMER } from "../abi/constants.ts";
 import { errno } from "../abi/errno.ts";
 import type { Kevent } from "../abi/kevent.ts";
 import { show } from "../abi/values.ts";
+import { limitOf, type Resource } from "../base/account.ts";
 import { filterName } from "../base/format.ts";
 import type { Kqueue } from "./kqueue.ts";
 
@@ -22,11 +23,16 @@ function reason(kq: Kqueue, { filter, ident }: Kevent, error: number): string {
 		case errno.EDEADLK:
 			return "a callback is at work on that event";
 		case errno.ENOMEM:
-			return `the limit is timermax, ${kq.kernel.timermax}`;
+			return limitOf(kq.fdp.account, lacking(kq, filter));
 		case errno.ESRCH:
 			return `there is no process ${show(ident)}`;
 	}
 	if (error === errno.EPERM && filter === EVFILT_PROC) return 'the process has not pledged "proc"';
 	const type = fops.isfd ? kq.fdp.get(ident)?.type : undefined;
 	return type === undefined ? "the filter refused it" : `the file refused it, which is a ${type}`;
+}
+
+/** What there are too many of. */
+function lacking({ fdp }: Kqueue, filter: number): Resource {
+	return filter === EVFILT_TIMER && fdp.account.knotes.hasRoom(1) ? "timers" : "knotes";
 }

@@ -190,6 +190,7 @@ function create(
 	pollid: number,
 	thread: Thread | null,
 ): number {
+	if (!kq.fdp.account.knotes.hasRoom(1)) return errno.ENOMEM;
 	const kn = new Knote(kq, fops, kev.ident, kev.filter, kev.flags, kev.udata, pollid);
 	kn.status = KN_PROCESSING | KN_ATTACHING;
 	kq.busy++;

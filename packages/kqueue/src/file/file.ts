@@ -1,6 +1,7 @@
 // struct file: an open file, the object that descriptors refer to.
 import { FIOASYNC, FIONBIO, FREAD, FWRITE, O_NONBLOCK } from "../abi/constants.ts";
 import { errno } from "../abi/errno.ts";
+import type { Quota } from "../base/account.ts";
 import { attempt, type Failure, rethrow } from "../base/failure.ts";
 import type { Knote } from "../event/knote.ts";
 import type { Thread } from "../process/thread.ts";
@@ -30,6 +31,8 @@ export interface Stat {
 export abstract class File {
 	/** How many descriptors, knotes and calls refer to it. @internal */
 	refs = 0;
+	/** What it is charged to from its first descriptor until it is closed. @internal */
+	payer: Quota | null = null;
 	/** What kind of object it is. */
 	readonly type: FileType;
 	/** FREAD, FWRITE, O_NONBLOCK and others, or-ed. */
@@ -166,8 +169,11 @@ export function fileHold(file: File): void {
  * gets the first error of the steps before, and throws that in place of its own.
  */
 export function fileRelease(file: File, thread: Thread | null, failure: Failure = null): void {
-	if (--file.refs === 0) rethrow(attempt(failure, closing(file, thread)));
-	else if (failure !== null) rethrow(failure);
+	if (--file.refs === 0) {
+		file.payer?.release(1);
+		file.payer = null;
+		rethrow(attempt(failure, closing(file, thread)));
+	} else if (failure !== null) rethrow(failure);
 }
 
 function closing(file: File, thread: Thread | null): () => void {

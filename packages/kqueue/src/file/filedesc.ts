@@ -1,7 +1,8 @@
 // struct filedesc: the descriptor table of a process.
 import { INT_MAX, NDEXTENT, NDFILE } from "../abi/constants.ts";
-import { errno, SystemError } from "../abi/errno.ts";
+import { errno, SystemError, unwrap } from "../abi/errno.ts";
 import { show } from "../abi/values.ts";
+import { type Account, limitOf } from "../base/account.ts";
 import type { RunQueue } from "../base/run-queue.ts";
 import type { Kqueue } from "../event/kqueue.ts";
 import type { Thread } from "../process/thread.ts";
@@ -19,6 +20,8 @@ export class FileTable {
 	private lowest = 0;
 	/** How many descriptors there may be: all are below this number. */
 	limit: number;
+	/** The account of the process, to which new open files and knotes are charged. */
+	readonly account: Account;
 	/**
 	 * A thread with a pending signal that ends the process of the table. The end has to wait until a
 	 * callback for one of the process's calls or kqueues is done.
@@ -29,8 +32,9 @@ export class FileTable {
 	firstKqueue: Kqueue | null = null;
 
 	/** Makes an empty table. */
-	constructor(limit: number) {
+	constructor(limit: number, account: Account) {
 		this.limit = limit;
+		this.account = account;
 	}
 
 	/** How many descriptors the table has room for now; select ignores larger ones. */
@@ -56,17 +60,23 @@ export class FileTable {
 		return fd;
 	}
 
+	/** The lowest free number for a file that is new, -EMFILE, or -ENFILE with too many open files. */
+	findNew(): number {
+		const fd = this.findFree();
+		return fd >= 0 && !this.account.files.hasRoom(1) ? -errno.ENFILE : fd;
+	}
+
 	private isFree(fd: number): boolean {
 		return this.files[fd] === null && (this.reserved.size === 0 || !this.reserved.has(fd));
 	}
 
 	/**
-	 * Reserves the lowest free number for a call that will insert a file there, or release it.
-	 * Returns it, or -EMFILE. Until then the number is not open, and no other call gets it. Source:
+	 * Reserves the lowest free number for a call that will insert a new file there, or release it.
+	 * Returns it, or -EMFILE or -ENFILE. Until then the number is not open, and no other call gets it. Source:
 	 * falloc.
 	 */
 	reserve(): number {
-		const fd = this.findFree();
+		const fd = this.findNew();
 		if (fd >= 0) this.reserved.add(fd);
 		return fd;
 	}
@@ -93,6 +103,10 @@ export class FileTable {
 	 */
 	insert(fd: number, file: File): void {
 		fileHold(file);
+		if (file.payer === null) {
+			file.payer = this.account.files;
+			file.payer.force(1);
+		}
 		if (this.reserved.size > 0) this.reserved.delete(fd);
 		this.files[fd] = file;
 	}
@@ -148,7 +162,7 @@ export class FileTable {
 	 * reserved numbers, and no more than twice the room that the parent uses. Source: fdcopy.
 	 */
 	copy(): FileTable {
-		const copy = new FileTable(this.limit);
+		const copy = new FileTable(this.limit, this.account);
 		let last = -1;
 		for (const fd of this.open()) last = fd;
 		for (const fd of this.reserved) last = Math.max(last, fd);
@@ -188,4 +202,14 @@ export function getFile(thread: Thread, fd: number, name: string): File {
 	const file = thread.process.fdp.get(fd);
 	if (file === null) throw new SystemError(errno.EBADF, name, `descriptor ${show(fd)} is not open`);
 	return file;
+}
+
+/**
+ * The number that a table has found or reserved for a call, which throws when there is none.
+ * Errors: EMFILE, ENFILE.
+ */
+export function newDescriptor(fdp: FileTable, fd: number, name: string): number {
+	if (fd === -errno.ENFILE)
+		throw new SystemError(errno.ENFILE, name, limitOf(fdp.account, "files"));
+	return unwrap(fd, name, `the limit is ${fdp.limit}`);
 }

@@ -28,6 +28,7 @@ export function threadExit1(thread: Thread): void {
 	const index = process.threads.indexOf(thread);
 	kassert(index >= 0, "a thread ends once");
 	process.threads.splice(index, 1);
+	process.account.threads.release(1);
 	kernel.activity.depth++;
 	// Filters that throw must not keep the rest from being done.
 	let failure = attempt(null, () => abandon(thread));
@@ -103,6 +104,7 @@ export function reap(process: Process): void {
 	leavePgrp(process);
 	process.parent?.children.delete(process);
 	process.kernel.processes.delete(process.pid);
+	process.account.processes.release(1);
 }
 
 /**

@@ -1,6 +1,14 @@
 // An emulated machine: its clock, its processes, its limits.
 import { PID_MAX } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
+import {
+	ACCOUNT_LIMITS,
+	type Account,
+	type Limits,
+	limitOf,
+	MACHINE_LIMITS,
+	makeAccount,
+} from "../base/account.ts";
 import { type Activity, activityOf } from "../base/activity.ts";
 import type { Host } from "../base/host.ts";
 import { RealHost } from "../base/real-host.ts";
@@ -18,10 +26,14 @@ export interface KernelOptions {
 	readonly host?: Host;
 	/** How many descriptors a process may have: 1024 by default. */
 	readonly maxfiles?: number;
-	/** How many processes there may be: 1310 by default. */
+	/** How many processes there may be: 16,384 by default. */
 	readonly maxprocesses?: number;
-	/** The limit of EVFILT_TIMERs, of which one more than this is allowed: 4096 by default. */
+	/** The limit of EVFILT_TIMERs, of which one more than this is allowed: 262,144 by default. */
 	readonly timermax?: number;
+	/** The limits of the whole machine; those of processes and timers are the two above. */
+	readonly limits?: Partial<Omit<Limits, "processes" | "timers">>;
+	/** The limits of each account: of a process that is spawned, with all that descend from it. */
+	readonly accountLimits?: Partial<Limits>;
 	/** The id of the first process: 1 by default. */
 	readonly firstPid?: number;
 	/** Gets every transition of the engine. */
@@ -42,14 +54,11 @@ export abstract class Machine {
 	readonly processes: Map<number, Process> = new Map();
 	/** The process groups by number. @internal */
 	readonly pgrps: Map<number, ProcessGroup> = new Map();
+	/** What the whole machine uses, and may use. */
+	readonly account: Account;
 	/** How many descriptors a new process may have. */
 	readonly maxfiles: number;
-	/** How many processes there may be. */
-	readonly maxprocesses: number;
-	/** The limit of timers. It may be changed, which affects timers that are added later. */
-	timermax: number;
-	/** How many timers there are. @internal */
-	ntimers = 0;
+	private readonly accountLimits: Partial<Limits>;
 	/** How many kqueues were made. @internal */
 	nkqueues = 0;
 	/** How many threads were made. @internal */
@@ -87,13 +96,48 @@ export abstract class Machine {
 		this.runqueue = new RunQueue(this.host);
 		this.timeouts = new TimeoutQueue(this.host);
 		this.maxfiles = limit(options.maxfiles ?? 1024, "maxfiles");
-		this.timermax = limit(options.timermax ?? 4096, "timermax");
 		this.firstPid = Math.max(1, limit(options.firstPid ?? 1, "firstPid"));
 		this.nextPid = this.firstPid;
-		const pids = Math.max(0, PID_MAX - this.firstPid + 1);
-		this.maxprocesses = Math.min(limit(options.maxprocesses ?? 1310, "maxprocesses"), pids);
+		this.account = this.machineAccount(options);
+		this.accountLimits = { ...options.accountLimits };
+		// Wrong limits are refused here, and not when the first process is made.
+		this.newAccount("Kernel", {});
 		this.sink = options.sink ?? null;
 		this.diagnostics = options.diagnostics ?? false;
+	}
+
+	private machineAccount(options: KernelOptions): Account {
+		const defaults = MACHINE_LIMITS;
+		const pids = Math.max(0, PID_MAX - this.firstPid + 1);
+		const processes = limit(options.maxprocesses ?? defaults.processes, "maxprocesses");
+		const timers = limit(options.timermax ?? defaults.timers - 1, "timermax") + 1;
+		const limits = { ...options.limits, processes: Math.min(processes, pids), timers };
+		return makeAccount(limits, MACHINE_LIMITS, null, "Kernel");
+	}
+
+	private newAccount(syscall: string, limits: Partial<Limits>): Account {
+		const all = { ...this.accountLimits, ...limits };
+		return makeAccount(all, ACCOUNT_LIMITS, this.account, syscall);
+	}
+
+	/** How many processes there may be. */
+	get maxprocesses(): number {
+		return this.account.processes.limit;
+	}
+
+	/** The limit of timers, of which one more is allowed, as in C. */
+	get timermax(): number {
+		return this.account.timers.limit - 1;
+	}
+
+	/** It may be changed, which affects timers that are added later. */
+	set timermax(max: number) {
+		this.account.timers.limit = max + 1;
+	}
+
+	/** How many timers there are. @internal */
+	get ntimers(): number {
+		return this.account.timers.used;
 	}
 
 	/** The trace sink, null for none. */
@@ -122,13 +166,17 @@ export abstract class Machine {
 	abstract userret(thread: Thread): void;
 
 	/**
-	 * Makes a process with one thread and no descriptors. EAGAIN when there are too many processes.
+	 * Makes a process with one thread and no descriptors, and an account for it and for all that
+	 * descend from it: `limits` are those that differ from the `accountLimits` of the machine.
+	 * Errors: EAGAIN when there are too many processes or threads; EINVAL for a wrong limit.
 	 */
-	spawn(): Process {
-		return this.addProcess(this.allocatePid("spawn"), null, new FileTable(this.maxfiles));
+	spawn(limits: Partial<Limits> = {}): Process {
+		const account = this.newAccount("spawn", limits);
+		const pid = this.allocatePid(account, "spawn");
+		return this.addProcess(pid, null, new FileTable(this.maxfiles, account));
 	}
 
-	/** Makes a process. @internal */
+	/** Makes a process, which is charged already. @internal */
 	addProcess(pid: number, parent: Process | null, fdp: FileTable): Process {
 		const process = new Process(this, pid, parent, fdp);
 		this.processes.set(pid, process);
@@ -136,12 +184,23 @@ export abstract class Machine {
 	}
 
 	/**
-	 * An id that is not used by a process or group. EAGAIN when there are too many processes.
+	 * Charges a process and its first thread to an account, and returns an id that is not used by a
+	 * process or group. EAGAIN when there are too many.
 	 * @internal
 	 */
-	allocatePid(syscall: string): number {
-		if (this.processes.size >= this.maxprocesses)
-			throw new SystemError(errno.EAGAIN, syscall, `the limit is ${this.maxprocesses} processes`);
+	allocatePid(account: Account, syscall: string): number {
+		const { processes, threads } = account;
+		if (!processes.hasRoom(1))
+			throw new SystemError(errno.EAGAIN, syscall, limitOf(account, "processes"));
+		if (!threads.hasRoom(1))
+			throw new SystemError(errno.EAGAIN, syscall, limitOf(account, "threads"));
+		const pid = this.freePid(syscall);
+		processes.force(1);
+		threads.force(1);
+		return pid;
+	}
+
+	private freePid(syscall: string): number {
 		const first = this.nextPid;
 		while (this.processes.has(this.nextPid) || this.pgrps.has(this.nextPid)) {
 			this.nextPid = this.after(this.nextPid);

@@ -2,6 +2,7 @@
 import { NSIG } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
 import { SIG_DFL, type SignalAction, type Sigset } from "../abi/signal.ts";
+import { type Account, limitOf } from "../base/account.ts";
 import { KnoteList } from "../event/klist.ts";
 import type { FileTable } from "../file/filedesc.ts";
 import { WaitChannel } from "../sched/wait-channel.ts";
@@ -22,6 +23,8 @@ export class Process {
 	parent: Process | null;
 	/** Its children that are not reaped yet. */
 	readonly children: Set<Process> = new Set();
+	/** What it and those that descend from it use, together with what it descends from. */
+	readonly account: Account;
 	/** Its descriptors. @internal */
 	readonly fdp: FileTable;
 	/** Its watchers: PROC knotes on it and SIGNAL knotes of its own. @internal */
@@ -61,6 +64,7 @@ export class Process {
 		this.pid = pid;
 		this.parent = parent;
 		this.fdp = fdp;
+		this.account = fdp.account;
 		if (parent === null) {
 			enterPgrp(this, pid, new Session(this));
 		} else {
@@ -68,16 +72,23 @@ export class Process {
 			enterPgrp(this, parent.pgrp.pgid, parent.pgrp.session);
 			this.hasTty = parent.hasTty;
 		}
-		this.main = this.spawnThread();
+		this.main = this.addThread(null);
 	}
 
 	/**
 	 * Makes another thread, for calls that overlap. It blocks the signals that its creator blocks, by
-	 * default those of the process's oldest thread. Errors: ESRCH when the process has exited.
+	 * default those of the process's oldest thread. Errors: ESRCH when the process has exited; EAGAIN
+	 * when there are too many threads.
 	 */
 	spawnThread(creator: Thread | null = this.threads[0] ?? null): Thread {
 		if (this.exiting)
 			throw new SystemError(errno.ESRCH, "spawnThread", `process ${this.pid} has exited`);
+		if (!this.account.threads.charge(1))
+			throw new SystemError(errno.EAGAIN, "spawnThread", limitOf(this.account, "threads"));
+		return this.addThread(creator);
+	}
+
+	private addThread(creator: Thread | null): Thread {
 		// In a ppoll the mask is the call's own.
 		const thread = new Thread(this, creator?.oldmask ?? creator?.sigmask ?? 0);
 		this.threads.push(thread);

@@ -25,13 +25,13 @@ import { attempt, type Failure, rethrow } from "../base/failure.ts";
 import { fdReplace, isFdBusy } from "../event/fd-close.ts";
 import { KqueueFile } from "../event/kqueue-file.ts";
 import { File, fileHold, fileRelease, type Stat } from "../file/file.ts";
-import { getFile } from "../file/filedesc.ts";
+import { getFile, newDescriptor } from "../file/filedesc.ts";
 import type { Thread } from "../process/thread.ts";
 import { syscall } from "../sched/entry.ts";
 
 /**
  * Returns a new descriptor for an open file: the lowest free number. This is how an emulated file
- * gets a descriptor. Errors: EMFILE; EINVAL for the file of a kqueue; EFAULT for what is not a
+ * gets a descriptor. Errors: EMFILE; ENFILE; EINVAL for the file of a kqueue; EFAULT for what is not a
  * file.
  */
 export function openFile(thread: Thread, file: File): number {
@@ -42,7 +42,7 @@ export function openFile(thread: Thread, file: File): number {
 		if (file instanceof KqueueFile)
 			throw new SystemError(errno.EINVAL, "open", "a kqueue cannot be opened again");
 		const { fdp } = thread.process;
-		const fd = unwrap(fdp.findFree(), "open", `the limit is ${fdp.limit}`);
+		const fd = newDescriptor(fdp, fdp.findNew(), "open");
 		fdp.insert(fd, file);
 		return fd;
 	});

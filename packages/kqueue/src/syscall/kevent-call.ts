@@ -18,6 +18,7 @@ import {
 	ScanState,
 } from "../event/scan.ts";
 import { fileHold, fileRelease } from "../file/file.ts";
+import { newDescriptor } from "../file/filedesc.ts";
 import type { Machine } from "../process/machine.ts";
 import type { Thread } from "../process/thread.ts";
 import { BlockingCall, type SleepOptions } from "../sched/call.ts";
@@ -30,13 +31,13 @@ import { applyChanges, ChangeBuffer, GO_ON } from "./changelist.ts";
  * Makes a kqueue and returns its descriptor: the lowest free number. It is not inherited by fork,
  * and stays open over exec.
  *
- * Errors: EMFILE. Source: kqueue(2).
+ * Errors: EMFILE, ENFILE. Source: kqueue(2).
  * @kern sys_kqueue
  */
 export function kqueue(thread: Thread): number {
 	return syscall(thread, "kqueue", () => {
 		const { fdp } = thread.process;
-		const fd = unwrap(fdp.findFree(), "kqueue", `the limit is ${fdp.limit}`);
+		const fd = newDescriptor(fdp, fdp.findNew(), "kqueue");
 		const kq = kqueueAlloc(thread.kernel, fdp);
 		fdp.insertKqueue(kq);
 		fdp.insert(fd, new KqueueFile(kq));

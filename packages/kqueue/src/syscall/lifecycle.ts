@@ -21,7 +21,8 @@ import { closeAll } from "./descriptors.ts";
 export function fork(thread: Thread): Process {
 	return syscall(thread, "fork", () => {
 		const { kernel, process } = thread;
-		const child = kernel.addProcess(kernel.allocatePid("fork"), process, process.fdp.copy());
+		const pid = kernel.allocatePid(process.account, "fork");
+		const child = kernel.addProcess(pid, process, process.fdp.copy());
 		// In a ppoll the mask is the call's own.
 		child.main.sigmask = thread.oldmask ?? thread.sigmask;
 		process.sigacts.forEach((action, signal) => {

@@ -1100,7 +1100,7 @@ test("a limit that is not a whole number is refused when the machine is made", (
 	const kernel = new Kernel({ host });
 	assert.equal(
 		[kernel.maxfiles, kernel.maxprocesses, kernel.timermax, kernel.spawn().pid],
-		[1024, 1310, 4096, 1],
+		[1024, 16_384, 262_144, 1],
 	);
 });
 

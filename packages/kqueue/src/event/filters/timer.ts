@@ -37,10 +37,7 @@ function timerExpire(owner: unknown, at: number): void {
 
 /** @kern filt_timerattach */
 function timerAttach(kn: Knote): number {
-	const { kernel } = kn.kq;
-	// As in C, one more than the limit is allowed.
-	if (!(kernel.ntimers <= kernel.timermax)) return errno.ENOMEM;
-	kernel.ntimers++;
+	if (!kn.kq.fdp.account.timers.charge(1)) return errno.ENOMEM;
 	kn.flags |= EV_CLEAR;
 	kn.hook = new Timeout(timerExpire, kn);
 	timerStart(kn);
@@ -49,9 +46,9 @@ function timerAttach(kn: Knote): number {
 
 /** @kern filt_timerdetach */
 function timerDetach(kn: Knote): void {
-	const { kernel } = kn.kq;
+	const { kernel, fdp } = kn.kq;
 	kernel.timeouts.delete(kn.hook as Timeout);
-	kernel.ntimers--;
+	fdp.account.timers.release(1);
 }
 
 /** @kern filt_timermodify */
