@@ -33,13 +33,13 @@ export const USAGE: string = `usage: npm start -- [NAME]
        npm start -- --serve PORT [--with ${VERSIONS.join("|")}]`;
 
 /** What to do: run an example, name them all, or keep a chat server running. */
-export type Command =
+export type Request =
 	| { readonly run: string }
 	| { readonly list: true }
 	| { readonly serve: number; readonly version: string };
 
 /** Parses the arguments. Throws an error that says what is wrong with them. */
-export function parseCommand(args: readonly string[]): Command {
+export function parseRequest(args: readonly string[]): Request {
 	const { values, positionals } = parseArgs({
 		args: [...args],
 		allowPositionals: true,
@@ -60,7 +60,7 @@ export function parseCommand(args: readonly string[]): Command {
 	return { run: name };
 }
 
-function parseServe(port: string, version = "kevent"): Command {
+function parseServe(port: string, version = "kevent"): Request {
 	if (!/^\d+$/.test(port) || Number(port) > 65535)
 		throw new Error(`--serve ${port} is not a port from 0 to 65535`);
 	if (!VERSIONS.includes(version)) throw new Error(`--with ${version} is not a version`);

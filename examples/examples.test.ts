@@ -16,7 +16,7 @@ import { rehearse } from "./chat-emulated.ts";
 import type { Serve } from "./chat-protocol.ts";
 import { play } from "./chat-script.ts";
 import { serveTcp } from "./chat-tcp.ts";
-import { EXAMPLES, parseCommand } from "./command-line.ts";
+import { EXAMPLES, parseRequest } from "./command-line.ts";
 import { LineReader } from "./lines.ts";
 import { TimerWheel } from "./timer-wheel.ts";
 
@@ -288,7 +288,7 @@ test("command lines", () => {
 	];
 	const parse = (line: string): unknown => {
 		try {
-			return parseCommand(line.split(" ").filter((word) => word !== ""));
+			return parseRequest(line.split(" ").filter((word) => word !== ""));
 		} catch (error) {
 			return (error as Error).message.split("\n")[0];
 		}
@@ -309,7 +309,7 @@ test("command lines", () => {
 		"--with goes with --serve",
 		"--with goes with --serve",
 	]);
-	assert.throws(() => parseCommand(["--nope"]), /--nope/);
+	assert.throws(() => parseRequest(["--nope"]), /--nope/);
 });
 
 test("a chat server stays up until Ctrl-C", async () => {

@@ -1,31 +1,23 @@
 // npm start: runs an example by name, by default the chat servers, or keeps one of those running.
-import { type Command, EXAMPLES, parseCommand, USAGE } from "./command-line.ts";
+import { Command, messageOf } from "../packages/tools/command.ts";
+import { EXAMPLES, parseRequest, type Request, USAGE } from "./command-line.ts";
 
-function parse(): Command {
-	try {
-		return parseCommand(process.argv.slice(2));
-	} catch (error) {
-		console.error(`start: ${(error as Error).message}\n${USAGE}`);
-		process.exit(2);
-	}
-}
-
-async function execute(command: Command): Promise<void> {
-	if ("list" in command) {
+async function execute(request: Request): Promise<void> {
+	if ("list" in request) {
 		console.log(Object.keys(EXAMPLES).join("\n"));
-	} else if ("serve" in command) {
+	} else if ("serve" in request) {
 		const { serveChat } = await import("./chat-serve.ts");
-		await serveChat(command.serve, command.version);
+		await serveChat(request.serve, request.version);
 	} else {
-		const example = await EXAMPLES[command.run]?.();
+		const example = await EXAMPLES[request.run]?.();
 		await example?.run((line) => console.log(line));
 	}
 }
 
-const command = parse();
+const request = new Command("start", USAGE).parse(parseRequest);
 try {
-	await execute(command);
+	await execute(request);
 } catch (error) {
-	console.error(`start: ${error instanceof Error ? error.message : error}`);
+	console.error(`start: ${messageOf(error)}`);
 	process.exit(1);
 }

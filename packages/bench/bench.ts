@@ -3,11 +3,11 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { type Contest, measure, type Result } from "./contest.ts";
 import { engine } from "./engine.ts";
 import { type Figure, idle, load } from "./footprint.ts";
+import { benchOptions, command, type FIGURE_NAMES, listed, type ROW_NAMES } from "./options.ts";
 import { c10k } from "./rows/c10k.ts";
 import { crowds } from "./rows/crowd.ts";
 import { linux } from "./rows/linux.ts";
@@ -16,8 +16,11 @@ import { pingPongs } from "./rows/ping-pongs.ts";
 import { pump } from "./rows/pump.ts";
 import { rx } from "./rows/rx.ts";
 
+type RowName = (typeof ROW_NAMES)[number];
+type FigureName = (typeof FIGURE_NAMES)[number];
+
 /** The rows by name; `quick` asks for less work. */
-const ROWS: Readonly<Record<string, (quick: boolean) => Contest[]>> = {
+const ROWS: Readonly<Record<RowName, (quick: boolean) => Contest[]>> = {
 	"ping-pongs": pingPongs,
 	"million-timers": millionTimers,
 	c10k,
@@ -28,65 +31,10 @@ const ROWS: Readonly<Record<string, (quick: boolean) => Contest[]>> = {
 };
 
 /** Rows that are not contests. */
-const FIGURES: Readonly<Record<string, (quick: boolean) => Figure[] | Promise<Figure[]>>> = {
+const FIGURES: Readonly<Record<FigureName, (quick: boolean) => Figure[] | Promise<Figure[]>>> = {
 	idle,
 	load,
 };
-
-const USAGE = `usage: npm run bench [-- ROW...] [--quick] [--rounds N] [--json FILE]
-       npm run bench -- engine [--reference PROGRAM] [--quick] [--rounds N]
-       npm run bench -- --list
-
-Rows: ${[...Object.keys(ROWS), ...Object.keys(FIGURES)].join(", ")}`;
-
-interface Wish {
-	readonly rows: readonly string[];
-	readonly quick: boolean;
-	readonly rounds: number;
-	readonly json: string | undefined;
-	readonly reference: string | undefined;
-}
-
-function isRow(name: string): boolean {
-	return Object.hasOwn(ROWS, name) || Object.hasOwn(FIGURES, name);
-}
-
-function usageError(problem: string): never {
-	console.error(`${problem}\n${USAGE}`);
-	process.exit(2);
-}
-
-function wish(): Wish {
-	try {
-		const { positionals, values } = parseArgs({
-			allowPositionals: true,
-			options: {
-				quick: { type: "boolean" },
-				rounds: { type: "string" },
-				json: { type: "string" },
-				list: { type: "boolean" },
-				reference: { type: "string" },
-			},
-		});
-		if (values.list) {
-			console.log([...Object.keys(ROWS), ...Object.keys(FIGURES), "engine"].join("\n"));
-			process.exit(0);
-		}
-		const engine = positionals.length === 1 && positionals[0] === "engine";
-		const unknown = positionals.find((name) => !engine && !isRow(name));
-		if (unknown !== undefined) throw new Error(`Unknown row '${unknown}'`);
-		const quick = values.quick ?? false;
-		const rounds = Number(values.rounds ?? (quick ? 5 : 15));
-		if (!Number.isInteger(rounds) || rounds < 1)
-			throw new Error(`--rounds ${values.rounds} is not a number of rounds`);
-		if (values.reference !== undefined && !engine) throw new Error("--reference is for engine");
-		const rows =
-			positionals.length > 0 ? positionals : [...Object.keys(ROWS), ...Object.keys(FIGURES)];
-		return { rows, quick, rounds, json: values.json, reference: values.reference };
-	} catch (error) {
-		usageError(error instanceof Error ? error.message : String(error));
-	}
-}
 
 /** A number with three figures. */
 function figure(value: number): string {
@@ -125,8 +73,10 @@ interface Report {
 
 async function measureRow(row: string, quick: boolean, rounds: number): Promise<Report> {
 	const times: Result[] = [];
-	for (const contest of ROWS[row]?.(quick) ?? []) times.push(...(await measure(contest, rounds)));
-	return { node: process.version, times, figures: (await FIGURES[row]?.(quick)) ?? [] };
+	const contests = ROWS[row as RowName]?.(quick) ?? [];
+	for (const contest of contests) times.push(...(await measure(contest, rounds)));
+	const figures = (await FIGURES[row as FigureName]?.(quick)) ?? [];
+	return { node: process.version, times, figures };
 }
 
 /**
@@ -148,20 +98,29 @@ function measureApart(row: string, quick: boolean, rounds: number): Report {
 	}
 }
 
-const { rows, quick, rounds, json, reference } = wish();
-if (rows[0] === "engine") {
-	engine(reference, rounds, quick);
-	process.exit();
+async function main(): Promise<void> {
+	const options = command.parse(benchOptions);
+	if (options === null) {
+		console.log(listed());
+		return;
+	}
+	const { rows, quick, rounds, json, reference } = options;
+	const report: Report = { node: process.version, times: [], figures: [] };
+	const alone = rows.length === 1;
+	for (const row of rows) {
+		if (row === "engine") {
+			report.figures.push(...engine(reference, rounds, quick));
+			continue;
+		}
+		const { times, figures } = alone
+			? await measureRow(row, quick, rounds)
+			: measureApart(row, quick, rounds);
+		report.times.push(...times);
+		report.figures.push(...figures);
+	}
+	if (report.times.length > 0) print(report.times);
+	if (report.figures.length > 0 && rows[0] !== "engine") printFigures(report.figures);
+	if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, "\t")}\n`);
 }
-const report: Report = { node: process.version, times: [], figures: [] };
-for (const row of rows) {
-	const apart = rows.length > 1;
-	const { times, figures } = apart
-		? measureApart(row, quick, rounds)
-		: await measureRow(row, quick, rounds);
-	report.times.push(...times);
-	report.figures.push(...figures);
-}
-if (report.times.length > 0) print(report.times);
-if (report.figures.length > 0) printFigures(report.figures);
-if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, "\t")}\n`);
+
+await main();

@@ -1,5 +1,5 @@
 // npm run bench -- engine: the work of the reference's bench.c through our packages' entry points.
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { FdSet, type Pollfd, pollNow, selectNow } from "@kqpoll/kqpoll";
 import {
 	EV_ADD,
@@ -18,6 +18,8 @@ import {
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 import { median } from "simple-statistics";
 import { timed } from "./contest.ts";
+import type { Figure } from "./footprint.ts";
+import { command } from "./options.ts";
 
 /** Nanoseconds by row: "kevent-1 n=100" and the like. */
 type Times = Map<string, number>;
@@ -164,13 +166,17 @@ function ours(iterations: number, largest = Number.POSITIVE_INFINITY): Times {
 
 /** Runs a program that prints a line for each row; returns what it measured. */
 function measured(path: string, args: readonly string[]): Times {
-	const times: Times = new Map();
-	const output = execFileSync(path, args, {
+	const { error, status, stdout } = spawnSync(path, args, {
 		encoding: "utf8",
 		stdio: ["ignore", "pipe", "inherit"],
 	});
-	for (const [, row, time] of output.matchAll(/^(\S+ n=\d+) ([\d.]+)/gm))
+	if (error !== undefined) return command.abort(`${path} cannot be run: ${error.message}`);
+	if (status !== 0) return command.abort(`${path} ended with status ${status}`);
+	const times: Times = new Map();
+	for (const [, row, time] of stdout.matchAll(/^(\S+ n=\d+) ([\d.]+)/gm))
 		times.set(row as string, Number(time));
+	if (times.size === 0)
+		return command.abort(`${path} printed no row such as "kevent-1 n=100 37.5"`);
 	return times;
 }
 
@@ -194,27 +200,38 @@ function medians(rounds: readonly Times[]): Times {
 	return result;
 }
 
+/** Figures of one row, such as "kevent-1 n=100": ours, and the reference's if it has that row. */
+function figuresOf(name: string, ours: number, theirs: number | undefined): Figure[] {
+	const [row = name, what = ""] = name.split(" ");
+	const figures = [{ row, what, value: ours, unit: "ns" }];
+	if (theirs !== undefined)
+		figures.push({ row, what: `${what}, the reference`, value: theirs, unit: "ns" });
+	return figures;
+}
+
 /**
- * Prints a line for each row: our nanoseconds, and with a reference its nanoseconds and the ratio.
- * Each of several rounds is a process of its own: how the compiler treats a program differs from
- * one to the next.
+ * Prints a line for each row: our nanoseconds, and with a reference its nanoseconds and the ratio;
+ * returns all of them. Each of several rounds is a process of its own: how the compiler treats a
+ * program differs from one to the next.
  */
-export function engine(reference: string | undefined, rounds: number, quick: boolean): void {
+export function engine(reference: string | undefined, rounds: number, quick: boolean): Figure[] {
 	const alone = rounds === 1;
 	const self = [...process.execArgv, process.argv[1] as string, "engine", "--rounds", "1"];
 	const mine: Times[] = [];
 	const its: Times[] = [];
 	for (let round = 0; round < rounds; round++) {
+		// The reference comes first, so that one that fails does so at once.
+		if (reference !== undefined) its.push(measured(reference, []));
 		if (alone) mine.push(once(quick));
 		else mine.push(measured(process.execPath, quick ? [...self, "--quick"] : self));
-		if (reference !== undefined) its.push(measured(reference, []));
 	}
 	const other = medians(its);
-	for (const [row, time] of medians(mine)) {
+	return [...medians(mine)].flatMap(([row, time]) => {
 		const line = `${row} ${time.toFixed(1)}`;
 		const their = other.get(row);
 		console.log(
 			their === undefined ? line : `${line} ${their.toFixed(1)} ${(time / their).toFixed(2)}`,
 		);
-	}
+		return figuresOf(row, time, their);
+	});
 }

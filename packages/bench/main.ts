@@ -2,7 +2,13 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { benchOptions, command, listed } from "./options.ts";
 
+// Before anything is built; the program that is built parses them again.
+if (command.parse(benchOptions) === null) {
+	console.log(listed());
+	process.exit();
+}
 execFileSync(process.execPath, ["--import", "tsx", "packages/tools/bundle.ts"], {
 	cwd: join(import.meta.dirname, "../.."),
 	stdio: "inherit",

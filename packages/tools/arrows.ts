@@ -22,6 +22,9 @@ const TEST_ARROWS: Record<string, string[]> = {
 	node: ["kqpoll"],
 };
 
+/** What the commands of other private packages may import by path: it is not a package to install. */
+const TOOLS = "packages/tools/";
+
 /** The packages of the workspace that `from` may name, in its sources or in its tests. */
 function targets(from: Package, workspace: Package[], tests: boolean): string[] {
 	if (!from.manifest.private) {
@@ -60,6 +63,7 @@ function importProblem(
 	if (specifier.startsWith(".")) {
 		const home = isSource ? `${from.folder}/src/` : `${from.folder}/`;
 		const path = posix.join(posix.dirname(file), specifier);
+		if (from.manifest.private && path.startsWith(TOOLS)) return undefined;
 		return path.startsWith(home) ? undefined : `leaves ${home}`;
 	}
 	if (specifier.startsWith(SCOPE)) {

@@ -5,9 +5,17 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
 import { build } from "esbuild";
+import { Command } from "./command.ts";
 import { type Package, packages } from "./workspace.ts";
 
+const command = new Command(
+	"build",
+	`usage: npm run build
+       node --import tsx packages/tools/bundle.ts [--types]
+  --types  make the types as well, which npm run build does`,
+);
 const IMPORT = /^import (?:\{([^}]*)\} from )?"[^"]+";$/gm;
 const EXPORT = /^export \{([^}]*)\};$/gm;
 
@@ -57,6 +65,12 @@ function emptied(statement: string): string {
 	return statement.replace(/[^\n]/g, "");
 }
 
+/** Runs the compiler of the workspace, which prints the errors it finds; with any, ends with status 1. */
+function tsc(args: readonly string[]): void {
+	const { status } = spawnSync("node_modules/.bin/tsc", args, { stdio: "inherit", shell: true });
+	if (status !== 0) process.exit(1);
+}
+
 /**
  * Writes the types. `tsc --build` has made those that the workspace itself uses, in which the members
  * marked @internal are still there.
@@ -64,8 +78,7 @@ function emptied(statement: string): string {
 function declare({ folder }: Package): void {
 	const flags = ["--composite", "false", "--incremental", "false", "--tsBuildInfoFile", "null"];
 	const args = ["-p", folder, ...flags, "--stripInternal", "--outDir", join(folder, "dist")];
-	const { status } = spawnSync("node_modules/.bin/tsc", args, { stdio: "inherit", shell: true });
-	if (status !== 0) throw new Error(`the types of ${folder} cannot be made`);
+	tsc(args);
 }
 
 async function bundle({ folder, manifest }: Package): Promise<void> {
@@ -112,7 +125,10 @@ function entryFile(entry: string): string {
 
 if (pathToFileURL(process.argv[1] ?? "").href === import.meta.url) {
 	// Without --types only what runs is made, and the state of `tsc --build` does not matter.
-	const types = process.argv.includes("--types");
+	const { types } = command.parse(
+		(args) => parseArgs({ args, options: { types: { type: "boolean" } } }).values,
+	);
+	if (types) tsc(["--build"]);
 	for (const each of packages(".").filter(({ manifest }) => !manifest.private)) {
 		rmSync(join(each.folder, "dist"), { recursive: true, force: true });
 		if (types) declare(each);

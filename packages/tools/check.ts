@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { delimiter, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { Command } from "./command.ts";
 import { PACKED, packages } from "./workspace.ts";
 
 const tool = (name: string): string => `node --import tsx packages/tools/${name}.ts`;
@@ -22,7 +23,7 @@ function pack(name: string, folder: string): string[] {
 const published = packages(".").filter(({ manifest }) => !manifest.private);
 
 /** Makes what is published. */
-const BUILD = ["tsc --build", `${tool("bundle")} --types`];
+const BUILD = [`${tool("bundle")} --types`];
 
 /** The commands of each step, in the order in which they run. */
 const STEPS: Record<string, string[]> = {
@@ -49,10 +50,13 @@ const STEPS: Record<string, string[]> = {
 	coverage: ["npm run --silent coverage", ...published.map(({ folder }) => coverageOf(folder))],
 };
 
-const USAGE = `usage: npm run check [-- STEP...]
+const command = new Command(
+	"check",
+	`usage: npm run check [-- STEP...]
        npm run check -- --list
 
-Steps: ${Object.keys(STEPS).join(", ")}`;
+Steps: ${Object.keys(STEPS).join(", ")}`,
+);
 
 // The tools are used by their names, wherever in the workspace they are installed.
 const PATH = ["node_modules/.bin", "packages/tools/node_modules/.bin"]
@@ -60,22 +64,20 @@ const PATH = ["node_modules/.bin", "packages/tools/node_modules/.bin"]
 	.concat(process.env["PATH"] ?? "")
 	.join(delimiter);
 
-function usageError(problem: string): never {
-	console.error(`${problem}\n${USAGE}`);
-	process.exit(2);
+/** The steps that the arguments ask for, all when they name none; null to list them. */
+function stepsOf(args: string[]): string[] | null {
+	const options = { list: { type: "boolean" } } as const;
+	const { positionals, values } = parseArgs({ args, options, allowPositionals: true });
+	const unknown = positionals.find((name) => !Object.hasOwn(STEPS, name));
+	if (unknown !== undefined) throw new Error(`Unknown step '${unknown}'`);
+	if (values.list) return null;
+	return positionals.length > 0 ? positionals : Object.keys(STEPS);
 }
 
-/** The steps the command line asks for, all when it names none. */
+/** The steps to run; when they are only to be listed, does that and ends the process. */
 function wanted(): string[] {
-	try {
-		const options = { list: { type: "boolean" } } as const;
-		const { positionals, values } = parseArgs({ options, allowPositionals: true });
-		const unknown = positionals.find((name) => !Object.hasOwn(STEPS, name));
-		if (unknown !== undefined) throw new Error(`Unknown step '${unknown}'`);
-		if (!values.list) return positionals.length > 0 ? positionals : Object.keys(STEPS);
-	} catch (error) {
-		usageError(error instanceof Error ? error.message : String(error));
-	}
+	const named = command.parse(stepsOf);
+	if (named !== null) return named;
 	for (const [name, commands] of Object.entries(STEPS)) {
 		console.log([name, ...commands].join("\n    "));
 	}
@@ -84,15 +86,15 @@ function wanted(): string[] {
 
 /** Runs a step up to its first failing command; returns what that command printed. */
 function failure(step: string): string | undefined {
-	for (const command of STEPS[step] ?? []) {
-		const { status, stdout } = spawnSync(`${command} 2>&1`, {
+	for (const line of STEPS[step] ?? []) {
+		const { status, stdout } = spawnSync(`${line} 2>&1`, {
 			shell: true,
 			encoding: "utf8",
 			maxBuffer: 2 ** 28,
 			env: { ...process.env, PATH, NO_COLOR: "1" },
 			stdio: ["ignore", "pipe", "inherit"],
 		});
-		if (status !== 0) return `$ ${command}\n${stdout}`;
+		if (status !== 0) return `$ ${line}\n${stdout}`;
 	}
 	return undefined;
 }

@@ -2,13 +2,18 @@
 // which of ours corresponds to it and what runs that. With --check it only checks the file.
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { Command } from "./command.ts";
 import { type Ran, ranByScenario, ranByTest, ranKey } from "./concordance/exercise.ts";
 import { LISTING, WITHOUT } from "./concordance/listing.ts";
 import { findTags, type Tagged } from "./concordance/tags.ts";
 import { sources } from "./workspace.ts";
 
 const TARGET = "docs/concordance.md";
-const USAGE = "usage: npm run concordance -- [--check]";
+const command = new Command(
+	"concordance",
+	`usage: npm run concordance [-- --check]
+  --check  writes nothing, and fails when the page is out of date`,
+);
 /** Tests that do not run the same functions every time prove nothing here. */
 const CHANCE = /property|model|real-host/;
 /** How many traces are named; the rest is only counted. */
@@ -77,13 +82,9 @@ async function generate(tags: readonly Tagged[]): Promise<{ text: string; idle: 
 }
 
 async function main(): Promise<number> {
-	let check: boolean;
-	try {
-		check = parseArgs({ options: { check: { type: "boolean" } } }).values.check ?? false;
-	} catch (error) {
-		console.error(`concordance: ${(error as Error).message}\n${USAGE}`);
-		return 2;
-	}
+	const { check } = command.parse(
+		(args) => parseArgs({ args, options: { check: { type: "boolean" } } }).values,
+	);
 	const tags = findTags();
 	const problems = problemsOf(tags);
 	const { text, idle } = await generate(tags);

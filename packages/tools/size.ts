@@ -4,6 +4,7 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { Command } from "./command.ts";
 
 /** What is bundled, as a program of one line. */
 const PROGRAMS: Record<string, string> = {
@@ -19,8 +20,11 @@ const PROGRAMS: Record<string, string> = {
 /** By how much a size may exceed the recorded one: compilers change. */
 const TOLERANCE = 1.01;
 const FILE = "packages/tools/size.json";
-const USAGE = `usage: node --import tsx packages/tools/size.ts [--write]
-  --write  record the sizes of now as what is allowed`;
+const command = new Command(
+	"size",
+	`usage: node --import tsx packages/tools/size.ts [--write]
+  --write  record the sizes of now as what is allowed`,
+);
 
 /** Minified and compressed bytes. */
 interface Size {
@@ -55,17 +59,10 @@ export function excess(
 	});
 }
 
-function wanted(): boolean {
-	try {
-		return parseArgs({ options: { write: { type: "boolean" } } }).values.write ?? false;
-	} catch (error) {
-		console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
-		process.exit(2);
-	}
-}
-
 async function main(): Promise<void> {
-	const write = wanted();
+	const { write } = command.parse(
+		(args) => parseArgs({ args, options: { write: { type: "boolean" } } }).values,
+	);
 	const measured: Record<string, Size> = {};
 	for (const [name, program] of Object.entries(PROGRAMS)) {
 		const size = await measure(program);

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { parse } from "uvu/parse";
+import { Command } from "./command.ts";
 
 /** What a suite's `run()` puts on uvu's queue; `errors` is `true` when uvu has nothing to print. */
 type Runner = () => Promise<
@@ -17,9 +18,12 @@ interface UvuGlobals {
 	UVU_QUEUE: Group[];
 }
 
-const USAGE = `usage: npm test [-- PATTERN]
+const command = new Command(
+	"test",
+	`usage: npm test [-- PATTERN]
 
-PATTERN  a regular expression; only files whose path matches it run`;
+PATTERN  a regular expression; only files whose path matches it run`,
+);
 const TEST_FILE = "^(packages[\\\\/][^\\\\/]+[\\\\/]test|examples)[\\\\/].*\\.test\\.ts$";
 
 const uvu = globalThis as unknown as UvuGlobals;
@@ -106,18 +110,11 @@ function counted(name: string, run: Runner): Runner {
 	};
 }
 
-function pattern(): RegExp {
-	try {
-		const { positionals } = parseArgs({ allowPositionals: true });
-		if (positionals.length > 1) throw new Error("More than one pattern");
-		return new RegExp(positionals[0] ?? "");
-	} catch (error) {
-		console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
-		process.exit(2);
-	}
-}
-
-const wanted = pattern();
+const wanted = command.parse((args): RegExp => {
+	const { positionals } = parseArgs({ args, allowPositionals: true });
+	if (positionals.length > 1) throw new Error("More than one pattern");
+	return new RegExp(positionals[0] ?? "");
+});
 const { suites } = await parse(".", TEST_FILE, {
 	ignore: ["(^|[\\\\/])(build|dist|\\.[^\\\\/]*)$"],
 });

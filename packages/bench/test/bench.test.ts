@@ -18,10 +18,6 @@ function benchIn(env: NodeJS.ProcessEnv, ...args: string[]) {
 	});
 }
 
-function bench(...args: string[]) {
-	return benchIn({}, ...args);
-}
-
 /**
  * Measures the row linux once, with a new folder for temporary files; returns what it leaves there
  * too.
@@ -97,21 +93,6 @@ test("contestants are closed when one fails", async () => {
 	assert.is(await failed.catch(({ message }) => message), "mine");
 	assert.is(closed, 2);
 	assert.ok(timed(() => {}) >= 0);
-});
-
-test("a bad argument gets a usage line and exit status 2", () => {
-	for (const args of [["nothing"], ["--wrong"], ["--rounds", "0"], ["--rounds", "x"]]) {
-		const { status, stderr } = bench(...args);
-		assert.is(status, 2);
-		assert.match(stderr, /usage: npm run bench/);
-	}
-});
-
-test("--list names the rows", () => {
-	const { status, stdout } = bench("--list");
-	assert.is(status, 0);
-	assert.match(stdout, /^rx$/m);
-	assert.match(stdout, /^linux$/m);
 });
 
 test("linux without a C compiler says why it is left out", () => {

@@ -5,7 +5,6 @@ import { Session } from "node:inspector/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { replay } from "../trace/replay.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const SCENARIOS = join(ROOT, "packages/tools/test/traces/scenarios");
@@ -47,6 +46,8 @@ function ranIn(scripts: readonly ScriptCoverage[]): Ran {
 
 /** What each of the scenarios runs, by the scenario's name. */
 export async function ranByScenario(): Promise<ReadonlyMap<string, Ran>> {
+	// Only the scenarios need the engine, and not what the command says of its arguments.
+	const { replay } = await import("../trace/replay.ts");
 	const session = new Session();
 	session.connect();
 	await session.post("Profiler.enable");

@@ -38,6 +38,20 @@ arrows("lets packages import along the arrows, at entry points", () => {
 	assert.equal([...arrowProblems(project.root)], []);
 });
 
+arrows("lets private packages use the tools by path, and published ones not", () => {
+	project.write("examples/package.json", ['{ "name": "@kqpoll/examples", "private": true }']);
+	project.write("examples/main.ts", ['import "../packages/tools/command.ts";']);
+	project.write("examples/hello.ts", ['import "../packages/kqueue/src/index.ts";']);
+	project.write("packages/kqpoll/test/poll.test.ts", ['import "../../tools/command.ts";']);
+	assert.equal(
+		[...arrowProblems(project.root)],
+		[
+			'packages/kqpoll/test/poll.test.ts: import of "../../tools/command.ts" leaves packages/kqpoll/',
+			'examples/hello.ts: import of "../packages/kqueue/src/index.ts" leaves examples/',
+		],
+	);
+});
+
 arrows("lets tests of files use pollers, and their sources not", () => {
 	const kqpoll = { "@kqpoll/kqpoll": "workspace:*" };
 	manifest("packages/files", "files", { devDependencies: kqpoll });

@@ -1,6 +1,6 @@
-// The commands trace and fuzz, run as a person runs them.
+// The commands of the workspace, run as a person runs them: --help, wrong arguments; trace and fuzz.
 import { execFile } from "node:child_process";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,7 +17,10 @@ const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const SCENARIO = join(ROOT, "packages/tools/test/traces/scenarios/oneshot.trace");
 
 function run(command: string, ...args: string[]): Promise<Outcome> {
-	const script = join(ROOT, "packages/tools", `${command}.ts`);
+	return runProgram(`packages/tools/${command}.ts`, ...args);
+}
+
+function runProgram(script: string, ...args: string[]): Promise<Outcome> {
 	return new Promise((resolve) => {
 		execFile(
 			process.execPath,
@@ -43,26 +46,62 @@ async function writeReference(folder: string, name: string, script: string): Pro
 	return file;
 }
 
-commands("trace and fuzz print their usage when they are asked for it", async () => {
-	for (const command of ["trace", "fuzz"]) {
-		const { status, stdout, stderr } = await run(command, "--help");
-		assert.match(stdout, new RegExp(`^usage: npm run ${command} -- `));
-		assert.is(stderr, "");
-		assert.is(status, 0);
+/** Runs every command with one argument. */
+async function ask(argument: string): Promise<[path: string, outcome: Outcome][]> {
+	const { scripts } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
+	const run = Object.values<string>(scripts).flatMap((script) => script.match(/\S+\.ts$/) ?? []);
+	const paths = [...new Set([...run, "packages/tools/bundle.ts", "packages/tools/size.ts"])];
+	assert.ok(paths.length >= 9, paths.join(" "));
+	const { stdout } = await runProgram("packages/tools/test/ask-commands.ts", argument, ...paths);
+	const outcomes = JSON.parse(stdout) as Outcome[];
+	return paths.map((path, i) => [path, outcomes[i] as Outcome]);
+}
+
+commands("every command prints its usage when it is asked for it", async () => {
+	for (const argument of ["--help", "-h"]) {
+		for (const [path, { status, stdout, stderr }] of await ask(argument)) {
+			assert.match(stdout, /^usage: (npm|node) /, path);
+			assert.equal([status, stderr], [0, ""], path);
+		}
 	}
 });
 
 commands(
-	"trace without a file, with an option or with a file that does not exist prints its usage",
+	"every command refuses an option that it does not know, and prints its usage",
 	async () => {
-		for (const args of [[], ["--nope"], ["no-such.trace"]]) {
-			const { status, stdout, stderr } = await run("trace", ...args);
-			assert.is(status, 2);
-			assert.is(stdout, "");
-			assert.match(stderr, /^trace: .+\nusage: npm run trace -- FILE\.\.\.\n$/);
+		for (const [path, { status, stdout, stderr }] of await ask("--no-such-option")) {
+			assert.match(stderr, /^\w+: Unknown option '--no-such-option'.*\nusage: /, path);
+			assert.equal([status, stdout], [2, ""], path);
 		}
 	},
 );
+
+commands("trace refuses a wrong file before it replays the others", async ({ folder }) => {
+	const empty = join(folder, "empty.trace");
+	const bad = join(folder, "differs.trace");
+	await writeFile(empty, "# nothing\n");
+	await writeFile(bad, "0 kqueue => 7\n");
+	const wrong = [[], [bad, "no-such.trace"], [bad, folder], [bad, empty]];
+	const outcomes = await Promise.all(wrong.map((args) => run("trace", ...args)));
+	for (const { status, stdout, stderr } of outcomes) {
+		assert.match(stderr, /^trace: .+\nusage: npm run trace -- FILE\.\.\.\n$/);
+		assert.equal([status, stdout], [2, ""]);
+	}
+	assert.match(outcomes[3]?.stderr ?? "", /empty\.trace has no operations/);
+});
+
+commands("to trace, the line ends of a file are not a difference", async ({ folder }) => {
+	const scenario = await readFile(SCENARIO, "utf8");
+	const names = await Promise.all(
+		["\r\n", "\r"].map(async (end, i) => {
+			const name = join(folder, `ends-${i}.trace`);
+			await writeFile(name, `\uFEFF${scenario.replaceAll("\n", end)}`);
+			return name;
+		}),
+	);
+	const { status, stdout } = await run("trace", ...names);
+	assert.equal([status, stdout], [0, "2 traces, 28 lines, 0 differ\n"]);
+});
 
 commands("trace takes a thousand files in one call", async () => {
 	const { status, stdout } = await run("trace", ...new Array<string>(1000).fill(SCENARIO));
@@ -85,7 +124,9 @@ commands(
 );
 
 commands("fuzz without a reference, or with wrong arguments, prints its usage", async () => {
-	const wrong = [[], ["--reference", "/no/such/program"], ["--reference", "cat"], ["--nope"]];
+	// The program true prints nothing, which must not pass as a trace.
+	const programs = ["/no/such/program", ROOT, "", "cat", "false", "true"];
+	const wrong = [[], ...programs.map((program) => ["--reference", program])];
 	for (const { status, stdout, stderr } of await Promise.all(
 		wrong.map((args) => run("fuzz", ...args)),
 	)) {
@@ -93,6 +134,19 @@ commands("fuzz without a reference, or with wrong arguments, prints its usage", 
 		assert.is(stdout, "");
 		assert.match(stderr, /^fuzz: .+\nusage: npm run fuzz -- --reference PROGRAM/);
 	}
+});
+
+commands("fuzz says so when the reference differs from itself", async ({ folder }) => {
+	const reference = await writeReference(
+		folder,
+		"moody.mjs",
+		`console.log("0 kqueue => " + (process.argv[2] === "gen" ? 9 : 0));
+`,
+	);
+	const args = ["--reference", reference, "--seeds", "1-1", "--profile", "mixed"];
+	const { status, stdout } = await run("fuzz", ...args);
+	assert.match(stdout, /^seed 1 of mixed: line 1\n.*\n.*\nnot shrunk: .*\n1 traces/);
+	assert.is(status, 1);
 });
 
 commands("fuzz ends with status 2 when the reference refuses a profile", async ({ folder }) => {
@@ -104,6 +158,7 @@ if (mode === "gen") {
 	console.error("no profile " + profile);
 	process.exit(1);
 }
+console.log("0 kqueue => 0");
 `,
 	);
 	const args = ["--reference", reference, "--seeds", "7-7", "--profile", "odd"];

@@ -1,5 +1,4 @@
 // The check of bundle sizes finds bundles that have grown.
-import { spawnSync } from "node:child_process";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { excess } from "../size.ts";
@@ -24,16 +23,6 @@ test("a bundle that grows by more than a hundredth, or is not recorded, is too l
 		"grown: 1011 bytes compressed, and 1000 are recorded",
 		"unknown: 1 bytes compressed, and 0 are recorded",
 	]);
-});
-
-test("a bad argument gets a usage line and exit status 2", () => {
-	const args = ["--import", "tsx", "packages/tools/size.ts", "--wrong"];
-	const { status, stderr } = spawnSync(process.execPath, args, {
-		cwd: new URL("../../..", import.meta.url),
-		encoding: "utf8",
-	});
-	assert.is(status, 2);
-	assert.match(stderr, /usage: node --import tsx packages\/tools\/size\.ts/);
 });
 
 test.run();

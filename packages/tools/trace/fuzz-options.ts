@@ -26,28 +26,27 @@ export interface FuzzOptions {
 	readonly profiles: readonly string[];
 }
 
-/** Parses arguments, null if they ask for the usage; throws an error that says what is wrong. */
-export function fuzzOptions(args: readonly string[]): FuzzOptions | null {
-	const { help, reference, seeds, ops, profile } = parseArgs({
+/** Parses arguments; throws an error that says what is wrong with them. */
+export function fuzzOptions(args: readonly string[]): FuzzOptions {
+	const { reference, seeds, ops, profile } = parseArgs({
 		args: [...args],
 		options: {
-			help: { type: "boolean", short: "h" },
 			reference: { type: "string" },
 			seeds: { type: "string", default: "1-100" },
 			ops: { type: "string", default: "300" },
 			profile: { type: "string" },
 		},
 	}).values;
-	if (help) return null;
-	if (reference === undefined) throw new Error("--reference is missing");
+	if (!reference) throw new Error("--reference is missing");
 	const range = /^(\d+)-(\d+)$/.exec(seeds);
 	const [first, last] = [Number(range?.[1]), Number(range?.[2])];
-	if (range === null || first > last)
-		throw new Error(`--seeds ${seeds} is not a range such as 1-100`);
+	if (range === null) throw new Error(`--seeds ${seeds} is not a range such as 1-100`);
+	if (first > last) throw new Error(`--seeds ${seeds}: the first one is above the last one`);
 	if (!Number.isSafeInteger(last)) throw new Error(`--seeds ${seeds}: the last one is too large`);
 	if (last - first >= LIMIT) throw new Error(`--seeds ${seeds} is more than ${LIMIT} seeds`);
 	if (!/^[1-9]\d*$/.test(ops)) throw new Error(`--ops ${ops} is not a number above 0`);
 	if (Number(ops) > LIMIT) throw new Error(`--ops ${ops} is more than ${LIMIT}`);
+	if (profile === "") throw new Error("--profile has no name");
 	const profiles = profile === undefined ? PROFILES : [profile];
 	return { reference, first, last, ops: Number(ops), profiles };
 }

@@ -1,8 +1,8 @@
 // The lines of a trace: comments, operations with their results, and results of calls that slept.
 
-/** The lines of a text, whatever its line ends are. */
+/** The lines of a text, whatever its line ends are, and without a byte order mark. */
 export function linesOf(text: string): string[] {
-	const lines = text.split(/\r?\n/);
+	const lines = text.replace(/^\uFEFF/, "").split(/\r\n|\n|\r/);
 	if (lines.at(-1) === "") lines.pop();
 	return lines;
 }

@@ -22,8 +22,13 @@ export class Reference {
 	}
 
 	/** Answers a list of operations with their trace. */
-	answer(operations: readonly string[]): Promise<string> {
-		return this.trace(["run"], operations.map((operation) => `${operation}\n`).join(""));
+	async answer(operations: readonly string[]): Promise<string> {
+		const trace = await this.trace(["run"], operations.map((each) => `${each}\n`).join(""));
+		const answered = operationsOf(trace);
+		const at = operations.findIndex((operation, i) => answered[i] !== operation);
+		if (at < 0 && answered.length === operations.length) return trace;
+		const missing = operations[at] ?? "that nothing comes after the last one";
+		throw new Error(`${this.command(["run"])} printed no answer to ${missing}`);
 	}
 
 	private async trace(args: readonly string[], input: string): Promise<string> {
