@@ -28,8 +28,9 @@ export interface FromKeventOptions {
 /**
  * The events that `change` asks for. Cold: the first subscriber adds the knote, the last one to
  * leave deletes it. Subscribers of one thread that ask for the same with EV_CLEAR, which is the
- * default, share a knote. Nothing is emitted inside `subscribe`, but in a turn of the machine's
- * own. No descriptor is used, and the thread may sleep in other calls.
+ * default, share a knote; a later one alone gets what is ready already, once, and the others
+ * get nothing again. Nothing is emitted inside `subscribe`, but in a turn of the machine's own. No
+ * descriptor is used, and the thread may sleep in other calls.
  *
  * Subscribers are told of each change, with EV_DISPATCH again and again while the condition holds.
  * Behind `withBackpressure` the knote is asked when there is demand, and what happens meanwhile

@@ -19,6 +19,7 @@ import {
 	Observable,
 	type Subscription,
 	share,
+	switchMap,
 	take,
 	takeUntil,
 } from "rxjs";
@@ -87,6 +88,42 @@ test("1: subscribing or unsubscribing inside next does not affect other subscrib
 	assert.ok(before.includes("third 1") && before.includes("late 1"));
 	third.unsubscribe();
 	(late as Subscription | null)?.unsubscribe();
+	w.checkClean();
+});
+
+test("1: a later subscriber alone gets what is ready already, and the others get nothing again", async () => {
+	const w = world();
+	const first = w.listen("first", reads(w), data);
+	const room = w.listen("room", writable(w.thread, w.fd), ({ room }) => room);
+	w.file.set("read", { data: 1 });
+	w.file.set("write", { data: 8 });
+	assert.equal(w.heard().slice(-2), ["first 1", "room 8"]);
+	const value = firstValueFrom(reads(w));
+	w.listen("once", writable(w.thread, w.fd).pipe(take(1)), ({ room }) => room);
+	assert.equal(w.heard(), ["once 8", "once done"]);
+	assert.is((await value).data, 1);
+	first.unsubscribe();
+	room.unsubscribe();
+	w.checkClean();
+});
+
+test("1: a subscriber that switches to the same events runs once for each", () => {
+	const w = world();
+	let runs = 0;
+	const switching = reads(w).pipe(
+		switchMap(() => {
+			runs++;
+			return reads(w);
+		}),
+	);
+	const subscription = w.listen("inner", switching, data);
+	w.file.set("read", { data: 1 });
+	assert.equal([w.heard(), runs], [["inner 1"], 1]);
+	w.host.advance(1000);
+	assert.equal([w.heard(), runs], [[], 1]);
+	w.file.set("read", { data: 2 });
+	assert.equal([w.heard(), runs], [["inner 2"], 2]);
+	subscription.unsubscribe();
 	w.checkClean();
 });
 

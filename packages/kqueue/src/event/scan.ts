@@ -25,10 +25,13 @@ import type { Knote } from "./knote.ts";
 import {
 	filterProcess,
 	isExpired,
+	knoteAcquire,
+	knoteActivate,
 	knoteDie,
 	knoteDrop,
 	knoteInsertHead,
 	knoteInsertTail,
+	knoteRelease,
 	observe,
 } from "./knote-ops.ts";
 import type { Kqueue } from "./kqueue.ts";
@@ -115,6 +118,30 @@ export function kqueueScan(
 		const collected = collect(scan, kq, max, thread);
 		// All knotes had lost their condition: look again, and perhaps sleep.
 		if (collected !== 0 || scan.nevent !== 0) return collected;
+	}
+}
+
+/**
+ * Takes the event that a knote has now, outside of a scan, for an owner that tells it to one watch
+ * and not to others: returns 1 and fills `out`, or 0 if there is none. A knote that is on the ready
+ * list keeps its event for the scan, and so does one whose event is its last. Returns -EDEADLK
+ * inside a callback for that knote.
+ */
+export function knoteTake(kn: Knote, out: Kevent): number {
+	if (!knoteAcquire(kn)) return -errno.EDEADLK;
+	try {
+		// The original turns it into a dead one when it is scanned.
+		if ((kn.status & KN_QUEUED) !== 0 || kn.fp?.revoked === true) return 0;
+		clearKevent(out);
+		if (!filterProcess(kn, out)) return 0;
+		if ((out.flags & EV_ONESHOT) !== 0) {
+			knoteActivate(kn);
+			return 0;
+		}
+		if (kn.kq.kernel.observer !== null) observe(kn, "deliver");
+		return 1;
+	} finally {
+		knoteRelease(kn);
 	}
 }
 

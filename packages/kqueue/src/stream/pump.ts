@@ -9,9 +9,12 @@ import {
 	EV_ENABLE,
 	EV_ERROR,
 	EV_ONESHOT,
+	EVFILT_EXCEPT,
 	EVFILT_PROC,
+	EVFILT_READ,
+	EVFILT_WRITE,
+	KN_QUEUED,
 	NOTE_EXIT,
-	NOTE_TRACK,
 } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
 import { copyinKevent, copyKevent, Kevent, type KeventChange, misfit } from "../abi/kevent.ts";
@@ -22,19 +25,21 @@ import type { Runnable } from "../base/run-queue.ts";
 import type { Knote } from "../event/knote.ts";
 import type { Kqueue, KqueueOwner } from "../event/kqueue.ts";
 import { kqueueAlloc, kqueueDissolve } from "../event/kqueue-file.ts";
+import { knoteHash, queuedBefore } from "../event/kqueue-ops.ts";
 import { formatRefusal } from "../event/refusal.ts";
 import { kqueueRegister } from "../event/register.ts";
 import {
 	type EventSink,
+	knoteTake,
 	kqueueScan,
 	kqueueScanFinish,
 	kqueueScanSetup,
 	ScanState,
 } from "../event/scan.ts";
-import type { File } from "../file/file.ts";
 import type { Thread, ThreadPart } from "../process/thread.ts";
-import { checkThread, enter, exited, leave } from "../sched/entry.ts";
+import { checkThread, enter, exited, leave, syscall } from "../sched/entry.ts";
 import { keepAlive, letGo } from "../sched/sleep.ts";
+import { isArmed, keyOf, type Newcomer, NewcomerList, Source, type Watcher } from "./source.ts";
 
 /** The flags of a change that a watch keeps. */
 const WATCH_FLAGS: number = EV_CLEAR | EV_DISPATCH | EV_ONESHOT | EV_ENABLE | EV_DISABLE;
@@ -42,41 +47,6 @@ const WATCH_FLAGS: number = EV_CLEAR | EV_DISPATCH | EV_ONESHOT | EV_ENABLE | EV
 const TURN = 64;
 /** After this many events the platform has a turn: its timers and input. */
 const PLATFORM_TURN = 1000;
-
-/** What a pump delivers events to. */
-export interface Watcher {
-	/** Whether it waits for an event. */
-	readonly armed: boolean;
-	/** Called with an event, and whether it was the last. */
-	give(event: Kevent, last: boolean): void;
-	/** Called with an error: there will be no more events. */
-	fail(error: unknown): void;
-}
-
-/** One registration, which one or several watches use. */
-export class Source {
-	/** What was asked for. */
-	readonly change: Kevent;
-	/** Its number in the pump's kqueue. */
-	readonly pollid: number;
-	/** Its key in `shared`, by which other watches for the same find it; null if it is not shared. */
-	readonly key: string | null;
-	/** The open file of the descriptor that is watched; null for other filters. */
-	readonly file: File | null;
-	/** Whether it follows the children of a process: their knotes have its number too. */
-	readonly follows: boolean;
-	/** What gets the events. */
-	readonly watches: Set<Watcher> = new Set();
-
-	/** Made by the pump. */
-	constructor(change: Kevent, pollid: number, key: string | null, file: File | null) {
-		this.change = change;
-		this.pollid = pollid;
-		this.key = key;
-		this.file = file;
-		this.follows = change.filter === EVFILT_PROC && (change.fflags & NOTE_TRACK) !== 0;
-	}
-}
 
 /**
  * Delivers the events of a thread's watches, in a turn of the run queue after they happened: so a
@@ -99,6 +69,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	/** The sources that follow the children of a process. */
 	private readonly following: Set<Source> = new Set();
 	private readonly shared: Map<string, Source> = new Map();
+	private readonly newcomers: NewcomerList = new NewcomerList();
 	/** Sources whose knotes could not be deleted yet, as a callback was running for them. */
 	private leaving: Source[] = [];
 	private lastPollid = 0;
@@ -152,42 +123,56 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	}
 
 	/**
-	 * The source of watches that ask for the same already, null if there are none. It reports the
-	 * current state to all of them.
+	 * Joins the source of watches that ask for the same already, and returns it; null if there is none
+	 * that tells this watch what a knote of its own would. The others notice nothing.
 	 */
 	private share(watch: Watcher, change: Kevent): Source | null {
+		const { thread } = this;
 		const key = keyOf(change);
 		const source = key === null ? undefined : this.shared.get(key);
 		if (source === undefined || source.change.udata !== change.udata) return null;
-		if (source.file !== null && !this.isOpen(source)) return null;
-		// Before anything else, as handlers of signals may close the other watches meanwhile.
+		if (!this.isJoinable(source)) return null;
+		let joined = false;
+		try {
+			syscall(thread, "kevent", () => this.join(source, watch));
+			joined = !this.stopped;
+		} finally {
+			if (!joined) this.remove(source, watch);
+		}
+		if (!joined) throw exited(thread, "kevent");
+		return source;
+	}
+
+	/** Handlers of signals may close the other watches when the call ends: this is done by then. */
+	private join(source: Source, watch: Watcher): void {
 		source.watches.add(watch);
-		if (source.file === null) return source;
-		let added = false;
-		let failure = attempt(null, () => {
-			added = this.change(source, EV_ADD | source.change.flags) === 0;
-		});
-		if (!added) failure = attempt(failure, () => this.remove(source, watch));
-		rethrow(failure);
-		return added ? source : null;
+		if (!this.isDescriptor(source.change)) return;
+		this.newcomers.append(source, watch, this.kq.tqseq);
+		this.thread.kernel.runqueue.add(this);
 	}
 
 	/**
-	 * Whether the descriptor is still the one that is watched: it may refer to another file now, or
-	 * may have been closed and opened again for the same one.
+	 * Whether a watch that joins is told only of what happens from now on. A descriptor must still be the
+	 * one that is watched: its number may refer to another file now, or may have been closed and
+	 * opened again for the same one.
 	 */
-	private isOpen({ change: { ident }, file, pollid }: Source): boolean {
-		if (file !== this.thread.process.fdp.get(ident)) return false;
-		let kn = this.kq.knlist[ident] ?? null;
-		while (kn !== null && kn.pollid !== pollid) kn = kn.link;
-		return kn !== null && (kn.flags & EV_ERROR) === 0;
+	private isJoinable({ kn, change }: Source): boolean {
+		if (kn === null) return false;
+		if (this.isDescriptor(change)) {
+			if (kn.fp === null || kn.fp !== this.thread.process.fdp.get(change.ident)) return false;
+			// These report what is, not what was.
+			if (STATE_FILTERS.has(change.filter)) return true;
+		}
+		// An event that waits to be delivered has happened before.
+		return (kn.status & KN_QUEUED) === 0;
+	}
+
+	private isDescriptor({ filter }: Kevent): boolean {
+		return this.kq.sysfilters[~filter]?.isfd ?? false;
 	}
 
 	private register(watch: Watcher, change: Kevent): Source {
-		const file = this.thread.process.fdp.get(change.ident);
-		const pollid = ++this.lastPollid;
-		const isfd = this.kq.sysfilters[~change.filter]?.isfd ?? false;
-		const source = new Source(change, pollid, keyOf(change), isfd ? file : null);
+		const source = new Source(change, ++this.lastPollid);
 		source.watches.add(watch);
 		// Before anything else, as handlers of signals may close the other watches meanwhile, or exit.
 		this.sources.add(source);
@@ -195,12 +180,25 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		let error: number = errno.ESRCH;
 		try {
 			error = this.change(source, EV_ADD | change.flags) || (this.stopped ? errno.ESRCH : 0);
+			if (error === 0) source.kn = this.knoteOf(source);
+			// The descriptor was closed while its file was asked.
+			if (error === 0 && source.kn === null) error = errno.EBADF;
 		} finally {
 			if (error !== 0) this.forget(source);
 		}
 		if (error !== 0) throw new SystemError(error, "kevent", formatRefusal(this.kq, change, error));
 		if (source.key !== null) this.shared.set(source.key, source);
 		return source;
+	}
+
+	/** The knote that was just added for a source; null if it is gone again. */
+	private knoteOf(source: Source): Knote | null {
+		const { kq } = this;
+		const { ident } = source.change;
+		const isfd = this.isDescriptor(source.change);
+		let kn = (isfd ? kq.knlist[ident] : kq.knhash[knoteHash(kq, ident)]) ?? null;
+		while (kn !== null && kn.udata !== source) kn = kn.link;
+		return kn;
 	}
 
 	/** Enables or disables the knote of a watch. */
@@ -211,6 +209,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 
 	/** Removes a watch, and its knote if no other watch shares it. */
 	remove(source: Source, watch: Watcher): void {
+		this.newcomers.remove(watch);
 		if (!source.watches.delete(watch) || source.watches.size > 0) return;
 		const { kernel } = this.thread;
 		this.forget(source);
@@ -322,7 +321,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		let failure: Failure = null;
 		try {
 			while (this.leaving.length > 0) this.change(this.leaving.pop() as Source, EV_DELETE);
-			for (let done = 0; done < TURN && this.kq.count > 0 && !this.stopped; done++) {
+			for (let done = 0; done < TURN && this.hasEvents && !this.stopped; done++) {
 				if (!this.handOutOne()) break;
 				kernel.unslept++;
 			}
@@ -330,9 +329,14 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 			failure = { value };
 		}
 		this.running = false;
-		const more = this.kq.count > 0 || this.leaving.length > 0;
+		const more = this.hasEvents || this.leaving.length > 0;
 		if (more && !this.stopped) kernel.runqueue.add(this);
 		rethrow(attempt(failure, () => this.goIfIdle()));
+	}
+
+	/** Whether there may be something to deliver. */
+	private get hasEvents(): boolean {
+		return this.kq.count > 0 || this.newcomers.first !== null;
 	}
 
 	/**
@@ -340,6 +344,8 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	 * one. Returns false if there was no event.
 	 */
 	private handOutOne(): boolean {
+		const newcomer = this.newcomers.first;
+		if (newcomer !== null && this.isNext(newcomer)) return this.greet(newcomer);
 		if (this.following.size > 0) this.holdBack();
 		let n: number;
 		try {
@@ -351,6 +357,37 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		}
 		if (n > 0) this.deliver(this.event);
 		return n > 0;
+	}
+
+	/** Whether all events are delivered that were ready before the watch joined. */
+	private isNext({ tqseq }: Newcomer): boolean {
+		const { first } = this.kq;
+		return first === null || !queuedBefore(first, tqseq);
+	}
+
+	/**
+	 * Tells a watch that has joined others what its filter reports now, as a knote of its own would
+	 * have done; the others are not told again. Returns false if that cannot be found out now.
+	 */
+	private greet({ source, watch }: Newcomer): boolean {
+		const { thread, event } = this;
+		const kn = source.kn as Knote;
+		let told = 0;
+		enter(thread, "kevent");
+		try {
+			told = knoteTake(kn, event);
+		} catch (error) {
+			// The watch asked, not the others.
+			this.guard(() => this.remove(source, watch));
+			this.guard(() => watch.fail(error));
+		} finally {
+			leave(thread);
+		}
+		if (told < 0) return false;
+		const waits = watch.newcomer !== null;
+		this.newcomers.remove(watch);
+		if (told > 0 && waits) this.guard(() => watch.give(copyOf(event, source.change.udata), false));
+		return true;
 	}
 
 	/**
@@ -409,6 +446,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		for (const watch of [...source.watches]) {
 			if (!source.watches.has(watch)) continue;
 			if (last) source.watches.delete(watch);
+			this.newcomers.remove(watch);
 			this.guard(() => {
 				if (failed) watch.fail(closed(source.change, event.data));
 				else watch.give(copyOf(event, source.change.udata), last);
@@ -462,20 +500,8 @@ export function pumpOf(thread: Thread): Pump {
 	return thread.watches as Pump;
 }
 
-/**
- * A key that is equal for changes that can share a knote; null for changes with other flags than
- * EV_CLEAR.
- */
-function keyOf({ ident, filter, flags, fflags, data }: Kevent): string | null {
-	if (flags !== EV_CLEAR) return null;
-	return `${filter} ${ident} ${fflags} ${data}`;
-}
-
-/** Whether a watch of the source waits for an event. */
-function isArmed(source: Source): boolean {
-	for (const watch of source.watches) if (watch.armed) return true;
-	return false;
-}
+/** The filters that report what is, while the others report what has happened. */
+const STATE_FILTERS: ReadonlySet<number> = new Set([EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT]);
 
 function copyOf(event: Kevent, udata: unknown): Kevent {
 	const { ident, filter, flags, fflags, data } = event;

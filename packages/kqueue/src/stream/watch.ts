@@ -6,7 +6,8 @@ import { errno, SystemError } from "../abi/errno.ts";
 import type { Kevent, KeventChange, KeventRequest } from "../abi/kevent.ts";
 import { doAll } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
-import { type Pump, pumpOf, type Source } from "./pump.ts";
+import { type Pump, pumpOf } from "./pump.ts";
+import type { Newcomer, Source } from "./source.ts";
 
 /** What a watch tells of events. */
 export interface KeventObserver {
@@ -31,6 +32,8 @@ export class KeventWatch {
 	private readonly source: Source;
 	private isClosed = false;
 	private isArmed = false;
+	/** For the pump. @internal */
+	newcomer: Newcomer | null = null;
 
 	/** Made by {@link watchKevent}. */
 	constructor(thread: Thread, request: KeventRequest, observer: KeventObserver) {
@@ -141,9 +144,10 @@ export class KeventWatch {
  * between: what happened meanwhile is in the `data` and `fflags` of the next event.
  *
  * The observer is called in a turn of its own, never while the watch is made and never inside
- * another call. Watches of a thread that ask for the same with EV_CLEAR alone share one knote;
- * adding one of them reports the current state to all of them, except for filters that have no
- * descriptor. What an observer throws is reported by the platform.
+ * another call. Watches of a thread that ask for the same with EV_CLEAR alone share one knote where
+ * they cannot tell the difference: a new one alone is told what is ready already, and not of what
+ * happened before it. A timer is not restarted for it. What an observer throws is reported by the
+ * platform.
  *
  * Throws the errno of the change, as in kevent, and ESRCH for a thread that has exited. Source:
  * kqueue(2).
