@@ -355,7 +355,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 			this.blame(this.culprit, error);
 			return true;
 		}
-		if (n > 0) this.deliver(this.event);
+		if (n > 0) this.deliver();
 		return n > 0;
 	}
 
@@ -370,12 +370,14 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	 * have done; the others are not told again. Returns false if that cannot be found out now.
 	 */
 	private greet({ source, watch }: Newcomer): boolean {
-		const { thread, event } = this;
+		const { thread } = this;
 		const kn = source.kn as Knote;
+		const event = new Kevent();
 		let told = 0;
 		enter(thread, "kevent");
 		try {
 			told = knoteTake(kn, event);
+			event.udata = source.change.udata;
 		} catch (error) {
 			// The watch asked, not the others.
 			this.guard(() => this.remove(source, watch));
@@ -386,7 +388,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		if (told < 0) return false;
 		const waits = watch.newcomer !== null;
 		this.newcomers.remove(watch);
-		if (told > 0 && waits) this.guard(() => watch.give(copyOf(event, source.change.udata), false));
+		if (told > 0 && waits) this.tell(source, watch, event, false);
 		return true;
 	}
 
@@ -434,23 +436,34 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		}
 	}
 
-	/** Delivers an event to all watches of its source. */
-	private deliver(event: Kevent): void {
-		const source = event.udata as Source;
-		const { flags } = event;
-		const failed = (flags & EV_ERROR) !== 0;
+	/** Delivers the event that the scan found to all watches of its source. */
+	private deliver(): void {
+		const source = this.event.udata as Source;
+		const { watches } = source;
+		const event = copyOf(this.event, source.change.udata);
 		// The knote is gone after this event; those of children may be left.
-		const gone = (flags & EV_ONESHOT) !== 0;
+		const gone = (event.flags & EV_ONESHOT) !== 0;
 		const last = gone && !(source.follows && this.idents(source).length > 0);
 		if (last) this.forget(source);
-		for (const watch of [...source.watches]) {
-			if (!source.watches.has(watch)) continue;
-			if (last) source.watches.delete(watch);
-			this.newcomers.remove(watch);
-			this.guard(() => {
-				if (failed) watch.fail(closed(source.change, event.data));
-				else watch.give(copyOf(event, source.change.udata), last);
-			});
+		if (watches.size === 1) {
+			const [watch] = watches;
+			this.tell(source, watch as Watcher, event, last);
+			return;
+		}
+		for (const watch of [...watches]) {
+			if (watches.has(watch)) this.tell(source, watch, copyOf(event, event.udata), last);
+		}
+	}
+
+	/** Delivers an event to one watch, which may keep it. */
+	private tell(source: Source, watch: Watcher, event: Kevent, last: boolean): void {
+		if (last) source.watches.delete(watch);
+		if (watch.newcomer !== null) this.newcomers.remove(watch);
+		try {
+			if ((event.flags & EV_ERROR) !== 0) watch.fail(closed(source.change, event.data));
+			else watch.give(event, last);
+		} catch (error) {
+			report(this.thread.kernel.host, error);
 		}
 	}
 

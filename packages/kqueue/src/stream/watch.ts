@@ -104,11 +104,15 @@ export class KeventWatch {
 	/** For the pump: an event, and whether it was the last. @internal */
 	give(event: Kevent, last: boolean): void {
 		if ((event.flags & EV_DISPATCH) !== 0) this.setArmed(false);
+		if (!last) {
+			this.observer.next(event);
+			return;
+		}
 		doAll(
 			() => this.observer.next(event),
 			() => {
 				// Unless the observer has closed it.
-				if (last && this.end()) this.observer.complete();
+				if (this.end()) this.observer.complete();
 			},
 		);
 	}
