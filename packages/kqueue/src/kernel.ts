@@ -1,4 +1,5 @@
 // @kqpoll/kqueue/kernel, for authors of file types, filters, system calls and hosts.
+export { contentOf, viewOf } from "./abi/bytes.ts";
 export {
 	__EV_HUP,
 	__EV_POLL,
@@ -26,6 +27,7 @@ export {
 	PID_MAX,
 } from "./abi/constants.ts";
 export { type ErrnoName, unwrap } from "./abi/errno.ts";
+export { copyin, copyout, isList, lengthOfList } from "./abi/lists.ts";
 export { formatSigset, signalName } from "./abi/signal.ts";
 export { msToNs, timespecToNs, timevalToNs } from "./abi/time.ts";
 export { faultOf, isInt16, isInt32, isUint16, isUint32, show } from "./abi/values.ts";

@@ -1,10 +1,19 @@
 // recv(2), recvmsg(2): bytes, their sender, and descriptors that came with them.
-import { errno, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
-import { type BlockingCall, callAsync, faultOf, WOULD_SLEEP } from "@kqpoll/kqueue/kernel";
+import { close, errno, type SleepOptions, type Thread } from "@kqpoll/kqueue";
+import {
+	attempt,
+	type BlockingCall,
+	callAsync,
+	copyin,
+	copyout,
+	rethrow,
+	viewOf,
+	WOULD_SLEEP,
+} from "@kqpoll/kqueue/kernel";
 import type { Socket } from "./socket.ts";
 import { MSG_DONTWAIT, MSG_OOB } from "./socket-constants.ts";
 import { type Received, receiveMore, soreceive, wantsMore } from "./socket-io.ts";
-import { type Operation, onSocket, requireBytes, socketCall } from "./socket-wait.ts";
+import { type Operation, onSocket, requireFlags, socketCall } from "./socket-wait.ts";
 
 /** What recvmsg fills. */
 export interface IncomingMessage extends Partial<Received> {
@@ -35,7 +44,7 @@ export function recv(
 
 /** Begins a {@link recv}, for any driver. */
 export function recvCall(thread: Thread, fd: number, buffer: Uint8Array, flags = 0): BlockingCall {
-	return receive(thread, fd, "recv", buffer, flags, null);
+	return receive(thread, fd, "recv", flags, () => intoBuffer(buffer));
 }
 
 /**
@@ -61,15 +70,12 @@ export function recvmsgCall(
 	message: IncomingMessage,
 	flags = 0,
 ): BlockingCall {
-	return receive(thread, fd, "recvmsg", message?.bytes, flags, message);
+	return receive(thread, fd, "recvmsg", flags, () => intoMessage(message));
 }
 
 /** As {@link recv}, without sleeping: throws EAGAIN when there is nothing yet. */
 export function recvNow(thread: Thread, fd: number, buffer: Uint8Array, flags = 0): number {
-	return onSocket(thread, fd, "recv", (so) => {
-		requireBytes(buffer, "recv");
-		return receiveNow(so, thread, buffer, flags, null);
-	});
+	return receiveNow(thread, fd, "recv", flags, () => intoBuffer(buffer));
 }
 
 /** As {@link recvmsg}, without sleeping. */
@@ -79,23 +85,27 @@ export function recvmsgNow(
 	message: IncomingMessage,
 	flags = 0,
 ): number {
-	return onSocket(thread, fd, "recvmsg", (so) => {
-		requireBytes(message?.bytes, "recvmsg");
-		return receiveNow(so, thread, message.bytes, flags, prepare(message));
-	});
+	return receiveNow(thread, fd, "recvmsg", flags, () => intoMessage(message));
 }
 
 function receiveNow(
-	so: Socket,
 	thread: Thread,
-	buffer: Uint8Array,
+	fd: number,
+	name: string,
 	flags: number,
-	into: Received | null,
+	begin: () => Into,
 ): number {
-	const n = soreceive(so, thread, buffer, flagsOf(so, flags), into);
-	// It does not wait for more: that was all.
-	if (n > 0 && wantsMore(so, flags, buffer.length - n)) so.received();
-	return n;
+	return onSocket(thread, fd, name, (so) => {
+		requireFlags(flags, name);
+		const into = begin();
+		if (!isIntact(into)) return -errno.EFAULT;
+		const { bytes, received } = into;
+		const n = soreceive(so, thread, bytes, flagsOf(so, flags), received);
+		// It does not wait for more: that was all.
+		if (n > 0 && wantsMore(so, flags, into.length - n)) so.received();
+		if (n >= 0) handOver(thread, into);
+		return n;
+	});
 }
 
 /** The flags of a call that begins: a descriptor that does not block stands for MSG_DONTWAIT. */
@@ -103,34 +113,85 @@ function flagsOf(so: Socket, flags: number): number {
 	return so.nonblocking ? flags | MSG_DONTWAIT : flags;
 }
 
-function prepare(message: IncomingMessage): Received {
-	try {
-		return Object.assign(message, { address: null, fds: [], flags: 0 });
-	} catch (error) {
-		throw new SystemError(faultOf(error), "recvmsg", "the message object cannot be changed");
+/** Where a call puts what it receives. */
+interface Into {
+	/** Its bytes, of which there were `length` when it began. */
+	readonly bytes: Uint8Array;
+	readonly length: number;
+	/** What else it has received; null for recv. */
+	readonly received: Received | null;
+	/** The object of the program that gets that in the end. */
+	readonly message: IncomingMessage | null;
+}
+
+function intoBuffer(buffer: Uint8Array): Into {
+	const bytes = viewOf(buffer, "recv");
+	return { bytes, length: bytes.length, received: null, message: null };
+}
+
+/**
+ * Reads the buffer of a message, and empties the rest of it: an object that cannot be written is
+ * found before anything is received.
+ */
+function intoMessage(message: IncomingMessage): Into {
+	const bytes = copyin("recvmsg", "the message", () => viewOf(message?.bytes, "recvmsg"));
+	const received: Received = { address: null, fds: [], flags: 0 };
+	write(message, received);
+	return { bytes, length: bytes.length, received, message };
+}
+
+function write(message: IncomingMessage, { address, fds, flags }: Received): void {
+	copyout("recvmsg", "the message", () => {
+		message.address = address;
+		message.fds = [...fds];
+		message.flags = flags;
+	});
+}
+
+/**
+ * Writes what was received, besides bytes, into the program's message. If that cannot be written
+ * the descriptors are closed again; the bytes are received.
+ */
+function handOver(thread: Thread, { received, message }: Into): void {
+	if (received === null || message === null) return;
+	const { fdp } = thread.process;
+	const files = received.fds.map((fd) => fdp.get(fd));
+	let failure = attempt(null, () => write(message, received));
+	if (failure === null) return;
+	for (const [i, fd] of received.fds.entries()) {
+		// The accessor that threw may have closed it.
+		const file = files[i];
+		if (file !== null && fdp.get(fd) === file) failure = attempt(failure, () => close(thread, fd));
 	}
+	rethrow(failure);
+}
+
+/** Whether the buffer still has its memory. */
+function isIntact({ bytes, length }: Into): boolean {
+	return bytes.length === length;
 }
 
 function receive(
 	thread: Thread,
 	fd: number,
 	name: string,
-	buffer: Uint8Array,
 	flags: number,
-	message: IncomingMessage | null,
+	begin: () => Into,
 ): BlockingCall {
+	let into: Into | null = null;
 	return socketCall(thread, fd, name, (so): Operation => {
-		requireBytes(buffer, name);
-		const into = message === null ? null : prepare(message);
+		requireFlags(flags, name);
+		// Once: a call that begins again receives into the same.
+		into ??= begin();
 		const all = flagsOf(so, flags);
-		const receiving = new Receiving(thread, so, buffer, all, into);
+		const receiving = new Receiving(thread, so, into, all);
 		return {
 			channel: so.rcv.channel,
 			limit: so.rcv,
 			nonblocking: (all & (MSG_DONTWAIT | MSG_OOB)) !== 0,
 			waits: errno.EAGAIN,
 			attempt: () => receiving.go(),
-			done: () => receiving.done,
+			done: () => receiving.interrupted(),
 		};
 	});
 }
@@ -138,32 +199,41 @@ function receive(
 /** A buffer that is being filled. */
 class Receiving {
 	/** How many bytes were received. */
-	done = 0;
+	private done = 0;
 	private readonly thread: Thread;
 	private readonly so: Socket;
-	private readonly buffer: Uint8Array;
+	private readonly into: Into;
 	private readonly flags: number;
-	private readonly into: Received | null;
 
-	constructor(
-		thread: Thread,
-		so: Socket,
-		buffer: Uint8Array,
-		flags: number,
-		into: Received | null,
-	) {
+	constructor(thread: Thread, so: Socket, into: Into, flags: number) {
 		this.thread = thread;
 		this.so = so;
-		this.buffer = buffer;
-		this.flags = flags;
 		this.into = into;
+		this.flags = flags;
 	}
 
 	/**
-	 * Receives; with MSG_WAITALL, from a stream, until the buffer is full. Once it has taken some
-	 * bytes, that sleeps for the rest even if the call must not block.
+	 * Receives, and hands over what it has received when that was all. Nothing is received for a
+	 * buffer that has lost its memory: it stays in the socket.
 	 */
 	go(): number {
+		if (!isIntact(this.into)) return this.interrupted() || -errno.EFAULT;
+		const n = this.fill();
+		if (n >= 0) handOver(this.thread, this.into);
+		return n;
+	}
+
+	/** The call ends early: hands over what there is, and returns how many bytes. */
+	interrupted(): number {
+		if (this.done > 0) handOver(this.thread, this.into);
+		return this.done;
+	}
+
+	/**
+	 * With MSG_WAITALL, from a stream, until the buffer is full. Once it has taken some bytes, that
+	 * sleeps for the rest even if the call must not block.
+	 */
+	private fill(): number {
 		const { so } = this;
 		for (;;) {
 			const n = this.receive();
@@ -177,12 +247,13 @@ class Receiving {
 	}
 
 	private receive(): number {
-		const { so, buffer, flags, done, into, thread } = this;
-		if (done === 0) return soreceive(so, thread, buffer, flags, into);
-		return receiveMore(so, thread, buffer.subarray(done), into);
+		const { so, flags, done, thread } = this;
+		const { bytes, received } = this.into;
+		if (done === 0) return soreceive(so, thread, bytes, flags, received);
+		return receiveMore(so, thread, bytes.subarray(done), received);
 	}
 
 	private get wantsMore(): boolean {
-		return wantsMore(this.so, this.flags, this.buffer.length - this.done);
+		return wantsMore(this.so, this.flags, this.into.length - this.done);
 	}
 }

@@ -3,11 +3,14 @@ import { errno, type SleepOptions, SystemError, type Thread } from "@kqpoll/kque
 import {
 	type BlockingCall,
 	callAsync,
+	contentOf,
+	copyin,
 	type Failure,
 	type File,
 	fileHold,
 	getFile,
 	KqueueFile,
+	lengthOfList,
 	psignal,
 	rethrow,
 } from "@kqpoll/kqueue/kernel";
@@ -20,7 +23,7 @@ import {
 	type Operation,
 	onSocket,
 	requireAddress,
-	requireBytes,
+	requireFlags,
 	socketCall,
 } from "./socket-wait.ts";
 
@@ -144,7 +147,7 @@ function sendSync(
 	flags: number,
 ): number {
 	return onSocket(thread, fd, name, (so) => {
-		const sending = new Sending(thread, so, name, message, flags);
+		const sending = new Sending(thread, so, readMessage(so, name, message, flags), name);
 		let n = 0;
 		let failure: Failure = null;
 		try {
@@ -164,8 +167,11 @@ function sending(
 	message: OutgoingMessage,
 	flags: number,
 ): BlockingCall {
+	let read: Read | null = null;
 	return socketCall(thread, fd, name, (so): Operation => {
-		const rest = new Sending(thread, so, name, message, flags);
+		// Once: a call that begins again sends what it was asked for.
+		read ??= readMessage(so, name, message, flags);
+		const rest = new Sending(thread, so, read, name);
 		const nonblocking = so.nonblocking || (flags & MSG_DONTWAIT) !== 0;
 		return {
 			channel: so.snd.channel,
@@ -179,29 +185,58 @@ function sending(
 	});
 }
 
+/** A message as the program passed it: what becomes of its object has no effect. */
+interface Read {
+	/** The bytes. */
+	readonly bytes: Uint8Array;
+	readonly flags: number;
+	readonly address: Address | null;
+	/** The descriptors, which are not looked up yet. */
+	readonly fds: readonly number[];
+}
+
+/** Reads the fields of a message, each once, in this order: `bytes`, `address`, `fds`. */
+function readMessage(so: Socket, name: string, message: OutgoingMessage, flags: number): Read {
+	requireFlags(flags, name);
+	return copyin(name, "the message", () => {
+		const bytes = contentOf(message?.bytes, name);
+		const address = message.address ?? null;
+		const fds = message.fds ?? NONE;
+		const n = fds === NONE ? 0 : lengthOfList(fds, name, "fds");
+		// The list is not read if its descriptors could not be sent.
+		if (n * LEAST_ROOM > so.snd.hiwat)
+			throw new SystemError(errno.EMSGSIZE, name, `${n} descriptors`);
+		const copy: number[] = [];
+		for (let i = 0; i < n; i++) copy.push(fds[i] as number);
+		return { bytes, flags, address, fds: copy };
+	});
+}
+
+const NONE: readonly number[] = [];
+/** A descriptor takes at least this many bytes of a buffer. */
+const LEAST_ROOM = 16;
+
 /** A message on its way into a socket. */
 class Sending {
 	/** How many bytes were sent. */
 	done = 0;
 	private readonly thread: Thread;
 	private readonly so: Socket;
-	private readonly bytes: Uint8Array;
-	private readonly flags: number;
-	private readonly to: Address | null;
+	private readonly message: Read;
+	/** How many bytes the message has. */
+	private readonly total: number;
 	/** The open files that still have to go with the bytes. */
 	private files: readonly File[] | null;
 	/** The files it holds a reference to, so that they stay open while the call sleeps. */
 	private readonly held: readonly File[];
 
-	constructor(thread: Thread, so: Socket, name: string, message: OutgoingMessage, flags: number) {
-		requireBytes(message?.bytes, name);
+	constructor(thread: Thread, so: Socket, message: Read, name: string) {
 		this.thread = thread;
 		this.so = so;
-		this.bytes = message.bytes;
-		this.flags = flags;
-		this.to = message.address ?? null;
-		if (this.to !== null) requireAddress(so, this.to, name);
-		this.files = filesOf(thread, so, message.fds ?? [], name);
+		this.message = message;
+		this.total = message.bytes.length;
+		if (message.address !== null) requireAddress(so, message.address, name);
+		this.files = filesOf(thread, so, message.fds, name);
 		this.held = this.files ?? [];
 		for (const file of this.held) fileHold(file);
 	}
@@ -212,10 +247,12 @@ class Sending {
 		else rethrow(failure);
 	}
 
-	/** Sends what there is room for. */
+	/** Sends what there is room for. EFAULT if the memory of the bytes is gone. */
 	send(): number {
-		const { so, flags, to, files, thread } = this;
-		const n = sosend(so, { bytes: this.bytes.subarray(this.done), flags, to, files });
+		const { so, files, thread, done } = this;
+		const { bytes, flags, address: to } = this.message;
+		if (bytes.length !== this.total) return -errno.EFAULT;
+		const n = sosend(so, { bytes: done === 0 ? bytes : bytes.subarray(done), flags, to, files });
 		if (n === -errno.EPIPE && (flags & MSG_NOSIGNAL) === 0)
 			psignal(thread.process, SIGPIPE, thread);
 		if (n < 0) return n;
@@ -226,10 +263,12 @@ class Sending {
 
 	/**
 	 * Sends the rest; -EAGAIN while there is not room for all of it, unless the call must not sleep.
+	 * Once the memory of the bytes is gone, what was sent is all.
 	 */
 	go(nonblocking: boolean): number {
+		if (this.message.bytes.length !== this.total) return this.done || -errno.EFAULT;
 		const n = this.send();
-		if (n === -errno.EAGAIN || (n >= 0 && n < this.bytes.length))
+		if (n === -errno.EAGAIN || (n >= 0 && n < this.total))
 			return nonblocking ? this.done || -errno.EAGAIN : -errno.EAGAIN;
 		return n;
 	}
@@ -242,10 +281,8 @@ function filesOf(
 	fds: readonly number[],
 	name: string,
 ): readonly File[] | null {
-	if (!Array.isArray(fds))
-		throw new SystemError(errno.EFAULT, name, "fds is not an array of descriptors");
+	if (fds.length === 0) return null;
 	const files = fds.map((fd) => getFile(thread, fd, name));
-	if (files.length === 0) return null;
 	if (so.domain !== "local")
 		throw new SystemError(errno.EINVAL, name, "only local sockets send descriptors");
 	if (files.some((file) => file instanceof KqueueFile))

@@ -8,6 +8,8 @@ import {
 	fileHold,
 	fileRelease,
 	getFile,
+	isInt32,
+	show,
 	syscall,
 	unwrap,
 	type WaitChannel,
@@ -161,11 +163,11 @@ class SocketCall extends BlockingCall {
 /** Throws unless `address` is an address of the socket's domain. */
 export function requireAddress(so: Socket, address: Address, name: string): void {
 	const error = checkAddress(so, address);
-	if (error !== 0) throw new SystemError(error, name, `address ${String(address)}`);
+	if (error !== 0) throw new SystemError(error, name, `address ${show(address)}`);
 }
 
-/** Throws EFAULT unless `bytes` is a Uint8Array. */
-export function requireBytes(bytes: Uint8Array, name: string): void {
-	if (!(bytes instanceof Uint8Array))
-		throw new SystemError(errno.EFAULT, name, "the buffer is not a Uint8Array");
+/** Throws EINVAL for flags that are not an int. */
+export function requireFlags(flags: number, name: string): void {
+	if (!isInt32(flags))
+		throw new SystemError(errno.EINVAL, name, `flags ${show(flags)} are not MSG_ constants`);
 }

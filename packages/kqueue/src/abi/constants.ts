@@ -143,6 +143,8 @@ export const PID_MAX = 99999;
 export const NSIG = 33;
 /** The largest descriptor a C int can name. */
 export const INT_MAX = 0x7fffffff;
+/** How many buffers a readv, a writev and their kind take at most. */
+export const IOV_MAX = 1024;
 /** How many descriptors a new table has room for. */
 export const NDFILE = 20;
 /** How many it has room for after it first grows; then it doubles. */

@@ -28,8 +28,20 @@ export function show(value: unknown): string {
 	return typeof value === "function" ? "a function" : String(value);
 }
 
-/** Returns EFAULT for the error of a write to a frozen object, and throws other errors again. */
+/**
+ * Returns EFAULT for the error of a write to a frozen object, or of any use of a revoked Proxy, and
+ * throws other errors again.
+ */
 export function faultOf(error: unknown): number {
-	if (error instanceof TypeError) return errno.EFAULT;
+	if (isTypeError(error)) return errno.EFAULT;
 	throw error;
+}
+
+function isTypeError(error: unknown): boolean {
+	try {
+		return error instanceof TypeError;
+	} catch {
+		// A program has thrown a Proxy.
+		return false;
+	}
 }

@@ -1,4 +1,6 @@
 // The synthetic file: a file whose readiness is set by its owner.
+
+import { viewOf } from "../abi/bytes.ts";
 import {
 	__EV_HUP,
 	__EV_POLL,
@@ -183,11 +185,10 @@ export class SyntheticFile extends File {
 	 * Appends bytes to be read, then wakes sleepers and notifies watchers. The bytes are not copied.
 	 */
 	push(bytes: Uint8Array): void {
-		if (!(bytes instanceof Uint8Array))
-			throw new SystemError(errno.EFAULT, "push", "the bytes are not a Uint8Array");
+		const view = viewOf(bytes, "push", "bytes");
 		if (this.chunks === NOTHING_PUSHED) this.chunks = [];
-		if (bytes.length > 0) this.chunks.push(bytes);
-		this.set("read", this.readSide.data + bytes.length);
+		if (view.length > 0) this.chunks.push(view);
+		this.set("read", this.readSide.data + view.length);
 	}
 
 	/** Ends what is pushed: after the last byte readers get end of file. */

@@ -64,7 +64,8 @@ export abstract class File {
 	/**
 	 * Reads into `buffer`, without sleeping; returns how many bytes, 0 at the end of file, or a
 	 * negative errno: -EAGAIN when there is nothing to read yet. `nonblocking` says whether the read
-	 * must not sleep.
+	 * must not sleep. The buffer is a plain Uint8Array of the engine's own, over the memory of the
+	 * program; nothing that the program has defined on its array is asked.
 	 */
 	read(_thread: Thread, _buffer: Uint8Array, _nonblocking?: boolean): number {
 		return -errno.ENXIO;
@@ -73,8 +74,9 @@ export abstract class File {
 	/**
 	 * Writes from `buffer` what there is room for, without sleeping; returns how many bytes, or a
 	 * negative errno: -EAGAIN when there is no room. `whole` is how many bytes the program writes in
-	 * total; `buffer` may be the rest of them. `begins` is true the first time for each write. A write
-	 * that returns 0 ends there, even if there are more bytes.
+	 * total; `buffer` may be the rest of them, or a piece of 4 MiB of a vectored write. `begins` is
+	 * true the first time for each write. A write that returns 0 ends there, even if there are more
+	 * bytes.
 	 */
 	write(_thread: Thread, _buffer: Uint8Array, _whole: number, _begins?: boolean): number {
 		return -errno.ENXIO;

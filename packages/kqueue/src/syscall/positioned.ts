@@ -1,4 +1,5 @@
 // System calls that read and write at an offset of their own: pread, pwrite, and their vectored forms.
+import { viewOf } from "../abi/bytes.ts";
 import { FREAD, FWRITE } from "../abi/constants.ts";
 import { errno, SystemError, unwrap } from "../abi/errno.ts";
 import { show } from "../abi/values.ts";
@@ -6,7 +7,8 @@ import { attempt } from "../base/failure.ts";
 import { fileHold, fileRelease } from "../file/file.ts";
 import type { Thread } from "../process/thread.ts";
 import { syscall } from "../sched/entry.ts";
-import { brokenPipe, checkBuffer, gather, lengthOf, openFor, scatter } from "./transfer.ts";
+import { brokenPipe, openFor } from "./transfer.ts";
+import { type Uio, uioOf } from "./uio.ts";
 
 /**
  * Reads into `buffer` from an offset in bytes on, and returns how many bytes, 0 at the end of file.
@@ -17,8 +19,8 @@ import { brokenPipe, checkBuffer, gather, lengthOf, openFor, scatter } from "./t
  */
 export function pread(thread: Thread, fd: number, buffer: Uint8Array, offset: number): number {
 	return syscall(thread, "pread", () => {
-		checkBuffer(buffer, "pread");
-		return transferAt(thread, fd, buffer, offset, FREAD, "pread");
+		const view = viewOf(buffer, "pread");
+		return transferAt(thread, fd, view, null, offset, FREAD, "pread");
 	});
 }
 
@@ -31,8 +33,8 @@ export function pread(thread: Thread, fd: number, buffer: Uint8Array, offset: nu
  */
 export function pwrite(thread: Thread, fd: number, buffer: Uint8Array, offset: number): number {
 	return syscall(thread, "pwrite", () => {
-		checkBuffer(buffer, "pwrite");
-		return transferAt(thread, fd, buffer, offset, FWRITE, "pwrite");
+		const view = viewOf(buffer, "pwrite");
+		return transferAt(thread, fd, view, null, offset, FWRITE, "pwrite");
 	});
 }
 
@@ -44,8 +46,8 @@ export function preadv(
 	offset: number,
 ): number {
 	return syscall(thread, "preadv", () => {
-		const all = new Uint8Array(lengthOf(buffers, "preadv"));
-		return scatter(all, transferAt(thread, fd, all, offset, FREAD, "preadv"), buffers);
+		const uio = uioOf(buffers, "preadv");
+		return transferAt(thread, fd, uio.single, uio, offset, FREAD, "preadv");
 	});
 }
 
@@ -56,16 +58,18 @@ export function pwritev(
 	buffers: readonly Uint8Array[],
 	offset: number,
 ): number {
-	return syscall(thread, "pwritev", () =>
-		transferAt(thread, fd, gather(buffers, "pwritev"), offset, FWRITE, "pwritev"),
-	);
+	return syscall(thread, "pwritev", () => {
+		const uio = uioOf(buffers, "pwritev");
+		return transferAt(thread, fd, uio.single, uio, offset, FWRITE, "pwritev");
+	});
 }
 
-/** Reads or writes at an offset. The file stays open meanwhile. */
+/** Reads or writes at an offset: `view`, or `uio` if that is null. The file stays open meanwhile. */
 function transferAt(
 	thread: Thread,
 	fd: number,
-	buffer: Uint8Array,
+	view: Uint8Array | null,
+	uio: Uio | null,
 	offset: number,
 	mode: number,
 	name: string,
@@ -73,11 +77,16 @@ function transferAt(
 	const file = openFor(thread, fd, mode, name);
 	if (!Number.isSafeInteger(offset) || offset < 0)
 		throw new SystemError(errno.EINVAL, name, `offset ${show(offset)}`);
+	const transfer = (bytes: Uint8Array, from: number): number =>
+		mode === FREAD
+			? file.pread(thread, bytes, offset + from)
+			: file.pwrite(thread, bytes, offset + from);
 	let n = 0;
 	fileHold(file);
 	const failure = attempt(null, () => {
-		if (mode === FREAD) n = file.pread(thread, buffer, offset);
-		else n = file.pwrite(thread, buffer, offset);
+		if (view !== null) n = transfer(view, 0);
+		else if (mode === FREAD) n = (uio as Uio).fill(transfer);
+		else n = (uio as Uio).drain(transfer);
 		if (n === -errno.EPIPE && mode === FWRITE) brokenPipe(thread, file);
 	});
 	fileRelease(file, thread, failure);

@@ -1,5 +1,6 @@
 // System calls that move bytes: read, write, and their vectored forms.
 
+import { LastView } from "../abi/bytes.ts";
 import { FREAD, FWRITE } from "../abi/constants.ts";
 import { errno, SystemError, unwrap } from "../abi/errno.ts";
 import { SIGPIPE } from "../abi/signal.ts";
@@ -12,6 +13,7 @@ import { BlockingCall, type SleepOptions, WOULD_SLEEP } from "../sched/call.ts";
 import { callAsync } from "../sched/call-async.ts";
 import { enter, leave } from "../sched/entry.ts";
 import type { WaitChannel } from "../sched/wait-channel.ts";
+import { type Uio, uioOf } from "./uio.ts";
 
 /**
  * Reads into `buffer`, and sleeps until there is something to read, unless the descriptor does not
@@ -32,8 +34,8 @@ export function read(
 /** Begins a {@link read}, for any driver. */
 export function readCall(thread: Thread, fd: number, buffer: Uint8Array): BlockingCall {
 	const file = openFor(thread, fd, FREAD, "read");
-	checkBuffer(buffer, "read");
-	return idleRead(thread).begin("read", fd, file, buffer, null);
+	const view = stateOf(thread).readView.of(buffer, "read");
+	return idleRead(thread).begin("read", fd, file, view, null);
 }
 
 /**
@@ -56,8 +58,8 @@ export function write(
 /** Begins a {@link write}, for any driver. */
 export function writeCall(thread: Thread, fd: number, buffer: Uint8Array): BlockingCall {
 	const file = openFor(thread, fd, FWRITE, "write");
-	checkBuffer(buffer, "write");
-	return idleWrite(thread).begin("write", fd, file, buffer);
+	const view = stateOf(thread).writeView.content(buffer, "write");
+	return idleWrite(thread).begin("write", fd, file, view, null);
 }
 
 /** As {@link read}, into several buffers, each filled before the next. Source: readv(2). */
@@ -77,9 +79,9 @@ export function readvCall(
 	buffers: readonly Uint8Array[],
 ): BlockingCall {
 	// The buffers first: their accessors may close the descriptor.
-	const all = new Uint8Array(lengthOf(buffers, "readv"));
+	const uio = uioOf(buffers, "readv");
 	const file = openFor(thread, fd, FREAD, "readv");
-	return idleRead(thread).begin("readv", fd, file, all, buffers);
+	return idleRead(thread).begin("readv", fd, file, uio.single, uio);
 }
 
 /** As {@link write}, from several buffers, as if they were one. Source: writev(2). */
@@ -98,9 +100,9 @@ export function writevCall(
 	fd: number,
 	buffers: readonly Uint8Array[],
 ): BlockingCall {
-	const all = gather(buffers, "writev");
+	const uio = uioOf(buffers, "writev");
 	const file = openFor(thread, fd, FWRITE, "writev");
-	return idleWrite(thread).begin("writev", fd, file, all);
+	return idleWrite(thread).begin("writev", fd, file, uio.single, uio);
 }
 
 /**
@@ -108,7 +110,14 @@ export function writevCall(
  * file. Throws what {@link read} rejects with; EAGAIN when there is nothing to read yet.
  */
 export function readNow(thread: Thread, fd: number, buffer: Uint8Array): number {
-	return transferNow(thread, fd, buffer, FREAD);
+	enter(thread, "read");
+	try {
+		const file = openFor(thread, fd, FREAD, "read");
+		const view = stateOf(thread).readView.of(buffer, "read");
+		return unwrapped(transferOnce(thread, file, view, null, FREAD), fd, "read");
+	} finally {
+		leave(thread);
+	}
 }
 
 /**
@@ -116,31 +125,65 @@ export function readNow(thread: Thread, fd: number, buffer: Uint8Array): number 
  * what {@link write} rejects with; EAGAIN when there is no room.
  */
 export function writeNow(thread: Thread, fd: number, buffer: Uint8Array): number {
-	return transferNow(thread, fd, buffer, FWRITE);
-}
-
-/** Reads or writes once, without sleeping. */
-function transferNow(thread: Thread, fd: number, buffer: Uint8Array, mode: number): number {
-	const name = mode === FREAD ? "read" : "write";
-	enter(thread, name);
+	enter(thread, "write");
 	try {
-		const file = openFor(thread, fd, mode, name);
-		checkBuffer(buffer, name);
-		const n = transferOnce(thread, file, buffer, mode);
-		return n >= 0 ? n : unwrap(n, name, `descriptor ${fd}`);
+		const file = openFor(thread, fd, FWRITE, "write");
+		const view = stateOf(thread).writeView.content(buffer, "write");
+		return unwrapped(transferOnce(thread, file, view, null, FWRITE), fd, "write");
 	} finally {
 		leave(thread);
 	}
 }
 
-/** Reads or writes what can be transferred. The file stays open meanwhile. */
-function transferOnce(thread: Thread, file: File, buffer: Uint8Array, mode: number): number {
+function unwrapped(n: number, fd: number, name: string): number {
+	return n >= 0 ? n : unwrap(n, name, `descriptor ${fd}`);
+}
+
+/** As {@link readNow}, into several buffers. */
+export function readvNow(thread: Thread, fd: number, buffers: readonly Uint8Array[]): number {
+	return vectorNow(thread, fd, buffers, FREAD, "readv");
+}
+
+/** As {@link writeNow}, from several buffers, as if they were one. */
+export function writevNow(thread: Thread, fd: number, buffers: readonly Uint8Array[]): number {
+	return vectorNow(thread, fd, buffers, FWRITE, "writev");
+}
+
+function vectorNow(
+	thread: Thread,
+	fd: number,
+	buffers: readonly Uint8Array[],
+	mode: number,
+	name: string,
+): number {
+	enter(thread, name);
+	try {
+		const uio = uioOf(buffers, name);
+		const file = openFor(thread, fd, mode, name);
+		return unwrapped(transferOnce(thread, file, uio.single, uio, mode), fd, name);
+	} finally {
+		leave(thread);
+	}
+}
+
+/**
+ * Reads or writes what can be transferred, between the file and `view`, or `uio` if that is null.
+ * The file stays open meanwhile.
+ */
+function transferOnce(
+	thread: Thread,
+	file: File,
+	view: Uint8Array | null,
+	uio: Uio | null,
+	mode: number,
+): number {
 	let n = 0;
 	let failure: Failure = null;
 	fileHold(file);
 	try {
-		if (mode === FREAD) n = file.read(thread, buffer, file.nonblocking);
-		else n = file.write(thread, buffer, buffer.length, true);
+		if (view === null) n = transferPieces(thread, file, uio as Uio, mode);
+		else if (mode === FREAD) n = file.read(thread, view, file.nonblocking);
+		else n = file.write(thread, view, view.length, true);
 		if (n === -errno.EAGAIN) file.gaveUp(mode, thread);
 		if (n === -errno.EPIPE && mode === FWRITE) brokenPipe(thread, file);
 	} catch (value) {
@@ -150,21 +193,36 @@ function transferOnce(thread: Thread, file: File, buffer: Uint8Array, mode: numb
 	return n;
 }
 
-/** As {@link readNow}, into several buffers. */
-export function readvNow(thread: Thread, fd: number, buffers: readonly Uint8Array[]): number {
-	const all = new Uint8Array(lengthOf(buffers, "readv"));
-	return scatter(all, readNow(thread, fd, all), buffers);
+function transferPieces(thread: Thread, file: File, uio: Uio, mode: number): number {
+	if (mode === FREAD) return readPieces(thread, file, uio, file.nonblocking);
+	return uio.drain((piece, from) => {
+		const n = file.write(thread, piece, uio.total, from === 0);
+		return from > 0 ? told(n, thread, file, mode) : n;
+	});
 }
 
-/** As {@link writeNow}, from several buffers, as if they were one. */
-export function writevNow(thread: Thread, fd: number, buffers: readonly Uint8Array[]): number {
-	return writeNow(thread, fd, gather(buffers, "writev"));
+/** Reads a piece; once there is one the others are only what is there, too. */
+function readPieces(thread: Thread, file: File, uio: Uio, nonblocking: boolean): number {
+	return uio.fill((piece, from) =>
+		from > 0
+			? told(file.read(thread, piece, true), thread, file, FREAD)
+			: file.read(thread, piece, nonblocking),
+	);
+}
+
+/** Tells a file that a transfer ends after some of its bytes. */
+function told(n: number, thread: Thread, file: File, mode: number): number {
+	if (n === -errno.EAGAIN) file.gaveUp(mode, thread);
+	return n;
 }
 
 /** What the reads and writes of a thread keep from call to call: there is one at a time. */
 class TransferState {
 	read: ReadCall | null = null;
 	write: WriteCall | null = null;
+	/** The views of the buffers that were passed last. */
+	readonly readView: LastView = new LastView();
+	readonly writeView: LastView = new LastView();
 }
 
 function stateOf(thread: Thread): TransferState {
@@ -192,7 +250,11 @@ const NOTHING = new Uint8Array(0);
 abstract class TransferCall extends BlockingCall {
 	private held: File | null = null;
 	private fd = -1;
+	/** What it transfers: this view, or the buffers of `uio` if that is not null. */
 	protected buffer: Uint8Array = NOTHING;
+	protected uio: Uio | null = null;
+	/** How many bytes there were when it began. */
+	protected total = 0;
 	/** Whether it must not sleep: as O_NONBLOCK was when it began. */
 	private nonblocking = false;
 	private readonly mode: number;
@@ -210,14 +272,25 @@ abstract class TransferCall extends BlockingCall {
 		return this.held !== null;
 	}
 
-	/** Sets the transfer up. May be used again after the transfer has ended. */
-	protected setUp(name: string, fd: number, file: File, buffer: Uint8Array): void {
+	/**
+	 * Sets the transfer up, of `buffer`, or of `uio` if that is null. May be used again after the
+	 * transfer has ended.
+	 */
+	protected setUp(
+		name: string,
+		fd: number,
+		file: File,
+		buffer: Uint8Array | null,
+		uio: Uio | null,
+	): void {
 		fileHold(file);
 		this.syscall = name;
 		this.fd = fd;
 		this.held = file;
 		this.nonblocking = file.nonblocking;
-		this.buffer = buffer;
+		this.buffer = buffer ?? NOTHING;
+		this.uio = buffer === null ? uio : null;
+		this.total = this.uio === null ? this.buffer.length : this.uio.total;
 		this.deadline = -1;
 		this.since = -1;
 	}
@@ -269,6 +342,7 @@ abstract class TransferCall extends BlockingCall {
 		const { file } = this;
 		this.held = null;
 		this.buffer = NOTHING;
+		this.uio = null;
 		fileRelease(file, this.thread);
 	}
 
@@ -294,44 +368,43 @@ abstract class TransferCall extends BlockingCall {
 
 /** A thread's read. */
 class ReadCall extends TransferCall {
-	/** The buffers of a readv, which the bytes are copied to; null for a read. */
-	private buffers: readonly Uint8Array[] | null = null;
-
 	constructor(thread: Thread) {
 		super(thread, "read", FREAD);
 	}
 
-	begin(
-		name: string,
-		fd: number,
-		file: File,
-		buffer: Uint8Array,
-		buffers: readonly Uint8Array[] | null,
-	): this {
-		this.setUp(name, fd, file, buffer);
-		this.buffers = buffers;
+	begin(name: string, fd: number, file: File, buffer: Uint8Array | null, uio: Uio | null): this {
+		this.setUp(name, fd, file, buffer, uio);
 		return this;
 	}
 
 	override step(woken: number): number {
-		const { thread, file, buffer, buffers } = this;
 		if (woken === errno.EINTR) {
 			this.giveUp();
 			return -woken;
 		}
-		let n = file.read(thread, buffer, this.mustNotSleep);
+		let n = this.receive();
 		if (n === -errno.EAGAIN) {
 			if (this.mayWait(woken)) return WOULD_SLEEP;
-			if (this.waits) n = file.readLate(thread, buffer);
+			if (this.waits) n = this.receiveLate();
 			if (n === -errno.EAGAIN) this.giveUp();
 		}
-		if (n > 0 && buffers !== null) scatter(buffer, n, buffers);
 		return n;
 	}
 
-	override end(): void {
-		this.buffers = null;
-		super.end();
+	/** Reads, but not for a buffer that has lost its memory: then the bytes stay in the file. */
+	private receive(): number {
+		const { thread, file, buffer, uio } = this;
+		if (uio !== null) return readPieces(thread, file, uio, this.mustNotSleep);
+		if (buffer.length === this.total) return file.read(thread, buffer, this.mustNotSleep);
+		this.giveUp();
+		return -errno.EFAULT;
+	}
+
+	private receiveLate(): number {
+		const { thread, file, buffer, uio } = this;
+		return uio === null
+			? file.readLate(thread, buffer)
+			: uio.fill((piece) => file.readLate(thread, piece));
 	}
 }
 
@@ -345,8 +418,8 @@ class WriteCall extends TransferCall {
 		super(thread, "write", FWRITE);
 	}
 
-	begin(name: string, fd: number, file: File, buffer: Uint8Array): this {
-		this.setUp(name, fd, file, buffer);
+	begin(name: string, fd: number, file: File, buffer: Uint8Array | null, uio: Uio | null): this {
+		this.setUp(name, fd, file, buffer, uio);
 		this.written = 0;
 		this.begins = true;
 		return this;
@@ -358,14 +431,18 @@ class WriteCall extends TransferCall {
 	}
 
 	override step(woken: number): number {
-		const { thread, file, buffer } = this;
+		const { thread, file, total } = this;
 		if (woken === errno.EINTR) {
 			this.giveUp();
 			return this.written || -woken;
 		}
 		for (;;) {
-			const rest = this.written === 0 ? buffer : buffer.subarray(this.written);
-			const n = file.write(thread, rest, buffer.length, this.begins);
+			const rest = this.rest();
+			if (rest === null) {
+				this.giveUp();
+				return this.written || -errno.EFAULT;
+			}
+			const n = file.write(thread, rest, total, this.begins);
 			this.begins = false;
 			if (n === -errno.EAGAIN) {
 				if (this.mayWait(woken)) return WOULD_SLEEP;
@@ -375,8 +452,18 @@ class WriteCall extends TransferCall {
 			if (n === -errno.EPIPE) brokenPipe(thread, file);
 			if (n < 0) return n;
 			this.written += n;
-			if (n === 0 || this.written === buffer.length || !this.waits) return this.written;
+			if (n === 0 || this.written === total) return this.written;
+			// A file that takes all of a piece gets the next, even if it cannot be waited for.
+			if (n < rest.length && !this.waits) return this.written;
 		}
+	}
+
+	/** What is still to be written; null when it has lost its memory. */
+	private rest(): Uint8Array | null {
+		const { buffer, total, uio, written } = this;
+		if (uio !== null) return uio.rest(written);
+		if (buffer.length !== total) return null;
+		return written === 0 ? buffer : buffer.subarray(written);
 	}
 }
 
@@ -402,43 +489,4 @@ function checkMode(file: File, fd: number, mode: number, name: string): void {
 			name,
 			`descriptor ${fd} is not open for ${mode === FREAD ? "reading" : "writing"}`,
 		);
-}
-
-/** Throws EFAULT for what is not a Uint8Array. */
-export function checkBuffer(buffer: Uint8Array, name: string): void {
-	if (!(buffer instanceof Uint8Array))
-		throw new SystemError(errno.EFAULT, name, "the buffer is not a Uint8Array");
-}
-
-/** How many bytes there are in all buffers. Errors: EFAULT. */
-export function lengthOf(buffers: readonly Uint8Array[], name: string): number {
-	if (!Array.isArray(buffers)) throw new SystemError(errno.EFAULT, name, "buffers is not an array");
-	let length = 0;
-	for (const buffer of buffers) {
-		checkBuffer(buffer, name);
-		length += buffer.length;
-	}
-	return length;
-}
-
-/** The bytes of all buffers in one. Errors: EFAULT. */
-export function gather(buffers: readonly Uint8Array[], name: string): Uint8Array {
-	const all = new Uint8Array(lengthOf(buffers, name));
-	let at = 0;
-	for (const buffer of buffers) {
-		all.set(buffer, at);
-		at += buffer.length;
-	}
-	return all;
-}
-
-/** Copies the first `n` bytes of `all` to the buffers, each filled before the next. Returns `n`. */
-export function scatter(all: Uint8Array, n: number, buffers: readonly Uint8Array[]): number {
-	let at = 0;
-	for (const buffer of buffers) {
-		buffer.set(all.subarray(at, Math.min(at + buffer.length, n)));
-		at += buffer.length;
-		if (at >= n) break;
-	}
-	return n;
 }
