@@ -7,7 +7,6 @@ import { listProblems, readOrNull, rowsOf } from "../citations.ts";
 
 /** Limits that are not charged yet: who charges one adds its row, and takes it out of here. */
 const PENDING: ReadonlySet<string> = new Set([
-	"watches",
 	"bytes",
 	"packets",
 	"inflight",

@@ -1,5 +1,5 @@
 // struct kevent: what a program asks of a kqueue, and what the kqueue reports.
-import { errno } from "./errno.ts";
+import { errno, SystemError } from "./errno.ts";
 import { isInt16, isInt32, isUint16, isUint32, show } from "./values.ts";
 
 /** A change to a kqueue. A field that is left out is 0, or null for `udata`. */
@@ -124,6 +124,21 @@ export function copyinKevent(from: KeventChange, to: Kevent): number {
 	to.data = data;
 	to.udata = udata;
 	return fits ? 0 : errno.EINVAL;
+}
+
+/**
+ * Copies what a program wants to watch; each field is read once. Throws EFAULT for something that
+ * is not an object, EINVAL for a field that does not fit.
+ */
+export function copyinRequest(request: KeventRequest, syscall: string): Kevent {
+	if (typeof request !== "object" || request === null)
+		throw new SystemError(errno.EFAULT, syscall, "the change is not an object");
+	const { ident, filter, flags = 0, fflags = 0, data = 0, udata = null } = request;
+	const change = { ident, filter, flags, fflags, data, udata };
+	const copy = new Kevent();
+	const error = copyinKevent(change, copy);
+	if (error !== 0) throw new SystemError(error, syscall, misfit(change));
+	return copy;
 }
 
 /** Describes the field that does not fit, of a change that {@link copyinKevent} refused. */

@@ -73,7 +73,7 @@ const RESTART = -0x10001;
  * The reason of a signal that is aborted, else null. What the accessors of a signal throw that the
  * program has made itself aborts the call as well.
  */
-function abortOf(signal: AbortSignalLike | null): Failure {
+export function abortOf(signal: AbortSignalLike | null): Failure {
 	if (signal === null) return null;
 	try {
 		return signal.aborted ? { value: signal.reason } : null;
@@ -107,7 +107,8 @@ function isRestarted(call: BlockingCall, result: number, signal: AbortSignalLike
 	return (flags & SA_RESTART) !== 0 && typeof process.sigacts[taken] === "function";
 }
 
-function checkSignal(signal: AbortSignalLike, name: string): void {
+/** Refuses what is not an AbortSignal, with EINVAL. */
+export function checkSignal(signal: AbortSignalLike, name: string): void {
 	if (
 		typeof signal.addEventListener !== "function" ||
 		typeof signal.removeEventListener !== "function"

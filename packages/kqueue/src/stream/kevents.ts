@@ -16,11 +16,12 @@ import {
 	NOTE_TRACK,
 } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
-import type { Kevent, KeventRequest } from "../abi/kevent.ts";
+import { copyinRequest, type Kevent, type KeventRequest } from "../abi/kevent.ts";
 import { show } from "../abi/values.ts";
 import { attempt, doAll, rethrow } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
 import type { AbortSignalLike } from "../sched/call.ts";
+import { abortOf, checkSignal } from "../sched/run-call.ts";
 import { type KeventWatch, watchKevent } from "./watch.ts";
 
 /** What happens to events while the consumer does not ask for one. */
@@ -67,14 +68,14 @@ interface Waiter {
  * aborted, and after EV_EOF. Its knote exists until then. Any number of iterations may be in
  * progress, and the thread may make other calls meanwhile.
  *
- * Throws the errno of the change, as in kevent; ESRCH for a thread that has exited; EINVAL for
- * options that are not valid. The iteration rejects with EBADF when the descriptor is closed, with
- * ESRCH when the thread exits, and with the reason of the signal. Source: kqueue(2).
+ * Throws what {@link watchKevent} throws; EINVAL for options that are not valid. The iteration
+ * rejects with EBADF when the descriptor is closed, with ESRCH when the thread exits, and with the
+ * reason of the signal. Source: kqueue(2).
  */
 export function kevents(
 	thread: Thread,
 	change: KeventRequest,
-	options: KeventsOptions = {},
+	options: KeventsOptions | null = {},
 ): KeventIterator {
 	return new KeventIterator(thread, change, options);
 }
@@ -95,11 +96,13 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 	private ended = false;
 	/** What the next call of `next` is rejected with, once. */
 	private failure: { readonly error: unknown } | null = null;
-	private readonly abort = (): void => this.fail(this.signal?.reason);
+	private readonly abort = (): void => this.fail(reasonOf(this.signal));
 
 	/** Made by {@link kevents}. */
-	constructor(thread: Thread, change: KeventRequest, options: KeventsOptions) {
-		const { policy = "pull", bound = 16, overflow = "pause", eof = "complete" } = options;
+	constructor(thread: Thread, request: KeventRequest, options: KeventsOptions | null) {
+		const { policy = "pull", bound = 16, overflow = "pause", eof = "complete" } = options ?? {};
+		const signal = options?.signal ?? null;
+		if (signal !== null) checkSignal(signal, "kevents");
 		check(policy, ["pull", "latest", "buffered"], "policy");
 		check(overflow, ["pause", "dropOldest", "dropNewest", "error"], "overflow");
 		check(eof, ["complete", "emit"], "eof");
@@ -112,34 +115,32 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 		this.policy = policy;
 		this.bound = bound;
 		this.overflow = overflow;
-		const follows = change.filter === EVFILT_PROC && ((change.fflags ?? 0) & NOTE_TRACK) !== 0;
+		const change = copyinRequest(request, "kevents");
+		const follows = change.filter === EVFILT_PROC && (change.fflags & NOTE_TRACK) !== 0;
 		this.completes = eof === "complete" && !follows;
-		this.signal = options.signal ?? null;
-		if (this.signal?.aborted) {
+		this.signal = signal;
+		const aborted = abortOf(signal);
+		if (aborted !== null) {
 			this.watch = null;
-			this.fail(this.signal.reason);
+			this.fail(aborted.value);
 			return;
 		}
 		// With "pull" the knote is enabled for each event, and must not be enabled before.
-		const wanted = change.flags ?? 0;
-		const asked = policy === "pull" ? wanted & ~EV_ENABLE : wanted;
-		const flags = asked | FLAGS[policy];
-		this.watch = watchKevent(
-			thread,
-			{ ...change, flags },
-			{
-				next: (event) => this.take(event),
-				error: (error) => this.fail(error),
-				complete: () => this.end(),
-			},
-		);
+		if (policy === "pull") change.flags &= ~EV_ENABLE;
+		change.flags |= FLAGS[policy];
+		this.watch = watchKevent(thread, change, {
+			next: (event) => this.take(event),
+			error: (error) => this.fail(error),
+			complete: () => this.end(),
+		});
 		try {
-			this.signal?.addEventListener("abort", this.abort);
-			// It may have been aborted while the watch was made.
-			if (this.signal?.aborted) this.abort();
+			signal?.addEventListener("abort", this.abort);
 		} catch (value) {
 			rethrow(attempt({ value }, () => this.watch?.close()));
 		}
+		// It may have been aborted while the watch was made.
+		const late = abortOf(signal);
+		if (late !== null) this.fail(late.value);
 	}
 
 	/**
@@ -171,11 +172,11 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 	 * Ends the iteration: deletes the knote, forgets the events that are kept, and ends the calls of
 	 * `next` that wait.
 	 */
-	return(): Promise<IteratorResult<Kevent, undefined>> {
+	async return(): Promise<IteratorResult<Kevent, undefined>> {
 		this.kept.clear();
 		this.failure = null;
 		this.end();
-		return Promise.resolve(DONE);
+		return DONE;
 	}
 
 	/** Ends the iteration, and rejects with the error. */
@@ -326,6 +327,15 @@ class Fifo<T> {
 	clear(): void {
 		this.items = [];
 		this.from = 0;
+	}
+}
+
+/** The reason of a signal that has called its listener, or what the accessor of it throws. */
+function reasonOf(signal: AbortSignalLike | null): unknown {
+	try {
+		return signal?.reason;
+	} catch (error) {
+		return error;
 	}
 }
 

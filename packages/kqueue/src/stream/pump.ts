@@ -17,7 +17,7 @@ import {
 	NOTE_EXIT,
 } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
-import { copyinKevent, copyKevent, Kevent, type KeventChange, misfit } from "../abi/kevent.ts";
+import { copyKevent, Kevent } from "../abi/kevent.ts";
 import { kassert } from "../base/assert.ts";
 import { attempt, doAll, type Failure, report, rethrow } from "../base/failure.ts";
 import { filterName } from "../base/format.ts";
@@ -94,24 +94,19 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	}
 
 	/**
-	 * Adds a watch, and its knote unless it shares one. Throws the errno of the change; then nothing
-	 * has been added.
+	 * Adds a watch, and its knote unless it shares one; takes the change, which has been checked.
+	 * Throws the errno of the change; then nothing has been added.
 	 */
-	add(watch: Watcher, from: KeventChange): Source {
+	add(watch: Watcher, change: Kevent): Source {
 		let source = null as Source | null;
 		const failure = attempt(null, () => {
-			source = this.addOrShare(watch, from);
+			source = this.addOrShare(watch, change);
 		});
 		rethrow(attempt(failure, () => this.goIfIdle()));
 		return source as Source;
 	}
 
-	private addOrShare(watch: Watcher, from: KeventChange): Source {
-		const change = new Kevent();
-		const error = copyinKevent(from, change);
-		if (error === errno.EFAULT)
-			throw new SystemError(error, "kevent", "the change is not an object");
-		if (error !== 0) throw new SystemError(error, "kevent", misfit(from));
+	private addOrShare(watch: Watcher, change: Kevent): Source {
 		change.flags &= WATCH_FLAGS;
 		// An event that is reported again as long as its condition is true would leave no turn for
 		// other watches.

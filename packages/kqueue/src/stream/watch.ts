@@ -3,9 +3,12 @@
 
 import { EV_DISABLE, EV_DISPATCH } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
-import type { Kevent, KeventChange, KeventRequest } from "../abi/kevent.ts";
+import { copyinRequest, type Kevent, type KeventRequest } from "../abi/kevent.ts";
+import { show } from "../abi/values.ts";
+import { type Account, limitOf } from "../base/account.ts";
 import { doAll } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
+import { checkThread } from "../sched/entry.ts";
 import { type Pump, pumpOf } from "./pump.ts";
 import type { Newcomer, Source } from "./source.ts";
 
@@ -28,6 +31,7 @@ export interface KeventObserver {
  */
 export class KeventWatch {
 	private readonly observer: KeventObserver;
+	private readonly account: Account;
 	private readonly pump: Pump;
 	private readonly source: Source;
 	private isClosed = false;
@@ -37,11 +41,30 @@ export class KeventWatch {
 
 	/** Made by {@link watchKevent}. */
 	constructor(thread: Thread, request: KeventRequest, observer: KeventObserver) {
+		checkThread(thread, "kevent");
+		checkObserver(observer);
+		const change = copyinRequest(request, "kevent");
 		this.observer = observer;
+		this.account = thread.process.account;
+		if (!this.account.watches.hasRoom(1))
+			throw new SystemError(errno.EAGAIN, "kevent", limitOf(this.account, "watches"));
+		// After the request was read, whose accessors may end the thread or its watches.
 		this.pump = pumpOf(thread);
-		const change = withFlags(request);
-		this.source = this.pump.add(this, change);
+		this.source = this.added(change);
 		this.setArmed((change.flags & EV_DISABLE) === 0);
+	}
+
+	/** Adds it to the pump, and charges it. */
+	private added(change: Kevent): Source {
+		const { watches } = this.account;
+		let source: Source | null = null;
+		watches.force(1);
+		try {
+			source = this.pump.add(this, change);
+		} finally {
+			if (source === null) watches.release(1);
+		}
+		return source;
 	}
 
 	/** Whether it is over. */
@@ -125,6 +148,7 @@ export class KeventWatch {
 	private end(): boolean {
 		if (this.isClosed) return false;
 		this.isClosed = true;
+		this.account.watches.release(1);
 		this.setArmed(false);
 		return true;
 	}
@@ -153,8 +177,8 @@ export class KeventWatch {
  * happened before it. A timer is not restarted for it. What an observer throws is reported by the
  * platform.
  *
- * Throws the errno of the change, as in kevent, and ESRCH for a thread that has exited. Source:
- * kqueue(2).
+ * Throws the errno of the change, as in kevent; EFAULT for what is not a change or an observer;
+ * EAGAIN when there are too many watches; ESRCH for a thread that has exited. Source: kqueue(2).
  */
 export function watchKevent(
 	thread: Thread,
@@ -164,8 +188,12 @@ export function watchKevent(
 	return new KeventWatch(thread, change, observer);
 }
 
-/** A request as a change, with the flags that were left out. What is not an object stays what it is. */
-function withFlags(request: KeventRequest): KeventChange {
-	const complete = typeof request !== "object" || request === null || request.flags !== undefined;
-	return complete ? (request as KeventChange) : { ...request, flags: 0 };
+/** Refuses an observer that cannot be told, with EFAULT. */
+function checkObserver(observer: KeventObserver): void {
+	const named = Object(observer) as Partial<Record<string, unknown>>;
+	for (const name of ["next", "error", "complete"]) {
+		if (typeof named[name] === "function") continue;
+		const why = `the observer ${show(observer)} has no function ${name}`;
+		throw new SystemError(errno.EFAULT, "kevent", why);
+	}
 }

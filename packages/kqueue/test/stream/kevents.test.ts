@@ -28,6 +28,7 @@ import {
 	sigaction,
 	threadExit,
 } from "../../src/index.ts";
+import type { AbortSignalLike } from "../../src/kernel.ts";
 import { SIG_IGN, SIGUSR1 } from "../../src/signal.ts";
 import { checkMachine, codeOf, HookedFile, type Machine, machine, rejection } from "../machine.ts";
 
@@ -429,7 +430,104 @@ test("an iteration that ended leaves no listener on its signal", async () => {
 
 test("a wrong AbortSignal throws, and leaves nothing", () => {
 	const w = world();
-	assert.throws(() => w.iterate({}, { signal: {} as never }), TypeError);
+	for (const signal of [{}, 5, Symbol("signal"), 1n]) {
+		assert.is(
+			codeOf(() => w.iterate({}, { signal: signal as never })),
+			"EINVAL",
+		);
+	}
+	checkClean(w);
+});
+
+/** A signal that a program has made itself. */
+function homemade(how: Partial<AbortSignalLike>): AbortSignalLike {
+	const listeners = { addEventListener: () => {}, removeEventListener: () => {} };
+	return Object.defineProperties(listeners as never, Object.getOwnPropertyDescriptors(how));
+}
+
+test("an accessor of a signal that throws ends the iteration with its error", async () => {
+	const w = world();
+	const fails = (): never => {
+		throw "mine";
+	};
+	const early = homemade({
+		get aborted() {
+			return fails();
+		},
+	});
+	assert.equal(await drain(w, w.iterate({}, { signal: early })), ["mine"]);
+	let abort = (): void => {};
+	const late = {
+		...homemade({}),
+		aborted: false,
+		get reason() {
+			return fails();
+		},
+		addEventListener: (_type: "abort", listener: () => void) => {
+			abort = listener;
+		},
+	};
+	const it = w.iterate({}, { signal: late });
+	const next = it.next();
+	abort();
+	assert.equal([await told(next), await told(it.next())], ["mine", "done"]);
+	checkClean(w);
+});
+
+test("a signal that refuses or calls its listener at once leaves nothing", async () => {
+	const w = world();
+	const refuses = homemade({ aborted: false });
+	refuses.addEventListener = () => {
+		throw new Error("mine");
+	};
+	assert.throws(() => w.iterate({}, { signal: refuses }), /mine/);
+	const calls = { ...homemade({}), aborted: false, reason: "at once" };
+	calls.addEventListener = (_type, listener) => listener();
+	assert.equal(await drain(w, w.iterate({}, { signal: calls })), ["at once"]);
+	const stays = { ...homemade({}), aborted: false };
+	stays.removeEventListener = () => {
+		throw "mine";
+	};
+	const it = w.iterate({}, { signal: stays });
+	assert.is(await rejection(it.return()), "mine");
+	checkClean(w);
+});
+
+test("what is not a change, or does not fit, throws before anything is added", () => {
+	const w = world();
+	const thrown = (request: unknown): unknown => codeOf(() => kevents(w.thread, request as never));
+	assert.equal([null, undefined, 5, Symbol("x")].map(thrown), Array(4).fill("EFAULT"));
+	const wrong = [
+		{ flags: 1n },
+		{ filter: Object.create(null) },
+		{ fflags: "1" },
+		{ data: Number.NaN },
+	];
+	const codes = [...wrong, { ident: Symbol("x") }, { flags: Symbol("x") }].map((part) =>
+		thrown({ ident: w.fd, filter: EVFILT_READ, ...part }),
+	);
+	assert.equal(codes, Array(6).fill("EINVAL"));
+	assert.is(
+		codeOf(() => kevents(5 as never, { ident: w.fd, filter: EVFILT_READ })),
+		"EFAULT",
+	);
+	checkClean(w);
+});
+
+test("the fields of a change are read once, and options may be left out as null", () => {
+	const w = world();
+	const reads: string[] = [];
+	const change = new Proxy(
+		{ ident: w.fd, filter: EVFILT_READ, flags: 0 },
+		{
+			get: (target, name) => {
+				reads.push(String(name));
+				return Reflect.get(target, name);
+			},
+		},
+	);
+	void kevents(w.thread, change, null).return();
+	assert.equal(reads, ["ident", "filter", "flags", "fflags", "data", "udata"]);
 	checkClean(w);
 });
 

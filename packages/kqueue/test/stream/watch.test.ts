@@ -40,6 +40,7 @@ import {
 	watchKevent,
 } from "../../src/index.ts";
 import { SIG_IGN, SIGUSR1 } from "../../src/signal.ts";
+import { VirtualHost } from "../../src/testing.ts";
 import { checkMachine, codeOf, HookedFile, type Machine, machine } from "../machine.ts";
 
 interface World extends Machine {
@@ -641,6 +642,108 @@ test("a change that throws while it is read or added leaves nothing", () => {
 	};
 	assert.throws(() => w.watch("a", {}), /no filter/);
 	w.file.kqfilter = kqfilter;
+	checkClean(w);
+});
+
+test("what is not an observer, a change or a thread throws, and the thread has no watches", () => {
+	const w = world();
+	const change = { ident: w.fd, filter: EVFILT_READ };
+	const good = observer([], "");
+	const { complete, error, next } = good;
+	const bad = [null, undefined, 5, {}, { next, error }, { next, complete }, { error, complete }];
+	const calls = [
+		...bad.map((observer) => () => watchKevent(w.thread, change, observer as never)),
+		() => watchKevent(w.thread, Symbol("x") as never, good),
+		() => watchKevent(null as never, change, good),
+		() => watchKevent(w.thread, { ...change, filter: Object.create(null) }, good),
+		() => watchKevent(w.thread, { ...change, flags: 1n as never }, good),
+	];
+	assert.equal(calls.map(codeOf), [...Array(9).fill("EFAULT"), "EINVAL", "EINVAL"]);
+	const throws = {
+		filter: EVFILT_READ,
+		get ident(): number {
+			throw new Error("mine");
+		},
+	};
+	assert.throws(() => watchKevent(w.thread, throws, good), /mine/);
+	const endless = {
+		...good,
+		get error(): never {
+			throw new Error("mine");
+		},
+	};
+	assert.throws(() => watchKevent(w.thread, change, endless), /mine/);
+	checkClean(w);
+});
+
+test("an account has no more watches than its limit, and one that ends makes room", () => {
+	const host = new VirtualHost();
+	const kernel = new Kernel({ host, accountLimits: { watches: 2 }, limits: { watches: 3 } });
+	const [one, two] = [kernel.spawn().main, kernel.spawn().main];
+	const child = fork(one).main;
+	const log: string[] = [];
+	const open = (thread: Thread, flags = 0): KeventWatch => {
+		const change = { ident: 1, filter: EVFILT_TIMER, flags, data: 1 };
+		return watchKevent(thread, change, observer(log, ""));
+	};
+	const a = open(one);
+	open(child, EV_ONESHOT);
+	// A knote is not enough to have: it is the watch that counts.
+	assert.is(
+		codeOf(() => open(one)),
+		"EAGAIN",
+	);
+	assert.is(
+		codeOf(() => open(child)),
+		"EAGAIN",
+	);
+	open(two);
+	assert.is(
+		codeOf(() => open(two)),
+		"EAGAIN",
+	);
+	const used = (): unknown => [one, two].map(({ process }) => process.account.watches.used);
+	assert.equal([used(), kernel.account.watches.used], [[2, 1], 3]);
+	a.close();
+	a.close();
+	assert.equal(used(), [1, 1]);
+	host.advance(1);
+	assert.equal(used(), [0, 1]);
+	open(one);
+	threadExit(two);
+	exit(one, 0);
+	host.settle();
+	assert.equal([used(), kernel.account.watches.used], [[0, 0], 0]);
+});
+
+test("a refused watch is not counted", () => {
+	const w = world();
+	assert.is(
+		codeOf(() => w.watch("", { ident: 99 })),
+		"EBADF",
+	);
+	assert.is(w.process.account.watches.used, 0);
+	w.watch("", {});
+	close(w.thread, w.fd);
+	assert.is(w.process.account.watches.used, 1);
+	w.host.settle();
+	assert.is(w.process.account.watches.used, 0);
+});
+
+test("an accessor of a change may end the thread: then the watch is ESRCH", () => {
+	const w = world();
+	w.process.spawnThread();
+	const change = {
+		filter: EVFILT_READ,
+		get ident(): number {
+			threadExit(w.thread);
+			return w.fd;
+		},
+	};
+	assert.is(
+		codeOf(() => watchKevent(w.thread, change, observer([], ""))),
+		"ESRCH",
+	);
 	checkClean(w);
 });
 
