@@ -158,7 +158,7 @@ function packet(n: number): Packet {
 	return {
 		bytes: bytes(n),
 		address: null,
-		files: null,
+		rights: null,
 		header: 0,
 		record: true,
 		eor: false,
@@ -184,7 +184,10 @@ test("a socket's buffer that loses count or packets is found", () => {
 			"a packet without data is a record",
 			(buffer) => buffer.append({ ...packet(0), record: false }),
 		],
-		["files begin a record, and take room", (buffer) => set(buffer.first as Packet, "files", [])],
+		[
+			"files begin a record, and take room",
+			(buffer) => set(buffer.first as Packet, "rights", { files: [] }),
+		],
 	]);
 });
 

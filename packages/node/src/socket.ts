@@ -227,7 +227,7 @@ function packetOf(chunk: Buffer | string, encoding: BufferEncoding | null): Pack
 	return {
 		bytes,
 		address: null,
-		files: null,
+		rights: null,
 		header: 0,
 		record: false,
 		eor: false,

@@ -12,6 +12,7 @@ import {
 	WaitChannel,
 	wakeup,
 } from "@kqpoll/kqueue/kernel";
+import type { Rights } from "../shared/rights.ts";
 import type { Address } from "./socket-constants.ts";
 
 /** What one send puts into a buffer. */
@@ -20,8 +21,8 @@ export interface Packet {
 	bytes: Uint8Array;
 	/** The address of its sender, null if that has none. */
 	readonly address: Address | null;
-	/** The open files that are sent with it, each with a reference. */
-	files: readonly File[] | null;
+	/** The open files that are sent with it; null if there are none, or they were received. */
+	rights: Rights | null;
 	/** How many bytes of the buffer its address and files take. */
 	header: number;
 	/** Whether a call that receives what is before it stops there. */
@@ -56,6 +57,9 @@ export class SockBuf {
 	/** The first packet. */
 	first: Packet | null = null;
 	private last: Packet | null = null;
+	/** The open files of the first packet that has any. */
+	private firstRights: Rights | null = null;
+	private lastRights: Rights | null = null;
 
 	/** Makes an empty buffer. */
 	constructor(hiwat: number, lowat: number) {
@@ -75,6 +79,23 @@ export class SockBuf {
 		this.last = packet;
 		this.cc += packet.header + packet.bytes.length;
 		this.datacc += packet.bytes.length;
+		if (packet.rights !== null) this.appendRights(packet.rights);
+	}
+
+	private appendRights(rights: Rights): void {
+		if (this.lastRights === null) this.firstRights = rights;
+		else this.lastRights.next = rights;
+		this.lastRights = rights;
+	}
+
+	/** Whether there are open files in it. */
+	get carries(): boolean {
+		return this.firstRights !== null;
+	}
+
+	/** Calls `visit` with the open files of each packet that has any, in their order. */
+	eachRights(visit: (rights: Rights) => void): void {
+		for (let rights = this.firstRights; rights !== null; rights = rights.next) visit(rights);
 	}
 
 	/** Removes the first bytes of the first packet, and the packet if that was all of it. */
@@ -86,7 +107,7 @@ export class SockBuf {
 		if (packet.bytes.length === 0) this.dropRecord();
 	}
 
-	/** Removes the first packet with all that is left of it. */
+	/** Removes the first packet with all that is left of it. Its open files were taken before. */
 	dropRecord(): void {
 		const packet = this.first as Packet;
 		this.cc -= packet.header + packet.bytes.length;
@@ -94,33 +115,31 @@ export class SockBuf {
 		this.first = packet.next;
 		if (this.first === null) this.last = null;
 		packet.next = null;
-		releaseFiles(packet);
 	}
 
-	/** Removes the open files from the first packet; the caller gets their references. */
-	takeFiles(): readonly File[] {
+	/** Removes the open files from the first packet, which has some, and returns them. */
+	takeRights(): Rights {
 		const packet = this.first as Packet;
-		const files = packet.files ?? [];
-		packet.files = null;
+		const rights = packet.rights as Rights;
+		packet.rights = null;
 		this.cc -= packet.header;
 		packet.header = 0;
-		return files;
+		this.firstRights = rights.next;
+		if (rights.next === null) this.lastRights = null;
+		rights.next = null;
+		return rights;
 	}
 
 	/** Removes everything. */
 	flush(): void {
-		let packet = this.first;
+		const rights = this.firstRights;
 		this.first = null;
 		this.last = null;
+		this.firstRights = null;
+		this.lastRights = null;
 		this.cc = 0;
 		this.datacc = 0;
-		let failure: Failure = null;
-		for (; packet !== null; packet = packet.next) {
-			const { files } = packet;
-			packet.files = null;
-			if (files !== null) failure = attempt(failure, () => releaseAll(files, null));
-		}
-		rethrow(failure);
+		rights?.discard();
 	}
 
 	/**
@@ -132,12 +151,17 @@ export class SockBuf {
 		let cc = others;
 		let datacc = 0;
 		let last: Packet | null = null;
+		let rights = this.firstRights;
 		for (let packet = this.first; packet !== null; packet = packet.next) {
 			cc += packet.header + packet.bytes.length;
 			datacc += packet.bytes.length;
 			packetCheck(packet);
 			last = packet;
+			if (packet.rights === null) continue;
+			kassert(packet.rights === rights, "a buffer knows the packets with open files");
+			rights = rights.next;
 		}
+		kassert(rights === null, "a buffer has the open files of its packets alone");
 		kassert(last === this.last, "a buffer knows its last packet");
 		kassert(cc === this.cc, "a buffer counts what it holds");
 		kassert(datacc === this.datacc, "a buffer counts its data");
@@ -154,19 +178,13 @@ export class SockBuf {
 	}
 }
 
-function packetCheck({ bytes, files, header, record }: Packet): void {
+function packetCheck({ bytes, rights, header, record }: Packet): void {
 	kassert(header >= 0, "a header takes room");
 	kassert(record || bytes.length > 0, "a packet without data is a record");
-	if (files === null) return;
+	if (rights === null) return;
 	kassert(record && header > 0, "files begin a record, and take room");
-	for (const file of files) kassert(file.refs > 0, "files that travel are open");
-}
-
-/** Releases the files of a packet that is not received. */
-export function releaseFiles(packet: Packet): void {
-	const { files } = packet;
-	packet.files = null;
-	if (files !== null) releaseAll(files, null);
+	for (const { inFlight, refs } of rights.files)
+		kassert(0 < inFlight && inFlight <= refs, "files that travel are open");
 }
 
 /** Releases a reference to each file, then throws the first error: `failure`, or that of a close. */

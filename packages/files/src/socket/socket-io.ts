@@ -1,8 +1,9 @@
 // sosend and soreceive: what moves between a program and a socket's buffers, without sleeping.
-import { errno, type Thread } from "@kqpoll/kqueue";
-import { attempt, type File, fileHold, fileRelease, rethrow } from "@kqpoll/kqueue/kernel";
+import { errno, type Process, type Thread } from "@kqpoll/kqueue";
+import { attempt, type File, fileRelease, rethrow } from "@kqpoll/kqueue/kernel";
+import { Rights } from "../shared/rights.ts";
 import type { Socket } from "./socket.ts";
-import { type Packet, releaseAll, releaseFiles } from "./socket-buffer.ts";
+import { type Packet, releaseAll } from "./socket-buffer.ts";
 import {
 	type Address,
 	MSG_CMSG_CLOEXEC,
@@ -73,7 +74,7 @@ export function sosend(so: Socket, out: Outgoing): number {
 		const packet = packetOf(so, out, copy, files);
 		const failure = so.transmit(packet, to);
 		if (failure !== 0) {
-			releaseFiles(packet);
+			packet.rights?.discard();
 			return -failure;
 		}
 		files = null;
@@ -99,20 +100,19 @@ function controlLength(files: readonly File[] | null): number {
 	return files === null ? 0 : RIGHTS_SIZE * (1 + 2 * Math.ceil(files.length / 2));
 }
 
-/** Makes a packet, with a reference for each file. */
+/** Makes a packet, which holds the files from now on. */
 function packetOf(
 	so: Socket,
 	out: Outgoing,
 	bytes: Uint8Array,
 	files: readonly File[] | null,
 ): Packet {
-	for (const file of files ?? []) fileHold(file);
-	const rights = files === null ? 0 : RIGHTS_SIZE * (1 + files.length);
+	const rightsLength = files === null ? 0 : RIGHTS_SIZE * (1 + files.length);
 	return {
 		bytes,
 		address: so.kind === "dgram" ? so.name : null,
-		files,
-		header: rights + (so.kind === "dgram" ? so.addressSize : 0),
+		rights: files === null ? null : new Rights(so.kernel, files),
+		header: rightsLength + (so.kind === "dgram" ? so.addressSize : 0),
 		record: so.atomic || files !== null,
 		eor: (out.flags & MSG_EOR) !== 0,
 		urgent: (out.flags & MSG_OOB) !== 0,
@@ -167,7 +167,7 @@ function nothingYet(so: Socket, wanted: number, flags: number, into: Received | 
 /** Whether a packet shows at the receiver even if it is empty: by its end, its sender or its files. */
 function seen(so: Socket, packet: Packet, into: Received | null): boolean {
 	if (packet.bytes.length > 0 || packet.eor || so.kind === "dgram") return true;
-	return packet.files !== null && into !== null;
+	return packet.rights !== null && into !== null;
 }
 
 /** Receives from the first packet on, which there is. Returns how many bytes, or a negative errno. */
@@ -182,7 +182,7 @@ function receivePacket(
 	const packet = so.rcv.first as Packet;
 	if (into !== null) into.address = packet.address;
 	let error = 0;
-	if (packet.files !== null && !peek) error = receiveFiles(so, thread, flags, into);
+	if (packet.rights !== null && !peek) error = receiveFiles(so, thread, flags, into);
 	const n = error === 0 ? take(so, buffer, peek, into) : error;
 	if (!peek && !(n > 0 && wantsMore(so, flags, buffer.length - n))) so.received();
 	return n;
@@ -226,31 +226,36 @@ function tooLittle(so: Socket, wanted: number, flags: number): boolean {
 
 /** Returns 0 when all files of the first packet have descriptors, or -EMFILE when none has. */
 function receiveFiles(so: Socket, thread: Thread, flags: number, into: Received | null): number {
-	const { fdp } = thread.process;
-	const files = so.rcv.takeFiles();
+	const rights = so.rcv.takeRights();
 	const fds: number[] = [];
-	let error = 0;
-	if (into !== null) {
-		for (const file of files) {
-			const fd = fdp.findFree();
-			if (fd < 0) {
-				error = fd;
-				break;
-			}
-			fdp.insert(fd, file);
-			fdp.setCloexec(fd, (flags & MSG_CMSG_CLOEXEC) !== 0);
-			fds.push(fd);
-		}
-	}
-	if (error !== 0) for (const fd of fds.splice(0)) fileRelease(fdp.replace(fd, null) as File, null);
+	const error = into === null ? 0 : openAll(thread.process, rights.files, fds);
 	if (into !== null) into.fds = fds;
 	try {
-		releaseAll(files, thread);
+		if (into === null || error !== 0) {
+			rights.discard();
+		} else {
+			for (const fd of fds) thread.process.fdp.setCloexec(fd, (flags & MSG_CMSG_CLOEXEC) !== 0);
+			releaseAll(rights.take(), thread);
+		}
 	} catch (value) {
 		// The message stays, but its files do not take room any more.
 		rethrow(attempt({ value }, () => so.received()));
 	}
 	return error;
+}
+
+/** Opens descriptors for all files and adds them to `fds`, or returns -EMFILE and opens none. */
+function openAll({ fdp }: Process, files: readonly File[], fds: number[]): number {
+	for (const file of files) {
+		const fd = fdp.findFree();
+		if (fd < 0) {
+			for (const each of fds.splice(0)) fileRelease(fdp.replace(each, null) as File, null);
+			return fd;
+		}
+		fdp.insert(fd, file);
+		fds.push(fd);
+	}
+	return 0;
 }
 
 /** Copies bytes to the receiver, up to the end of the record or the out-of-band mark. */

@@ -1,6 +1,7 @@
 // AF_UNIX: sockets whose sender writes straight into the receiver's buffer.
 import { errno, type Kernel } from "@kqpoll/kqueue";
 import { doAll, kassert, rethrow } from "@kqpoll/kqueue/kernel";
+import { type Carrier, inFlightOf, type Rights } from "../shared/rights.ts";
 import { Socket } from "./socket.ts";
 import { type Packet, SockBuf, wakeBoth } from "./socket-buffer.ts";
 import {
@@ -26,7 +27,7 @@ const SEND_LOWAT = 2048;
 const NAMED_ADDRESS_SIZE = 106;
 
 /** A socket of the local domain. */
-export class LocalSocket extends Socket {
+export class LocalSocket extends Socket implements Carrier {
 	/** The socket that receives what it sends. */
 	private peer: LocalSocket | null = null;
 	/** Whether it is bound to its name: one that accept has made only shows its listener's. */
@@ -251,6 +252,22 @@ export class LocalSocket extends Socket {
 
 	override abort(): void {
 		this.detach();
+	}
+
+	/** Open files in messages to connections that nobody has accepted yet wait in the listener. */
+	get carries(): boolean {
+		return this.rcv.carries || this.queue.length > 0;
+	}
+
+	/** Those of the connections that wait to be accepted are its own. */
+	eachRights(visit: (rights: Rights) => void): void {
+		this.rcv.eachRights(visit);
+		for (const so of this.queue) so.rcv.eachRights(visit);
+	}
+
+	/** It may be that nothing but itself can be received from it. */
+	override stranded(): void {
+		inFlightOf(this.kernel).strand(this);
 	}
 
 	/** What the other end has not received yet. */

@@ -1,5 +1,6 @@
 // The addresses of a machine that are taken, and the sockets that have them.
 import { errno, type Kernel } from "@kqpoll/kqueue";
+import { inFlightOf } from "../shared/rights.ts";
 import type { Socket } from "./socket.ts";
 import type { Address } from "./socket-constants.ts";
 
@@ -33,7 +34,11 @@ class Names {
 	/** Sets the port of a socket, for 0 a free one. Returns 0 or an errno. */
 	bindPort(ports: Map<Address, Socket>, so: Socket, wanted: Address): number {
 		if (so.name !== null) return errno.EINVAL;
-		const port = wanted === 0 ? this.freePort(ports) : wanted;
+		let port = wanted === 0 ? this.freePort(ports) : wanted;
+		if (port === 0) {
+			inFlightOf(so.kernel).reclaim();
+			port = this.freePort(ports);
+		}
 		if (port === 0) return errno.EADDRNOTAVAIL;
 		return take(ports, so, port);
 	}

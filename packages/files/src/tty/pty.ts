@@ -10,6 +10,7 @@ import {
 	WaitChannel,
 	wakeup,
 } from "@kqpoll/kqueue/kernel";
+import { inFlightOf } from "../shared/rights.ts";
 import { ICANON } from "./termios.ts";
 import {
 	inputCount,
@@ -264,6 +265,7 @@ export function makePty(kernel: Kernel): Pty | null {
 		named = new Map();
 		ptys.set(kernel, named);
 	}
+	if (named.size === NPTY_MAX) inFlightOf(kernel).reclaim();
 	for (let i = 0; i < NPTY_MAX; i++) {
 		const name = `tty${LETTERS[Math.floor(i / DIGITS.length)]}${DIGITS[i % DIGITS.length]}`;
 		if (named.has(name)) continue;

@@ -291,7 +291,7 @@ test("shutting a local socket for reading notifies receivers, closes files, then
 	steps.length = 0;
 	assert.equal(
 		tried(() => shutdown(thread, b, SHUT_RD)),
-		["receive", ["receive", "one", "two", "three", "room"]],
+		["receive", ["receive", "three", "one", "two", "room"]],
 	);
 });
 

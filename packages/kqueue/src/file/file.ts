@@ -31,6 +31,8 @@ export interface Stat {
 export abstract class File {
 	/** How many descriptors, knotes and calls refer to it. @internal */
 	refs = 0;
+	/** How many of these are held by messages on their way. @internal */
+	inFlight = 0;
 	/** What it is charged to from its first descriptor until it is closed. @internal */
 	payer: Quota | null = null;
 	/** What kind of object it is. */
@@ -157,6 +159,9 @@ export abstract class File {
 		return errno.EOPNOTSUPP;
 	}
 
+	/** Called when only messages on their way refer to the file any more. */
+	stranded(): void {}
+
 	/** Called once, when nothing refers to the file any more. */
 	close(_thread: Thread | null): void {}
 }
@@ -175,6 +180,8 @@ export function fileRelease(file: File, thread: Thread | null, failure: Failure 
 		file.payer?.release(1);
 		file.payer = null;
 		rethrow(attempt(failure, closing(file, thread)));
+	} else if (file.refs === file.inFlight) {
+		rethrow(attempt(failure, () => file.stranded()));
 	} else if (failure !== null) rethrow(failure);
 }
 
