@@ -1,6 +1,6 @@
 // The checks that diagnostics make after each operation find what a test breaks.
 import { close, ioctl, readNow, type Thread, writeNow } from "@kqpoll/kqueue";
-import { type File, getFile, Panic } from "@kqpoll/kqueue/kernel";
+import { type File, getFile, Panic, Quota } from "@kqpoll/kqueue/kernel";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { O_CREAT, O_RDONLY, O_RDWR } from "../src/fcntl.ts";
@@ -371,22 +371,27 @@ function treeWorld(): Files {
 	return { ...m, tree, root, f, d, p, l, fifo: p.fifo as Fifo, fd };
 }
 
+/** What a name is charged to that only a mistake could make. */
+const FREE = new Quota(1, null);
+
 test("a tree whose names, links and open files do not agree is found", () => {
 	finds(treeWorld, ({ thread, tree }) => mkdir(thread, tree, "new"), [
 		["a file counts its names", ({ f }) => set(f, "nlink", 2)],
 		["a file counts its names", ({ d }) => set(d, "nlink", 2)],
 		["a file counts its names", ({ root }) => root.delete("d")],
-		["a directory has one name", ({ root, d }) => root.set("again", d)],
+		["a directory has one name", ({ root, d }) => root.set("again", d, FREE)],
 		["a directory knows where it is", ({ d }) => set(d, "parent", d)],
 		["the root is in itself", ({ tree, d }) => set(tree.root, "parent", d)],
-		["a name is one step of a path", ({ root, f }) => root.set("a/b", f)],
+		["a name is one step of a path", ({ root, f }) => root.set("a/b", f, FREE)],
 		["directories alone have entries", ({ f }) => set(f, "entries", new Directory())],
 		["symbolic links alone lead on", ({ f }) => set(f, "target", "d")],
 		["a symbolic link leads along a path", ({ l }) => set(l, "target", "x".repeat(1024))],
 		[
 			"a symbolic link is not open",
-			({ thread, tree, l }) => {
+			({ thread, tree, f, l }) => {
 				openNow(thread, tree, "f", O_RDONLY);
+				set(f, "opens", 0);
+				set(l, "opens", 1);
 				set([...tree.opens][1] as File, "vnode", l);
 			},
 		],
@@ -401,9 +406,19 @@ test("a tree whose names, links and open files do not agree is found", () => {
 					vnode: null,
 					position: 36,
 					end: 48,
+					payer: FREE,
 				}),
 		],
-		["regular files alone have bytes", ({ p }) => p.bytes.write(0, bytes(1))],
+		["a tree counts its names", ({ root }) => root.set("again", treeWorld().f, FREE)],
+		["a tree counts its bytes", ({ tree }) => tree.usage.bytes.force(1)],
+		["a file counts its open files", ({ p }) => set(p, "opens", 7)],
+		[
+			"regular files alone have bytes",
+			({ p }) => {
+				p.bytes.reserve(1);
+				p.bytes.write(0, bytes(1));
+			},
+		],
 		["an open fifo is under way", ({ p }) => set(p, "fifo", null)],
 		["fifos alone are under way", ({ f, fifo }) => set(f, "fifo", fifo)],
 		["a fifo counts its readers", ({ fifo }) => set(fifo.reading, "opens", 2)],
@@ -431,7 +446,7 @@ test("a removed file that still has links is found", () => {
 		["what has no name has no links", ({ p }) => set(p, "nlink", 1)],
 		[
 			"a directory without a name is empty",
-			({ tree, f }) => [...tree.opens][1]?.vnode.entries?.set("f", f),
+			({ tree, f }) => [...tree.opens][1]?.vnode.entries?.set("f", f, FREE),
 		],
 	]);
 });
@@ -473,6 +488,7 @@ test("a fifo whose ends, bytes or sleepers do not agree is found", () => {
 test("a file whose memory is too small, or not clean behind its bytes, is found", () => {
 	const make = (): Bytes => {
 		const file = new Bytes();
+		file.reserve(100);
 		file.write(0, bytes(100));
 		file.resize(50);
 		return file;

@@ -31,7 +31,14 @@ export { copyin, copyout, isList, lengthOfList } from "./abi/lists.ts";
 export { formatSigset, signalName } from "./abi/signal.ts";
 export { msToNs, timespecToNs, timevalToNs } from "./abi/time.ts";
 export { faultOf, isInt16, isInt32, isUint16, isUint32, show } from "./abi/values.ts";
-export { type Account, limitOf, Quota, type Resource } from "./base/account.ts";
+export {
+	ACCOUNT_LIMITS,
+	type Account,
+	limitOf,
+	MACHINE_LIMITS,
+	Quota,
+	type Resource,
+} from "./base/account.ts";
 export { kassert, Panic, unreachable } from "./base/assert.ts";
 export { attempt, doAll, type Failure, rethrow } from "./base/failure.ts";
 export { filterName } from "./base/format.ts";

@@ -1,5 +1,5 @@
 // The names in a directory, each at a position of its own.
-import { kassert } from "@kqpoll/kqueue/kernel";
+import { kassert, type Quota } from "@kqpoll/kqueue/kernel";
 import { utf8Length } from "./path.ts";
 
 /** The size of a directory is a multiple of this. */
@@ -21,6 +21,8 @@ export interface Entry<T> {
 	readonly position: number;
 	/** The position behind it. */
 	readonly end: number;
+	/** What the name is charged to. */
+	readonly payer: Quota;
 }
 
 /**
@@ -53,15 +55,24 @@ export class Directory<T> implements Iterable<readonly [string, T]> {
 		return this.names.get(name)?.vnode ?? null;
 	}
 
-	/** Adds a name behind all others; one that is there keeps its position, and is of another file. */
-	set(name: string, vnode: T): void {
+	/** What a name is charged to. */
+	payerOf(name: string): Quota {
+		return (this.names.get(name) as Entry<T>).payer;
+	}
+
+	/**
+	 * Adds a name behind all others and charges it to `payer`; one that is there keeps its position
+	 * and payer, and is of another file.
+	 */
+	set(name: string, vnode: T, payer: Quota): void {
 		const there = this.names.get(name);
 		if (there !== undefined) {
 			there.vnode = vnode;
 			return;
 		}
 		const position = this.end;
-		const entry = { name, vnode, position, end: position + sizeOf(name) };
+		const entry = { name, vnode, position, end: position + sizeOf(name), payer };
+		payer.force(1);
 		this.names.set(name, entry);
 		this.entries.push(entry);
 	}
@@ -71,6 +82,7 @@ export class Directory<T> implements Iterable<readonly [string, T]> {
 		const entry = this.names.get(name);
 		if (entry === undefined) return;
 		entry.vnode = null;
+		entry.payer.release(1);
 		this.names.delete(name);
 		while (this.entries.at(-1)?.vnode === null) this.entries.pop();
 		if (this.entries.length > 2 * this.names.size + KEPT)

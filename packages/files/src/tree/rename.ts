@@ -1,7 +1,8 @@
 // What rename does, wherever its two paths begin.
 import { errno, NOTE_DELETE, NOTE_RENAME, NOTE_WRITE, SystemError } from "@kqpoll/kqueue";
+import type { Directory } from "./directory.ts";
 import { fail, findName, findPlace, type Place } from "./namei.ts";
-import { checkLinks } from "./names.ts";
+import { checkLinks, depthOf } from "./names.ts";
 import { type Start, timeOf } from "./start.ts";
 import type { Vnode } from "./vnode.ts";
 
@@ -52,6 +53,7 @@ function checkMove(start: Start, { vnode, directory: from }: Named, target: Plac
 	for (let at = directory; moves && at !== at.parent; at = at.parent) {
 		if (at === vnode) fail(start, errno.EINVAL, path);
 	}
+	if (moves) checkDepth(start, vnode, from, target);
 	if (replaced === null) {
 		if (moves) checkLinks(start, directory, path);
 	} else if (replaced.entries !== null && replaced.entries.count > 0) {
@@ -59,13 +61,37 @@ function checkMove(start: Start, { vnode, directory: from }: Named, target: Plac
 	}
 }
 
+/** Throws ENOSPC if a directory that moves, or one in it, would be too deep. */
+function checkDepth(start: Start, vnode: Vnode, from: Vnode, { directory, path }: Place): void {
+	const { tree } = start;
+	const depth = depthOf(tree, directory);
+	if (depth > depthOf(tree, from) && depth + heightOf(vnode) > tree.maxDepth)
+		fail(start, errno.ENOSPC, path);
+}
+
+/** How many directories there are from a directory down to the deepest one in it, both counted. */
+function heightOf(directory: Vnode): number {
+	let height = 0;
+	for (let level = [directory]; level.length > 0; height++) {
+		// Every directory in it is a link to it, with its name and its own ".".
+		const parents = level.filter(({ nlink }) => nlink > 2);
+		level = parents.flatMap(({ entries }) =>
+			[...(entries ?? [])].flatMap(([, vnode]) => (vnode.isDirectory ? [vnode] : [])),
+		);
+	}
+	return height;
+}
+
 function move(old: Named, target: Place, now: number): void {
 	const { directory, name, vnode: replaced } = target;
+	// The name stays charged to the account that made it.
+	const payer = (old.directory.entries as Directory<Vnode>).payerOf(old.name);
 	old.directory.leave(old.name, old.vnode, now);
 	if (replaced !== null) {
 		directory.forget(replaced, now);
 		// The link "." goes too.
 		if (replaced.isDirectory) replaced.nlink--;
+		replaced.discard();
 	}
-	directory.enter(name, old.vnode, now);
+	directory.enter(name, old.vnode, now, payer);
 }

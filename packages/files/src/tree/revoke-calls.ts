@@ -49,7 +49,7 @@ export function unmount(thread: Thread, tree: Tree): void {
 function revokeVnode(tree: Tree, vnode: Vnode, files: readonly TreeFile[]): void {
 	for (const file of files) {
 		file.revoked = true;
-		tree.opens.delete(file);
+		tree.closed(file);
 	}
 	vnode.revoke();
 }

@@ -2,6 +2,7 @@
 import { type File, FREAD, FWRITE, kassert } from "@kqpoll/kqueue/kernel";
 import { S_IFIFO, S_IFLNK, S_IFREG } from "@kqpoll/kqueue/stat";
 import { PATH_MAX, utf8Length } from "./path.ts";
+import type { Share } from "./share.ts";
 import type { Vnode } from "./vnode.ts";
 
 /** An open file of the tree. */
@@ -19,9 +20,10 @@ const CLOSED: Opens = { readers: 0, writers: 0 };
 
 /**
  * For diagnostics: throws a Panic unless each file counts the names that lead to it, each fifo its
- * open files, and directories and symbolic links hold what they may. Returns how much there was to look at.
+ * open files, the tree its names and bytes, and directories and symbolic links hold what they may.
+ * Returns how much there was to look at.
  */
-export function treeCheck(root: Vnode, files: ReadonlySet<OpenFile>): number {
+export function treeCheck(root: Vnode, files: ReadonlySet<OpenFile>, usage: Share): number {
 	const links = linksOf(root);
 	let looks = files.size;
 	for (const [vnode, nlink] of links) {
@@ -29,6 +31,7 @@ export function treeCheck(root: Vnode, files: ReadonlySet<OpenFile>): number {
 		looks += nlink;
 	}
 	const opens: Map<Vnode, Opens> = new Map();
+	const counts: Map<Vnode, number> = new Map();
 	for (const { vnode, revoked, refs, flags } of files) {
 		kassert(!revoked && refs > 0, "the tree's open files are open");
 		if (!links.has(vnode)) removedCheck(vnode);
@@ -36,9 +39,18 @@ export function treeCheck(root: Vnode, files: ReadonlySet<OpenFile>): number {
 		if ((flags & FREAD) !== 0) count.readers++;
 		if ((flags & FWRITE) !== 0) count.writers++;
 		opens.set(vnode, count);
+		counts.set(vnode, (counts.get(vnode) ?? 0) + 1);
 	}
-	for (const vnode of new Set([...links.keys(), ...opens.keys()]))
+	let names = 0;
+	let bytes = 0;
+	for (const vnode of new Set([...links.keys(), ...opens.keys()])) {
 		vnodeCheck(vnode, opens.get(vnode) ?? CLOSED);
+		kassert(vnode.opens === (counts.get(vnode) ?? 0), "a file counts its open files");
+		names += vnode.entries?.count ?? 0;
+		bytes += vnode.bytes.size;
+	}
+	kassert(usage.names.used === names, "a tree counts its names");
+	kassert(usage.bytes.used === bytes, "a tree counts its bytes");
 	return looks;
 }
 

@@ -27,7 +27,7 @@ export abstract class TreeFile extends File {
 		this.tree = tree;
 		this.vnode = vnode;
 		this.flags = flags;
-		tree.opens.add(this);
+		tree.opened(this);
 	}
 
 	/** As {@link File.kqfilter}, for a file that is not revoked. */
@@ -52,7 +52,7 @@ export abstract class TreeFile extends File {
 
 	/** Leaves the tree. */
 	override close(thread: Thread | null): void {
-		this.tree.opens.delete(this);
+		this.tree.closed(this);
 		this.left();
 		if (thread?.kernel.diagnostics) this.tree.check();
 	}

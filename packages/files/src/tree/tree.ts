@@ -1,7 +1,8 @@
 // A file system in memory: regular files, directories, fifos and symbolic links by path.
-import { errno, SystemError } from "@kqpoll/kqueue";
-import { show } from "@kqpoll/kqueue/kernel";
+import { errno, type Process, SystemError } from "@kqpoll/kqueue";
+import { Quota, show } from "@kqpoll/kqueue/kernel";
 import { S_IFDIR } from "@kqpoll/kqueue/stat";
+import type { Share } from "./share.ts";
 import { treeCheck } from "./tree-check.ts";
 import type { TreeFile } from "./tree-file.ts";
 import { Vnode } from "./vnode.ts";
@@ -15,10 +16,20 @@ const CHECKED = 64;
 /** How many trees were made. */
 let trees = 0;
 
-/** What can be chosen about a tree. */
+/** What can be chosen about a tree: whole numbers from 0 on. */
 export interface TreeOptions {
 	/** How many bytes a file can have (default: 2^31 - 1). */
 	readonly maxFileSize?: number;
+	/** How many bytes all files can have together (default: 2^30). */
+	readonly maxBytes?: number;
+	/** How many of them can be of files that one account has made (default: 2^28). */
+	readonly maxAccountBytes?: number;
+	/** How many names there can be, of files, directories, fifos and links (default: 524,288). */
+	readonly maxNames?: number;
+	/** How many of them one account can make (default: 131,072). */
+	readonly maxAccountNames?: number;
+	/** How deep a directory can be: those in the root are 1 deep (default: 1024). */
+	readonly maxDepth?: number;
 }
 
 /**
@@ -31,11 +42,14 @@ export interface TreeOptions {
  * missing, or it is empty, or the tree was unmounted; ENOTDIR when something on it is not a
  * directory, also the last name before a slash; ELOOP when it leads through more than 32 symbolic
  * links; ENAMETOOLONG for a name of more than 255 bytes in UTF-8, or a path of more than 1023, also
- * with a link's path in it; EINVAL when it contains a NUL. A call that fails changes nothing.
+ * with a link's path in it; EINVAL when it contains a NUL. One that makes or moves something fails
+ * with ENOSPC beyond a limit of the tree. A call that fails changes nothing.
  */
 export class Tree {
+	/** How many bytes and names there are, and can be. */
+	readonly usage: Share;
 	/** The root directory. @internal */
-	readonly root: Vnode = new Vnode(2, S_IFDIR, 0o755, 0);
+	readonly root: Vnode;
 	/** The open files, with those that have no name any more. @internal */
 	readonly opens: Set<TreeFile> = new Set();
 	/** Its number, for stat. @internal */
@@ -44,18 +58,58 @@ export class Tree {
 	readonly maxFileSize: number;
 	/** Whether it can be reached by paths. @internal */
 	mounted = true;
+	/** How deep a directory can be. */
+	readonly maxDepth: number;
+	private readonly maxAccountBytes: number;
+	private readonly maxAccountNames: number;
+	/** The shares of accounts, by the account. */
+	private readonly shares: WeakMap<object, Share> = new WeakMap();
 	private lastIno = 2;
 	/** How many changes there were since the last check. */
 	private unchecked = 0;
 	/** How much there was to look at then. */
 	private checked = 0;
 
-	/** Makes an empty tree: there is only the root. EINVAL for a size that is not a whole number. */
+	/** Makes an empty tree: there is only the root. EINVAL for a limit that is not a whole number. */
 	constructor(options: TreeOptions = {}) {
-		this.maxFileSize = options.maxFileSize ?? 0x7fffffff;
-		if (!Number.isSafeInteger(this.maxFileSize) || this.maxFileSize < 0)
-			throw new SystemError(errno.EINVAL, "Tree", `maxFileSize ${show(this.maxFileSize)}`);
+		const limit = (name: keyof TreeOptions, value: number): number =>
+			checkLimit(options[name] ?? value, name);
+		this.maxFileSize = limit("maxFileSize", 0x7fffffff);
+		this.maxDepth = limit("maxDepth", 1024);
+		this.maxAccountBytes = limit("maxAccountBytes", 2 ** 28);
+		this.maxAccountNames = limit("maxAccountNames", 131_072);
+		this.usage = {
+			bytes: new Quota(limit("maxBytes", 2 ** 30), null),
+			names: new Quota(limit("maxNames", 524_288), null),
+		};
+		this.root = new Vnode(2, S_IFDIR, 0o755, 0, this.usage);
 		this.root.nlink = 2;
+	}
+
+	/** What a process, with its account, has made in the tree. */
+	share({ account }: Process): Share {
+		let share = this.shares.get(account);
+		if (share === undefined) {
+			share = {
+				bytes: new Quota(this.maxAccountBytes, this.usage.bytes),
+				names: new Quota(this.maxAccountNames, this.usage.names),
+			};
+			this.shares.set(account, share);
+		}
+		return share;
+	}
+
+	/** A file of the tree was opened. @internal */
+	opened(file: TreeFile): void {
+		this.opens.add(file);
+		file.vnode.opens++;
+	}
+
+	/** An open file was closed or revoked. @internal */
+	closed(file: TreeFile): void {
+		if (!this.opens.delete(file)) return;
+		file.vnode.opens--;
+		file.vnode.discard();
 	}
 
 	/**
@@ -66,11 +120,16 @@ export class Tree {
 	check(): void {
 		if (++this.unchecked * CHECKED < this.checked) return;
 		this.unchecked = 0;
-		this.checked = treeCheck(this.root, this.opens);
+		this.checked = treeCheck(this.root, this.opens, this.usage);
 	}
 
 	/** Makes a file of an S_IF type, without a name. @internal */
-	makeVnode(type: number, permissions: number, now: number): Vnode {
-		return new Vnode(++this.lastIno, type, permissions, now);
+	makeVnode(type: number, permissions: number, now: number, payer: Share): Vnode {
+		return new Vnode(++this.lastIno, type, permissions, now, payer);
 	}
+}
+
+function checkLimit(limit: number, name: string): number {
+	if (Number.isSafeInteger(limit) && limit >= 0) return limit;
+	throw new SystemError(errno.EINVAL, "Tree", `${name} ${show(limit)}`);
 }

@@ -23,28 +23,22 @@ export class Bytes {
 		return n;
 	}
 
-	/**
-	 * Copies bytes to `offset`, with zeros before it as needed. Returns false without enough memory.
-	 */
-	write(offset: number, from: Uint8Array): boolean {
-		const end = offset + from.length;
-		if (!this.reserve(end)) return false;
+	/** Copies bytes to `offset`, where there is room, with zeros before it as needed. */
+	write(offset: number, from: Uint8Array): void {
 		this.data.set(from, offset);
-		this.length = Math.max(this.length, end);
-		return true;
+		this.length = Math.max(this.length, offset + from.length);
 	}
 
-	/** Cuts the bytes to a size, or adds zeros. Returns false without enough memory. */
-	resize(size: number): boolean {
+	/** Cuts the bytes to a size, or adds zeros, for which there is room. */
+	resize(size: number): void {
 		if (size >= this.length) {
-			if (!this.reserve(size)) return false;
+			kassert(size <= this.data.length, "there is room for the zeros");
 		} else if (size <= this.data.length / 4) {
 			this.data = this.data.slice(0, size);
 		} else {
 			this.data.fill(0, size, this.length);
 		}
 		this.length = size;
-		return true;
 	}
 
 	/** For diagnostics: throws a Panic unless there is memory for the bytes, and zeros behind them. */
@@ -58,8 +52,11 @@ export class Bytes {
 		);
 	}
 
-	/** Makes room. The memory doubles, so that a file that grows is not copied each time. */
-	private reserve(size: number): boolean {
+	/**
+	 * Makes room for a size, and returns false without enough memory. The memory doubles, so that a
+	 * file that grows is not copied each time.
+	 */
+	reserve(size: number): boolean {
 		if (size <= this.data.length) return true;
 		let grown: Uint8Array;
 		try {

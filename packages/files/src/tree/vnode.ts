@@ -7,11 +7,12 @@ import {
 	NOTE_TRUNCATE,
 	NOTE_WRITE,
 } from "@kqpoll/kqueue";
-import { doAll, Klist } from "@kqpoll/kqueue/kernel";
+import { doAll, Klist, type Quota } from "@kqpoll/kqueue/kernel";
 import { S_IFDIR, S_IFIFO, S_IFLNK } from "@kqpoll/kqueue/stat";
 import { Directory } from "./directory.ts";
 import type { Fifo } from "./fifo.ts";
 import { utf8Length } from "./path.ts";
+import type { Share } from "./share.ts";
 import { Bytes } from "./vnode-bytes.ts";
 import type { VnodeStat } from "./vnode-stat.ts";
 
@@ -45,12 +46,17 @@ export class Vnode {
 	ctime: number;
 	/** Its watchers. When it is revoked it gets a new list, for those that come later. */
 	klist: Klist = new Klist();
+	/** How many open files there are of it. */
+	opens = 0;
+	/** What its bytes are charged to: the share of the account that made it. */
+	private readonly payer: Share;
 	/** The bytes and the ends of a fifo while it is open, else null. */
 	fifo: Fifo | null = null;
 
 	/** Makes one without a name. */
-	constructor(ino: number, type: number, permissions: number, now: number) {
+	constructor(ino: number, type: number, permissions: number, now: number, payer: Share) {
 		this.ino = ino;
+		this.payer = payer;
 		this.type = type;
 		this.entries = type === S_IFDIR ? new Directory() : null;
 		this.permissions = permissions;
@@ -95,13 +101,14 @@ export class Vnode {
 
 	/**
 	 * Writes at an offset and notifies watchers. Returns how many bytes, or a negative errno with
-	 * nothing done: EFBIG beyond `limit`, ENOSPC without enough memory.
+	 * nothing done: EFBIG beyond `limit`, ENOSPC without enough memory or beyond a limit of the tree.
 	 */
 	write(offset: number, from: Uint8Array, limit: number, now: number): number {
 		if (from.length === 0) return 0;
 		const before = this.size;
 		if (offset + from.length > limit) return -errno.EFBIG;
-		if (!this.bytes.write(offset, from)) return -errno.ENOSPC;
+		if (!this.makeRoom(offset + from.length)) return -errno.ENOSPC;
+		this.bytes.write(offset, from);
 		this.mtime = now;
 		this.ctime = now;
 		this.post(this.size > before ? NOTE_WRITE | NOTE_EXTEND : NOTE_WRITE);
@@ -111,7 +118,7 @@ export class Vnode {
 	/**
 	 * Cuts a regular file, or adds zeros, and notifies watchers; nothing happens to a fifo. Returns
 	 * 0, or a negative errno: EISDIR, EINVAL for what is not a size, EFBIG beyond `limit`, ENOSPC
-	 * without enough memory.
+	 * without enough memory or beyond a limit of the tree.
 	 */
 	truncate(size: number, limit: number, now: number): number {
 		if (!Number.isSafeInteger(size) || size < 0) return -errno.EINVAL;
@@ -119,12 +126,31 @@ export class Vnode {
 		if (this.type === S_IFIFO) return 0;
 		if (size > limit) return -errno.EFBIG;
 		const before = this.size;
-		if (!this.bytes.resize(size)) return -errno.ENOSPC;
+		if (!this.makeRoom(size)) return -errno.ENOSPC;
+		if (size < before) this.payer.bytes.release(before - size);
+		this.bytes.resize(size);
 		this.mtime = now;
 		this.ctime = now;
 		// As in OpenBSD, there is no NOTE_EXTEND when it grows this way.
 		this.post(size < before ? NOTE_ATTRIB | NOTE_TRUNCATE : NOTE_ATTRIB);
 		return 0;
+	}
+
+	/** Charges what a size needs, and makes room for it. Returns false if that is not possible. */
+	private makeRoom(size: number): boolean {
+		const more = size - this.bytes.size;
+		if (more <= 0) return true;
+		if (!this.payer.bytes.charge(more)) return false;
+		if (this.bytes.reserve(size)) return true;
+		this.payer.bytes.release(more);
+		return false;
+	}
+
+	/** Lets the bytes go when it has neither a name nor an open file any more. */
+	discard(): void {
+		if (this.nlink > 0 || this.opens > 0) return;
+		this.payer.bytes.release(this.bytes.size);
+		this.bytes.resize(0);
 	}
 
 	/** Tells watchers and sleepers that it is revoked. The open files have been marked already. */
@@ -138,9 +164,12 @@ export class Vnode {
 		);
 	}
 
-	/** Adds a name to a directory; a name that is there will be of another file, after {@link forget}. */
-	enter(name: string, vnode: Vnode, now: number): void {
-		this.entries?.set(name, vnode);
+	/**
+	 * Adds a name to a directory, charged to `payer`; a name that is there will be of another file,
+	 * after {@link forget}.
+	 */
+	enter(name: string, vnode: Vnode, now: number, payer: Quota): void {
+		this.entries?.set(name, vnode, payer);
 		this.mtime = now;
 		this.ctime = now;
 		vnode.nlink++;

@@ -408,13 +408,4 @@ test("the number of names of a file, and of directories in a directory, is limit
 	);
 });
 
-test("a tree needs a size for its files", () => {
-	assert.equal(
-		[-1, 0.5, Number.NaN, "7"].map((size) =>
-			codeOf(() => new Tree({ maxFileSize: size as number })),
-		),
-		["EINVAL", "EINVAL", "EINVAL", "EINVAL"],
-	);
-});
-
 test.run();

@@ -25,10 +25,6 @@ export interface Limits {
 	readonly ports: number;
 	/** Pseudo-terminals. ENXIO. */
 	readonly ptys: number;
-	/** Bytes of the files in trees. ENOSPC. */
-	readonly treeBytes: number;
-	/** Files, directories, fifos and links in trees. ENOSPC. */
-	readonly treeFiles: number;
 }
 
 /** What is limited. */
@@ -49,8 +45,6 @@ export const ACCOUNT_LIMITS: Limits = {
 	inflight: 16_384,
 	ports: 12_288,
 	ptys: 496,
-	treeBytes: 256 * MEBI,
-	treeFiles: 131_072,
 };
 
 /** The limits of a machine by default: what one account may use leaves enough for others. */
@@ -66,8 +60,6 @@ export const MACHINE_LIMITS: Limits = {
 	inflight: 65_536,
 	ports: 65_536,
 	ptys: 992,
-	treeBytes: 1024 * MEBI,
-	treeFiles: 524_288,
 };
 
 /** How much of one thing an account, or the whole machine, uses and may use. */
@@ -104,11 +96,11 @@ export class Quota {
 	}
 
 	/** Which limit is reached, in words. */
-	explain(resource: Resource): string {
+	explain(what: string): string {
 		const { machine } = this;
 		const ours = machine === null || machine.hasRoom(1);
 		const { limit } = ours ? this : machine;
-		return `the limit of ${resource} ${ours ? "" : "of the machine "}is ${limit}`;
+		return `the limit of ${what} ${ours ? "" : "of the machine "}is ${limit}`;
 	}
 
 	/** `n` of them are not used any more. */
