@@ -6,13 +6,7 @@ import * as assert from "uvu/assert";
 import { listProblems, readOrNull, rowsOf } from "../citations.ts";
 
 /** Limits that are not charged yet: who charges one adds its row, and takes it out of here. */
-const PENDING: ReadonlySet<string> = new Set([
-	"bytes",
-	"packets",
-	"inflight",
-	"ports",
-	"ptys",
-]);
+const PENDING: ReadonlySet<string> = new Set(["bytes", "packets", "inflight", "ports", "ptys"]);
 
 const LIST = readFileSync("docs/limits.md", "utf8");
 

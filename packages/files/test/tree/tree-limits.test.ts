@@ -86,7 +86,7 @@ test("one byte far behind the end is charged with all zeros before it", () => {
 	assert.equal(used(tree), [1000, 1]);
 });
 
-test("who writes to a file of another account uses that account's share", () => {
+test("a write to a file of another account uses that account's share", () => {
 	const { tree, one, two } = world({ maxAccountBytes: 10 });
 	make(one, tree, "a", 10);
 	assert.is(
