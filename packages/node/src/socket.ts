@@ -4,6 +4,7 @@ import {
 	type Packet,
 	SockBuf,
 	Socket,
+	SS_CANTRCVMORE,
 	SS_CANTSENDMORE,
 	SS_ISCONNECTED,
 	SS_ISCONNECTING,
@@ -15,6 +16,7 @@ import { doAll } from "@kqpoll/kqueue/kernel";
 import { ignoreErrors, Listeners, offWhenClosed } from "./listeners.ts";
 import { errnoOf } from "./node-errors.ts";
 import { type NodeFile, type OpenOptions, openNodeFile, requireMethods } from "./open.ts";
+import { ReadableBytes } from "./readable-bytes.ts";
 
 /** How many bytes wait to be received. */
 export const RECEIVE_SPACE = 16384;
@@ -43,6 +45,7 @@ export class NodeSocket extends Socket implements NodeFile {
 	readonly handle: NetSocket;
 	private readonly closes: boolean;
 	private readonly listeners: Listeners;
+	private readonly bytes: ReadableBytes;
 	/** The object's own `allowHalfOpen`, to be restored. */
 	private readonly halfOpen: boolean;
 	/** Whether bytes that arrive are discarded. */
@@ -59,6 +62,7 @@ export class NodeSocket extends Socket implements NodeFile {
 		this.handle = node;
 		this.closes = closes;
 		this.listeners = new Listeners(node);
+		this.bytes = new ReadableBytes(node);
 		this.halfOpen = node.allowHalfOpen;
 	}
 
@@ -69,7 +73,7 @@ export class NodeSocket extends Socket implements NodeFile {
 		handle.allowHalfOpen = true;
 		listeners.on("error", this.onError).on("close", this.onClose);
 		offWhenClosed(handle, listeners);
-		if (handle.destroyed) this.beDestroyed();
+		if (handle.destroyed) this.beDestroyed(handle.errored);
 		else if (!handle.pending) this.onConnect();
 		else {
 			if (handle.connecting) this.state |= SS_ISCONNECTING;
@@ -77,10 +81,13 @@ export class NodeSocket extends Socket implements NodeFile {
 		}
 	}
 
-	/** Nothing more will happen. */
-	private beDestroyed(): void {
-		const { errored } = this.handle;
-		if (errored) this.error = errnoOf(errored);
+	/** The object is closed, with an error or without: nothing more will happen. */
+	private beDestroyed(error: unknown): void {
+		// It may have been seen already.
+		if ((this.state & SS_ISDISCONNECTED) !== 0) return;
+		// As in a kernel, what had arrived before can still be received.
+		this.takeBytes(Number.POSITIVE_INFINITY);
+		if (error) this.error = connectionErrno(error);
 		this.isDisconnected();
 	}
 
@@ -88,40 +95,36 @@ export class NodeSocket extends Socket implements NodeFile {
 		const { handle, listeners } = this;
 		this.name = handle.localPort ?? this.name;
 		// Not earlier: a stream that is asked to read too early leaves a listener of its own.
-		listeners.on("readable", this.onReadable).on("end", this.onEnd);
+		listeners.on("readable", this.onReadable).on("end", this.onReadable);
 		listeners.on("drain", this.onRoom).on("finish", this.onFinish);
 		this.isConnected();
 		if (!handle.writable) this.cantSendMore();
-		if (handle.readableEnded) this.cantReceiveMore();
-		else this.onReadable();
+		this.onReadable();
 	};
 
-	/** Takes the bytes that there is room for. */
+	/** Takes the bytes that there is room for; after the last one comes the end. */
 	private readonly onReadable = (): void => {
-		const { handle, rcv } = this;
-		if (this.deaf) {
-			handle.read();
-			return;
-		}
+		const { bytes, handle, rcv } = this;
+		if (handle.destroyed) return;
 		const before = rcv.cc;
-		for (let n = this.takes(); n > 0; n = this.takes()) {
-			const chunk = handle.read(n) as Buffer | string | null;
-			if (chunk === null) break;
-			rcv.append(packetOf(chunk, handle.readableEncoding));
-		}
-		if (rcv.cc > before) rcv.wakeup();
+		this.takeBytes(rcv.space);
+		if ((this.state & SS_CANTRCVMORE) !== 0) return;
+		if (bytes.length === 0 && bytes.ended) this.cantReceiveMore();
+		else if (rcv.cc > before) rcv.wakeup();
 	};
 
-	/**
-	 * How many bytes to take next: if asked for more than its highWaterMark, the stream would raise
-	 * that.
-	 */
-	private takes(): number {
-		const { readableLength, readableHighWaterMark } = this.handle;
-		return Math.min(this.rcv.space, readableLength, readableHighWaterMark || readableLength);
+	/** Takes up to `most` bytes; all of them if they are discarded. */
+	private takeBytes(most: number): void {
+		const { bytes, deaf, rcv } = this;
+		let room = deaf ? Number.POSITIVE_INFINITY : most;
+		while (room > 0) {
+			const chunk = bytes.take(room);
+			if (chunk === null) break;
+			room -= chunk.length;
+			if (!deaf) rcv.append(packetOf(chunk));
+		}
+		bytes.goOn();
 	}
-
-	private readonly onEnd = (): void => this.cantReceiveMore();
 
 	private readonly onFinish = (): void => {
 		if ((this.state & SS_CANTSENDMORE) === 0) this.cantSendMore();
@@ -129,16 +132,9 @@ export class NodeSocket extends Socket implements NodeFile {
 
 	private readonly onRoom = (): void => this.snd.wakeup();
 
-	private readonly onError = (error: unknown): void => {
-		// The end may have been seen already.
-		if ((this.state & SS_ISDISCONNECTED) !== 0) return;
-		this.error = errnoOf(error);
-		this.isDisconnected();
-	};
+	private readonly onError = (error: unknown): void => this.beDestroyed(error);
 
-	private readonly onClose = (): void => {
-		if ((this.state & SS_ISDISCONNECTED) === 0) this.isDisconnected();
-	};
+	private readonly onClose = (): void => this.beDestroyed(null);
 
 	/** The other end's port; null for a connection that is over, or that has no ports. */
 	override get peerName(): Address | null {
@@ -222,8 +218,7 @@ export class NodeSocket extends Socket implements NodeFile {
 	}
 }
 
-function packetOf(chunk: Buffer | string, encoding: BufferEncoding | null): Packet {
-	const bytes = typeof chunk === "string" ? Buffer.from(chunk, encoding ?? "utf8") : chunk;
+function packetOf(bytes: Uint8Array): Packet {
 	return {
 		bytes,
 		address: null,
@@ -234,6 +229,15 @@ function packetOf(chunk: Buffer | string, encoding: BufferEncoding | null): Pack
 		urgent: false,
 		next: null,
 	};
+}
+
+/**
+ * The errno of a connection that failed. Where the system says EPIPE, a reset came after a FIN, and
+ * was noticed in a write.
+ */
+function connectionErrno(error: unknown): number {
+	const code = errnoOf(error);
+	return code === errno.EPIPE ? errno.ECONNRESET : code;
 }
 
 /** Sends what was written, then closes; gives up a connection that is not made yet. */
