@@ -6,6 +6,7 @@ import {
 	EVFILT_WRITE,
 	errno,
 	NOTE_LOWAT,
+	SystemError,
 	type Thread,
 } from "@kqpoll/kqueue";
 import { FIOASYNC, FIONBIO, FIONREAD } from "@kqpoll/kqueue/ioctl";
@@ -34,6 +35,11 @@ export abstract class FlowFile extends File {
 	private readonly klist: Klist = new Klist();
 	private readonly readers: WaitChannel = new WaitChannel();
 	private readonly writers: WaitChannel = new WaitChannel();
+	/**
+	 * Which chunk that came is neither bytes nor a string, counted from 1; 0 for none. Then reading
+	 * has ended with EINVAL.
+	 */
+	protected badChunk = 0;
 
 	/** Makes a file that is open for FREAD, FWRITE or both. */
 	constructor(mode: number) {
@@ -88,6 +94,11 @@ export abstract class FlowFile extends File {
 		return -errno.EAGAIN;
 	}
 
+	/** Throws EINVAL after a chunk that is neither bytes nor a string. */
+	protected checkChunk(): void {
+		if (this.badChunk > 0) throw notBytes(`chunk ${this.badChunk} of the stream`);
+	}
+
 	/** Wakes sleepers, and notifies watchers. */
 	protected readonly changed = (): void => {
 		wakeup(this.readers);
@@ -99,6 +110,7 @@ export abstract class FlowFile extends File {
 	 * Returns the errno of an object that has failed, every time; otherwise what there is, then 0.
 	 */
 	override read(_thread: Thread, buffer: Uint8Array): number {
+		this.checkChunk();
 		if (this.readError !== 0) return -this.readError;
 		if (this.available === 0 && this.readEnded) return 0;
 		return buffer.length === 0 ? 0 : this.get(buffer);
@@ -155,6 +167,11 @@ export abstract class FlowFile extends File {
 		this.klist.insert(kn);
 		return 0;
 	}
+}
+
+/** The error of a read that finds something else than bytes. */
+export function notBytes(what: string): SystemError {
+	return new SystemError(errno.EINVAL, "read", `${what} is neither bytes nor a string`);
 }
 
 function fileOf(kn: Knote): FlowFile {

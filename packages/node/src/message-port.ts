@@ -6,8 +6,9 @@ import { PortFile } from "./port-file.ts";
 
 /**
  * Makes a descriptor for a MessagePort, to read and write messages of bytes like datagrams. A read
- * takes one message (Uint8Array, another view, ArrayBuffer); what does not fit into its buffer is
- * lost. If a message is not bytes, the read that takes it fails with EINVAL. READ data is how many
+ * takes one message (Uint8Array, another view, ArrayBuffer, a string in UTF-8); what does not fit
+ * into its buffer is lost. With any other message the read that takes it fails with EINVAL, which
+ * says which message it was. READ data is how many
  * messages wait, any number, as ports cannot hold up their senders. A write sends one Uint8Array,
  * always at once. When the channel is closed the descriptor hangs up, after the messages that still
  * wait; then reads return 0, as for an empty message, and writes fail with EPIPE and SIGPIPE.

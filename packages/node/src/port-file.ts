@@ -2,7 +2,7 @@
 import { errno } from "@kqpoll/kqueue";
 import { FREAD, FWRITE } from "@kqpoll/kqueue/kernel";
 import { bytesOf } from "./bytes.ts";
-import { FlowFile } from "./flow-file.ts";
+import { FlowFile, notBytes } from "./flow-file.ts";
 import { type Emitter, Listeners } from "./listeners.ts";
 import type { NodeFile, Refable } from "./open.ts";
 
@@ -24,6 +24,8 @@ export class PortFile extends FlowFile implements NodeFile {
 	private readonly listeners: Listeners;
 	/** The messages that have arrived; null for one that is not bytes. */
 	private readonly messages: (Uint8Array | null)[] = [];
+	/** How many were read. */
+	private taken = 0;
 	private ended = false;
 
 	/** Makes a file that does not listen yet; `shut` is called when it is closed. */
@@ -68,11 +70,12 @@ export class PortFile extends FlowFile implements NodeFile {
 		return this.ended;
 	}
 
-	/** Reads one message; what does not fit into the buffer is lost. EINVAL if it is not bytes. */
+	/** Reads one message; what does not fit into the buffer is lost. EINVAL if it is neither bytes nor a string. */
 	protected override get(buffer: Uint8Array): number {
 		const message = this.messages.shift();
 		if (message === undefined) return -errno.EAGAIN;
-		if (message === null) return -errno.EINVAL;
+		this.taken++;
+		if (message === null) throw notBytes(`message ${this.taken}`);
 		const n = Math.min(buffer.length, message.length);
 		buffer.set(message.subarray(0, n));
 		return n;

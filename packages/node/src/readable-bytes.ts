@@ -16,7 +16,7 @@ export class ReadableBytes {
 	/** What is left of the chunk that was taken last from a stream in object mode. */
 	private held: Uint8Array = NOTHING;
 	/** How many chunks were taken from a stream in object mode. */
-	private chunks = 0;
+	chunks = 0;
 	/** Which chunk of a stream in object mode is not bytes, counted from 1; 0 for none. */
 	badChunk = 0;
 

@@ -272,8 +272,9 @@ export function resetSocket(node: NetSocket): void {
  *   SO_SNDBUF, which by default is the object's highWaterMark.
  * - The other end's FIN is EV_EOF; the FINs of both ends are a hang-up. For that `allowHalfOpen` is
  *   set: only `shutdown` or `close` sends ours. A reset is a hang-up with ECONNRESET in fflags,
- *   with which one read fails. Node notices a FIN or a reset only when it reads or writes, and it
- *   does not read while the receive buffer and Node's own are full.
+ *   with which one read fails after the bytes that had arrived before. Node notices a FIN or a reset
+ *   only when it reads or writes, and it does not read while the receive buffer and Node's own are
+ *   full; if bytes were still in the system when the reset came, Node may report it as a FIN.
  * - There is no out-of-band data (EOPNOTSUPP); descriptors cannot be sent (EINVAL).
  *
  * Closing the last descriptor ends the object, and destroys it when everything is sent. Until then

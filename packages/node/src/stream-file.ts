@@ -6,9 +6,12 @@ import { FlowFile } from "./flow-file.ts";
 import { ignoreErrors, Listeners, offWhenClosed } from "./listeners.ts";
 import { errnoOf } from "./node-errors.ts";
 import type { NodeFile, Refable } from "./open.ts";
+import { ReadableBytes } from "./readable-bytes.ts";
 
 /** A write of up to this many bytes goes into a stream as a whole, as into a pipe. */
 const PIPE_BUF = 512;
+/** The most bytes in a chunk for a stream in object mode, which counts chunks. */
+const CHUNK = 16384;
 
 /** The streams behind a descriptor: one to read, one to write, or the same for both. */
 interface Ends {
@@ -18,13 +21,6 @@ interface Ends {
 	readonly writable: Writable | null;
 	/** Whether the stream is closed with the last descriptor. */
 	readonly closes: boolean;
-}
-
-/** Whether a stream has got its last byte, even if that was not read yet. */
-function hasEnded(stream: Readable): boolean {
-	// Node's streams have always had this field. Without it the end shows when it is read.
-	const { _readableState: state } = stream as { _readableState?: { readonly ended?: boolean } };
-	return stream.readableEnded || stream.destroyed || state?.ended === true;
 }
 
 /**
@@ -50,6 +46,8 @@ export class StreamFile extends FlowFile implements NodeFile {
 	private readonly writable: Writable | null;
 	private readonly closes: boolean;
 	private readonly listeners: Listeners;
+	/** What the Readable holds; null if there is none. */
+	private readonly bytes: ReadableBytes | null;
 	/** The errno of a failure that the stream has emitted, even if it did not keep it. */
 	private failure = 0;
 
@@ -59,6 +57,7 @@ export class StreamFile extends FlowFile implements NodeFile {
 		this.readable = readable;
 		this.writable = writable;
 		this.closes = closes;
+		this.bytes = readable === null ? null : new ReadableBytes(readable);
 		this.listeners = new Listeners(this.stream);
 	}
 
@@ -73,29 +72,46 @@ export class StreamFile extends FlowFile implements NodeFile {
 
 	/** Listens. A Readable begins to fill its buffer. */
 	start(): void {
-		const { listeners, changed } = this;
+		const { listeners, changed, readable, writable } = this;
 		listeners.on("close", changed).on("error", (error: unknown) => {
 			this.failure = errnoOf(error);
 			changed();
 		});
-		if (this.readable !== null) listeners.on("readable", changed).on("end", changed);
-		if (this.writable !== null) listeners.on("drain", changed).on("finish", changed);
+		if (readable !== null) listeners.on("readable", this.onReadable).on("end", changed);
+		if (writable !== null) listeners.on("drain", changed).on("finish", changed);
 		offWhenClosed(this.stream, listeners);
+		if (readable?.readableObjectMode) this.goOn();
+	}
+
+	private readonly onReadable = (): void => {
+		if (this.readable?.readableObjectMode) this.goOn();
+		this.changed();
+	};
+
+	/** Lets the stream find out what comes next. Returns whether that is held already. */
+	private goOn(): boolean {
+		const bytes = this.bytes as ReadableBytes;
+		const before = bytes.chunks;
+		bytes.goOn();
+		this.badChunk = bytes.badChunk;
+		return bytes.chunks > before;
 	}
 
 	override get available(): number {
-		const { readable } = this;
+		const { bytes, readable, failure } = this;
+		if (readable === null || bytes === null || failure !== 0) return 0;
 		// What a destroyed stream still holds is lost.
-		if (readable === null || readable.destroyed || this.failure !== 0) return 0;
-		return readable.readableLength;
+		return readable.destroyed && !readable.readableEnded ? 0 : bytes.length;
 	}
 
 	override get readEnded(): boolean {
-		return this.readable === null || this.failure !== 0 || hasEnded(this.readable);
+		const { bytes, readable, failure } = this;
+		if (readable === null || bytes === null || failure !== 0) return true;
+		return readable.destroyed || this.badChunk > 0 || bytes.ended;
 	}
 
 	override get readError(): number {
-		return this.errorOf(this.readable);
+		return this.badChunk > 0 ? errno.EINVAL : this.errorOf(this.readable);
 	}
 
 	/** A stream may have failed before it had a descriptor, or be about to report a failure. */
@@ -107,6 +123,7 @@ export class StreamFile extends FlowFile implements NodeFile {
 	override get room(): number {
 		const { writable } = this;
 		if (writable === null || this.writeEnded || writable.writableNeedDrain) return 0;
+		if (writable.writableObjectMode) return CHUNK;
 		return Math.max(0, writable.writableHighWaterMark - writable.writableLength);
 	}
 
@@ -124,16 +141,17 @@ export class StreamFile extends FlowFile implements NodeFile {
 
 	/** EINVAL if the stream has an encoding: characters are not bytes. */
 	protected override get(buffer: Uint8Array): number {
-		const stream = this.readable as Readable;
-		if (stream.readableEncoding !== null) return -errno.EINVAL;
-		// If asked for more than its highWaterMark, a stream would raise that.
-		const most = stream.readableHighWaterMark || buffer.length;
-		const n = Math.min(buffer.length, stream.readableLength, most);
-		const chunk = n === 0 ? null : (stream.read(n) as Uint8Array | null);
+		const bytes = this.bytes as ReadableBytes;
+		if (this.readable?.readableEncoding !== null) return -errno.EINVAL;
+		if (bytes.length === 0) {
+			// The owner of a chunk that is held may have moved its bytes elsewhere.
+			this.goOn();
+			this.checkChunk();
+		}
+		const chunk = bytes.take(buffer.length);
 		if (chunk === null) return -errno.EAGAIN;
 		buffer.set(chunk);
-		// This makes the stream report what comes next, and its end.
-		stream.read(0);
+		if (this.goOn()) this.changed();
 		return chunk.length;
 	}
 
@@ -150,6 +168,7 @@ export class StreamFile extends FlowFile implements NodeFile {
 	override close(): void {
 		const isOver = this.listeners.isOff;
 		this.listeners.off();
+		if (!this.closes) this.bytes?.giveBack();
 		if (isOver) return;
 		if (this.closes) this.end();
 		// While standard input reads, it keeps the program alive.

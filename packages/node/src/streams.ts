@@ -14,11 +14,16 @@ import { isStandard, StreamFile } from "./stream-file.ts";
  * buffered is lost; EV_EOF has the errno in fflags, and reads fail with that. It hangs up at its
  * end.
  *
+ * Of a stream in object mode, such as that of `Readable.from`, one chunk at a time is taken out, and
+ * READ data is what is left of it. A chunk can be bytes (a view, an ArrayBuffer) or a string, which
+ * is read in UTF-8. With any other chunk reading ends: EV_EOF has EINVAL in fflags, and reads fail
+ * with an error that says which chunk it is.
+ *
  * Closing the last descriptor destroys the stream, even a Duplex that is still written to. With
  * `close` false what was not read stays in it. Standard input stays open unless `close` is true, and
  * is paused, so that it does not keep the program alive.
  *
- * Errors: EMFILE; EFAULT if it is not a Readable; EINVAL in object mode or with an encoding.
+ * Errors: EMFILE; EFAULT if it is not a Readable; EINVAL if it has an encoding.
  */
 export function openReadable(thread: Thread, stream: Readable, options: OpenOptions = {}): number {
 	checkReadable(stream, "openReadable");
@@ -34,10 +39,13 @@ export function openReadable(thread: Thread, stream: Readable, options: OpenOpti
  * the stream has ended or is destroyed, it hangs up with EV_EOF, and writes fail with EPIPE and
  * SIGPIPE; when it has failed, EV_EOF has the errno in fflags, and writes fail with that.
  *
+ * A stream in object mode counts chunks, not bytes: while it does not need to drain it takes one
+ * chunk of up to 16384 bytes, and WRITE data is that number.
+ *
  * Closing the last descriptor ends the stream, which goes on until everything is written. Standard
  * output and standard error stay open unless `close` is true.
  *
- * Errors: EMFILE; EFAULT if it is not a Writable; EINVAL in object mode.
+ * Errors: EMFILE; EFAULT if it is not a Writable.
  */
 export function openWritable(thread: Thread, stream: Writable, options: OpenOptions = {}): number {
 	checkWritable(stream, "openWritable");
@@ -48,8 +56,7 @@ export function openWritable(thread: Thread, stream: Writable, options: OpenOpti
  * Makes one descriptor for both directions of a Duplex, each as with {@link openReadable} and
  * {@link openWritable}; it hangs up when both have ended. Closing the last descriptor ends the
  * stream, and destroys it when everything is written. For a `net.Socket` use `openSocket`, which
- * can do more. Errors: EMFILE; EFAULT if it is not a Duplex; EINVAL in object mode or with an
- * encoding.
+ * can do more. Errors: EMFILE; EFAULT if it is not a Duplex; EINVAL if it has an encoding.
  */
 export function openDuplex(thread: Thread, stream: Duplex, options: OpenOptions = {}): number {
 	checkReadable(stream, "openDuplex");
@@ -69,12 +76,10 @@ function openStream(
 
 function checkReadable(stream: Readable, name: string): void {
 	requireMethods(stream, name, "on", "off", "read", "destroy");
-	if (stream.readableObjectMode) throw new SystemError(errno.EINVAL, name, "in object mode");
 	if (stream.readableEncoding !== null)
 		throw new SystemError(errno.EINVAL, name, "the stream has an encoding");
 }
 
 function checkWritable(stream: Writable, name: string): void {
 	requireMethods(stream, name, "on", "off", "write", "end", "destroy");
-	if (stream.writableObjectMode) throw new SystemError(errno.EINVAL, name, "in object mode");
 }

@@ -26,6 +26,10 @@ class WebReadableFile extends FlowFile implements NodeFile {
 	private reader: ReadableStreamDefaultReader<unknown> | null = null;
 	/** What is left of the chunk that arrived last. */
 	private held: Uint8Array = NOTHING;
+	/** Whether a chunk was asked for. */
+	private asked = false;
+	/** How many chunks have come. */
+	private chunks = 0;
 	private ended = false;
 	private error = 0;
 
@@ -52,35 +56,43 @@ class WebReadableFile extends FlowFile implements NodeFile {
 		return this.error;
 	}
 
-	/** Asks for the next chunk. */
+	/** Asks for the next chunk, unless that was done already. */
 	private pull(): void {
 		const { reader } = this;
-		reader?.read().then(
+		if (reader === null || this.asked || this.ended) return;
+		this.asked = true;
+		reader.read().then(
 			({ done, value }) => {
+				this.asked = false;
 				// After the descriptor was closed the chunk is not needed.
 				if (this.reader !== null) this.arrive(done, value);
 			},
 			(error) => {
-				if (this.reader !== null) this.fail(errnoOf(error));
+				if (this.reader !== null) this.end(errnoOf(error));
 			},
 		);
 	}
 
 	private arrive(done: boolean, value: unknown): void {
-		const bytes = done ? NOTHING : bytesOf(value);
+		if (done) {
+			this.end(0);
+			return;
+		}
+		this.chunks++;
+		const bytes = bytesOf(value);
 		if (bytes === null) {
-			this.reader?.cancel().catch(() => {});
-			this.fail(errno.EINVAL);
-		} else if (!done && bytes.length === 0) {
+			if (this.closes) this.reader?.cancel().catch(() => {});
+			this.badChunk = this.chunks;
+			this.end(errno.EINVAL);
+		} else if (bytes.length === 0) {
 			this.pull();
 		} else {
 			this.held = bytes;
-			this.ended = done;
 			this.changed();
 		}
 	}
 
-	private fail(error: number): void {
+	private end(error: number): void {
 		this.ended = true;
 		this.error = error;
 		this.changed();
@@ -88,12 +100,12 @@ class WebReadableFile extends FlowFile implements NodeFile {
 
 	protected override get(buffer: Uint8Array): number {
 		const { held } = this;
-		if (held.length === 0) return -errno.EAGAIN;
 		const n = Math.min(buffer.length, held.length);
 		buffer.set(held.subarray(0, n));
 		this.held = held.subarray(n);
+		// Also when its owner has moved the chunk elsewhere, and nothing is left of it.
 		if (n === held.length) this.pull();
-		return n;
+		return n || -errno.EAGAIN;
 	}
 
 	override close(): void {
@@ -106,13 +118,13 @@ class WebReadableFile extends FlowFile implements NodeFile {
 
 /**
  * Makes a descriptor to read from a web ReadableStream of bytes (Uint8Array, other views,
- * ArrayBuffer). It asks for one chunk at a time, beginning at once, and holds it until it is read:
+ * ArrayBuffer) or of strings, which are read in UTF-8. It asks for one chunk at a time, beginning at once, and holds it until it is read:
  * READ data is what is left of it. The end is EV_EOF and a hang-up. When the stream fails, or a
- * chunk is not bytes (EINVAL, and the stream is cancelled), EV_EOF has the errno in fflags and
- * reads fail with it.
+ * chunk is neither bytes nor a string (EINVAL, and the stream is cancelled), EV_EOF has the errno
+ * in fflags and reads fail with it. An end or a failure shows when the chunks before it are read.
  *
- * Closing the last descriptor cancels the stream. With `close` false its lock is released; the
- * unread rest of a chunk is lost, and so is a chunk that was asked for.
+ * Closing the last descriptor cancels the stream. With `close` false it is not cancelled, its lock
+ * is released; the unread rest of a chunk is lost, and so is a chunk that was asked for.
  *
  * Errors: EMFILE; EBUSY if the stream is locked; EFAULT if it is not a ReadableStream.
  */

@@ -16,6 +16,7 @@ import {
 	exit,
 	kill,
 	NOTE_EXIT,
+	read,
 	waitpidNow,
 	write,
 	writeNow,
@@ -61,12 +62,15 @@ test("READ says how many messages wait, and a read takes one", async () => {
 	close(thread, fd);
 });
 
-test("a message that is not bytes fails the read that takes it", async () => {
+test("a message that is neither bytes nor a string fails the read that takes it", async () => {
 	const { w, thread, port2, fd } = channel();
-	port2.postMessage("text");
-	port2.postMessage(bytes("bytes"));
-	await until(w, { ident: fd, filter: EVFILT_READ }, (e) => e.data === 2);
-	assert.equal([text(thread, fd), text(thread, fd)], ["EINVAL", "bytes"]);
+	for (const message of ["text", { length: 4 }, bytes("bytes"), null]) port2.postMessage(message);
+	await until(w, { ident: fd, filter: EVFILT_READ }, (e) => e.data === 4);
+	assert.equal([text(thread, fd), text(thread, fd), text(thread, fd)], ["text", "EINVAL", "bytes"]);
+	assert.match(
+		await read(thread, fd, new Uint8Array(1)).catch((error) => error.message),
+		/^EINVAL.*message 4 is neither bytes nor a string/,
+	);
 	close(thread, fd);
 });
 

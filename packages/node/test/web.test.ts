@@ -97,7 +97,7 @@ test("a chunk is asked for at once, held, and read bit by bit", async () => {
 	close(thread, fd);
 });
 
-test("the event of a stream that fails, or whose chunk is not bytes, has the errno", async () => {
+test("the event of a stream that fails, or whose chunk is an object, has the errno", async () => {
 	const w = world();
 	const { thread } = w;
 	const failing = source();
@@ -106,11 +106,17 @@ test("the event of a stream that fails, or whose chunk is not bytes, has the err
 	failing.controller.error(Object.assign(new Error("reset"), { code: "ECONNRESET" }));
 	assert.is(await reading, "ECONNRESET");
 	assert.equal(await until(w, { ident: fd, filter: EVFILT_READ }), [EV_EOF, errno.ECONNRESET, 0]);
-	const strings = source();
-	const other = openWebReadable(thread, strings.stream);
-	strings.controller.enqueue("text");
+	const objects = source();
+	const other = openWebReadable(thread, objects.stream);
+	objects.controller.enqueue("text");
+	assert.is(await read(thread, other, new Uint8Array(9)), 4);
+	objects.controller.enqueue({ length: 4 });
 	assert.equal(await until(w, { ident: other, filter: EVFILT_READ }), [EV_EOF, errno.EINVAL, 0]);
-	assert.equal([text(thread, other), strings.cancelled], ["EINVAL", [undefined]]);
+	assert.match(
+		await read(thread, other, new Uint8Array(1)).catch((error) => error.message),
+		/^EINVAL.*chunk 2 of the stream is neither bytes nor a string/,
+	);
+	assert.equal([text(thread, other), objects.cancelled], ["EINVAL", [undefined]]);
 	for (const each of [fd, other]) close(thread, each);
 });
 
