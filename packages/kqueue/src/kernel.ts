@@ -61,12 +61,13 @@ export { seltrueKqfilter } from "./event/filters/seltrue.ts";
 export { vnodeEvent } from "./event/filters/vnode.ts";
 export { formatKnote, type Knote } from "./event/knote.ts";
 export { knoteActivate } from "./event/knote-ops.ts";
+export { knoteFind } from "./event/knote-table.ts";
 export { kqpollDone, kqpollInit, SERIAL_MAX } from "./event/kqpoll.ts";
 export type { Kqueue } from "./event/kqueue.ts";
 export { KqueueFile } from "./event/kqueue-file.ts";
 export { kqueueDoCheck } from "./event/kqueue-ops.ts";
 export { Klist, notify } from "./event/notify.ts";
-export { knoteFind, kqueueRefresh, kqueueRegister } from "./event/register.ts";
+export { kqueueRefresh, kqueueRegister } from "./event/register.ts";
 export {
 	type EventSink,
 	kqueueScan,

@@ -88,18 +88,27 @@ export function knoteRemove(
 	thread: Thread | null,
 ): void {
 	let failure: Failure = null;
+	// The last one that stays, and what the head of the list was after it was dealt with.
+	let stayed: Knote | null = null;
+	let head: Knote | null = null;
 	let kn = nextRemovable(lists[index] ?? null, purge);
 	while (kn !== null) {
 		kassert(kn.kq === kq, "a kqueue's lists hold its own knotes");
 		kassert(knoteAcquire(kn), "a knote that is removed is not acquired");
 		try {
-			if (!purge && isExpected(kn, thread)) turnBad(kn, thread);
-			else knoteDrop(kn, thread, true);
+			if (!purge && isExpected(kn, thread)) {
+				stayed = kn;
+				turnBad(kn, thread);
+			} else knoteDrop(kn, thread, true);
 		} catch (value) {
 			failure ??= { value };
 		}
-		// Callbacks may have run: begin again at the head, as the original does.
-		kn = nextRemovable(lists[index] ?? null, purge);
+		// Callbacks may have run. The original begins again at the head; what is before the last knote
+		// that stays need not be looked at again, unless knotes were added there.
+		const first = lists[index] ?? null;
+		const isThere = stayed !== null && (stayed.prev !== null || first === stayed);
+		kn = nextRemovable(isThere && first === head ? (stayed as Knote).link : first, purge);
+		head = first;
 	}
 	rethrow(failure);
 }

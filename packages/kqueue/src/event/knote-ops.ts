@@ -15,8 +15,8 @@ import { fileRelease } from "../file/file.ts";
 import type { Thread } from "../process/thread.ts";
 import { deadFiltops } from "./filters/dead.ts";
 import { formatKnote, type Knote } from "./knote.ts";
+import { knoteLink, knoteUnlink } from "./knote-table.ts";
 import {
-	knoteHash,
 	kqueueCheck,
 	kqueueUnbusy,
 	kqueueWakeup,
@@ -118,15 +118,8 @@ export function knoteDequeue(kn: Knote): void {
 export function knoteAttach(kn: Knote): void {
 	const { kq } = kn;
 	kassert((kn.status & KN_PROCESSING) !== 0, "a knote is acquired when it is attached");
-	const isfd = kn.fop.isfd !== false;
-	const lists = isfd ? kq.knlist : kq.knhash;
-	const index = isfd ? kn.ident : knoteHash(kq, kn.ident);
-	kassert(index < lists.length, "there is a list for the knote");
-	kn.link = lists[index] ?? null;
-	lists[index] = kn;
-	kq.nknotes++;
+	knoteLink(kq, kn);
 	kq.fdp.account.knotes.force(1);
-	if (!isfd) kq.nhashed++;
 	if (kq.kernel.observer !== null) observe(kn, "attach");
 }
 
@@ -137,21 +130,8 @@ export function knoteAttach(kn: Knote): void {
 function knoteDetach(kn: Knote): void {
 	const { kq } = kn;
 	kassert((kn.status & KN_PROCESSING) !== 0, "a knote is acquired when it is detached");
-	const isfd = kn.fop.isfd !== false;
-	const lists = isfd ? kq.knlist : kq.knhash;
-	const index = isfd ? kn.ident : knoteHash(kq, kn.ident);
-	let at = lists[index] as Knote | null;
-	if (at === kn) {
-		lists[index] = kn.link;
-	} else {
-		while (at !== null && at.link !== kn) at = at.link;
-		kassert(at !== null, "an attached knote is on its list");
-		at.link = kn.link;
-	}
-	kn.link = null;
-	kq.nknotes--;
+	knoteUnlink(kq, kn);
 	kq.fdp.account.knotes.release(1);
-	if (!isfd) kq.nhashed--;
 }
 
 /**

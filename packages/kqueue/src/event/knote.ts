@@ -50,6 +50,8 @@ export class Knote {
 
 	/** E: next on the list of its descriptor or hash bucket. @internal */
 	link: Knote | null = null;
+	/** E: before it on that list. @internal */
+	prev: Knote | null = null;
 	/** Klist: the list of the watched object that it is on. */
 	klist: KnoteList | null = null;
 	/** Klist: neighbours on that list. @internal */

@@ -1,15 +1,5 @@
-// Operations on a kqueue: they grow its tables, change its ready list, and wake its sleepers and
-// watchers.
-import {
-	KN_ACTIVE,
-	KN_HASHSIZE,
-	KN_QUEUED,
-	KQ_DYING,
-	KQ_SLEEP,
-	KQ_TASK,
-	KQEXTENT,
-	TQSEQ_MAX,
-} from "../abi/constants.ts";
+// Operations on a kqueue: they change its ready list, and wake its sleepers and watchers.
+import { KN_ACTIVE, KN_QUEUED, KQ_DYING, KQ_SLEEP, KQ_TASK, TQSEQ_MAX } from "../abi/constants.ts";
 import { kassert, unreachable } from "../base/assert.ts";
 import { filterName } from "../base/format.ts";
 import type { Runnable } from "../base/run-queue.ts";
@@ -22,57 +12,6 @@ import type { Kqueue } from "./kqueue.ts";
  */
 export function kqueueUnbusy(kq: Kqueue): void {
 	if (--kq.busy === 0 && kq.fdp.doomed !== null) kq.fdp.endDoomed(kq.kernel.runqueue);
-}
-
-/** The bucket of an ident that is not a descriptor. */
-export function knoteHash({ knhash }: Kqueue, ident: number): number {
-	return (ident ^ (ident >> 8)) & (knhash.length - 1);
-}
-
-/**
- * Makes room for knotes of descriptor `fd`.
- * @kern kqueue_expand_list
- */
-export function kqueueExpandList(kq: Kqueue, fd: number): void {
-	const { knlist } = kq;
-	while (knlist.length <= fd) {
-		for (let i = 0; i < KQEXTENT; i++) knlist.push(null);
-	}
-}
-
-/**
- * Makes the hash of the knotes that have no descriptor, and enlarges it as their number grows:
- * unlike in the original, there may be a million timers. It does not grow while a callback runs, as
- * the engine may be in the middle of a list.
- * @kern kqueue_expand_hash
- */
-export function kqueueExpandHash(kq: Kqueue): void {
-	const { knhash } = kq;
-	while (knhash.length < KN_HASHSIZE) knhash.push(null);
-	if (kq.nhashed > knhash.length && kq.busy === 0) growHash(kq);
-}
-
-/** Doubles the number of lists: each is split in two, and the order in them stays the same. */
-function growHash(kq: Kqueue): void {
-	const { knhash } = kq;
-	const half = knhash.length;
-	for (let i = 0; i < half; i++) knhash.push(null);
-	for (let i = 0; i < half; i++) {
-		let kn = knhash[i] ?? null;
-		let low: Knote | null = null;
-		let high: Knote | null = null;
-		knhash[i] = null;
-		for (; kn !== null; kn = kn.link) {
-			const index = knoteHash(kq, kn.ident);
-			const last: Knote | null = index === i ? low : high;
-			if (last === null) knhash[index] = kn;
-			else last.link = kn;
-			if (index === i) low = kn;
-			else high = kn;
-		}
-		if (low !== null) low.link = null;
-		if (high !== null) high.link = null;
-	}
 }
 
 /**

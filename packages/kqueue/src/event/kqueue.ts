@@ -52,6 +52,10 @@ export class Kqueue {
 	readonly knlist: (Knote | null)[] = [];
 	/** The lists of the other knotes by hash; empty before there is one. */
 	readonly knhash: (Knote | null)[] = [];
+	/** What makes its hash unlike that of others. */
+	seed = 0;
+	/** For descriptors with a long list, its knotes by their keys; null before there is one. */
+	indexes: Map<number, Map<number, Knote>> | null = null;
 	/** KQ_ bits. */
 	state = 0;
 	/** What gets its events, if programs do not; null for a kqueue of programs. */

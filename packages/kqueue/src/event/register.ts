@@ -24,7 +24,7 @@ import { type File, fileHold } from "../file/file.ts";
 import type { Thread } from "../process/thread.ts";
 import { type Filterops, knoteModify } from "./filterops.ts";
 import { badfdFiltops } from "./filters/badfd.ts";
-import { Knote, knoteKey } from "./knote.ts";
+import { Knote } from "./knote.ts";
 import {
 	filterProcess,
 	knoteAcquire,
@@ -33,8 +33,9 @@ import {
 	knoteDrop,
 	knoteRelease,
 } from "./knote-ops.ts";
+import { knoteFind, knoteFindHashed, kqueueExpandHash, kqueueExpandList } from "./knote-table.ts";
 import type { Kqueue } from "./kqueue.ts";
-import { knoteHash, kqueueExpandHash, kqueueExpandList, kqueueUnbusy } from "./kqueue-ops.ts";
+import { kqueueUnbusy } from "./kqueue-ops.ts";
 
 /**
  * Applies one change to a kqueue, and returns 0 or an errno. `kev` is an object of the engine: when
@@ -76,8 +77,7 @@ function resolve(kq: Kqueue, kev: Kevent, pollid: number, thread: Thread | null)
 	} else {
 		if (!Number.isSafeInteger(ident)) return errno.EINVAL;
 		if (add) kqueueExpandHash(kq);
-		const first = kq.knhash[knoteHash(kq, ident)] ?? null;
-		kn = search(first, ident, knoteKey(filter, pollid));
+		kn = knoteFindHashed(kq, ident, filter, pollid);
 	}
 	if (kn !== null) {
 		// The original would wait until the knote is released; here a callback would wait for itself.
@@ -168,17 +168,6 @@ function traceRegister(
 function systemFilter(kq: Kqueue, filter: number): Filterops | null {
 	if (filter >= 0 || filter < -EVFILT_SYSCOUNT) return null;
 	return kq.sysfilters[~filter] as Filterops | null;
-}
-
-/** The knote of a descriptor with this identity, if there is one. */
-export function knoteFind(kq: Kqueue, fd: number, filter: number, pollid: number): Knote | null {
-	return search(kq.knlist[fd] ?? null, fd, knoteKey(filter, pollid));
-}
-
-function search(first: Knote | null, ident: number, key: number): Knote | null {
-	let kn = first;
-	while (kn !== null && (kn.key !== key || kn.ident !== ident)) kn = kn.link;
-	return kn;
 }
 
 /** Makes a knote, attaches it to its object, and checks whether there is an event already. */

@@ -23,9 +23,10 @@ import { attempt, doAll, type Failure, report, rethrow } from "../base/failure.t
 import { filterName } from "../base/format.ts";
 import type { Runnable } from "../base/run-queue.ts";
 import type { Knote } from "../event/knote.ts";
+import { knoteFind, knoteFindHashed } from "../event/knote-table.ts";
 import type { Kqueue, KqueueOwner } from "../event/kqueue.ts";
 import { kqueueAlloc, kqueueDissolve } from "../event/kqueue-file.ts";
-import { knoteHash, queuedBefore } from "../event/kqueue-ops.ts";
+import { queuedBefore } from "../event/kqueue-ops.ts";
 import { formatRefusal } from "../event/refusal.ts";
 import { kqueueRegister } from "../event/register.ts";
 import {
@@ -188,12 +189,9 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 
 	/** The knote that was just added for a source; null if it is gone again. */
 	private knoteOf(source: Source): Knote | null {
-		const { kq } = this;
-		const { ident } = source.change;
-		const isfd = this.isDescriptor(source.change);
-		let kn = (isfd ? kq.knlist[ident] : kq.knhash[knoteHash(kq, ident)]) ?? null;
-		while (kn !== null && kn.udata !== source) kn = kn.link;
-		return kn;
+		const { change, pollid } = source;
+		const find = this.isDescriptor(change) ? knoteFind : knoteFindHashed;
+		return find(this.kq, change.ident, change.filter, pollid);
 	}
 
 	/** Enables or disables the knote of a watch. */

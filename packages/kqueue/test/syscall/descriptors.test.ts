@@ -83,12 +83,19 @@ function* knotesOn(lists: readonly (Knote | null)[]): Generator<Knote> {
 	for (const head of lists) for (let kn = head; kn !== null; kn = kn.link) yield kn;
 }
 
-/** What the kqueues of a process watch, newest kqueue first: filter and ident of every knote. */
+/**
+ * What the kqueues of a process watch, newest kqueue first: filter and ident of every knote, those
+ * with a descriptor first, the others by ident.
+ */
 function knotes({ process }: Thread): (readonly [number, number])[][] {
 	const found: (readonly [number, number])[][] = [];
 	for (let kq: Kqueue | null = process.fdp.firstKqueue; kq !== null; kq = kq.next)
 		found.push(
-			[...knotesOn(kq.knlist), ...knotesOn(kq.knhash)].map((kn) => [kn.filter, kn.ident] as const),
+			[
+				...knotesOn(kq.knlist),
+				// Their order in the hash is that of chance.
+				...[...knotesOn(kq.knhash)].sort((a, b) => a.ident - b.ident || b.filter - a.filter),
+			].map((kn) => [kn.filter, kn.ident] as const),
 		);
 	return found;
 }

@@ -1,0 +1,146 @@
+// Where a kqueue finds its knotes: a list for each descriptor, and a hash of those that have none.
+import { KN_HASHSIZE, KQEXTENT } from "../abi/constants.ts";
+import { kassert } from "../base/assert.ts";
+import { type Knote, knoteKey } from "./knote.ts";
+import type { Kqueue } from "./kqueue.ts";
+
+/** A list of a descriptor that is longer than this gets an index, when it is searched. */
+const SHORT = 16;
+
+/**
+ * Makes room for knotes of descriptor `fd`.
+ * @kern kqueue_expand_list
+ */
+export function kqueueExpandList(kq: Kqueue, fd: number): void {
+	const { knlist } = kq;
+	while (knlist.length <= fd) {
+		for (let i = 0; i < KQEXTENT; i++) knlist.push(null);
+	}
+}
+
+/**
+ * Makes the hash of the knotes that have no descriptor, and enlarges it as their number grows:
+ * unlike in the original, there may be a million timers. It does not grow while a callback runs, as
+ * the engine may be in the middle of a list.
+ * @kern kqueue_expand_hash
+ */
+export function kqueueExpandHash(kq: Kqueue): void {
+	const { knhash } = kq;
+	if (knhash.length === 0) {
+		while (knhash.length < KN_HASHSIZE) knhash.push(null);
+		kq.seed = kq.kernel.host.random();
+	}
+	if (kq.nhashed > knhash.length && kq.busy === 0) growHash(kq);
+}
+
+/** Doubles the number of lists: each is split in two, and the order in them stays the same. */
+function growHash(kq: Kqueue): void {
+	const { knhash } = kq;
+	const half = knhash.length;
+	for (let i = 0; i < half; i++) knhash.push(null);
+	for (let i = 0; i < half; i++) {
+		let kn = knhash[i] ?? null;
+		let low: Knote | null = null;
+		let high: Knote | null = null;
+		knhash[i] = null;
+		for (; kn !== null; kn = kn.link) {
+			const index = knoteHash(kq, kn.ident, kn.key);
+			const last: Knote | null = index === i ? low : high;
+			kn.prev = last;
+			if (last === null) knhash[index] = kn;
+			else last.link = kn;
+			if (index === i) low = kn;
+			else high = kn;
+		}
+		if (low !== null) low.link = null;
+		if (high !== null) high.link = null;
+	}
+}
+
+/**
+ * The list of a knote without a descriptor. Every bit of its ident and key counts, and a number
+ * that programs do not know: they must not be able to put all of their knotes into one list.
+ */
+function knoteHash({ knhash, seed }: Kqueue, ident: number, key: number): number {
+	let hash = ident ^ seed;
+	if (ident !== (ident | 0)) hash ^= Math.imul(Math.floor(ident / 2 ** 32) ^ seed, 0x9e3779b1);
+	hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+	hash = Math.imul(hash ^ (hash >>> 13) ^ key, 0xc2b2ae35);
+	return (hash ^ (hash >>> 16)) & (knhash.length - 1);
+}
+
+/** The knote of a descriptor with this identity, if there is one. */
+export function knoteFind(kq: Kqueue, fd: number, filter: number, pollid: number): Knote | null {
+	const key = knoteKey(filter, pollid);
+	let kn = kq.knlist[fd] ?? null;
+	for (let seen = 0; kn !== null; kn = kn.link) {
+		if (kn.key === key) return kn;
+		if (++seen > SHORT) return indexOf(kq, fd).get(key) ?? null;
+	}
+	return null;
+}
+
+/** The knote without a descriptor that has this identity, if there is one. */
+export function knoteFindHashed(
+	kq: Kqueue,
+	ident: number,
+	filter: number,
+	pollid: number,
+): Knote | null {
+	const key = knoteKey(filter, pollid);
+	let kn = kq.knhash[knoteHash(kq, ident, key)] ?? null;
+	while (kn !== null && (kn.key !== key || kn.ident !== ident)) kn = kn.link;
+	return kn;
+}
+
+/** The knotes of a descriptor by their keys. From now on this is kept until it has none. */
+function indexOf(kq: Kqueue, fd: number): Map<number, Knote> {
+	kq.indexes ??= new Map();
+	let index = kq.indexes.get(fd);
+	if (index === undefined) {
+		index = new Map();
+		for (let kn = kq.knlist[fd] ?? null; kn !== null; kn = kn.link) index.set(kn.key, kn);
+		kq.indexes.set(fd, index);
+	}
+	return index;
+}
+
+/** Puts a knote at the head of its list. */
+export function knoteLink(kq: Kqueue, kn: Knote): void {
+	const isfd = kn.fop.isfd !== false;
+	const lists = isfd ? kq.knlist : kq.knhash;
+	const at = isfd ? kn.ident : knoteHash(kq, kn.ident, kn.key);
+	kassert(at < lists.length, "there is a list for the knote");
+	const next = lists[at] ?? null;
+	kn.link = next;
+	if (next !== null) next.prev = kn;
+	lists[at] = kn;
+	kq.nknotes++;
+	if (!isfd) kq.nhashed++;
+	else if (kq.indexes !== null) kq.indexes.get(kn.ident)?.set(kn.key, kn);
+}
+
+/** Removes a knote from its list. */
+export function knoteUnlink(kq: Kqueue, kn: Knote): void {
+	const { link, prev } = kn;
+	const isfd = kn.fop.isfd !== false;
+	if (prev === null) {
+		const lists = isfd ? kq.knlist : kq.knhash;
+		const at = isfd ? kn.ident : knoteHash(kq, kn.ident, kn.key);
+		kassert(lists[at] === kn, "an attached knote is on its list");
+		lists[at] = link;
+	} else {
+		prev.link = link;
+	}
+	if (link !== null) link.prev = prev;
+	kn.link = null;
+	kn.prev = null;
+	kq.nknotes--;
+	if (!isfd) kq.nhashed--;
+	else if (kq.indexes !== null) unindex(kq.indexes, kn);
+}
+
+function unindex(indexes: Map<number, Map<number, Knote>>, { ident, key }: Knote): void {
+	const index = indexes.get(ident);
+	if (index?.delete(key) && index.size === 0) indexes.delete(ident);
+}
