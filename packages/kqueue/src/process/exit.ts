@@ -8,6 +8,7 @@ import { trace } from "../base/trace.ts";
 import { fdReplace } from "../event/fd-close.ts";
 import { kqpollExit } from "../event/kqpoll.ts";
 import { invalidate, notify } from "../event/notify.ts";
+import { cursig } from "../sched/cursig.ts";
 import { abandon } from "../sched/run-call.ts";
 import { wakeup } from "../sched/sleep.ts";
 import type { Process } from "./process.ts";
@@ -17,7 +18,8 @@ import type { Thread } from "./thread.ts";
 
 /** Whether a callback is running for a call of the process, or for a knote of its kqueues. */
 export function isBusy(process: Process): boolean {
-	if (process.threads.some((thread) => thread.depth > 0)) return true;
+	for (let each = process.firstThread; each !== null; each = each.nextThread)
+		if (each.depth > 0) return true;
 	for (let kq = process.fdp.firstKqueue; kq !== null; kq = kq.next) if (kq.busy !== 0) return true;
 	return false;
 }
@@ -25,9 +27,9 @@ export function isBusy(process: Process): boolean {
 /** Ends one thread: a call that it sleeps in ends with EINTR, and its kqpoll is dissolved. */
 export function threadExit1(thread: Thread): void {
 	const { kernel, process } = thread;
-	const index = process.threads.indexOf(thread);
-	kassert(index >= 0, "a thread ends once");
-	process.threads.splice(index, 1);
+	// Signals that it would take have to be taken by others.
+	const taker = process.siglist !== 0 && cursig(thread) !== 0;
+	process.removeThread(thread);
 	process.account.threads.release(1);
 	kernel.activity.depth++;
 	// Filters that throw must not keep the rest from being done.
@@ -35,7 +37,7 @@ export function threadExit1(thread: Thread): void {
 	failure = attempt(failure, () => thread.watches?.stop());
 	failure = attempt(failure, () => kqpollExit(thread));
 	kernel.activity.depth--;
-	reroute(process);
+	if (taker) reroute(process);
 	rethrow(failure);
 }
 
@@ -52,7 +54,7 @@ export function exit1(thread: Thread, status: number, signal: number): void {
 	process.exiting = true;
 	process.status = ((status & 0xff) << 8) | signal;
 	kernel.activity.depth++;
-	for (const each of [...process.threads]) {
+	for (const each of process.threads) {
 		// The close of a file may have ended some of them.
 		if (each.state !== "exited") failure = attempt(failure, () => threadExit1(each));
 	}

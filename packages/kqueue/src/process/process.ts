@@ -3,6 +3,7 @@ import { NSIG } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
 import { SIG_DFL, type SignalAction, type Sigset } from "../abi/signal.ts";
 import { type Account, limitOf } from "../base/account.ts";
+import { kassert } from "../base/assert.ts";
 import { KnoteList } from "../event/klist.ts";
 import type { FileTable } from "../file/filedesc.ts";
 import { WaitChannel } from "../sched/wait-channel.ts";
@@ -29,8 +30,10 @@ export class Process {
 	readonly fdp: FileTable;
 	/** Its watchers: PROC knotes on it and SIGNAL knotes of its own. @internal */
 	readonly klist: KnoteList = new KnoteList();
-	/** Its threads that have not ended, in order of creation. */
-	readonly threads: Thread[] = [];
+	/** Its oldest thread that has not ended. @internal */
+	firstThread: Thread | null = null;
+	/** Its newest thread that has not ended. @internal */
+	lastThread: Thread | null = null;
 	/** The promises of its last pledge, null if it has not pledged. */
 	pledge: ReadonlySet<string> | null = null;
 	/** The group it is in, which has its session. @internal */
@@ -75,12 +78,19 @@ export class Process {
 		this.main = this.addThread(null);
 	}
 
+	/** Its threads that have not ended, in order of creation, in a new list. */
+	get threads(): Thread[] {
+		const threads: Thread[] = [];
+		for (let each = this.firstThread; each !== null; each = each.nextThread) threads.push(each);
+		return threads;
+	}
+
 	/**
 	 * Makes another thread, for calls that overlap. It blocks the signals that its creator blocks, by
 	 * default those of the process's oldest thread. Errors: ESRCH when the process has exited; EAGAIN
 	 * when there are too many threads.
 	 */
-	spawnThread(creator: Thread | null = this.threads[0] ?? null): Thread {
+	spawnThread(creator: Thread | null = this.firstThread): Thread {
 		if (this.exiting)
 			throw new SystemError(errno.ESRCH, "spawnThread", `process ${this.pid} has exited`);
 		if (!this.account.threads.charge(1))
@@ -91,9 +101,24 @@ export class Process {
 	private addThread(creator: Thread | null): Thread {
 		// In a ppoll the mask is the call's own.
 		const thread = new Thread(this, creator?.oldmask ?? creator?.sigmask ?? 0);
-		this.threads.push(thread);
+		thread.prevThread = this.lastThread;
+		if (this.lastThread === null) this.firstThread = thread;
+		else this.lastThread.nextThread = thread;
+		this.lastThread = thread;
 		// It takes the signals that were sent while there was no thread to take them.
 		if (this.siglist !== 0) this.kernel.runqueue.add(thread);
 		return thread;
+	}
+
+	/** Removes a thread that ends. @internal */
+	removeThread(thread: Thread): void {
+		const { nextThread, prevThread } = thread;
+		kassert(prevThread !== null || this.firstThread === thread, "a thread ends once");
+		if (prevThread === null) this.firstThread = nextThread;
+		else prevThread.nextThread = nextThread;
+		if (nextThread === null) this.lastThread = prevThread;
+		else nextThread.prevThread = prevThread;
+		thread.nextThread = null;
+		thread.prevThread = null;
 	}
 }

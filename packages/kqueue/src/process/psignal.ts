@@ -42,18 +42,23 @@ export function psignal(
 }
 
 /** A thread that sleeps in a sigwait for one of the signals, also if it blocks them. */
-function waiting({ threads }: Process, set: Sigset, target: Thread | null): Thread | null {
-	const candidates = target === null ? threads : [target];
-	const sleeps = ({ sigdivert, state }: Thread): boolean =>
-		state === "asleep" && (sigdivert & set) !== 0;
-	return candidates.find(sleeps) ?? null;
+function waiting(process: Process, set: Sigset, target: Thread | null): Thread | null {
+	let each = target ?? process.firstThread;
+	for (; each !== null; each = target === null ? each.nextThread : null)
+		if (each.state === "asleep" && (each.sigdivert & set) !== 0) return each;
+	return null;
 }
 
 /** The thread for a signal to the whole process: the caller, else one that does not block it. */
 function chooseThread(process: Process, bit: number, from: Thread | null): Thread | null {
 	if (from !== null && from.process === process && (from.sigmask & bit) === 0) return from;
-	const willing = process.threads.filter((thread) => (thread.sigmask & bit) === 0);
-	return willing.find((thread) => thread.state === "asleep") ?? willing[0] ?? null;
+	let awake: Thread | null = null;
+	for (let each = process.firstThread; each !== null; each = each.nextThread) {
+		if ((each.sigmask & bit) !== 0) continue;
+		if (each.state === "asleep") return each;
+		awake ??= each;
+	}
+	return awake;
 }
 
 /** Lets other threads take signals to the process, after a thread was to take them and did not. */
@@ -61,7 +66,8 @@ export function reroute(process: Process): void {
 	if (process.siglist === 0 || process.exiting) return;
 	const waiter = waiting(process, process.siglist, null);
 	if (waiter !== null) wake(waiter, 0);
-	for (const thread of process.threads) if (cursig(thread) !== 0) tell(thread);
+	for (let each = process.firstThread; each !== null; each = each.nextThread)
+		if (cursig(each) !== 0) tell(each);
 }
 
 /**

@@ -27,6 +27,10 @@ export class Thread {
 	readonly kernel: Machine;
 	/** The process it belongs to. */
 	readonly process: Process;
+	/** Neighbours among the threads of its process. @internal */
+	nextThread: Thread | null = null;
+	/** Neighbours among the threads of its process. @internal */
+	prevThread: Thread | null = null;
 	/** What it is doing. */
 	state: ThreadState = "running";
 

@@ -111,7 +111,7 @@ export function sigaction(
 		process.sigmasks[signal] = mask;
 		process.sigflags[signal] = flags;
 		// If it is ignored from now on, it is no longer pending.
-		if (isIgnored(action, signal)) for (const each of process.threads) sigdelete(each, signal);
+		if (isIgnored(action, signal)) forget(process, signal);
 		return before;
 	});
 }
@@ -131,9 +131,15 @@ export function sigprocmask(thread: Thread, how: number, set: Sigset): Sigset {
 		// The thread takes signals that are no longer blocked; others may take those that it blocks
 		// now.
 		if (cursig(thread) !== 0) wake(thread, 0);
-		reroute(thread.process);
+		if ((thread.process.siglist & after & ~before) !== 0) reroute(thread.process);
 		return before;
 	});
+}
+
+/** Removes a signal from those that are pending for the process and its threads. */
+function forget(process: Process, signal: number): void {
+	for (let each = process.firstThread; each !== null; each = each.nextThread)
+		sigdelete(each, signal);
 }
 
 function newMask(before: Sigset, how: number, set: Sigset): Sigset {
