@@ -28,7 +28,8 @@ export function kqueueExpandHash(kq: Kqueue): void {
 	const { knhash } = kq;
 	if (knhash.length === 0) {
 		while (knhash.length < KN_HASHSIZE) knhash.push(null);
-		kq.seed = kq.kernel.host.random();
+		// A small integer in every JavaScript engine.
+		kq.seed = kq.kernel.host.random() >>> 2;
 	}
 	if (kq.nhashed > knhash.length && kq.busy === 0) growHash(kq);
 }
