@@ -11,6 +11,7 @@ import { kassert } from "../base/assert.ts";
 import { attempt, type Failure, rethrow } from "../base/failure.ts";
 import { trace } from "../base/trace.ts";
 import { type File, fileRelease } from "../file/file.ts";
+import type { FileTable } from "../file/filedesc.ts";
 import type { Process } from "../process/process.ts";
 import type { Thread } from "../process/thread.ts";
 import { badfdFiltops } from "./filters/badfd.ts";
@@ -36,7 +37,7 @@ export function fdReplace(process: Process, fd: number, file: File | null, threa
 	const old = fdp.replace(fd, file);
 	if (old === null) return;
 	if (kernel.sink !== null) trace(kernel, { event: "close", pid, fd });
-	const failure = attempt(null, () => knoteFdclose(fdp.firstKqueue, fd, thread));
+	const failure = attempt(null, () => knoteFdclose(fdp, fd, thread));
 	fileRelease(old, thread, failure);
 }
 
@@ -44,13 +45,11 @@ export function fdReplace(process: Process, fd: number, file: File | null, threa
  * Removes all knotes on a descriptor number that is being closed, from every kqueue of the table.
  * @kern knote_fdclose
  */
-function knoteFdclose(first: Kqueue | null, fd: number, thread: Thread | null): void {
+function knoteFdclose(fdp: FileTable, fd: number, thread: Thread | null): void {
 	let failure: Failure = null;
-	for (let kq = first; kq !== null; kq = kq.next) {
-		const { knlist } = kq;
-		if (knlist.length <= fd || knlist[fd] === null) continue;
+	for (const kq of fdp.kqueuesOf(fd)) {
 		try {
-			knoteRemove(kq, knlist, fd, false, thread);
+			knoteRemove(kq, kq.knlist, fd, false, thread);
 		} catch (value) {
 			failure ??= { value };
 		}
@@ -59,8 +58,8 @@ function knoteFdclose(first: Kqueue | null, fd: number, thread: Thread | null): 
 }
 
 /** Whether a callback is running for a knote of that descriptor: then it cannot be closed now. */
-export function isFdBusy(first: Kqueue | null, fd: number): boolean {
-	for (let kq = first; kq !== null; kq = kq.next) {
+export function isFdBusy(fdp: FileTable, fd: number): boolean {
+	for (const kq of fdp.kqueuesOf(fd)) {
 		if (kq.busy === 0) continue;
 		for (let kn = kq.knlist[fd] ?? null; kn !== null; kn = kn.link) {
 			if ((kn.status & KN_ATTACHING) !== 0) continue;

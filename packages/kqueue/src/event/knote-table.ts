@@ -115,6 +115,7 @@ export function knoteLink(kq: Kqueue, kn: Knote): void {
 	const next = lists[at] ?? null;
 	kn.link = next;
 	if (next !== null) next.prev = kn;
+	else if (isfd) kq.fdp.watched(at, kq);
 	lists[at] = kn;
 	kq.nknotes++;
 	if (!isfd) kq.nhashed++;
@@ -130,6 +131,7 @@ export function knoteUnlink(kq: Kqueue, kn: Knote): void {
 		const at = isfd ? kn.ident : knoteHash(kq, kn.ident, kn.key);
 		kassert(lists[at] === kn, "an attached knote is on its list");
 		lists[at] = link;
+		if (link === null && isfd) kq.fdp.unwatched(at, kq);
 	} else {
 		prev.link = link;
 	}

@@ -6,7 +6,10 @@ import { type Account, limitOf } from "../base/account.ts";
 import type { RunQueue } from "../base/run-queue.ts";
 import type { Kqueue } from "../event/kqueue.ts";
 import type { Thread } from "../process/thread.ts";
+import { FdMap } from "./fd-map.ts";
 import { type File, fileHold } from "./file.ts";
+
+const NONE: readonly Kqueue[] = [];
 
 /** The open files of a process, by descriptor number. */
 export class FileTable {
@@ -16,8 +19,12 @@ export class FileTable {
 	private readonly cloexec: Set<number> = new Set();
 	/** The numbers that calls have reserved: neither free nor open. */
 	private readonly reserved: Set<number> = new Set();
+	/** The numbers that are open or reserved. */
+	private readonly used: FdMap = new FdMap();
 	/** No number below this one is free. */
 	private lowest = 0;
+	/** For each number the kqueues that have knotes of it: none, one or several. */
+	private readonly watchers: (Kqueue | Set<Kqueue> | null)[] = [];
 	/** How many descriptors there may be: all are below this number. */
 	limit: number;
 	/** The account of the process, to which new open files and knotes are charged. */
@@ -51,9 +58,7 @@ export class FileTable {
 
 	/** The lowest free number that is not below `from`, or -EMFILE. Makes room for it. */
 	findFree(from = 0): number {
-		const last = Math.min(this.files.length, this.limit);
-		let fd = Math.max(from, this.lowest);
-		while (fd < last && !this.isFree(fd)) fd++;
+		const fd = this.used.nextFree(Math.max(from, this.lowest));
 		if (from <= this.lowest) this.lowest = fd;
 		if (!(fd < this.limit)) return -errno.EMFILE;
 		this.makeRoom(fd);
@@ -66,10 +71,6 @@ export class FileTable {
 		return fd >= 0 && !this.account.files.hasRoom(1) ? -errno.ENFILE : fd;
 	}
 
-	private isFree(fd: number): boolean {
-		return this.files[fd] === null && (this.reserved.size === 0 || !this.reserved.has(fd));
-	}
-
 	/**
 	 * Reserves the lowest free number for a call that will insert a new file there, or release it.
 	 * Returns it, or -EMFILE or -ENFILE. Until then the number is not open, and no other call gets it. Source:
@@ -77,7 +78,10 @@ export class FileTable {
 	 */
 	reserve(): number {
 		const fd = this.findNew();
-		if (fd >= 0) this.reserved.add(fd);
+		if (fd >= 0) {
+			this.reserved.add(fd);
+			this.used.add(fd);
+		}
 		return fd;
 	}
 
@@ -88,7 +92,12 @@ export class FileTable {
 
 	/** Makes a reserved number free again. Source: fdremove. */
 	release(fd: number): void {
-		if (this.reserved.delete(fd) && fd < this.lowest) this.lowest = fd;
+		if (this.reserved.delete(fd)) this.free(fd);
+	}
+
+	private free(fd: number): void {
+		this.used.delete(fd);
+		if (fd < this.lowest) this.lowest = fd;
 	}
 
 	/** Grows until `fd` fits: to 50, then by doubling. */
@@ -108,6 +117,7 @@ export class FileTable {
 			file.payer.force(1);
 		}
 		if (this.reserved.size > 0) this.reserved.delete(fd);
+		this.used.add(fd);
 		this.files[fd] = file;
 	}
 
@@ -116,8 +126,10 @@ export class FileTable {
 	 */
 	replace(fd: number, file: File | null): File | null {
 		const old = this.get(fd);
-		if (file !== null) fileHold(file);
-		else if (fd < this.lowest) this.lowest = fd;
+		if (file !== null) {
+			fileHold(file);
+			this.used.add(fd);
+		} else if (old !== null) this.free(fd);
 		this.files[fd] = file;
 		this.cloexec.delete(fd);
 		return old;
@@ -154,7 +166,9 @@ export class FileTable {
 
 	/** The open descriptors from `from` on, ascending. */
 	*open(from = 0): Generator<number> {
-		for (let fd = from; fd < this.files.length; fd++) if (this.files[fd] !== null) yield fd;
+		if (from >= this.files.length) return;
+		for (let fd = this.used.next(from); fd >= 0; fd = this.used.next(fd + 1))
+			if (this.files[fd] !== null) yield fd;
 	}
 
 	/**
@@ -176,6 +190,28 @@ export class FileTable {
 			copy.setCloexec(fd, this.isCloexec(fd));
 		}
 		return copy;
+	}
+
+	/** A kqueue has its first knote of the number. */
+	watched(fd: number, kq: Kqueue): void {
+		while (this.watchers.length <= fd) this.watchers.push(null);
+		const kqueues = this.watchers[fd] ?? null;
+		if (kqueues instanceof Set) kqueues.add(kq);
+		else this.watchers[fd] = kqueues === null ? kq : new Set([kqueues, kq]);
+	}
+
+	/** A kqueue has no knote of the number any more. */
+	unwatched(fd: number, kq: Kqueue): void {
+		const kqueues = this.watchers[fd];
+		if (!(kqueues instanceof Set)) this.watchers[fd] = null;
+		else if (kqueues.delete(kq) && kqueues.size === 0) this.watchers[fd] = null;
+	}
+
+	/** The kqueues that have knotes of the number, newest first. */
+	kqueuesOf(fd: number): readonly Kqueue[] {
+		const kqueues = this.watchers[fd] ?? null;
+		if (kqueues === null) return NONE;
+		return kqueues instanceof Set ? [...kqueues].sort((a, b) => b.id - a.id) : [kqueues];
 	}
 
 	/** Inserts a kqueue at the head of the list. */

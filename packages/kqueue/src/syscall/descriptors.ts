@@ -123,7 +123,7 @@ export function dup2(thread: Thread, fd: number, to: number): number {
 function checkBusy(thread: Thread, fd: number, name: string): void {
 	const { fdp } = thread.process;
 	const file = fdp.get(fd);
-	if ((file instanceof KqueueFile && file.kq.busy !== 0) || isFdBusy(fdp.firstKqueue, fd))
+	if ((file instanceof KqueueFile && file.kq.busy !== 0) || isFdBusy(fdp, fd))
 		throw new SystemError(errno.EDEADLK, name, `called by a filter that uses descriptor ${fd}`);
 }
 
