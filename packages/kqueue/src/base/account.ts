@@ -79,7 +79,9 @@ export class Quota {
 
 	/** Whether `n` more may be used, here and on the whole machine. */
 	hasRoom(n: number): boolean {
-		return this.used + n <= this.limit && (this.machine === null || this.machine.hasRoom(n));
+		const { machine } = this;
+		if (this.used + n > this.limit) return false;
+		return machine === null || machine.used + n <= machine.limit;
 	}
 
 	/** Uses `n` more, and returns whether they may be used; if not, nothing changes. */
