@@ -54,7 +54,7 @@ function holdings({ process, kernel }: Thread): Record<string, unknown> {
 	for (let kq = process.fdp.firstKqueue; kq !== null; kq = kq.next) {
 		kqueueDoCheck(kq);
 		if (kq !== process.main.kq) kqueues++;
-		for (let kn of [...kq.knlist, ...kq.knhash]) for (; kn !== null; kn = kn.link) knotes++;
+		for (let kn of [...kq.knlist.flat(), ...kq.knhash]) for (; kn !== null; kn = kn.link) knotes++;
 	}
 	const descriptors = [...process.fdp.open()];
 	return { descriptors, knotes, kqueues, sleepers: kernel.sleepers, timers: kernel.ntimers };

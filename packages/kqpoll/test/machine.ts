@@ -56,7 +56,7 @@ export function revents(fds: readonly Pollfd[]): number[] {
 /** The knotes of a thread's polls and selects, by descriptor, the newest first. */
 export function knotes(thread: Thread): Knote[] {
 	const found: Knote[] = [];
-	for (const head of thread.kq?.knlist ?? [])
+	for (const head of thread.kq?.knlist.flat() ?? [])
 		for (let kn = head; kn !== null; kn = kn.link) found.push(kn);
 	return found;
 }

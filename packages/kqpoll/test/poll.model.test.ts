@@ -310,7 +310,7 @@ class World {
 	private check(): void {
 		checkMachine(this.machine);
 		for (let kq = this.process.fdp.firstKqueue; kq !== null; kq = kq.next) {
-			assert.ok(kq.nknotes <= 4 * kq.knlist.length, "the number of knotes");
+			assert.ok(kq.nknotes <= 4 * 256 * kq.knlist.length, "the number of knotes");
 		}
 	}
 }

@@ -25,6 +25,7 @@ import {
 	knoteRelease,
 	observe,
 } from "./knote-ops.ts";
+import { firstKnote, listOf, pageOf } from "./knote-table.ts";
 import type { Kqueue } from "./kqueue.ts";
 
 /**
@@ -49,7 +50,7 @@ function knoteFdclose(fdp: FileTable, fd: number, thread: Thread | null): void {
 	let failure: Failure = null;
 	for (const kq of fdp.kqueuesOf(fd)) {
 		try {
-			knoteRemove(kq, kq.knlist, fd, false, thread);
+			knoteRemove(kq, pageOf(kq, fd), listOf(fd), false, thread);
 		} catch (value) {
 			failure ??= { value };
 		}
@@ -61,7 +62,7 @@ function knoteFdclose(fdp: FileTable, fd: number, thread: Thread | null): void {
 export function isFdBusy(fdp: FileTable, fd: number): boolean {
 	for (const kq of fdp.kqueuesOf(fd)) {
 		if (kq.busy === 0) continue;
-		for (let kn = kq.knlist[fd] ?? null; kn !== null; kn = kn.link) {
+		for (let kn = firstKnote(kq, fd); kn !== null; kn = kn.link) {
 			if ((kn.status & KN_ATTACHING) !== 0) continue;
 			if ((kn.status & (KN_PROCESSING | KN_NOTIFYING)) !== 0) return true;
 		}

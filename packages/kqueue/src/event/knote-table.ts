@@ -7,15 +7,43 @@ import type { Kqueue } from "./kqueue.ts";
 /** A list of a descriptor that is longer than this gets an index, when it is searched. */
 const SHORT = 16;
 
+/** A page that has no knotes. */
+const EMPTY: (Knote | null)[] = [];
+/** KQEXTENT is 2 to the power of this. */
+const PAGE_SHIFT = 8;
+const PAGE_MASK = KQEXTENT - 1;
+
+/** The page of a descriptor's list, which is at {@link listOf} in it. */
+export function pageOf({ knlist }: Kqueue, fd: number): (Knote | null)[] {
+	return knlist[fd >> PAGE_SHIFT] ?? EMPTY;
+}
+
+/** Where a descriptor's list is in its page. */
+export function listOf(fd: number): number {
+	return fd & PAGE_MASK;
+}
+
+/** The first knote of a descriptor, null if there is none. */
+export function firstKnote(kq: Kqueue, fd: number): Knote | null {
+	return pageOf(kq, fd)[listOf(fd)] ?? null;
+}
+
 /**
- * Makes room for knotes of descriptor `fd`.
+ * Makes room for knotes of descriptor `fd`. Unlike in the original, there is none for those below it
+ * that are far away: ten thousand threads that poll a connection each need not have ten thousand lists
+ * each.
  * @kern kqueue_expand_list
  */
-export function kqueueExpandList(kq: Kqueue, fd: number): void {
-	const { knlist } = kq;
-	while (knlist.length <= fd) {
-		for (let i = 0; i < KQEXTENT; i++) knlist.push(null);
-	}
+export function kqueueExpandList({ knlist }: Kqueue, fd: number): void {
+	const page = fd >> PAGE_SHIFT;
+	while (knlist.length <= page) knlist.push(EMPTY);
+	if (knlist[page] === EMPTY) knlist[page] = newPage();
+}
+
+function newPage(): (Knote | null)[] {
+	const page: (Knote | null)[] = [];
+	while (page.length < KQEXTENT) page.push(null);
+	return page;
 }
 
 /**
@@ -73,7 +101,7 @@ function knoteHash({ knhash, seed }: Kqueue, ident: number, key: number): number
 /** The knote of a descriptor with this identity, if there is one. */
 export function knoteFind(kq: Kqueue, fd: number, filter: number, pollid: number): Knote | null {
 	const key = knoteKey(filter, pollid);
-	let kn = kq.knlist[fd] ?? null;
+	let kn = firstKnote(kq, fd);
 	for (let seen = 0; kn !== null; kn = kn.link) {
 		if (kn.key === key) return kn;
 		if (++seen > SHORT) return indexOf(kq, fd).get(key) ?? null;
@@ -100,22 +128,28 @@ function indexOf(kq: Kqueue, fd: number): Map<number, Knote> {
 	let index = kq.indexes.get(fd);
 	if (index === undefined) {
 		index = new Map();
-		for (let kn = kq.knlist[fd] ?? null; kn !== null; kn = kn.link) index.set(kn.key, kn);
+		for (let kn = firstKnote(kq, fd); kn !== null; kn = kn.link) index.set(kn.key, kn);
 		kq.indexes.set(fd, index);
 	}
 	return index;
 }
 
+/** All lists of a kqueue, page by page. What is added meanwhile is found if its page is not passed yet. */
+export function* knoteLists({ knlist, knhash }: Kqueue): Generator<(Knote | null)[]> {
+	yield* knlist;
+	yield knhash;
+}
+
 /** Puts a knote at the head of its list. */
 export function knoteLink(kq: Kqueue, kn: Knote): void {
 	const isfd = kn.fop.isfd !== false;
-	const lists = isfd ? kq.knlist : kq.knhash;
-	const at = isfd ? kn.ident : knoteHash(kq, kn.ident, kn.key);
+	const lists = isfd ? pageOf(kq, kn.ident) : kq.knhash;
+	const at = isfd ? listOf(kn.ident) : knoteHash(kq, kn.ident, kn.key);
 	kassert(at < lists.length, "there is a list for the knote");
 	const next = lists[at] ?? null;
 	kn.link = next;
 	if (next !== null) next.prev = kn;
-	else if (isfd) kq.fdp.watched(at, kq);
+	else if (isfd) kq.fdp.watched(kn.ident, kq);
 	lists[at] = kn;
 	kq.nknotes++;
 	if (!isfd) kq.nhashed++;
@@ -127,11 +161,11 @@ export function knoteUnlink(kq: Kqueue, kn: Knote): void {
 	const { link, prev } = kn;
 	const isfd = kn.fop.isfd !== false;
 	if (prev === null) {
-		const lists = isfd ? kq.knlist : kq.knhash;
-		const at = isfd ? kn.ident : knoteHash(kq, kn.ident, kn.key);
+		const lists = isfd ? pageOf(kq, kn.ident) : kq.knhash;
+		const at = isfd ? listOf(kn.ident) : knoteHash(kq, kn.ident, kn.key);
 		kassert(lists[at] === kn, "an attached knote is on its list");
 		lists[at] = link;
-		if (link === null && isfd) kq.fdp.unwatched(at, kq);
+		if (link === null && isfd) kq.fdp.unwatched(kn.ident, kq);
 	} else {
 		prev.link = link;
 	}

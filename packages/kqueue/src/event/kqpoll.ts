@@ -1,5 +1,6 @@
 // The private kqueue of a thread, which poll and select use, and its serials.
 
+import { KQEXTENT } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
 import { kassert } from "../base/assert.ts";
 import type { Thread } from "../process/thread.ts";
@@ -55,7 +56,7 @@ export function kqpollDone(thread: Thread, num: number): void {
 	thread.polling = false;
 	thread.kqserial += num;
 	// A thread that polls a new array each time would collect knotes without limit.
-	if (kq.nknotes > 4 * kq.knlist.length && kq.busy === 0) purge(thread, kq);
+	if (kq.nknotes > 4 * KQEXTENT * kq.knlist.length && kq.busy === 0) purge(thread, kq);
 }
 
 /** Drops all knotes of a thread's kqueue. Meanwhile other polls and selects are refused. */

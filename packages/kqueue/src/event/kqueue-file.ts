@@ -15,6 +15,7 @@ import { knoteRemove } from "./fd-close.ts";
 import { type Filterops, filterops, knoteAssign, knoteJoin, knoteSubmit } from "./filterops.ts";
 import { sysfilters } from "./filters/sysfilters.ts";
 import type { Knote } from "./knote.ts";
+import { knoteLists } from "./knote-table.ts";
 import { Kqueue } from "./kqueue.ts";
 import { kqueueWakeup } from "./kqueue-ops.ts";
 import { notify } from "./notify.ts";
@@ -158,7 +159,7 @@ function kqueueFree(kq: Kqueue): void {
  */
 export function kqueuePurge(kq: Kqueue, thread: Thread | null): void {
 	let failure: Failure = null;
-	for (const lists of [kq.knlist, kq.knhash]) {
+	for (const lists of knoteLists(kq)) {
 		for (let i = 0; i < lists.length; i++) {
 			try {
 				knoteRemove(kq, lists, i, true, thread);

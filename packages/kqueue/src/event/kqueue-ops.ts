@@ -5,6 +5,7 @@ import { filterName } from "../base/format.ts";
 import type { Runnable } from "../base/run-queue.ts";
 import { wakeup } from "../sched/sleep.ts";
 import { formatKnote, type Knote } from "./knote.ts";
+import { knoteLists } from "./knote-table.ts";
 import type { Kqueue } from "./kqueue.ts";
 
 /**
@@ -119,7 +120,7 @@ const NAMED = 8;
 /** The knotes of a kqueue in words: `READ 3, TIMER 1`. */
 export function formatKnotes(kq: Kqueue): string {
 	const words: string[] = [];
-	for (const lists of [kq.knlist, kq.knhash]) {
+	for (const lists of knoteLists(kq)) {
 		for (let kn of lists) {
 			for (; kn !== null && words.length < NAMED; kn = kn.link)
 				words.push(`${filterName(kn.filter)} ${kn.ident}`);

@@ -48,8 +48,11 @@ export class Kqueue {
 	nhashed = 0;
 	/** How many callbacks are running for its knotes: 0 except inside a callback. */
 	busy = 0;
-	/** The lists of knotes by descriptor. */
-	readonly knlist: (Knote | null)[] = [];
+	/**
+	 * The lists of knotes by descriptor, KQEXTENT of them in each page; a page without a knote so far is
+	 * empty.
+	 */
+	readonly knlist: (Knote | null)[][] = [];
 	/** The lists of the other knotes by hash; empty before there is one. */
 	readonly knhash: (Knote | null)[] = [];
 	/** What makes its hash unlike that of others. */

@@ -181,10 +181,18 @@ export function fileRelease(file: File, thread: Thread | null, failure: Failure 
 		file.payer = null;
 		rethrow(attempt(failure, closing(file, thread)));
 	} else if (file.refs === file.inFlight) {
-		rethrow(attempt(failure, () => file.stranded()));
-	} else if (failure !== null) rethrow(failure);
+		rethrow(attempt(failure, stranding(file)));
+	} else if (failure !== null) {
+		rethrow(failure);
+	}
 }
+
+// These closures are made elsewhere: one made above would cost each release the memory for it.
 
 function closing(file: File, thread: Thread | null): () => void {
 	return () => file.close(thread);
+}
+
+function stranding(file: File): () => void {
+	return () => file.stranded();
 }

@@ -155,7 +155,7 @@ test("a knote shows its status, its filter, and the entry of poll to which it be
 	const kq = kqueue(thread);
 	const fd = openFile(thread, new SyntheticFile());
 	keventNow(thread, kq, [{ ident: fd, filter: EVFILT_READ, flags: EV_ADD }], null);
-	const kn = process.fdp.firstKqueue?.knlist[fd];
+	const kn = process.fdp.firstKqueue?.knlist[0]?.[fd];
 	if (kn === null || kn === undefined) throw new Error("there is a knote");
 	assert.is(formatKnote(kn), "READ 1 ADD [0x0 read]");
 	Object.assign(kn, { key: knoteKey(EVFILT_READ, 4) });

@@ -1,10 +1,11 @@
 // The table of a kqueue: each knote is found again, at a cost that does not grow with their number.
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { knoteFind } from "../../src/event/knote-table.ts";
+import { firstKnote, knoteFind } from "../../src/event/knote-table.ts";
 import type { Kqueue } from "../../src/event/kqueue.ts";
 import {
 	close,
+	dup2,
 	EV_ADD,
 	EV_CLEAR,
 	EV_DELETE,
@@ -146,7 +147,7 @@ function watches(thread: Thread, fd: number, n: number, steps: Steps): KeventWat
 	const flags = EV_ADD | EV_CLEAR | EV_ENABLE;
 	return Array.from({ length: n }, () => {
 		const watch = watchKevent(thread, { ident: fd, filter: EVFILT_READ, flags }, observer);
-		steps.watch(newest(thread).knlist[fd] as Knote);
+		steps.watch(firstKnote(newest(thread), fd) as Knote);
 		return watch;
 	});
 }
@@ -182,17 +183,29 @@ test("a knote is found among many of its descriptor, and not after it was delete
 	const kq = newest(thread);
 	const keys = (kn: Knote | null): number[] => (kn === null ? [] : [kn.key, ...keys(kn.link)]);
 	const find = (key: number) => knoteFind(kq, fd, ~(key & 15), Math.floor(key / 16))?.key ?? null;
-	const all = keys(kq.knlist[fd] ?? null);
+	const all = keys(firstKnote(kq, fd));
 	assert.equal(all.map(find), all);
 	for (const watch of made.slice(0, 99)) watch.close();
-	const left = keys(kq.knlist[fd] ?? null);
+	const left = keys(firstKnote(kq, fd));
 	assert.equal([left.length, kq.nknotes], [1, 1]);
 	assert.equal(
 		all.map(find),
 		all.map((key) => (left.includes(key) ? key : null)),
 	);
 	made[99]?.close();
-	assert.equal([kq.knlist[fd], kq.nknotes, kq.indexes?.size], [null, 0, 0]);
+	assert.equal([firstKnote(kq, fd), kq.nknotes, kq.indexes?.size], [null, 0, 0]);
+});
+
+test("a kqueue has room for the descriptors that it watches, and not for all below them", () => {
+	const { thread } = machine({ maxfiles: 100_000 });
+	const room = (fd: number): number => {
+		dup2(thread, 0, fd);
+		keventNow(thread, kqueue(thread), [{ ident: fd, filter: EVFILT_READ, flags: EV_ADD }], null);
+		const { knlist } = newest(thread);
+		return knlist.length + new Set(knlist).size * 256;
+	};
+	openFile(thread, new SyntheticFile());
+	assert.equal([room(255), room(256), room(9999), room(99_999)], [257, 514, 552, 903]);
 });
 
 test.run();

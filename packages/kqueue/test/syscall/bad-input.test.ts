@@ -104,7 +104,7 @@ function world(options: KernelOptions = {}): World {
 
 function knotesOf({ knlist, knhash }: Kqueue): string[] {
 	const found: string[] = [];
-	for (const head of [...knlist, ...knhash]) {
+	for (const head of [...knlist.flat(), ...knhash]) {
 		for (let kn: Knote | null = head; kn !== null; kn = kn.link) {
 			found.push(`${formatKnote(kn)} wants ${kn.sfflags} ${kn.sdata}`);
 		}

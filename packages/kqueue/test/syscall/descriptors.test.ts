@@ -92,7 +92,7 @@ function knotes({ process }: Thread): (readonly [number, number])[][] {
 	for (let kq: Kqueue | null = process.fdp.firstKqueue; kq !== null; kq = kq.next)
 		found.push(
 			[
-				...knotesOn(kq.knlist),
+				...knotesOn(kq.knlist.flat()),
 				// Their order in the hash is that of chance.
 				...[...knotesOn(kq.knhash)].sort((a, b) => a.ident - b.ident || b.filter - a.filter),
 			].map((kn) => [kn.filter, kn.ident] as const),
