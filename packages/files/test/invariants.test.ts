@@ -163,6 +163,7 @@ function packet(n: number): Packet {
 		record: true,
 		eor: false,
 		urgent: false,
+		payer: null,
 		next: null,
 	};
 }
@@ -177,12 +178,13 @@ test("a socket's buffer that loses count or packets is found", () => {
 	finds(make, (buffer) => buffer.check(), [
 		["a buffer knows its last packet", (buffer) => set(buffer, "last", buffer.first)],
 		["a buffer counts what it holds", (buffer) => set(buffer, "cc", 8)],
+		["a buffer counts its records", (buffer) => set(buffer, "records", 1)],
 		["a buffer counts its data", (buffer) => set(buffer, "datacc", 8)],
 		["a buffer's low-water mark is in it", (buffer) => set(buffer, "hiwat", 9)],
 		["a header takes room", (buffer) => set(buffer.first as Packet, "header", -1)],
 		[
 			"a packet without data is a record",
-			(buffer) => buffer.append({ ...packet(0), record: false }),
+			(buffer) => buffer.append({ ...packet(0), record: false, urgent: true }),
 		],
 		[
 			"files begin a record, and take room",

@@ -227,6 +227,7 @@ function packetOf(bytes: Uint8Array): Packet {
 		record: false,
 		eor: false,
 		urgent: false,
+		payer: null,
 		next: null,
 	};
 }

@@ -61,8 +61,8 @@ export function pipe(thread: Thread): [read: number, write: number] {
 export function pipe2(thread: Thread, flags: number): [read: number, write: number] {
 	if ((flags & ~(O_NONBLOCK | O_CLOEXEC)) !== 0 || !Number.isInteger(flags))
 		throw new SystemError(errno.EINVAL, "pipe2", "flags other than O_NONBLOCK and O_CLOEXEC");
-	const reader = new PipeEnd(thread.kernel);
-	const writer = new PipeEnd(thread.kernel);
+	const reader = new PipeEnd(thread);
+	const writer = new PipeEnd(thread);
 	reader.connect(writer);
 	return openPair(thread, reader, writer, flags);
 }
@@ -72,7 +72,7 @@ class PipeEnd extends File {
 	/** READ and EXCEPT knotes of this end, and WRITE knotes of the other. */
 	readonly klist: Klist = new Klist();
 	/** What is to be read here. */
-	readonly buffer: Ring = new Ring(PIPE_SIZE);
+	readonly buffer: Ring;
 	/** Threads that read from this end sleep here. */
 	readonly readers: WaitChannel = new WaitChannel();
 	/** Threads that write into this end sleep here. */
@@ -84,9 +84,11 @@ class PipeEnd extends File {
 	/** Whether a large write has given it more room. */
 	big = false;
 
-	constructor(kernel: Kernel) {
+	/** Its memory is charged to the account that makes the pipe. */
+	constructor({ kernel, process }: Thread) {
 		super("pipe");
 		this.kernel = kernel;
+		this.buffer = new Ring(PIPE_SIZE, process.account.bytes);
 	}
 
 	/** Makes a pipe of two ends. */
@@ -115,6 +117,7 @@ class PipeEnd extends File {
 		return n;
 	}
 
+	/** Also -ENOMEM: the account that has made the pipe has too many bytes in buffers. */
 	override write(_thread: Thread, buffer: Uint8Array, whole: number, begins = true): number {
 		return this.peer === null ? -errno.EPIPE : this.peer.receive(buffer, whole, begins);
 	}
@@ -125,6 +128,7 @@ class PipeEnd extends File {
 		if (begins && whole > PIPE_SIZE && ring.count === 0) this.enlarge(ring);
 		const atomic = whole <= PIPE_BUF;
 		const n = atomic && ring.room < bytes.length ? 0 : ring.write(bytes);
+		if (n < 0) return -errno.ENOMEM;
 		if (n > 0) wakeup(this.readers);
 		if (this.kernel.diagnostics) pipeCheck(this);
 		this.tellOfBytes();

@@ -1,6 +1,7 @@
 // SCM_RIGHTS: open files in messages on their way, and closing those that nobody can receive.
 import type { Kernel } from "@kqpoll/kqueue";
 import {
+	type Account,
 	attempt,
 	type Failure,
 	type File,
@@ -13,6 +14,8 @@ import {
 export interface Carrier extends File {
 	/** Whether it is possible that a message with open files waits in it. */
 	readonly carries: boolean;
+	/** How deep the messages are nested that wait in it; 0 if none has open files. */
+	readonly depth: number;
 	/** Calls `visit` with the rights of each message that waits in it, oldest first. */
 	eachRights(visit: (rights: Rights) => void): void;
 }
@@ -28,15 +31,21 @@ export class Rights {
 	files: readonly File[];
 	/** In a buffer: the rights of the next message that has any. */
 	next: Rights | null = null;
+	/** How deep it is nested: one more than what waits in the sockets among its files. */
+	readonly depth: number;
 	private readonly machine: InFlight;
+	private readonly payer: Account;
 
 	/**
-	 * Adds a reference to each file.
+	 * Adds a reference to each file, and charges them to an account, whatever the limit.
 	 * @kern unp_internalize
 	 */
-	constructor(kernel: Kernel, files: readonly File[]) {
+	constructor(kernel: Kernel, files: readonly File[], payer: Account) {
 		this.machine = inFlightOf(kernel);
 		this.files = files;
+		this.depth = depthOf(files);
+		this.payer = payer;
+		payer.inflight.force(files.length);
 		for (const file of files) {
 			fileHold(file);
 			file.inFlight++;
@@ -49,9 +58,16 @@ export class Rights {
 	 * @kern unp_externalize
 	 */
 	take(): readonly File[] {
-		const { files, machine } = this;
+		const files = this.empty();
+		for (const file of files) this.machine.land(file);
+		return files;
+	}
+
+	/** Takes the files out of the message, which is not charged any more; they are still in flight. */
+	empty(): readonly File[] {
+		const { files } = this;
 		this.files = NONE;
-		for (const file of files) machine.land(file);
+		this.payer.inflight.release(files.length);
 		return files;
 	}
 
@@ -108,10 +124,13 @@ class InFlight {
 	 */
 	discard(first: Rights): void {
 		for (let rights: Rights | null = first; rights !== null; rights = rights.next) {
-			if (rights.files.length > 0) this.discarded.push(rights.files);
-			rights.files = NONE;
+			this.push(rights);
 		}
 		if (!this.running && this.discarded.length > 0) this.run(false);
+	}
+
+	private push(rights: Rights): void {
+		if (rights.files.length > 0) this.discarded.push(rights.empty());
 	}
 
 	/** Only messages refer to a socket any more. */
@@ -125,11 +144,11 @@ class InFlight {
 	}
 
 	/**
-	 * Closes at once all that nobody can receive, for what it holds is needed. The platform reports
-	 * what a close throws.
+	 * Closes at once all that nobody can receive, for what it holds is needed. Returns whether there
+	 * was anything to look at. The platform reports what a close throws.
 	 */
-	reclaim(): void {
-		if (this.running || this.suspects.length === 0) return;
+	reclaim(): boolean {
+		if (this.running || this.suspects.length === 0) return false;
 		try {
 			this.run(true);
 		} catch (error) {
@@ -137,6 +156,7 @@ class InFlight {
 				throw error;
 			});
 		}
+		return true;
 	}
 
 	/** Releases what was discarded, and collects unless it has to wait; then throws the first error. */
@@ -196,10 +216,7 @@ class InFlight {
 			});
 		}
 		for (const so of refs.keys()) {
-			so.eachRights((rights) => {
-				this.discarded.push(rights.files);
-				rights.files = NONE;
-			});
+			so.eachRights((rights) => this.push(rights));
 		}
 	}
 
@@ -217,6 +234,20 @@ class InFlight {
 		for (const so of refs.keys()) eachFile(so, add);
 		return refs;
 	}
+}
+
+/**
+ * How deep a message with these files is nested, as far as the sockets among them know: what was sent
+ * to a socket while that was on its way does not change the depth of the message that it is in.
+ */
+export function depthOf(files: readonly File[]): number {
+	let depth = 0;
+	for (const file of files) if (isCarrier(file)) depth = Math.max(depth, file.depth);
+	return depth + 1;
+}
+
+function isCarrier(file: File): file is Carrier {
+	return "eachRights" in file;
 }
 
 function eachFile(so: Carrier, visit: (file: File) => void): void {

@@ -1,5 +1,5 @@
 // A ring of bytes: what is written at one end is read at the other, without moving the rest.
-import { kassert } from "@kqpoll/kqueue/kernel";
+import { kassert, type Quota } from "@kqpoll/kqueue/kernel";
 
 /** How much room a ring begins with. */
 const FIRST_ROOM = 512;
@@ -10,13 +10,16 @@ export class Ring {
 	limit: number;
 	/** How many bytes it holds. */
 	count = 0;
+	/** What its memory is charged to, while it has any; null for nothing. */
+	payer: Quota | null;
 	private bytes: Uint8Array = new Uint8Array(0);
 	/** Where the first byte is in the memory. */
 	private start = 0;
 
 	/** Makes an empty ring. */
-	constructor(limit: number) {
+	constructor(limit: number, payer: Quota | null = null) {
 		this.limit = limit;
+		this.payer = payer;
 	}
 
 	/** How many bytes it has room for. */
@@ -24,11 +27,14 @@ export class Ring {
 		return this.limit - this.count;
 	}
 
-	/** Appends as many bytes as there is room for, and returns their number. */
+	/**
+	 * Appends as many bytes as there is room for, and returns their number; -1, and nothing changes,
+	 * if its payer may not use the memory that they need.
+	 */
 	write(from: Uint8Array): number {
 		const n = Math.min(from.length, this.room);
 		if (n === 0) return 0;
-		if (this.count + n > this.bytes.length) this.grow(this.count + n);
+		if (this.count + n > this.bytes.length && !this.grow(this.count + n)) return -1;
 		const { bytes } = this;
 		const at = this.wrapped(this.start + this.count);
 		const first = Math.min(n, bytes.length - at);
@@ -53,6 +59,7 @@ export class Ring {
 
 	/** Forgets the bytes, and releases the memory. */
 	free(): void {
+		this.payer?.release(this.bytes.length);
 		this.bytes = new Uint8Array(0);
 		this.start = 0;
 		this.count = 0;
@@ -72,16 +79,20 @@ export class Ring {
 		return at >= this.bytes.length ? at - this.bytes.length : at;
 	}
 
-	private grow(needed: number): void {
+	/** Makes its memory larger. Returns false if that may not be used. */
+	private grow(needed: number): boolean {
 		let room = Math.max(this.bytes.length, FIRST_ROOM);
 		while (room < needed) room *= 2;
-		const grown = new Uint8Array(Math.min(room, this.limit));
-		const { bytes, start, count } = this;
+		const { bytes, start, count, payer } = this;
+		const size = Math.min(room, this.limit);
+		if (payer !== null && !payer.charge(size - bytes.length)) return false;
+		const grown = new Uint8Array(size);
 		const first = Math.min(count, bytes.length - start);
 		copy(bytes, start, grown, 0, first);
 		copy(bytes, 0, grown, first, count - first);
 		this.bytes = grown;
 		this.start = 0;
+		return true;
 	}
 }
 

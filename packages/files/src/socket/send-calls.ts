@@ -43,7 +43,8 @@ export interface OutgoingMessage {
  * MSG_NOSIGNAL, MSG_EOR except on a stream, and for TCP MSG_OOB: the last byte is out-of-band.
  * Rejects with: EBADF, ENOTSOCK, EFAULT; EINVAL for MSG_EOR on a stream; EPIPE, with SIGPIPE, when nothing can be sent any more; ENOTCONN, EDESTADDRREQ; EAGAIN
  * when it does not block; EMSGSIZE for a message that will never fit; ENOBUFS for a datagram that
- * the receiver has no room for; EOPNOTSUPP for MSG_OOB on other sockets; the pending error,
+ * the receiver has no room for, and when too much waits to be received (see docs/limits.md);
+ * EOPNOTSUPP for MSG_OOB on other sockets; the pending error,
  * SO_ERROR; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source:
  * send(2).
  */
@@ -90,8 +91,9 @@ export function sendtoCall(
 
 /**
  * As {@link sendto}, with open files: the receiver gets descriptors for them. Also rejects, before
- * anything is sent, with EBADF when one of the descriptors is not open, and EINVAL when one is a
- * kqueue or the socket is not a local one. Source: sendmsg(2).
+ * anything is sent, with EBADF when one of the descriptors is not open, EINVAL when one is a kqueue
+ * or the socket is not a local one, and EMFILE when too many were sent and not received yet. Source:
+ * sendmsg(2).
  */
 export function sendmsg(
 	thread: Thread,
@@ -252,7 +254,9 @@ class Sending {
 		const { so, files, thread, done } = this;
 		const { bytes, flags, address: to } = this.message;
 		if (bytes.length !== this.total) return -errno.EFAULT;
-		const n = sosend(so, { bytes: done === 0 ? bytes : bytes.subarray(done), flags, to, files });
+		const rest = done === 0 ? bytes : bytes.subarray(done);
+		const payer = thread.process.account;
+		const n = sosend(so, { bytes: rest, flags, to, files, payer });
 		if (n === -errno.EPIPE && (flags & MSG_NOSIGNAL) === 0)
 			psignal(thread.process, SIGPIPE, thread);
 		if (n < 0) return n;

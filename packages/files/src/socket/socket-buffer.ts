@@ -2,6 +2,7 @@
 // for it.
 import type { Thread } from "@kqpoll/kqueue";
 import {
+	type Account,
 	attempt,
 	type Failure,
 	type File,
@@ -14,6 +15,11 @@ import {
 } from "@kqpoll/kqueue/kernel";
 import type { Rights } from "../shared/rights.ts";
 import type { Address } from "./socket-constants.ts";
+
+/** Shorter packets of a stream are put together, into pieces of memory of at most this many bytes. */
+const CHUNK = 4096;
+/** The first such piece has this many bytes, and each of the next twice as many as the one before. */
+const FIRST_CHUNK = 64;
 
 /** What one send puts into a buffer. */
 export interface Packet {
@@ -31,6 +37,8 @@ export interface Packet {
 	readonly eor: boolean;
 	/** Whether its last byte is out-of-band. */
 	readonly urgent: boolean;
+	/** To whom it is charged while it is in a buffer, with its bytes; null for nobody. */
+	readonly payer: Account | null;
 	/** SockBuf: the packet after it. */
 	next: Packet | null;
 }
@@ -57,9 +65,15 @@ export class SockBuf {
 	/** The first packet. */
 	first: Packet | null = null;
 	private last: Packet | null = null;
+	/** How much memory there is behind the bytes of the last packet, for those that follow. */
+	private spare = 0;
+	/** How many packets begin a record. */
+	private records = 0;
 	/** The open files of the first packet that has any. */
 	private firstRights: Rights | null = null;
 	private lastRights: Rights | null = null;
+	/** How deep messages were nested that came since it had no open files. */
+	private deepest = 0;
 
 	/** Makes an empty buffer. */
 	constructor(hiwat: number, lowat: number) {
@@ -72,20 +86,63 @@ export class SockBuf {
 		return this.hiwat - this.cc;
 	}
 
-	/** Appends a packet. */
+	/**
+	 * Appends a packet, and charges it to its payer, whatever the limit. Few bytes that continue a
+	 * stream are copied to the end of the last packet.
+	 * @kern sbcompress
+	 */
 	append(packet: Packet): void {
-		if (this.last === null) this.first = packet;
-		else this.last.next = packet;
+		const { last } = this;
+		const { bytes, header, payer } = packet;
+		const n = bytes.length;
+		this.cc += header + n;
+		this.datacc += n;
+		payer?.bytes.force(header + n);
+		if (last !== null && n < CHUNK && continues(packet, last)) {
+			if (n <= this.spare) {
+				this.extend(last, bytes);
+				return;
+			}
+			const room = Math.min(CHUNK, Math.max(FIRST_CHUNK, n, 2 * last.bytes.length));
+			packet.bytes = new Uint8Array(room).subarray(0, n);
+			packet.bytes.set(bytes);
+			this.spare = room - n;
+		} else {
+			this.spare = 0;
+		}
+		if (last === null) this.first = packet;
+		else last.next = packet;
 		this.last = packet;
-		this.cc += packet.header + packet.bytes.length;
-		this.datacc += packet.bytes.length;
+		payer?.packets.force(1);
+		if (packet.record) this.records++;
 		if (packet.rights !== null) this.appendRights(packet.rights);
 	}
 
+	/** Copies bytes to the end of the last packet, which has memory for them. */
+	private extend(last: Packet, more: Uint8Array): void {
+		const { buffer, byteOffset, length } = last.bytes;
+		last.bytes = new Uint8Array(buffer, byteOffset, length + more.length);
+		last.bytes.set(more, length);
+		this.spare -= more.length;
+	}
+
+	/** Whether a record begins behind the first packet. */
+	get hasNextRecord(): boolean {
+		return this.records > (this.first?.record === true ? 1 : 0);
+	}
+
 	private appendRights(rights: Rights): void {
-		if (this.lastRights === null) this.firstRights = rights;
-		else this.lastRights.next = rights;
+		if (this.lastRights === null) {
+			this.firstRights = rights;
+			this.deepest = 0;
+		} else this.lastRights.next = rights;
 		this.lastRights = rights;
+		this.deepest = Math.max(this.deepest, rights.depth);
+	}
+
+	/** How deep the messages in it are nested, at most; 0 if none has open files. */
+	get depth(): number {
+		return this.carries ? this.deepest : 0;
 	}
 
 	/** Whether there are open files in it. */
@@ -104,6 +161,7 @@ export class SockBuf {
 		packet.bytes = packet.bytes.subarray(n);
 		this.cc -= n;
 		this.datacc -= n;
+		packet.payer?.bytes.release(n);
 		if (packet.bytes.length === 0) this.dropRecord();
 	}
 
@@ -115,6 +173,8 @@ export class SockBuf {
 		this.first = packet.next;
 		if (this.first === null) this.last = null;
 		packet.next = null;
+		if (packet.record) this.records--;
+		discharge(packet);
 	}
 
 	/** Removes the open files from the first packet, which has some, and returns them. */
@@ -123,6 +183,7 @@ export class SockBuf {
 		const rights = packet.rights as Rights;
 		packet.rights = null;
 		this.cc -= packet.header;
+		packet.payer?.bytes.release(packet.header);
 		packet.header = 0;
 		this.firstRights = rights.next;
 		if (rights.next === null) this.lastRights = null;
@@ -133,6 +194,8 @@ export class SockBuf {
 	/** Removes everything. */
 	flush(): void {
 		const rights = this.firstRights;
+		for (let packet = this.first; packet !== null; packet = packet.next) discharge(packet);
+		this.records = 0;
 		this.first = null;
 		this.last = null;
 		this.firstRights = null;
@@ -150,6 +213,7 @@ export class SockBuf {
 	check(others = 0): void {
 		let cc = others;
 		let datacc = 0;
+		let records = 0;
 		let last: Packet | null = null;
 		let rights = this.firstRights;
 		for (let packet = this.first; packet !== null; packet = packet.next) {
@@ -157,12 +221,14 @@ export class SockBuf {
 			datacc += packet.bytes.length;
 			packetCheck(packet);
 			last = packet;
+			if (packet.record) records++;
 			if (packet.rights === null) continue;
 			kassert(packet.rights === rights, "a buffer knows the packets with open files");
 			rights = rights.next;
 		}
 		kassert(rights === null, "a buffer has the open files of its packets alone");
 		kassert(last === this.last, "a buffer knows its last packet");
+		kassert(records === this.records, "a buffer counts its records");
 		kassert(cc === this.cc, "a buffer counts what it holds");
 		kassert(datacc === this.datacc, "a buffer counts its data");
 		kassert(this.lowat >= 0 && this.lowat <= this.hiwat, "a buffer's low-water mark is in it");
@@ -176,6 +242,19 @@ export class SockBuf {
 		wakeup(this.channel);
 		this.klist.notify(0);
 	}
+}
+
+/** Whether a packet is no more than the next bytes of the stream that the last one is of. */
+function continues(packet: Packet, last: Packet): boolean {
+	if (packet.record || packet.urgent || last.urgent) return false;
+	return packet.header === 0 && packet.payer === last.payer;
+}
+
+/** A packet leaves its buffer with all that is left of it. */
+function discharge({ bytes, header, payer }: Packet): void {
+	if (payer === null) return;
+	payer.bytes.release(header + bytes.length);
+	payer.packets.release(1);
 }
 
 function packetCheck({ bytes, rights, header, record }: Packet): void {

@@ -28,7 +28,9 @@ import { onSocket } from "./socket-wait.ts";
  */
 export function socket(thread: Thread, domain: SocketDomain, type: SocketType, flags = 0): number {
 	checkFlags(flags, "socket");
-	return openWith(thread, make(thread, domain, type), openFlags(flags));
+	const so = make(thread, domain, type);
+	so.account = thread.process.account;
+	return openWith(thread, so, openFlags(flags));
 }
 
 /**

@@ -1,7 +1,7 @@
 // sosend and soreceive: what moves between a program and a socket's buffers, without sleeping.
 import { errno, type Process, type Thread } from "@kqpoll/kqueue";
-import { attempt, type File, fileRelease, rethrow } from "@kqpoll/kqueue/kernel";
-import { Rights } from "../shared/rights.ts";
+import { type Account, attempt, type File, fileRelease, rethrow } from "@kqpoll/kqueue/kernel";
+import { depthOf, inFlightOf, Rights } from "../shared/rights.ts";
 import type { Socket } from "./socket.ts";
 import { type Packet, releaseAll } from "./socket-buffer.ts";
 import {
@@ -35,6 +35,8 @@ interface Outgoing {
 	readonly to: Address | null;
 	/** The open files to send with it. */
 	readonly files: readonly File[] | null;
+	/** To whom it is charged until it is received. */
+	readonly payer: Account;
 }
 
 /** What recvmsg returns besides bytes. */
@@ -49,7 +51,9 @@ export interface Received {
 
 /**
  * Sends what there is room for. Returns how many bytes, or a negative errno: -EAGAIN when there is
- * no room. A message is sent as a whole or not at all.
+ * no room. A message is sent as a whole or not at all. -ENOBUFS when the sender's account has too
+ * many bytes or packets in buffers or messages that are nested too deep, -EMFILE when it has too
+ * many open files in messages.
  * @kern sosend
  */
 export function sosend(so: Socket, out: Outgoing): number {
@@ -69,6 +73,8 @@ export function sosend(so: Socket, out: Outgoing): number {
 			return done || -errno.EAGAIN;
 		const n = Math.min(rest, space - control);
 		if (n === 0 && !atomic && files === null) return -so.sendNothing((flags & MSG_OOB) !== 0);
+		const short = shortage(so, out.payer, n, files);
+		if (short !== 0) return -short;
 		// Not bytes.slice: that of Node's Buffer makes no copy.
 		const copy = Uint8Array.prototype.slice.call(bytes, done, done + n);
 		const packet = packetOf(so, out, copy, files);
@@ -100,6 +106,26 @@ function controlLength(files: readonly File[] | null): number {
 	return files === null ? 0 : RIGHTS_SIZE * (1 + 2 * Math.ceil(files.length / 2));
 }
 
+/** What the sender's account lacks for a packet: an errno, or 0. Frees what nobody can receive. */
+function shortage(so: Socket, payer: Account, n: number, files: readonly File[] | null): number {
+	const error = lack(so, payer, n, files);
+	return error === 0 || !inFlightOf(so.kernel).reclaim() ? error : lack(so, payer, n, files);
+}
+
+function lack(so: Socket, payer: Account, n: number, files: readonly File[] | null): number {
+	if (!payer.bytes.hasRoom(headerLength(so, files) + n) || !payer.packets.hasRoom(1))
+		return errno.ENOBUFS;
+	if (files === null) return 0;
+	if (!payer.inflight.hasRoom(files.length)) return errno.EMFILE;
+	return payer.nesting.hasRoom(depthOf(files)) ? 0 : errno.ENOBUFS;
+}
+
+/** How many bytes of a buffer the address of the sender and the files take. */
+function headerLength(so: Socket, files: readonly File[] | null): number {
+	const rights = files === null ? 0 : RIGHTS_SIZE * (1 + files.length);
+	return rights + (so.kind === "dgram" ? so.addressSize : 0);
+}
+
 /** Makes a packet, which holds the files from now on. */
 function packetOf(
 	so: Socket,
@@ -107,15 +133,15 @@ function packetOf(
 	bytes: Uint8Array,
 	files: readonly File[] | null,
 ): Packet {
-	const rightsLength = files === null ? 0 : RIGHTS_SIZE * (1 + files.length);
 	return {
 		bytes,
 		address: so.kind === "dgram" ? so.name : null,
-		rights: files === null ? null : new Rights(so.kernel, files),
-		header: rightsLength + (so.kind === "dgram" ? so.addressSize : 0),
+		rights: files === null ? null : new Rights(so.kernel, files, out.payer),
+		header: headerLength(so, files),
 		record: so.atomic || files !== null,
 		eor: (out.flags & MSG_EOR) !== 0,
 		urgent: (out.flags & MSG_OOB) !== 0,
+		payer: out.payer,
 		next: null,
 	};
 }
@@ -219,9 +245,7 @@ function tooLittle(so: Socket, wanted: number, flags: number): boolean {
 	if (atomic || (flags & MSG_DONTWAIT) !== 0 || rcv.cc >= wanted) return false;
 	const all = (flags & MSG_WAITALL) !== 0 && wanted <= rcv.hiwat && !so.stalls;
 	if (rcv.cc >= rcv.lowat && !all) return false;
-	for (let next = rcv.first?.next ?? null; next !== null; next = next.next)
-		if (next.record) return false;
-	return true;
+	return !rcv.hasNextRecord;
 }
 
 /** Returns 0 when all files of the first packet have descriptors, or -EMFILE when none has. */

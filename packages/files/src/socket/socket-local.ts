@@ -259,6 +259,10 @@ export class LocalSocket extends Socket implements Carrier {
 		return this.rcv.carries || this.queue.length > 0;
 	}
 
+	get depth(): number {
+		return this.queue.reduce((depth, so) => Math.max(depth, so.rcv.depth), this.rcv.depth);
+	}
+
 	/** Those of the connections that wait to be accepted are its own. */
 	eachRights(visit: (rights: Rights) => void): void {
 		this.rcv.eachRights(visit);

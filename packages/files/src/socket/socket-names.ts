@@ -22,7 +22,7 @@ class Names {
 	private nextPort = FIRST_PORT;
 
 	/** A free port of the upper range, or 0 when there is none. */
-	freePort(ports: ReadonlyMap<Address, Socket>): number {
+	private freePort(ports: ReadonlyMap<Address, Socket>): number {
 		for (let tries = FIRST_PORT; tries <= PORT_MAX; tries++) {
 			const port = this.nextPort;
 			this.nextPort = port === PORT_MAX ? FIRST_PORT : port + 1;
@@ -31,16 +31,31 @@ class Names {
 		return 0;
 	}
 
-	/** Sets the port of a socket, for 0 a free one. Returns 0 or an errno. */
+	/**
+	 * Sets the port of a socket, for 0 a free one. Returns 0 or an errno: EADDRNOTAVAIL also when the
+	 * socket's account has too many.
+	 */
 	bindPort(ports: Map<Address, Socket>, so: Socket, wanted: Address): number {
 		if (so.name !== null) return errno.EINVAL;
-		let port = wanted === 0 ? this.freePort(ports) : wanted;
-		if (port === 0) {
-			inFlightOf(so.kernel).reclaim();
-			port = this.freePort(ports);
-		}
+		const error = this.takePort(ports, so, wanted);
+		// It may be that sockets have it that nobody can receive.
+		return error === 0 || !inFlightOf(so.kernel).reclaim()
+			? error
+			: this.takePort(ports, so, wanted);
+	}
+
+	private takePort(ports: Map<Address, Socket>, so: Socket, wanted: Address): number {
+		if (!so.account.ports.hasRoom(1)) return errno.EADDRNOTAVAIL;
+		const port = wanted === 0 ? this.freePort(ports) : wanted;
 		if (port === 0) return errno.EADDRNOTAVAIL;
-		return take(ports, so, port);
+		const error = take(ports, so, port);
+		if (error === 0) so.account.ports.force(1);
+		return error;
+	}
+
+	/** Frees the port of a socket. That of a connection of a listener is the listener's. */
+	freePortOf(ports: Map<Address, Socket>, so: Socket): void {
+		if (release(ports, so)) so.account.ports.release(1);
 	}
 }
 
@@ -52,9 +67,12 @@ export function take(names: Map<Address, Socket>, so: Socket, address: Address):
 	return 0;
 }
 
-/** Frees the address of a socket, if that socket is the one that is found by it. */
-export function release(names: Map<Address, Socket>, so: Socket): void {
-	if (so.name !== null && names.get(so.name) === so) names.delete(so.name);
+/**
+ * Frees the address of a socket, if that socket is the one that is found by it. Returns whether it
+ * is.
+ */
+export function release(names: Map<Address, Socket>, so: Socket): boolean {
+	return so.name !== null && names.get(so.name) === so && names.delete(so.name);
 }
 
 /** Returns 0 if this is an address of a socket's domain, else an errno. */

@@ -19,7 +19,7 @@ import {
 	TCP_NODELAY,
 	TCP_NOPUSH,
 } from "./socket-constants.ts";
-import { namesOf, release } from "./socket-names.ts";
+import { namesOf } from "./socket-names.ts";
 
 /** How many bytes a connection holds in each direction at each end. */
 const TCP_SPACE = 16384;
@@ -236,7 +236,8 @@ export class TcpSocket extends Socket {
 	override detach(): void {
 		const { peer } = this;
 		this.gone = true;
-		release(namesOf(this.kernel).tcp, this);
+		const names = namesOf(this.kernel);
+		names.freePortOf(names.tcp, this);
 		this.rcv.flush();
 		if (peer === null) {
 			if ((this.state & SS_ISCONNECTING) !== 0) this.isDisconnected();

@@ -4,7 +4,7 @@ import { rethrow } from "@kqpoll/kqueue/kernel";
 import { Socket } from "./socket.ts";
 import { type Packet, SockBuf, wakeBoth } from "./socket-buffer.ts";
 import { type Address, SS_ISCONNECTED } from "./socket-constants.ts";
-import { namesOf, release } from "./socket-names.ts";
+import { namesOf } from "./socket-names.ts";
 
 /** How long a datagram can be, in bytes. */
 const UDP_SEND = 9216;
@@ -92,7 +92,8 @@ export class UdpSocket extends Socket {
 	}
 
 	override detach(): void {
-		release(namesOf(this.kernel).udp, this);
+		const names = namesOf(this.kernel);
+		names.freePortOf(names.udp, this);
 		this.rcv.flush();
 	}
 

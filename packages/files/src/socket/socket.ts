@@ -9,6 +9,7 @@ import {
 } from "@kqpoll/kqueue";
 import { FIOASYNC, FIONBIO, FIONREAD } from "@kqpoll/kqueue/ioctl";
 import {
+	type Account,
 	attempt,
 	doAll,
 	type Failure,
@@ -67,6 +68,8 @@ interface Protocol {
 export abstract class Socket extends File implements SocketState {
 	/** The machine it is on. */
 	readonly kernel: Kernel;
+	/** The account of the process that has made it, or its listener; else that of the machine. */
+	account: Account;
 	/** What its addresses are. */
 	readonly domain: SocketDomain;
 	/** How it carries bytes. */
@@ -100,6 +103,7 @@ export abstract class Socket extends File implements SocketState {
 	constructor(kernel: Kernel, protocol: Protocol) {
 		super("socket");
 		this.kernel = kernel;
+		this.account = kernel.account;
 		this.domain = protocol.domain;
 		this.kind = protocol.type;
 		this.snd = protocol.snd;
@@ -179,6 +183,7 @@ export abstract class Socket extends File implements SocketState {
 	 */
 	inherit(head: Socket): void {
 		this.head = head;
+		this.account = head.account;
 		this.name = head.name;
 		this.options = head.options & ~SO_ACCEPTCONN;
 		this.linger = head.linger;
@@ -275,7 +280,8 @@ export abstract class Socket extends File implements SocketState {
 
 	/** Sends as send without flags does. */
 	override write(thread: Thread, buffer: Uint8Array): number {
-		const n = sosend(this, { bytes: buffer, flags: 0, to: null, files: null });
+		const payer = thread.process.account;
+		const n = sosend(this, { bytes: buffer, flags: 0, to: null, files: null, payer });
 		if (this.kernel.diagnostics) this.check();
 		if (n === -errno.EPIPE) psignal(thread.process, SIGPIPE, thread);
 		return n;

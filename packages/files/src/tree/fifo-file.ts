@@ -42,6 +42,8 @@ export class FifoFile extends TreeFile implements FifoHolder {
 	override write(thread: Thread, buffer: Uint8Array, _whole: number): number {
 		if (this.revoked) return -errno.EIO;
 		const { fifo, vnode } = this;
+		// Its memory is charged to the first writer.
+		fifo.buffer.payer ??= thread.process.account.bytes;
 		const n = fifo.write(buffer);
 		if (thread.kernel.diagnostics) fifo.check();
 		if (n > 0) {
@@ -87,7 +89,10 @@ export class FifoFile extends TreeFile implements FifoHolder {
 		try {
 			fifo.leave(this.flags);
 		} finally {
-			if (fifo.idle) vnode.fifo = null;
+			if (fifo.idle) {
+				vnode.fifo = null;
+				fifo.buffer.free();
+			}
 		}
 	}
 }

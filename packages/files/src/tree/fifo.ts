@@ -132,13 +132,15 @@ export class Fifo {
 
 	/**
 	 * Writes what there is room for. Returns how many bytes, -EAGAIN or -EPIPE. Writes all of `bytes`
-	 * if there is room for it, and a part only if that is PIPE_BUF or more.
+	 * if there is room for it, and a part only if that is PIPE_BUF or more. -ENOBUFS when the account
+	 * of the first writer has too many bytes in buffers.
 	 */
 	write(bytes: Uint8Array): number {
 		const { buffer, reading } = this;
 		if (reading.opens === 0) return -errno.EPIPE;
 		if (buffer.room < Math.min(bytes.length, PIPE_BUF)) return -errno.EAGAIN;
 		const n = buffer.write(bytes);
+		if (n < 0) return -errno.ENOBUFS;
 		// A write of nothing, too.
 		if (buffer.count > 0) reading.wakeup();
 		return n;

@@ -1,6 +1,6 @@
 // openpty(3): makes a pty, and opens slaves by name.
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
-import { attempt, FREAD, FWRITE, getFile, syscall } from "@kqpoll/kqueue/kernel";
+import { attempt, FREAD, FWRITE, getFile, limitOf, syscall } from "@kqpoll/kqueue/kernel";
 import { openPair, openWith } from "../shared/open-file.ts";
 import { fileFlags } from "../shared/vnode-flags.ts";
 import { findPty, makePty, Pty } from "./pty.ts";
@@ -15,7 +15,7 @@ import { TIOCSETA } from "./tty-constants.ts";
  * Makes a pty and returns its descriptors: what is written into the master is typed at the slave,
  * which is a terminal, and what is written into the slave is read from the master. The terminal
  * begins with `termios` (default: `TTYDEF`) and `winsize` (default: all 0). Errors: EMFILE; ENXIO
- * when there are 992 ptys; EINVAL for what is not a Termios or Winsize. Source: openpty(3).
+ * when there are too many ptys; EINVAL for what is not a Termios or Winsize. Source: openpty(3).
  */
 export function openpty(
 	thread: Thread,
@@ -38,7 +38,7 @@ export function openpty(
 
 /**
  * Makes a pty and opens its master alone, with O_NONBLOCK or O_CLOEXEC of `flags`; `openDevice`
- * opens the slave by its `ptsname`. Errors: EMFILE; ENXIO when there are 992 ptys; EINVAL for an
+ * opens the slave by its `ptsname`. Errors: EMFILE; ENXIO when there are too many ptys; EINVAL for an
  * access mode that does not exist. Source: posix_openpt(3).
  */
 export function posix_openpt(thread: Thread, flags: number): number {
@@ -52,8 +52,9 @@ export function posix_openpt(thread: Thread, flags: number): number {
 }
 
 function makePair(thread: Thread, name: string): Pty {
-	const pty = makePty(thread.kernel);
-	if (pty === null) throw new SystemError(errno.ENXIO, name, "there are 992 ptys already");
+	const { kernel, process } = thread;
+	const pty = makePty(kernel, process.account.ptys);
+	if (pty === null) throw new SystemError(errno.ENXIO, name, limitOf(process.account, "ptys"));
 	return pty;
 }
 

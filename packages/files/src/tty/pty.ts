@@ -7,6 +7,7 @@ import {
 	FWRITE,
 	Klist,
 	kassert,
+	type Quota,
 	WaitChannel,
 	wakeup,
 } from "@kqpoll/kqueue/kernel";
@@ -71,9 +72,13 @@ export class Pty implements TtyDriver {
 	/** The machine it is on. */
 	readonly kernel: Kernel;
 
+	/** What it is charged to. */
+	private readonly payer: Quota;
+
 	/** Made by {@link makePty}. */
-	constructor(kernel: Kernel, name: string) {
+	constructor(kernel: Kernel, name: string, payer: Quota) {
 		this.kernel = kernel;
+		this.payer = payer;
 		this.name = name;
 		this.tty = new Tty(kernel, this);
 		this.tty.carrier = true;
@@ -246,7 +251,11 @@ export class Pty implements TtyDriver {
 		if (this.controlled || this.slaves.size > 0) return;
 		// The master's program may have made it the terminal of a session before it had a slave.
 		ttyDisown(this.tty);
-		ptys.get(this.kernel)?.delete(this.name);
+		const named = ptys.get(this.kernel);
+		// The name may belong to another already.
+		if (named?.get(this.name) !== this) return;
+		named.delete(this.name);
+		this.payer.release(1);
 	}
 }
 
@@ -258,18 +267,22 @@ function tell(watchers: Klist, sleepers: WaitChannel): void {
 	}
 }
 
-/** Makes a pair with the first free name. Returns null when there are too many. */
-export function makePty(kernel: Kernel): Pty | null {
+/** Makes a pair with the first free name, which is charged. Returns null when there are too many. */
+export function makePty(kernel: Kernel, payer: Quota): Pty | null {
 	let named = ptys.get(kernel);
 	if (named === undefined) {
 		named = new Map();
 		ptys.set(kernel, named);
 	}
-	if (named.size === NPTY_MAX) inFlightOf(kernel).reclaim();
+	const isFull = (): boolean => named.size === NPTY_MAX || !payer.hasRoom(1);
+	// It may be that sockets have some that nobody can receive.
+	if (isFull()) inFlightOf(kernel).reclaim();
+	if (isFull()) return null;
 	for (let i = 0; i < NPTY_MAX; i++) {
 		const name = `tty${LETTERS[Math.floor(i / DIGITS.length)]}${DIGITS[i % DIGITS.length]}`;
 		if (named.has(name)) continue;
-		const pty = new Pty(kernel, name);
+		const pty = new Pty(kernel, name, payer);
+		payer.force(1);
 		named.set(name, pty);
 		return pty;
 	}

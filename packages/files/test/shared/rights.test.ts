@@ -351,6 +351,7 @@ test("ports are searched for among what nobody can receive before there is none 
 	const { thread, kernel, process } = m;
 	kernel.diagnostics = false;
 	process.fdp.limit = 20_000;
+	process.account.ports.limit = 20_000;
 	const [a] = socketpair(thread, "stream");
 	const last = chain(m, 100);
 	const [c, d] = socketpair(thread, "stream");
@@ -410,7 +411,9 @@ test("whatever is sent, received and closed, what can be reached is open and not
 			}
 			exit(thread, 0);
 			host.settle();
-			assert.is(inFlightOf(kernel).count, 0);
+			const { bytes, files: opened, inflight, packets } = process.account;
+			const counts = [bytes, opened, inflight, packets].map((quota) => quota.used);
+			assert.equal([inFlightOf(kernel).count, ...counts], [0, 0, 0, 0, 0]);
 			for (const file of files) assert.is(file.refs, 0);
 		}),
 		{ numRuns: 200 },

@@ -156,7 +156,7 @@ test("an openpty that fails leaves nothing behind", () => {
 test("there are 992 of them, and the first free name is used again", () => {
 	const host = new VirtualHost();
 	const kernel = new Kernel({ host, maxfiles: 3000, diagnostics: true });
-	const thread = kernel.spawn().main;
+	const thread = kernel.spawn({ ptys: 992 }).main;
 	const masters = Array.from({ length: 992 }, () => openpty(thread)[0]);
 	assert.equal(
 		[0, 1, 61, 62, 991].map((i) => ptsname(thread, masters[i] as number)),

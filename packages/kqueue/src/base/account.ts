@@ -15,12 +15,14 @@ export interface Limits {
 	readonly timers: number;
 	/** Watches: subscriptions to events by watchKevent, kevents and observables. EAGAIN. */
 	readonly watches: number;
-	/** Bytes in the buffers of pipes, fifos, sockets and terminals. ENOBUFS, ENOMEM for a pipe. */
+	/** Bytes in sockets, and of the memory of pipes and fifos. ENOBUFS, ENOMEM for a pipe. */
 	readonly bytes: number;
-	/** Packets in the buffers of sockets. ENOBUFS. */
+	/** Packets in sockets: messages, even empty ones, and pieces of streams. ENOBUFS. */
 	readonly packets: number;
-	/** Descriptors that were sent over sockets and not received yet. */
+	/** Open files in messages that were not received yet, each time they were sent. EMFILE. */
 	readonly inflight: number;
+	/** How deep such messages are nested: in a socket in a message in a socket … ENOBUFS. */
+	readonly nesting: number;
 	/** Ports of sockets. EADDRNOTAVAIL. */
 	readonly ports: number;
 	/** Pseudo-terminals. ENXIO. */
@@ -43,6 +45,7 @@ export const ACCOUNT_LIMITS: Limits = {
 	bytes: 256 * MEBI,
 	packets: 65_536,
 	inflight: 16_384,
+	nesting: 8192,
 	ports: 12_288,
 	ptys: 496,
 };
@@ -58,6 +61,7 @@ export const MACHINE_LIMITS: Limits = {
 	bytes: 1024 * MEBI,
 	packets: 262_144,
 	inflight: 65_536,
+	nesting: 16_384,
 	ports: 65_536,
 	ptys: 992,
 };

@@ -1,0 +1,245 @@
+// What the descriptors of an account may use: bytes, packets, messages in flight, ports, terminals.
+import { close, exit, readNow, type Thread, writeNow } from "@kqpoll/kqueue";
+import type { Resource } from "@kqpoll/kqueue/kernel";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { pipe } from "../src/pipe/pipe.ts";
+import { O_RDWR } from "../src/shared/vnode-flags.ts";
+import { bind, connectNow, listen } from "../src/socket/connect-calls.ts";
+import { setsockopt } from "../src/socket/option-calls.ts";
+import { recvmsgNow, recvNow } from "../src/socket/recv-calls.ts";
+import { sendmsgNow, sendNow } from "../src/socket/send-calls.ts";
+import { socket, socketpair } from "../src/socket/socket-calls.ts";
+import { SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../src/socket/socket-constants.ts";
+import { mkfifo } from "../src/tree/name-calls.ts";
+import { openNow } from "../src/tree/open-calls.ts";
+import { Tree } from "../src/tree/tree.ts";
+import { openpty } from "../src/tty/pty-calls.ts";
+import { codeOf, type Machine, machine } from "./machine.ts";
+
+/** A machine with a second account, which has the default limits. */
+function world(limits: Partial<Record<Resource, number>>): Machine & { readonly other: Thread } {
+	const m = machine();
+	for (const [resource, limit] of Object.entries(limits))
+		m.process.account[resource as Resource].limit = limit;
+	return { ...m, other: m.kernel.spawn().main };
+}
+
+/** How much of something an account uses, and the whole machine. */
+function used({ kernel, process }: Machine, resource: Resource): number[] {
+	return [process.account[resource].used, kernel.account[resource].used];
+}
+
+/** How often a call returns before it throws, and the error. */
+function until(call: () => unknown): [times: number, code: unknown] {
+	for (let times = 0; ; times++) {
+		const code = codeOf(call);
+		if (code !== "no error") return [times, code];
+	}
+}
+
+test("an account has no more bytes in sockets than its limit, and those that are received make room", () => {
+	const m = world({ bytes: 1000 });
+	const { thread, other } = m;
+	for (const type of ["stream", "seqpacket", "dgram"] as const) {
+		const [a, b] = socketpair(thread, type);
+		const header = type === "dgram" ? 16 : 0;
+		const send = (): number => sendNow(thread, a, new Uint8Array(100 - header));
+		assert.equal(until(send), [10, "ENOBUFS"]);
+		assert.equal(used(m, "bytes"), [1000, 1000]);
+		recvNow(thread, b, new Uint8Array(100 - header));
+		assert.equal(until(send), [1, "ENOBUFS"]);
+		const [c, d] = socketpair(other, type);
+		assert.is(sendNow(other, c, new Uint8Array(2000)), 2000);
+		for (const fd of [a, b]) close(thread, fd);
+		for (const fd of [c, d]) close(other, fd);
+	}
+	assert.equal(used(m, "bytes"), [0, 0]);
+});
+
+test("bytes on the network count until they are received or lost", () => {
+	const m = world({ bytes: 30_000 });
+	const { thread, host } = m;
+	const listener = socket(thread, "inet", "stream");
+	bind(thread, listener, 80);
+	listen(thread, listener, 1);
+	const client = socket(thread, "inet", "stream", 0x4000);
+	codeOf(() => connectNow(thread, client, 80));
+	host.settle();
+	assert.equal(
+		until(() => sendNow(thread, client, new Uint8Array(1000))),
+		[30, "ENOBUFS"],
+	);
+	close(thread, listener);
+	assert.equal(used(m, "bytes"), [0, 0]);
+	const [one, two] = [socket(thread, "inet", "dgram"), socket(thread, "inet", "dgram")];
+	bind(thread, two, 90);
+	connectNow(thread, one, 90);
+	assert.is(sendNow(thread, one, new Uint8Array(1000)), 1000);
+	assert.equal(used(m, "bytes"), [1016, 1016]);
+	close(thread, two);
+	sendNow(thread, one, new Uint8Array(1000));
+	assert.equal(used(m, "bytes"), [0, 0]);
+});
+
+test("the memory of a pipe is charged to the account that made it, and that of a fifo to its first writer", () => {
+	const m = world({ bytes: 4096 });
+	const { thread } = m;
+	const [r, w] = pipe(thread);
+	assert.equal(
+		until(() => writeNow(thread, w, new Uint8Array(512))),
+		[8, "ENOMEM"],
+	);
+	readNow(thread, r, new Uint8Array(512));
+	assert.is(writeNow(thread, w, new Uint8Array(512)), 512);
+	const tree = new Tree();
+	mkfifo(thread, tree, "f");
+	const fifo = openNow(thread, tree, "f", O_RDWR);
+	assert.is(
+		codeOf(() => writeNow(thread, fifo, new Uint8Array(1))),
+		"ENOBUFS",
+	);
+	close(thread, r);
+	close(thread, w);
+	assert.equal(used(m, "bytes"), [0, 0]);
+	assert.equal(
+		until(() => writeNow(thread, fifo, new Uint8Array(1024))),
+		[4, "ENOBUFS"],
+	);
+	close(thread, fifo);
+	assert.equal(used(m, "bytes"), [0, 0]);
+});
+
+test("an account has no more packets in sockets than its limit, even if they are empty", () => {
+	const m = world({ packets: 100 });
+	const { thread, other } = m;
+	const [a, b] = socketpair(thread, "seqpacket");
+	const empty = new Uint8Array(0);
+	assert.equal(
+		until(() => sendNow(thread, a, empty)),
+		[100, "ENOBUFS"],
+	);
+	assert.equal(used(m, "packets"), [100, 100]);
+	const [c] = socketpair(other, "seqpacket");
+	sendNow(other, c, empty);
+	sendNow(other, c, empty);
+	// The first that shows ends the search: all others are stepped over.
+	close(thread, a);
+	assert.is(recvNow(thread, b, new Uint8Array(1)), 0);
+	assert.equal(used(m, "packets"), [99, 101]);
+	close(thread, b);
+	assert.equal(used(m, "packets"), [0, 2]);
+});
+
+test("the bytes of a stream are few packets, however they are sent", () => {
+	const m = world({});
+	const { thread } = m;
+	const [a, b] = socketpair(thread, "stream");
+	setsockopt(thread, a, SOL_SOCKET, SO_SNDBUF, 65_536);
+	setsockopt(thread, b, SOL_SOCKET, SO_RCVBUF, 65_536);
+	assert.equal(
+		until(() => sendNow(thread, a, Uint8Array.of(7))),
+		[65_536, "EAGAIN"],
+	);
+	assert.ok(m.process.account.packets.used < 30);
+	const buffer = new Uint8Array(65_536);
+	assert.is(recvNow(thread, b, buffer), 65_536);
+	assert.ok(buffer.every((byte) => byte === 7));
+	assert.equal(
+		[used(m, "packets"), used(m, "bytes")],
+		[
+			[0, 0],
+			[0, 0],
+		],
+	);
+});
+
+test("an account has no more open files in messages than its limit", () => {
+	const m = world({ inflight: 10 });
+	const { thread, other } = m;
+	const [a, b] = socketpair(thread, "stream");
+	const pass = (): number => sendmsgNow(thread, a, { bytes: Uint8Array.of(1), fds: [a, b, a] });
+	assert.equal(until(pass), [3, "EMFILE"]);
+	assert.equal(used(m, "inflight"), [9, 9]);
+	const [c, d] = socketpair(other, "stream");
+	assert.is(sendmsgNow(other, c, { bytes: Uint8Array.of(1), fds: [d, d, d] }), 1);
+	recvmsgNow(thread, b, { bytes: new Uint8Array(1) });
+	assert.equal(until(pass), [1, "EMFILE"]);
+	exit(thread, 0);
+	assert.equal(used(m, "inflight"), [0, 3]);
+});
+
+test("messages in flight are no deeper than the limit: a socket in a message in a socket, and so on", () => {
+	const { thread } = world({ nesting: 10 });
+	let [a, b] = socketpair(thread, "stream");
+	const nest = (): void => {
+		const [c, d] = socketpair(thread, "stream");
+		sendmsgNow(thread, c, { bytes: Uint8Array.of(1), fds: [b] });
+		close(thread, a);
+		close(thread, b);
+		[a, b] = [c, d];
+	};
+	assert.equal(until(nest), [10, "ENOBUFS"]);
+	recvmsgNow(thread, b, { bytes: new Uint8Array(1) });
+	nest();
+});
+
+test("an account has no more ports than its limit, those that are chosen for it too", () => {
+	const m = world({ ports: 3 });
+	const { thread, other, host } = m;
+	const make = (at: Thread, port: number): number => {
+		const so = socket(at, "inet", "dgram");
+		bind(at, so, port);
+		return so;
+	};
+	const fds = [make(thread, 0), make(thread, 7), make(thread, 0)];
+	const client = socket(thread, "inet", "stream");
+	assert.equal(
+		[() => make(thread, 0), () => make(thread, 9), () => connectNow(thread, client, 1)].map(codeOf),
+		["EADDRNOTAVAIL", "EADDRNOTAVAIL", "EADDRNOTAVAIL"],
+	);
+	make(other, 9);
+	close(thread, fds[1] as number);
+	assert.is(
+		codeOf(() => connectNow(thread, client, 1)),
+		"EINPROGRESS",
+	);
+	host.settle();
+	assert.equal(used(m, "ports"), [3, 4]);
+	exit(thread, 0);
+	assert.equal(used(m, "ports"), [0, 1]);
+});
+
+test("an account has no more terminals than its limit", () => {
+	const m = world({ ptys: 2 });
+	const { thread, other } = m;
+	const [master, slave] = openpty(thread);
+	openpty(thread);
+	assert.is(
+		codeOf(() => openpty(thread)),
+		"ENXIO",
+	);
+	openpty(other);
+	close(thread, master);
+	assert.equal(used(m, "ptys"), [2, 3]);
+	close(thread, slave);
+	assert.equal(used(m, "ptys"), [1, 2]);
+	openpty(thread);
+	exit(thread, 0);
+	assert.equal(used(m, "ptys"), [0, 1]);
+});
+
+test("what only sockets have that nobody can receive is freed before a limit is reached", () => {
+	const { thread, host } = world({ ptys: 1, ports: 1, inflight: 4, packets: 1 });
+	for (let i = 0; i < 20; i++) {
+		const [a, b] = socketpair(thread, "stream");
+		const so = socket(thread, "inet", "dgram");
+		bind(thread, so, 0);
+		const fds = [b, so, ...openpty(thread)];
+		sendmsgNow(thread, a, { bytes: Uint8Array.of(1), fds });
+		for (const fd of [a, ...fds.reverse()]) close(thread, fd);
+	}
+	host.settle();
+});
+
+test.run();
