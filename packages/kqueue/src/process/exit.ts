@@ -63,6 +63,8 @@ export function exit1(thread: Thread, status: number, signal: number): void {
 	}
 	failure = attempt(failure, () => killJobs(process));
 	process.zombie = true;
+	const siblings = process.parent?.zombies;
+	siblings?.splice(placeAmong(siblings, process), 0, process);
 	if (kernel.sink !== null) trace(kernel, { event: "exit", pid: process.pid });
 	failure = attempt(failure, () => knoteProcessexit(process));
 	failure = attempt(failure, () => orphan(process));
@@ -101,10 +103,25 @@ function forgetsChildren({ sigacts, sigflags }: Process): boolean {
 	return sigacts[SIGCHLD] === SIG_IGN || ((sigflags[SIGCHLD] ?? 0) & SA_NOCLDWAIT) !== 0;
 }
 
+/** The place of a process among those that are in order of creation. */
+function placeAmong(processes: readonly Process[], { main }: Process): number {
+	let low = 0;
+	let high = processes.length;
+	while (low < high) {
+		const middle = (low + high) >>> 1;
+		if ((processes[middle] as Process).main.tid < main.tid) low = middle + 1;
+		else high = middle;
+	}
+	return low;
+}
+
 /** Removes an exited process from the machine. */
 export function reap(process: Process): void {
 	leavePgrp(process);
 	process.parent?.children.delete(process);
+	const siblings = process.parent?.zombies ?? [];
+	const place = placeAmong(siblings, process);
+	if (siblings[place] === process) siblings.splice(place, 1);
 	process.kernel.processes.delete(process.pid);
 	process.account.processes.release(1);
 }

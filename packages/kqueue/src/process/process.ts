@@ -24,6 +24,8 @@ export class Process {
 	parent: Process | null;
 	/** Its children that are not reaped yet. */
 	readonly children: Set<Process> = new Set();
+	/** Those of them that have exited, in order of creation. @internal */
+	readonly zombies: Process[] = [];
 	/** What it and those that descend from it use, together with what it descends from. */
 	readonly account: Account;
 	/** Its descriptors. @internal */

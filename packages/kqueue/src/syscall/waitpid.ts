@@ -70,22 +70,21 @@ export function waitpidNow(thread: Thread, pid: number): WaitResult | null {
 	});
 }
 
-/** A child that has exited and can be reaped; null while none has. */
+/** The newest child that has exited and that `waitpid` means by a number; null while none has. */
 function exitedChild(thread: Thread, pid: number): Process | null {
-	const children = childrenNamed(thread, pid);
-	if (children.length === 0)
-		throw new SystemError(errno.ECHILD, "waitpid", `there is no child ${show(pid)}`);
-	return children.find(({ zombie }) => zombie) ?? null;
-}
-
-/** The children that `waitpid` means by a number, the newest first. */
-function childrenNamed(thread: Thread, pid: number): Process[] {
-	const { children, pgrp } = thread.process;
-	if (!isInt32(pid)) return [];
-	const newest = [...children].reverse();
-	if (pid === -1) return newest;
-	const group = pid === 0 ? pgrp.pgid : -pid;
-	return newest.filter((child) => child.pid === pid || child.pgrp.pgid === group);
+	const { kernel, process } = thread;
+	const { children, zombies, pgrp } = process;
+	if (pid === -1 && children.size > 0) return zombies.at(-1) ?? null;
+	if (isInt32(pid) && pid > 0) {
+		const child = kernel.processes.get(pid);
+		if (child?.parent === process) return child.zombie ? child : null;
+	} else if (isInt32(pid) && pid !== -1) {
+		const group = pid === 0 ? pgrp : kernel.pgrps.get(-pid);
+		for (let i = zombies.length - 1; i >= 0; i--)
+			if (zombies[i]?.pgrp === group) return zombies[i] as Process;
+		for (const { parent } of group?.members ?? []) if (parent === process) return null;
+	}
+	throw new SystemError(errno.ECHILD, "waitpid", `there is no child ${show(pid)}`);
 }
 
 /** A waitpid in progress. */
