@@ -1,6 +1,13 @@
 // namei: follows a path, name by name and link by link, to a file or to the place of a new one.
 import { errno, SystemError } from "@kqpoll/kqueue";
-import { checkName, checkString, PATH_MAX, utf8Length, withoutSlashes } from "./path.ts";
+import {
+	afterSlashes,
+	checkName,
+	checkString,
+	PATH_MAX,
+	utf8Length,
+	withoutSlashes,
+} from "./path.ts";
 import type { Start } from "./start.ts";
 import type { Vnode } from "./vnode.ts";
 
@@ -108,7 +115,7 @@ function beginning(start: Start, rest: string, directory: Vnode | null, path: st
 	return start.beneath ? fail(start, errno.EPERM, path) : start.tree.root;
 }
 
-/** The first name of a path. */
+/** The first name of a path. To find it, only the slashes around it are looked at. */
 interface Step {
 	/** The name; empty if there is none. */
 	readonly name: string;
@@ -121,8 +128,11 @@ interface Step {
 }
 
 function nextStep(path: string): Step {
-	const [, name = "", rest = ""] = /^\/*([^/]*)(.*)$/s.exec(path) as RegExpExecArray;
-	return { name, rest, slashes: rest !== "", last: !/[^/]/.test(rest) };
+	const start = afterSlashes(path, 0);
+	const slash = path.indexOf("/", start);
+	const end = slash < 0 ? path.length : slash;
+	const last = afterSlashes(path, end) === path.length;
+	return { name: path.slice(start, end), rest: path.slice(end), slashes: end < path.length, last };
 }
 
 /** The path of a link, and behind it what follows the link. */

@@ -11,7 +11,9 @@ export const PATH_MAX = 1024;
 export function checkString(path: string, syscall: string): void {
 	if (typeof path !== "string") throw new SystemError(errno.EFAULT, syscall, `path ${show(path)}`);
 	if (path.includes("\0")) throw new SystemError(errno.EINVAL, syscall, "the path contains a NUL");
-	if (utf8Length(path) >= PATH_MAX) throw new SystemError(errno.ENAMETOOLONG, syscall);
+	// A string has at least as many bytes as units: those of a huge one need not be counted.
+	if (path.length >= PATH_MAX || utf8Length(path) >= PATH_MAX)
+		throw new SystemError(errno.ENAMETOOLONG, syscall);
 }
 
 /** Throws ENAMETOOLONG for a name of more than 255 bytes. */
@@ -21,7 +23,16 @@ export function checkName(name: string, syscall: string): void {
 
 /** A path without the slashes at its end. */
 export function withoutSlashes(path: string): string {
-	return path.replace(/(?<=[^/])\/+$/, "");
+	let end = path.length;
+	while (end > 0 && path[end - 1] === "/") end--;
+	return end === 0 ? path : path.slice(0, end);
+}
+
+/** The place of the first character from `start` on that is not a slash. */
+export function afterSlashes(path: string, start: number): number {
+	let at = start;
+	while (path[at] === "/") at++;
+	return at;
 }
 
 /** How many bytes a string has in UTF-8. */
