@@ -85,7 +85,7 @@ export { type AbortSignalLike, BlockingCall, Driver, WOULD_SLEEP } from "./sched
 export { callAsync, callEither } from "./sched/call-async.ts";
 export { callNow } from "./sched/call-now.ts";
 export { callSync } from "./sched/call-sync.ts";
-export { enter, leave, syscall } from "./sched/entry.ts";
+export { enter, isThread, leave, syscall } from "./sched/entry.ts";
 export { type Begin, cutShort, resume, startCall } from "./sched/run-call.ts";
 export { keepAlive, letGo, wakeup } from "./sched/sleep.ts";
 export { timeoutAdd, timeoutDel } from "./sched/timeouts.ts";

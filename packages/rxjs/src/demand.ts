@@ -8,6 +8,7 @@ import {
 	type Subscriber,
 	tap,
 } from "rxjs";
+import { checkCount, checkFunction } from "./arguments.ts";
 
 /** An observer that gets values on demand. */
 export interface DemandObserver<T> {
@@ -44,6 +45,7 @@ export class DemandObservable<T> extends Observable<T> {
 		connect: Connect<T>,
 		push: (subscriber: Subscriber<T>) => Demand = (subscriber) => pushing(connect, subscriber),
 	) {
+		checkFunction(connect, "connect", "DemandObservable");
 		super((subscriber) => {
 			const demand = push(subscriber);
 			return () => demand.close();
@@ -100,13 +102,15 @@ function pushing<T>(connect: Connect<T>, subscriber: Subscriber<T>): Demand {
  * waits: the next value is asked for when its work can begin. Nothing is buffered and nothing is
  * lost: a slow consumer of bytes makes the other end's descriptor unwritable.
  *
- * It must be the first operator after a {@link DemandObservable}, or a TypeError is thrown.
+ * It must be the first operator after a {@link DemandObservable}, or a TypeError is thrown. Throws
+ * EINVAL for a `concurrent` that is not a whole number from 1 on or Infinity.
  */
 export function withBackpressure<T, R>(
 	project: (value: T, index: number) => ObservableInput<R>,
 	concurrent = 1,
 ): OperatorFunction<T, R> {
-	if (!(concurrent >= 1)) throw new RangeError(`concurrent is at least 1, not ${concurrent}`);
+	checkFunction(project, "project", "withBackpressure");
+	checkCount(concurrent, "concurrent", "withBackpressure", true);
 	return (source) => {
 		const connect = connectOf(source);
 		return new Observable((subscriber) => {

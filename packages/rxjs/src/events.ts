@@ -166,7 +166,7 @@ export interface ReadinessOptions extends FromKeventOptions {
 export function readable(
 	thread: Thread,
 	fd: number,
-	options: ReadinessOptions = {},
+	options: ReadinessOptions | null = {},
 ): DemandObservable<ReadableEvent> {
 	return readiness(thread, fd, EVFILT_READ, options).decoded((kevent) => ({
 		filter: EVFILT_READ,
@@ -182,7 +182,7 @@ export function readable(
 export function writable(
 	thread: Thread,
 	fd: number,
-	options: ReadinessOptions = {},
+	options: ReadinessOptions | null = {},
 ): DemandObservable<WritableEvent> {
 	return readiness(thread, fd, EVFILT_WRITE, options).decoded((kevent) => ({
 		filter: EVFILT_WRITE,
@@ -198,10 +198,11 @@ function readiness(
 	thread: Thread,
 	ident: number,
 	filter: number,
-	{ lowat, ...options }: ReadinessOptions,
+	options: ReadinessOptions | null,
 ): DemandObservable<Kevent> {
+	const { lowat, eof } = options ?? {};
 	const mark = lowat === undefined ? {} : { fflags: NOTE_LOWAT, data: lowat };
-	return fromKevent(thread, { ident, filter, flags: 0, ...mark }, options);
+	return fromKevent(thread, { ident, filter, flags: 0, ...mark }, { eof });
 }
 
 function isEof(kevent: Kevent): boolean {
@@ -300,14 +301,18 @@ export interface TimerOptions {
 	readonly oneshot?: boolean | undefined;
 }
 
-/** A timer with a period of `ms` milliseconds, which begins when it is subscribed to. */
+/**
+ * A timer with a period of `ms` milliseconds, which begins when it is subscribed to. Each subscriber
+ * has a timer of its own: ENOMEM when there are too many, see `timermax` of the machine, and the
+ * `timers` of its limits.
+ */
 export function kernelTimer(
 	thread: Thread,
 	ms: number,
-	options: TimerOptions = {},
+	options: TimerOptions | null = {},
 ): DemandObservable<TimerEvent> {
 	// With EV_ENABLE each subscription has a knote of its own: none joins a timer that already runs.
-	const flags = options.oneshot === true ? EV_ONESHOT : EV_ENABLE;
+	const flags = options?.oneshot === true ? EV_ONESHOT : EV_ENABLE;
 	const change = { ident: 0, filter: EVFILT_TIMER, flags, data: ms };
 	return fromKevent(thread, change).decoded((kevent) => ({
 		filter: EVFILT_TIMER,

@@ -15,6 +15,7 @@ import {
 	watchKevent,
 } from "@kqpoll/kqueue";
 import { doAll } from "@kqpoll/kqueue/kernel";
+import { type CopiedChange, checkThread, checkWord, copyChange } from "./arguments.ts";
 import { type Demand, DemandObservable, type DemandObserver } from "./demand.ts";
 
 /** Options of an observable of kevents. */
@@ -36,44 +37,60 @@ export interface FromKeventOptions {
  * Behind `withBackpressure` the knote is asked when there is demand, and what happens meanwhile
  * becomes one event.
  *
+ * The change is copied when the observable is made. Throws EFAULT for what is not a thread or a
+ * change, EINVAL for options that are not valid.
+ *
  * It errors with a SystemError: the error that kevent has for the change; EBADF when the descriptor
- * is closed; ESRCH when the thread exits. It completes after an event with EV_EOF, unless `eof` is
+ * is closed; EAGAIN when there are too many watches; ESRCH when the thread exits. It completes after an event with EV_EOF, unless `eof` is
  * "emit", and after the event of a change with EV_ONESHOT.
  */
 export function fromKevent(
 	thread: Thread,
 	change: KeventRequest,
-	options: FromKeventOptions = {},
+	options: FromKeventOptions | null = {},
 ): DemandObservable<Kevent> {
-	const { filter, flags: wanted = 0, fflags = 0 } = change;
-	const follows = filter === EVFILT_PROC && (fflags & NOTE_TRACK) !== 0;
-	const completes = options.eof !== "emit" && !follows;
-	const events = (observer: DemandObserver<Kevent>, flags: number): Demand => {
-		const watching = watch(
-			thread,
-			{ ...change, flags },
-			{
-				next(event) {
-					doAll(
-						() => observer.next(event),
-						() => {
-							// Unless the observer has closed it.
-							if (completes && (event.flags & EV_EOF) !== 0 && watching.close())
-								observer.complete();
-						},
-					);
-				},
-				error: (error) => observer.error(error),
-				complete: () => observer.complete(),
+	checkThread(thread, "kevent");
+	const { eof = "complete" } = options ?? {};
+	checkWord(eof, ["complete", "emit"], "eof", "fromKevent");
+	const wanted = copyChange(change);
+	const follows = wanted.filter === EVFILT_PROC && has(wanted.fflags, NOTE_TRACK);
+	const completes = eof === "complete" && !follows;
+	const events = (observer: DemandObserver<Kevent>, from: CopiedChange): Demand => {
+		const watching = watch(thread, from, {
+			next(event) {
+				if (!completes || (event.flags & EV_EOF) === 0) {
+					observer.next(event);
+					return;
+				}
+				doAll(
+					() => observer.next(event),
+					() => {
+						// Unless the observer has closed it.
+						if (watching.close()) observer.complete();
+					},
+				);
 			},
-		);
+			error: (error) => observer.error(error),
+			complete: () => observer.complete(),
+		});
 		return watching;
 	};
-	// EV_ENABLE would let an event come before it is asked for.
-	const asked = (wanted & ~EV_ENABLE) | EV_CLEAR | EV_DISPATCH | EV_DISABLE;
+	const asked = onDemand(wanted);
 	const connect = (observer: DemandObserver<Kevent>): Demand => events(observer, asked);
-	if ((wanted & EV_DISPATCH) !== 0) return new DemandObservable(connect);
+	if (has(wanted.flags, EV_DISPATCH)) return new DemandObservable(connect);
 	return new DemandObservable(connect, (subscriber) => events(subscriber, wanted));
+}
+
+/** The same change with flags for one event at a time. Flags of another type stay, to be refused. */
+function onDemand(change: CopiedChange): CopiedChange {
+	if (typeof change.flags !== "number") return change;
+	// EV_ENABLE would let an event come before it is asked for.
+	const flags = (change.flags & ~EV_ENABLE) | EV_CLEAR | EV_DISPATCH | EV_DISABLE;
+	return { ...change, flags };
+}
+
+function has(flags: number, flag: number): boolean {
+	return typeof flags === "number" && (flags & flag) !== 0;
 }
 
 /** A watch on demand, made by {@link watch}. */

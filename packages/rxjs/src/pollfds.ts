@@ -1,7 +1,8 @@
 // poll(2), again and again, as an observable.
 import { type Pollfd, poll } from "@kqpoll/kqpoll";
-import type { Thread } from "@kqpoll/kqueue";
+import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
 import type { AbortSignalLike } from "@kqpoll/kqueue/kernel";
+import { checkThread } from "./arguments.ts";
 import { DemandObservable } from "./demand.ts";
 
 /** A descriptor, and what to ask of it. */
@@ -38,18 +39,21 @@ class Cancel implements AbortSignalLike {
  * ready: read or write it in `next`, or poll slowly behind `withBackpressure`.
  *
  * The thread sleeps in the polls, so that it should be used for nothing else. Every subscriber
- * polls for itself. Errors with what poll rejects with: EBUSY when the thread already sleeps,
+ * polls for itself. The list is copied when the observable is made: EFAULT for what is not an array
+ * of objects, or not a thread. Errors with what poll rejects with: EBUSY when the thread already sleeps,
  * EINTR, ESRCH.
  */
 export function pollfds(
 	thread: Thread,
 	fds: readonly PollRequest[],
 ): DemandObservable<readonly number[]> {
+	checkThread(thread, "poll");
+	const requests = copyRequests(fds);
 	return new DemandObservable((observer) => {
 		const cancel = new Cancel();
 		const begin = (): void => {
 			if (cancel.aborted) return;
-			const list = fds.map(({ fd, events }): Pollfd => ({ fd, events, revents: 0 }));
+			const list = requests.map(({ fd, events }): Pollfd => ({ fd, events, revents: 0 }));
 			poll(thread, list, -1, { signal: cancel }).then(
 				() => {
 					if (!cancel.aborted) observer.next(list.map(({ revents }) => revents));
@@ -64,5 +68,16 @@ export function pollfds(
 			request: () => thread.kernel.host.defer(begin),
 			close: () => cancel.abort(),
 		};
+	});
+}
+
+/** Reads each field once. Throws EFAULT for what is not an array of objects. */
+function copyRequests(fds: readonly PollRequest[]): PollRequest[] {
+	if (!Array.isArray(fds)) throw new SystemError(errno.EFAULT, "poll", "fds is not an array");
+	return Array.from(fds as readonly PollRequest[], (request, index) => {
+		if (typeof request !== "object" || request === null)
+			throw new SystemError(errno.EFAULT, "poll", `fds[${index}] is not an object`);
+		const { fd, events } = request;
+		return { fd, events };
 	});
 }

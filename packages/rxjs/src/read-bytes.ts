@@ -2,15 +2,18 @@
 import {
 	EV_CLEAR,
 	EV_DISABLE,
+	EV_EOF,
 	EVFILT_READ,
 	errno,
+	type Kevent,
 	NOTE_EOF,
 	readNow,
 	SystemError,
 	type Thread,
 } from "@kqpoll/kqueue";
-import { DemandObservable } from "./demand.ts";
-import { watch } from "./from-kevent.ts";
+import { checkCount, checkThread } from "./arguments.ts";
+import { DemandObservable, type DemandObserver } from "./demand.ts";
+import { type Watching, watch } from "./from-kevent.ts";
 
 /** Options of {@link readBytes}. */
 export interface ReadBytesOptions {
@@ -18,60 +21,93 @@ export interface ReadBytesOptions {
 	readonly size?: number | undefined;
 }
 
+const SIZE = 65536;
+
 /**
  * The bytes that can be read from a descriptor, until the end of file, as chunks that the
  * subscriber may keep. Each chunk is read when it is asked for, so that nothing is buffered: for a
  * plain subscriber that is one after the other, behind `withBackpressure` and `writeBytes` when the
  * work on the chunk before is done. While nobody asks, the bytes stay where they are, and their
- * writer waits.
+ * writer waits. Of a socket of messages each chunk is one message, which may be empty.
  *
  * If a read returns nothing although there is something, as from a terminal that has fewer bytes
  * than VMIN, it waits for the next change: VTIME does not count.
  *
  * The descriptor stays open. Each byte goes to one subscriber. Errors with a SystemError: what
- * read(2) fails with, EBADF when the descriptor is closed, ESRCH when the thread exits. Throws a
- * RangeError for a size that is not a whole number above 0.
+ * read(2) fails with, EBADF when the descriptor is closed, ENOMEM when there is no memory for a
+ * chunk, EAGAIN when there are too many watches, ESRCH when the thread exits. Throws EINVAL for a
+ * size that is not a whole number from 1 on, EFAULT for what is not a thread.
  */
 export function readBytes(
 	thread: Thread,
 	fd: number,
-	options: ReadBytesOptions = {},
+	options: ReadBytesOptions | null = {},
 ): DemandObservable<Uint8Array> {
-	const { size = 65536 } = options;
-	if (!Number.isSafeInteger(size) || size < 1)
-		throw new RangeError(`size is a whole number above 0, not ${size}`);
+	checkThread(thread, "read");
+	const { size = SIZE } = options ?? {};
+	checkCount(size, "size", "readBytes", false);
 	const flags = EV_CLEAR | EV_DISABLE;
 	// Files report their end only with NOTE_EOF.
 	const change = { ident: fd, filter: EVFILT_READ, flags, fflags: NOTE_EOF };
 	return new DemandObservable((observer) => {
 		const demand = watch(thread, change, {
-			next({ data }) {
-				// Behind the end of a file the number is negative.
-				const chunk = new Uint8Array(data > 0 ? Math.min(data, size) : size);
-				let n: number;
-				try {
-					n = readNow(thread, fd, chunk);
-				} catch (error) {
-					// Another reader was faster, or this process may not read now. Asking again at once could
-					// go on forever: the knote stays enabled, and reports the next change.
-					if (isError(error, errno.EAGAIN)) return;
-					demand.close();
-					observer.error(error);
-					return;
-				}
-				if (n > 0) {
-					demand.pause();
-					observer.next(n === chunk.length ? chunk : chunk.subarray(0, n));
-					return;
-				}
-				demand.close();
-				observer.complete();
-			},
+			next: (event) => readInto(observer, demand, () => readChunk(thread, fd, event, size)),
 			error: (error) => observer.error(error),
 			complete: () => observer.complete(),
 		});
 		return demand;
 	});
+}
+
+/** Delivers what one read returns: a chunk, the end, or an error. */
+function readInto(
+	observer: DemandObserver<Uint8Array>,
+	demand: Watching,
+	read: () => Uint8Array | null,
+): void {
+	let chunk: Uint8Array | null;
+	try {
+		chunk = read();
+	} catch (error) {
+		// Another reader was faster, or this process may not read now. Asking again at once could go on
+		// forever: the knote stays enabled, and reports the next change.
+		if (isError(error, errno.EAGAIN)) return;
+		demand.close();
+		observer.error(error);
+		return;
+	}
+	if (chunk === null) {
+		demand.close();
+		observer.complete();
+		return;
+	}
+	demand.pause();
+	observer.next(chunk);
+}
+
+/** Reads a chunk of what can be read, or null at the end. */
+function readChunk(
+	thread: Thread,
+	fd: number,
+	{ data, flags }: Kevent,
+	size: number,
+): Uint8Array | null {
+	const file = thread.process.fdp.get(fd);
+	// Behind the end of a file the number is negative; some devices do not say how much there is.
+	const chunk = allocate(Math.min(size, data > 0 ? data : SIZE));
+	const n = readNow(thread, fd, chunk);
+	if (n === chunk.length) return chunk;
+	if (n > 0) return chunk.subarray(0, n);
+	const over = (flags & EV_EOF) !== 0 && data === 0;
+	return file?.atomic === true && !over ? chunk.subarray(0, 0) : null;
+}
+
+function allocate(size: number): Uint8Array {
+	try {
+		return new Uint8Array(size);
+	} catch {
+		throw new SystemError(errno.ENOMEM, "read", `a chunk of ${size} bytes`);
+	}
 }
 
 /** Whether it is a SystemError with that errno. */

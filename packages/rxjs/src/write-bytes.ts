@@ -10,6 +10,7 @@ import {
 	writeNow,
 } from "@kqpoll/kqueue";
 import { Observable, type OperatorFunction, Subject, type Subscriber, takeUntil } from "rxjs";
+import { checkCount, checkThread } from "./arguments.ts";
 import { type Demand, DemandObservable, type DemandObserver } from "./demand.ts";
 import { type Watching, watch } from "./from-kevent.ts";
 import { isError } from "./read-bytes.ts";
@@ -32,23 +33,32 @@ export interface WriteBytesOptions {
  * are kept, and one more is the error ENOBUFS.
  *
  * Errors with a SystemError: what write(2) fails with, for EPIPE together with SIGPIPE; EBADF when
- * the descriptor is closed; ESRCH when the thread exits. Errors of the source are passed on. Throws
- * a RangeError for a bound below 1.
+ * the descriptor is closed; ESRCH when the thread exits; EFAULT for a chunk that is not a
+ * Uint8Array, or whose buffer shrinks before it is written. Errors of the source are passed on.
+ * Throws EINVAL for a bound that is not a whole number from 1 on or Infinity, EFAULT for what is not
+ * a thread.
  */
 export function writeBytes(
 	thread: Thread,
 	fd: number,
-	options: WriteBytesOptions = {},
+	options: WriteBytesOptions | null = {},
 ): OperatorFunction<Uint8Array, number> {
-	const { bound = 64 } = options;
-	if (!(bound >= 1)) throw new RangeError(`bound is at least 1, not ${bound}`);
+	checkThread(thread, "write");
+	const { bound = 64, close: closes = false } = options ?? {};
+	checkCount(bound, "bound", "writeBytes", true);
 	return (source) =>
 		new Observable((subscriber) => {
-			const writer = new Writer(thread, fd, options.close === true, subscriber);
+			const writer = new Writer(thread, fd, closes === true, subscriber);
 			// First of all, as the source may emit everything at once.
 			subscriber.add(() => writer.stop());
 			writer.takeFrom(source, bound);
 		});
+}
+
+/** The bytes of a chunk, and how many there were when it came. */
+interface Chunk {
+	readonly bytes: Uint8Array;
+	readonly length: number;
 }
 
 /** Writes for one subscriber. */
@@ -62,12 +72,14 @@ class Writer implements DemandObserver<Uint8Array> {
 	private readonly room: Watching;
 	private source: Demand = { request: () => {}, close: () => {} };
 	/** The chunks that came; the first one is being written. */
-	private readonly chunks: Uint8Array[] = [];
+	private readonly chunks: Chunk[] = [];
 	private bound = 1;
 	/** How much of the first chunk is written. */
 	private done = 0;
 	/** Whether the watch is to report room. */
 	private waiting = false;
+	/** Whether it is writing: the file, or the subscriber, may make the source emit. */
+	private writing = false;
 	private ended = false;
 	private stopped = false;
 
@@ -100,9 +112,10 @@ class Writer implements DemandObserver<Uint8Array> {
 		source.pipe(takeUntil(stop)).subscribe(this);
 	}
 
-	next(chunk: Uint8Array): void {
+	next(from: Uint8Array): void {
 		if (this.stopped) return;
-		if (!(chunk instanceof Uint8Array)) {
+		const chunk = viewOf(from);
+		if (chunk === null) {
 			this.error(new SystemError(errno.EFAULT, "write", "the chunk is not a Uint8Array"));
 			return;
 		}
@@ -137,20 +150,36 @@ class Writer implements DemandObserver<Uint8Array> {
 
 	/** Writes as far as there is room, and then waits for more. */
 	private write(): void {
-		for (let chunk = this.chunks[0]; chunk !== undefined; chunk = this.chunks[0]) {
-			const n = this.put(chunk.subarray(this.done));
-			if (n < 0) return;
-			this.done += n;
-			if (this.done < chunk.length) continue;
-			this.done = 0;
-			this.chunks.shift();
-			this.subscriber.next(chunk.length);
-			if (!this.stopped && !this.ended) this.source.request();
+		// The call that is under way goes on with the chunks that came meanwhile.
+		if (this.writing) return;
+		this.writing = true;
+		try {
+			while (this.chunks.length > 0) if (!this.writeFirst()) return;
+		} finally {
+			this.writing = false;
 		}
 		if (this.stopped) return;
 		if (this.waiting) this.room.pause();
 		this.waiting = false;
 		if (this.ended) this.finish();
+	}
+
+	/** Writes from the first chunk. Returns whether there may be room for more. */
+	private writeFirst(): boolean {
+		const { bytes, length } = this.chunks[0] as Chunk;
+		if (bytes.length !== length) {
+			this.error(new SystemError(errno.EFAULT, "write", "the buffer of the chunk has shrunk"));
+			return false;
+		}
+		const n = this.put(this.done === 0 ? bytes : bytes.subarray(this.done));
+		if (n < 0 || this.stopped) return false;
+		this.done += n;
+		if (this.done < length) return true;
+		this.done = 0;
+		this.chunks.shift();
+		this.subscriber.next(length);
+		if (!this.stopped && !this.ended) this.source.request();
+		return true;
 	}
 
 	/** Returns how many bytes were written, or -1 if it has to wait or has failed. */
@@ -193,4 +222,27 @@ class Writer implements DemandObserver<Uint8Array> {
 		}
 		this.subscriber.complete();
 	}
+}
+
+/** A view of a program's chunk that only the chunk's buffer can change; null if it is not one. */
+function viewOf(chunk: unknown): Chunk | null {
+	if (!(chunk instanceof Uint8Array)) return null;
+	try {
+		// Not the properties of the object, which may be its own.
+		const length = getLength.call(chunk) as number;
+		const bytes = new Uint8Array(getBuffer.call(chunk), getOffset.call(chunk), length);
+		return { bytes, length };
+	} catch {
+		// A proxy, or a buffer that is gone.
+		return null;
+	}
+}
+
+const TYPED_ARRAY: object = Object.getPrototypeOf(Uint8Array.prototype);
+const getLength = getterOf("length");
+const getBuffer = getterOf("buffer");
+const getOffset = getterOf("byteOffset");
+
+function getterOf(name: string): () => never {
+	return Object.getOwnPropertyDescriptor(TYPED_ARRAY, name)?.get as () => never;
 }

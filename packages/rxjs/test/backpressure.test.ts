@@ -317,8 +317,12 @@ test("it must come first, and its limit must be at least 1", () => {
 			() => (source as Observable<unknown>).pipe(withBackpressure(() => of(1))),
 			TypeError,
 		);
-	for (const concurrent of [0, -1, 0.5, Number.NaN])
-		assert.throws(() => withBackpressure(() => of(1), concurrent), RangeError);
+	for (const concurrent of [0, -1, 0.5, 1.5, Number.NaN, "2", 2n]) {
+		assert.throws(
+			() => withBackpressure(() => of(1), concurrent as never),
+			(error: { code: string }) => error.code === "EINVAL",
+		);
+	}
 });
 
 test("values can be decoded on the way, and a decoder that throws is an error", () => {

@@ -111,7 +111,7 @@ export abstract class Socket extends File implements SocketState {
 	}
 
 	/** Whether each send is one message. */
-	get atomic(): boolean {
+	override get atomic(): boolean {
 		return this.kind !== "stream";
 	}
 

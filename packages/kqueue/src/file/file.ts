@@ -55,6 +55,11 @@ export abstract class File {
 		return (this.flags & O_NONBLOCK) !== 0;
 	}
 
+	/** Whether each read takes one message: one without bytes is then not the end of file. */
+	get atomic(): boolean {
+		return false;
+	}
+
 	/**
 	 * Whether a transfer asks again for O_NONBLOCK each time before it would sleep; otherwise what
 	 * counts is how it was when the transfer began.

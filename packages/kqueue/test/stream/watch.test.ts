@@ -516,6 +516,29 @@ test("ten thousand watches, opened and closed in any order, leave nothing", () =
 	checkClean(w);
 });
 
+/** The length of the longest list of knotes without a descriptor. */
+function longest({ process }: World): number {
+	let max = 0;
+	for (let kn of process.fdp.firstKqueue?.knhash ?? []) {
+		let n = 0;
+		for (; kn !== null; kn = kn.link) n++;
+		max = Math.max(max, n);
+	}
+	return max;
+}
+
+test("watches of one ident, each with a knote, are found in lists that stay short", () => {
+	for (const n of [1000, 10_000]) {
+		const w = world();
+		w.kernel.diagnostics = false;
+		const change = { ident: 7, filter: EVFILT_TIMER, data: 5, flags: EV_DISPATCH };
+		const watches = Array.from({ length: n }, () => w.watch("", change));
+		assert.ok(longest(w) <= 16);
+		for (const watch of watches) watch.close();
+		checkClean(w);
+	}
+});
+
 test("when there are more events than one turn takes, other work gets its turns", () => {
 	const w = world();
 	const order: string[] = [];
