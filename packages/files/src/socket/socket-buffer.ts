@@ -16,7 +16,9 @@ import {
 import type { Rights } from "../shared/rights.ts";
 import type { Address } from "./socket-constants.ts";
 
-/** Shorter packets of a stream are put together, into pieces of memory of at most this many bytes. */
+/** Packets of a stream with fewer bytes than this are put together. */
+const FEW = 512;
+/** They are put into pieces of memory of at most this many bytes. */
 const CHUNK = 4096;
 /** The first such piece has this many bytes, and each of the next twice as many as the one before. */
 const FIRST_CHUNK = 64;
@@ -98,12 +100,12 @@ export class SockBuf {
 		this.cc += header + n;
 		this.datacc += n;
 		payer?.bytes.force(header + n);
-		if (last !== null && n < CHUNK && continues(packet, last)) {
+		if (last !== null && n < FEW && continues(packet, last)) {
 			if (n <= this.spare) {
 				this.extend(last, bytes);
 				return;
 			}
-			const room = Math.min(CHUNK, Math.max(FIRST_CHUNK, n, 2 * last.bytes.length));
+			const room = Math.max(n, Math.min(CHUNK, Math.max(FIRST_CHUNK, 2 * last.bytes.length)));
 			packet.bytes = new Uint8Array(room).subarray(0, n);
 			packet.bytes.set(bytes);
 			this.spare = room - n;
