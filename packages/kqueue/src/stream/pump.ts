@@ -69,6 +69,8 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	private readonly sources: Set<Source> = new Set();
 	/** The sources that follow the children of a process. */
 	private readonly following: Set<Source> = new Set();
+	/** Those of them that may have a ready knote although their watch does not wait for an event. */
+	private readonly loose: Set<Source> = new Set();
 	private readonly shared: Map<string, Source> = new Map();
 	private readonly newcomers: NewcomerList = new NewcomerList();
 	/** Sources whose knotes could not be deleted yet, as a callback was running for them. */
@@ -220,6 +222,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	private forget(source: Source): void {
 		this.sources.delete(source);
 		this.following.delete(source);
+		this.loose.delete(source);
 		if (source.key !== null && this.shared.get(source.key) === source)
 			this.shared.delete(source.key);
 	}
@@ -233,7 +236,8 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		enter(thread, "kevent");
 		try {
 			const add = (flags & EV_ADD) !== 0;
-			for (const ident of add || !source.follows ? [source.change.ident] : this.idents(source)) {
+			const all = add || source.pids === null ? [source.change.ident] : [...source.pids];
+			for (const ident of all) {
 				const kev = new Kevent(ident, filter, flags, fflags, data, source);
 				result ||= kqueueRegister(kq, kev, source.pollid, thread);
 			}
@@ -243,24 +247,16 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		return result;
 	}
 
-	/** The processes that a source with NOTE_TRACK watches now. */
-	private idents(source: Source): number[] {
-		const found: number[] = [];
-		for (let kn of this.kq.knhash) {
-			for (; kn !== null; kn = kn.link) if (kn.udata === source) found.push(kn.ident);
-		}
-		return found;
-	}
-
 	/** Called when a watch begins to wait for an event. */
 	arm(): void {
 		if (this.armed++ === 0) keepAlive(this.thread.kernel);
 	}
 
 	/** Called when a watch stops waiting. */
-	disarm(): void {
+	disarm(source: Source): void {
 		kassert(this.armed > 0, "a watch that stops waiting has waited");
 		if (--this.armed === 0) letGo(this.thread.kernel);
+		if (source.follows) this.loose.add(source);
 	}
 
 	/** Whether a callback is running for one of its knotes. */
@@ -284,6 +280,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 
 	/** KqueueOwner: delivers the event in a turn of its own. */
 	woken(): void {
+		if (this.following.size > 0) this.noticeChild(this.kq.last);
 		this.thread.kernel.runqueue.add(this);
 	}
 
@@ -339,7 +336,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	private handOutOne(): boolean {
 		const newcomer = this.newcomers.first;
 		if (newcomer !== null && this.isNext(newcomer)) return this.greet(newcomer);
-		if (this.following.size > 0) this.holdBack();
+		if (this.loose.size > 0) this.holdBack();
 		let n: number;
 		try {
 			n = this.collect();
@@ -385,12 +382,21 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		return true;
 	}
 
+	/** A knote is ready. The first time that of a child is, when it is born, its source learns of it. */
+	private noticeChild(kn: Knote | null): void {
+		const source = kn?.udata as Source | undefined;
+		if (source === undefined || source.pids === null) return;
+		source.pids.add((kn as Knote).ident);
+		if (!isArmed(source)) this.loose.add(source);
+	}
+
 	/**
 	 * Disables the knotes of children that a watch follows, unless it waits for an event. Its own
 	 * knote is disabled then too.
 	 */
 	private holdBack(): void {
-		for (const source of this.following) if (!isArmed(source)) this.change(source, EV_DISABLE);
+		for (const source of this.loose) if (!isArmed(source)) this.change(source, EV_DISABLE);
+		this.loose.clear();
 	}
 
 	/**
@@ -436,7 +442,8 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		const event = copyOf(this.event, source.change.udata);
 		// The knote is gone after this event; those of children may be left.
 		const gone = (event.flags & EV_ONESHOT) !== 0;
-		const last = gone && !(source.follows && this.idents(source).length > 0);
+		if (gone) source.pids?.delete(event.ident);
+		const last = gone && (source.pids === null || source.pids.size === 0);
 		if (last) this.forget(source);
 		if (watches.size === 1) {
 			const [watch] = watches;

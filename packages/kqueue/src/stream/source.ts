@@ -28,6 +28,8 @@ export class Source {
 	kn: Knote | null = null;
 	/** Whether it follows the children of a process: their knotes have its number too. */
 	readonly follows: boolean;
+	/** If it follows children: the processes that it watches now. */
+	readonly pids: Set<number> | null;
 	/** What gets the events. */
 	readonly watches: Set<Watcher> = new Set();
 
@@ -37,6 +39,7 @@ export class Source {
 		this.pollid = pollid;
 		this.key = keyOf(change);
 		this.follows = change.filter === EVFILT_PROC && (change.fflags & NOTE_TRACK) !== 0;
+		this.pids = this.follows ? new Set([change.ident]) : null;
 	}
 }
 

@@ -157,7 +157,7 @@ export class KeventWatch {
 		if (this.isArmed === armed) return;
 		this.isArmed = armed;
 		if (armed) this.pump.arm();
-		else this.pump.disarm();
+		else this.pump.disarm(this.source);
 	}
 }
 

@@ -876,6 +876,33 @@ test("with EV_DISPATCH a process and its followed children report one event at a
 	checkClean(w);
 });
 
+test("an event costs no more when a thousand watches of processes wait for their consumers", () => {
+	const steps = (n: number): number => {
+		const w = world();
+		w.kernel.diagnostics = false;
+		const child = fork(w.thread);
+		const flags = EV_DISPATCH | EV_DISABLE;
+		const change = { ident: child.pid, filter: EVFILT_PROC, flags, fflags: NOTE_TRACK | NOTE_EXIT };
+		const watches = Array.from({ length: n }, () => w.watch("", change));
+		watches.push(w.watch("a", {}));
+		fork(child.main);
+		heard(w);
+		let registers = 0;
+		w.kernel.sink = ({ event }) => {
+			if (event === "register") registers++;
+		};
+		for (let i = 1; i <= 3; i++) {
+			w.file.set("read", { data: i });
+			assert.equal(heard(w), [`a ${i}`]);
+		}
+		w.kernel.sink = null;
+		for (const watch of watches) watch.close();
+		checkClean(w);
+		return registers;
+	};
+	assert.equal([steps(100), steps(1000)], [0, 0]);
+});
+
 test("an exit without NOTE_EXIT is not forgotten while a watch is paused", () => {
 	const w = world();
 	const child = fork(w.thread);
