@@ -57,6 +57,7 @@ export interface SyntheticFileOptions {
 	readonly close?: (file: SyntheticFile) => void;
 }
 
+const EMPTY: Uint8Array = new Uint8Array(0);
 /** Shared by all files that nothing was pushed to. */
 const NOTHING_PUSHED: Uint8Array[] = [];
 
@@ -95,6 +96,8 @@ export class SyntheticFile extends File {
 	private exceptSide: Mutable<Readiness> | null = null;
 	private denied: Record<Side | "vnode", number> | null = null;
 	private chunks: Uint8Array[] = NOTHING_PUSHED;
+	/** How many of the chunks have been read. */
+	private consumed = 0;
 	private readers: WaitChannel | null = null;
 	private writers: WaitChannel | null = null;
 
@@ -199,20 +202,37 @@ export class SyntheticFile extends File {
 	/** Reads what was pushed, or calls the `read` of the options. */
 	override read(_thread: Thread, buffer: Uint8Array): number {
 		if (this.options.read !== undefined) return this.options.read(buffer, this);
+		const done = this.take(buffer);
+		const { data, eof } = this.readSide;
+		this.setQuietly("read", data - done);
+		return done > 0 || eof || buffer.length === 0 ? done : -errno.EAGAIN;
+	}
+
+	/** Moves what was pushed, as much as fits. */
+	private take(buffer: Uint8Array): number {
+		const { chunks } = this;
 		let done = 0;
-		for (let chunk = this.chunks[0]; chunk !== undefined; chunk = this.chunks[0]) {
+		while (this.consumed < chunks.length) {
+			const chunk = chunks[this.consumed] as Uint8Array;
 			const piece = chunk.subarray(0, buffer.length - done);
 			buffer.set(piece, done);
 			done += piece.length;
 			if (piece.length < chunk.length) {
-				this.chunks[0] = chunk.subarray(piece.length);
+				chunks[this.consumed] = chunk.subarray(piece.length);
 				break;
 			}
-			this.chunks.shift();
+			chunks[this.consumed++] = EMPTY;
 		}
-		const { data, eof } = this.readSide;
-		this.setQuietly("read", data - done);
-		return done > 0 || eof || buffer.length === 0 ? done : -errno.EAGAIN;
+		if (2 * this.consumed >= chunks.length) this.forget();
+		return done;
+	}
+
+	/** Removes the chunks that were read: many at a time, as those that are left have to be moved. */
+	private forget(): void {
+		const { chunks, consumed } = this;
+		if (consumed === chunks.length) chunks.length = 0;
+		else if (consumed > 0) chunks.splice(0, consumed);
+		this.consumed = 0;
 	}
 
 	/** Calls the `write` of the options. */

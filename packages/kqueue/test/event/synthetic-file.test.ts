@@ -322,4 +322,44 @@ test("with EV_CLEAR an event is edge-triggered", () => {
 	assert.equal(collect(), [[fd, EVFILT_READ, flags, 0, 2, null]]);
 });
 
+/** How many things the arrays move to their front while `act` runs. */
+function moved(act: () => void): number {
+	const { shift, splice } = Array.prototype;
+	let count = 0;
+	Array.prototype.shift = function () {
+		count += this.length - 1;
+		return shift.call(this);
+	};
+	Array.prototype.splice = function (...args: Parameters<typeof splice>) {
+		count += this.length - args[1];
+		return splice.apply(this, args);
+	};
+	try {
+		act();
+	} finally {
+		Array.prototype.shift = shift;
+		Array.prototype.splice = splice;
+	}
+	return count;
+}
+
+test("reading one of many chunks costs the same however many there are", () => {
+	const [few = 0, many = 0] = [100, 1000].map((n) => {
+		const { file, fd, thread } = world();
+		for (let i = 0; i < n; i++) file.push(new Uint8Array([i, i + 1]));
+		const buffer = new Uint8Array(3);
+		const bytes: number[] = [];
+		const moves = moved(() => {
+			for (let left = 2 * n; left > 0; left -= 3)
+				bytes.push(...buffer.subarray(0, readNow(thread, fd, buffer)));
+		});
+		assert.equal(
+			bytes,
+			Array.from({ length: 2 * n }, (_, i) => ((i >> 1) + (i & 1)) & 0xff),
+		);
+		return moves / n;
+	});
+	assert.ok(many <= few + 1, `${few} moved for each of 100 chunks, ${many} for each of 1000`);
+});
+
 test.run();
