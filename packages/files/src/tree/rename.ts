@@ -65,21 +65,23 @@ function checkMove(start: Start, { vnode, directory: from }: Named, target: Plac
 function checkDepth(start: Start, vnode: Vnode, from: Vnode, { directory, path }: Place): void {
 	const { tree } = start;
 	const depth = depthOf(tree, directory);
-	if (depth > depthOf(tree, from) && depth + heightOf(vnode) > tree.maxDepth)
-		fail(start, errno.ENOSPC, path);
+	if (depth <= depthOf(tree, from) || depth + vnode.height <= tree.maxDepth) return;
+	// Directories may have been removed since it was counted.
+	measure(vnode);
+	if (depth + vnode.height > tree.maxDepth) fail(start, errno.ENOSPC, path);
 }
 
-/** How many directories there are from a directory down to the deepest one in it, both counted. */
-function heightOf(directory: Vnode): number {
-	let height = 0;
-	for (let level = [directory]; level.length > 0; height++) {
+/** Counts the height of a directory, and of those in it. */
+function measure(top: Vnode): void {
+	const all = [top];
+	for (const directory of all) {
+		directory.height = 1;
 		// Every directory in it is a link to it, with its name and its own ".".
-		const parents = level.filter(({ nlink }) => nlink > 2);
-		level = parents.flatMap(({ entries }) =>
-			[...(entries ?? [])].flatMap(([, vnode]) => (vnode.isDirectory ? [vnode] : [])),
-		);
+		if (directory.nlink <= 2) continue;
+		for (const [, vnode] of directory.entries ?? []) if (vnode.isDirectory) all.push(vnode);
 	}
-	return height;
+	for (const { parent, height } of all.slice(1).reverse())
+		parent.height = Math.max(parent.height, height + 1);
 }
 
 function move(old: Named, target: Place, now: number): void {

@@ -67,6 +67,7 @@ function linksOf(root: Vnode): Map<Vnode, number> {
 			if (!vnode.isDirectory) continue;
 			kassert(others === 0, "a directory has one name");
 			kassert(vnode.parent === at, "a directory knows where it is");
+			kassert(at.height > vnode.height, "a directory is higher than what is in it");
 			links.set(vnode, 2);
 			links.set(at, (links.get(at) as number) + 1);
 			directories.push(vnode);

@@ -30,6 +30,12 @@ export class Vnode {
 	target = "";
 	/** Of a directory: the one that holds it, itself for the root. */
 	parent: Vnode = this;
+	/**
+	 * Of a directory: at least how many there are from it down to the deepest one in it, both counted;
+	 * more after the deepest one was removed, until they are counted again. More than that of each
+	 * directory in it.
+	 */
+	height = 1;
 	/** The permission bits. They are never checked: every process is root's. */
 	permissions: number;
 	/** The number of the user whose it is. */
@@ -177,6 +183,20 @@ export class Vnode {
 		if (!vnode.isDirectory) return;
 		vnode.parent = this;
 		this.nlink++;
+		this.raise(vnode.height + 1);
+	}
+
+	/** Raises its height, and with it those of the directories it is in. */
+	private raise(height: number): void {
+		let at: Vnode = this;
+		let least = height;
+		while (at.height < least) {
+			at.height = least;
+			// The root is in itself.
+			if (at.parent === at) return;
+			at = at.parent;
+			least++;
+		}
 	}
 
 	/** Removes a name from a directory. */

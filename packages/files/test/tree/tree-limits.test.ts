@@ -6,12 +6,14 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { O_CREAT, O_RDWR, O_TRUNC } from "../../src/shared/vnode-flags.ts";
 import { stat, truncate } from "../../src/tree/attribute-calls.ts";
+import { Directory } from "../../src/tree/directory.ts";
 import {
 	link,
 	mkdir,
 	mkfifo,
 	readdir,
 	rename,
+	rmdir,
 	symlink,
 	unlink,
 } from "../../src/tree/name-calls.ts";
@@ -207,6 +209,45 @@ test("a directory is no deeper than the tree allows, wherever it is made or move
 		["d"],
 	);
 	mkdir(one, tree, "c/d/e");
+});
+
+/** How often the names of a directory are gone through while `act` runs. */
+function walks(act: () => void): number {
+	const { from } = Directory.prototype;
+	let count = 0;
+	Directory.prototype.from = function (position) {
+		count++;
+		return from.call(this, position);
+	};
+	try {
+		act();
+	} finally {
+		Directory.prototype.from = from;
+	}
+	return count;
+}
+
+test("a directory that moves is gone through only if it may be too deep, and then once", () => {
+	const tree = new Tree({ maxDepth: 6 });
+	const one = new Kernel({ host: new VirtualHost() }).spawn().main;
+	for (const path of ["a", "a/b", "x", "x/y", "x/y/z"]) mkdir(one, tree, path);
+	for (let i = 0; i < 100; i++) make(one, tree, `x/file${i}`, 0);
+	const back = (): void => {
+		for (const [from, to] of [
+			["x", "a/b/x"],
+			["a/b/x", "x"],
+		] as const)
+			rename(one, tree, from, to);
+	};
+	assert.is(walks(back), 0);
+	for (const path of ["x/y/z/1", "x/y/z/1/2"]) mkdir(one, tree, path);
+	assert.is(codeOf(back), "ENOSPC");
+	for (const path of ["x/y/z/1/2", "x/y/z/1"]) rmdir(one, tree, path);
+	assert.ok(walks(back) > 0);
+	assert.is(walks(back), 0);
+	// What was counted again can grow.
+	for (const path of ["x/y/z/1", "x/y/z/1/2"]) mkdir(one, tree, path);
+	assert.is(codeOf(back), "ENOSPC");
 });
 
 test("limits of a tree that are not whole numbers are refused", () => {
