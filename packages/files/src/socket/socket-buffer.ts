@@ -38,7 +38,7 @@ export interface Packet {
 	/** Whether it was sent with MSG_EOR: then it is received even if it is empty. */
 	readonly eor: boolean;
 	/** Whether its last byte is out-of-band. */
-	readonly urgent: boolean;
+	urgent: boolean;
 	/** To whom it is charged while it is in a buffer, with its bytes; null for nobody. */
 	readonly payer: Account | null;
 	/** SockBuf: the packet after it. */

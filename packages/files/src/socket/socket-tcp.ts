@@ -42,6 +42,8 @@ export class TcpSocket extends Socket {
 	private oobByte = -1;
 	/** Whether it was received already. */
 	private oobTaken = false;
+	/** What was sent last with an out-of-band byte, which may have arrived. */
+	private urgent: Packet | null = null;
 	/** The options of TCP that are on. They change nothing: what is sent arrives at once. */
 	private tcpOptions = 0;
 
@@ -118,7 +120,12 @@ export class TcpSocket extends Socket {
 
 	override transmit(packet: Packet, _to: Address | null): number {
 		this.snd.append(packet);
-		if (packet.urgent) this.peer?.announceOob(this.snd.cc);
+		if (packet.urgent) {
+			// There is one mark: a byte that was sent before and has not arrived stays in the stream.
+			if (this.urgent !== null) this.urgent.urgent = false;
+			this.urgent = packet;
+			this.peer?.announceOob(this.snd.cc);
+		}
 		this.output();
 		return 0;
 	}

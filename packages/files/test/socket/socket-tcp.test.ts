@@ -243,6 +243,16 @@ test("an out-of-band byte is announced before there is room for it", () => {
 	assert.equal([got, drain(thread, b, 1, MSG_OOB)], [32768, [9]]);
 });
 
+test("an out-of-band byte that has not arrived when the next is sent stays in the stream", () => {
+	const { thread, a, b } = world();
+	writeNow(thread, a, bytes(32768));
+	for (const n of [7, 8]) assert.is(sendNow(thread, a, Uint8Array.of(n), MSG_OOB), 1);
+	const got: number[] = [];
+	while (ioctl(thread, b, SIOCATMARK) === 0) got.push(...drain(thread, b, 9000));
+	assert.equal([got.length, got.at(-1)], [32769, 7]);
+	assert.equal(drain(thread, b, 1, MSG_OOB), [8]);
+});
+
 test("the notes of an EXCEPT event add up, unless EV_CLEAR is set", () => {
 	const { thread, a, b } = world();
 	writeNow(thread, a, bytes(3));
