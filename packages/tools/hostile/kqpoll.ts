@@ -1,0 +1,103 @@
+// Operations of @kqpoll/kqpoll: poll, select, and sets of descriptors.
+import {
+	FD_CLR,
+	FD_COPY,
+	FD_ISSET,
+	FD_SET,
+	FD_ZERO,
+	FdSet,
+	POLLIN,
+	POLLOUT,
+	POLLPRI,
+	POLLRDBAND,
+	poll,
+	pollNow,
+	ppoll,
+	ppollNow,
+	pselect,
+	pselectNow,
+	select,
+	selectNow,
+} from "@kqpoll/kqpoll";
+import { pollCall, ppollCall, pselectCall, selectCall } from "@kqpoll/kqpoll/kernel";
+import { resume } from "@kqpoll/kqueue/kernel";
+import { begun, custom, formsOf, now, plain, sleeps } from "./calls.ts";
+import {
+	draw,
+	fd,
+	fdNumber,
+	flagsOf,
+	type Kind,
+	listOf,
+	maybe,
+	milliseconds,
+	oneOf,
+	sigset,
+	timespec,
+	timeval,
+	upTo,
+} from "./values.ts";
+import { MAX_FILES, type Operations, type World } from "./world.ts";
+
+const pollEvents = flagsOf(POLLIN, POLLOUT, POLLPRI, POLLRDBAND, 0);
+const pollfd: Kind = (world) => ({
+	fd: world.random.once(10) ? -1 : fd(world),
+	events: pollEvents(world),
+	revents: 0,
+});
+/** The list of a poll. */
+export const pollfds = listOf(pollfd, 6);
+
+/** A set of descriptors: a new one, or one that other calls use. */
+const set: Kind<FdSet> = (world) => {
+	const { random, sets } = world;
+	if (sets.length > 0 && random.once(3)) return random.pick(sets);
+	const made = new FdSet([fd(world), fd(world)], random.pick([32, 64, 1024]));
+	if (random.once(4)) sets.push(made);
+	if (sets.length > 6) sets.shift();
+	if (world.objects && random.once(12)) {
+		const words = random.pick<unknown>([null, undefined, [1], new Float64Array(2), {}]);
+		Object.assign(made, { words });
+		if (random.once(2)) return Object.assign(made, { words: new Int32Array(0) });
+	}
+	return made;
+};
+
+function makeSet(world: World): void {
+	const { random, sets } = world;
+	const fds = draw(listOf(fdNumber), world) as number[];
+	const made = new FdSet(fds, draw(oneOf(0, 32, 64, 1024), world) as number);
+	for (const each of made.copy()) made.clear(each);
+	made.zero();
+	made.set(draw(fdNumber, world) as number);
+	made.has(draw(fdNumber, world) as number);
+	if (random.once(2)) sets.push(made);
+}
+
+const nfds = oneOf(MAX_FILES, MAX_FILES, 1, 64, 1024);
+/** The first arguments of a select. */
+export const setKinds: readonly Kind[] = [nfds, maybe(set), maybe(set), maybe(set)];
+const mask = maybe(sigset);
+const forms = formsOf(resume);
+
+/** The operations, by the names of what they call. */
+export const kqpollOperations: Operations = {
+	FD_CLR: plain(FD_CLR, [fdNumber, set]),
+	FD_COPY: plain(FD_COPY, [set, set]),
+	FD_ISSET: plain(FD_ISSET, [fdNumber, set]),
+	FD_SET: plain(FD_SET, [upTo(64), set]),
+	FD_ZERO: plain(FD_ZERO, [set]),
+	FdSet: custom("FdSet", makeSet),
+	poll: sleeps(poll, [pollfds, milliseconds]),
+	pollNow: now(pollNow, [pollfds]),
+	ppoll: sleeps(ppoll, [pollfds, maybe(timespec), mask]),
+	ppollNow: now(ppollNow, [pollfds, mask]),
+	pselect: sleeps(pselect, [...setKinds, maybe(timespec), mask]),
+	pselectNow: now(pselectNow, [...setKinds, mask]),
+	select: sleeps(select, [...setKinds, maybe(timeval)]),
+	selectNow: now(selectNow, setKinds),
+	pollCall: begun(forms, pollCall, [pollfds, milliseconds]),
+	ppollCall: begun(forms, ppollCall, [pollfds, maybe(timespec), mask]),
+	pselectCall: begun(forms, pselectCall, [...setKinds, maybe(timespec), mask]),
+	selectCall: begun(forms, selectCall, [...setKinds, maybe(timeval)]),
+};

@@ -1,0 +1,182 @@
+// Hostile programs: what they cover, what they find, and short runs of each kind.
+import { readdirSync, readFileSync } from "node:fs";
+import { pipe } from "@kqpoll/files";
+import { Kernel, kqueue, type Process, type Thread } from "@kqpoll/kqueue";
+import { VirtualHost } from "@kqpoll/kqueue/testing";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { BoundedHost } from "../hostile/bounded-host.ts";
+import { EXCLUDED, uncovered, unknownEntries } from "../hostile/coverage.ts";
+import { Descriptors } from "../hostile/descriptors.ts";
+import { checkMachine, remains } from "../hostile/invariants.ts";
+import { argumentsOf, hostileOptions, type Mode } from "../hostile/options.ts";
+import { operationsOf, runProgram, runPrograms } from "../hostile/programs.ts";
+import { Random } from "../hostile/random.ts";
+import { World } from "../hostile/world.ts";
+
+test("every exported function is called by hostile programs, or is excluded with a reason", async () => {
+	assert.equal(await uncovered(), []);
+	assert.ok(Object.values(EXCLUDED).every((reason) => reason.length > 0));
+});
+
+test("every entry point of the packages that are called is looked at", () => {
+	const packages = ["kqueue", "kqpoll", "files", "rxjs"].map((name) =>
+		JSON.parse(readFileSync(new URL(`../../${name}/package.json`, import.meta.url), "utf8")),
+	);
+	assert.equal(unknownEntries(packages), []);
+	assert.ok(readdirSync(new URL("../hostile", import.meta.url)).length > 0);
+});
+
+/** Runs programs; returns what they find, and how much was run. */
+async function found(mode: Mode, first: number, last: number): Promise<[string[], number, number]> {
+	const problems: string[] = [];
+	const total = { programs: 0, calls: 0, wakeups: 0 };
+	const options = { first, last, ops: 300, mode, only: null };
+	await runPrograms(options, total, ({ seed, problem, transcript }) =>
+		problems.push(`seed ${seed}: ${problem}\n${transcript.join("\n")}`),
+	);
+	return [problems, total.calls, total.wakeups];
+}
+
+test("a few programs of sleepers lose no wake-up", async () => {
+	const [problems, , wakeups] = await found("wakeups", 1, 40);
+	assert.equal(problems, []);
+	assert.ok(wakeups > 100);
+});
+
+test("a program is the same each time, and runs again from the numbers of its operations", async () => {
+	const operations = operationsOf({ ops: 100, only: null });
+	const [first, second] = [
+		await runProgram("wakeups", 7, operations, true),
+		await runProgram("wakeups", 7, operations, true),
+	];
+	assert.equal(first.transcript, second.transcript);
+	assert.ok(first.transcript.length > 20);
+	const options = hostileOptions(argumentsOf(7, 100, "objects", [3, 5]).split(" "));
+	assert.equal(options, { first: 7, last: 7, ops: 100, mode: "objects", only: [3, 5] });
+});
+
+interface Machine {
+	readonly kernel: Kernel;
+	readonly process: Process;
+	readonly main: Thread;
+}
+
+function machine(): Machine {
+	const kernel = new Kernel({ host: new VirtualHost() });
+	const process = kernel.spawn();
+	pipe(process.main);
+	kqueue(process.main);
+	return { kernel, process, main: process.main };
+}
+
+for (const [what, spoil, message] of [
+	["sleepers", ({ kernel }) => kernel.sleepers--, /-1 sleepers, 0 asleep/],
+	["timers", ({ kernel }) => kernel.account.timers.used++, /1 timers, 0 on lists/],
+	["a kqueue's knotes", ({ process }) => kqueueOf(process).nknotes++, /counts 1 knotes and has 0/],
+	["a kqueue that is busy", ({ process }) => kqueueOf(process).busy++, /is busy between calls/],
+	["references", ({ process }) => fileOf(process).refs++, /has 2 references, 1 were found/],
+	["a thread's depth", ({ main }) => main.depth++, /is inside a call/],
+] as const satisfies readonly (readonly [string, (world: Machine) => unknown, RegExp])[]) {
+	test(`a machine that counts wrong is found: ${what}`, () => {
+		const world = machine();
+		checkMachine(world.kernel);
+		spoil(world);
+		assert.throws(() => checkMachine(world.kernel), message);
+	});
+}
+
+function kqueueOf({ fdp }: Process) {
+	assert.ok(fdp.firstKqueue);
+	return fdp.firstKqueue as NonNullable<typeof fdp.firstKqueue>;
+}
+
+function fileOf({ fdp }: Process) {
+	const file = fdp.get(0);
+	assert.ok(file);
+	return file as NonNullable<typeof file>;
+}
+
+test("what is left of a machine is found", () => {
+	const { kernel } = machine();
+	assert.is(remains(kernel, new Set()), "1 processes are left");
+	assert.is(remains(new Kernel({ host: new VirtualHost() }), new Set()), null);
+});
+
+test("descriptors that calls did not return, or that are gone too early, are found", () => {
+	const { process } = machine();
+	const model = new Descriptors();
+	model.opened(process, 0);
+	model.opened(process, 2);
+	assert.is(model.difference(process), "descriptor 1 of process 1 was invented");
+	model.opened(process, 1);
+	assert.is(model.difference(process), null);
+	model.opened(process, 9);
+	assert.is(model.difference(process), "descriptor 9 of process 1 was lost");
+});
+
+test("a descriptor that is closed before the call that opened it has returned is not lost", () => {
+	const { process } = machine();
+	const model = new Descriptors();
+	for (const fd of [0, 1, 2]) model.opened(process, fd);
+	model.closed(process, 3);
+	model.opened(process, 3);
+	assert.is(model.difference(process), null);
+});
+
+test("work without end is found, and ends", () => {
+	const host = new BoundedHost();
+	const again = (): void => host.defer(again);
+	host.defer(again);
+	host.settle();
+	assert.ok(host.exceeded);
+	host.refill();
+	assert.not.ok(host.exceeded);
+});
+
+test("errors that no program may see, and unsettled promises, are found", async () => {
+	const options = { seed: 1, objects: false, careful: true, groups: [] };
+	const world = new World(options);
+	world.judge(new TypeError("inside"), "read");
+	assert.match(world.problem ?? "", /^read: not a SystemError: TypeError: inside/);
+	const other = new World(options);
+	other.track("a call", new Promise(() => {}), () => {});
+	await other.finish();
+	assert.is(other.problem, "the promise of a call does not settle");
+});
+
+test("random choices depend on the seed and the part alone", () => {
+	const numbers = (seed: number, part: number): number[] => {
+		const random = new Random(seed, part);
+		return [1, 2, 3].map(() => random.next());
+	};
+	assert.equal(numbers(1, 2), numbers(1, 2));
+	assert.is.not(numbers(1, 2)[0], numbers(1, 3)[0]);
+	assert.is.not(numbers(1, 2)[0], numbers(2, 2)[0]);
+});
+
+for (const [args, message] of [
+	["--seeds 9-1", "--seeds 9-1 is not a range such as 1-100"],
+	["--seeds 1-99999999", "--seeds 1-99999999 is more than 10000000 seeds"],
+	["--seeds 2147483648-2147483648", "--seeds 2147483648-2147483648: the last one is too large"],
+	["--ops 0", "--ops 0 is not a number above 0"],
+	["--ops 10000001", "--ops 10000001 is more than 10000000"],
+	["--objects --wakeups", "--objects and --wakeups exclude each other"],
+	["--only x", "--only x is not a list such as 3,17,40"],
+	["--ops 10 --only 3,10", "--only 10 is not below --ops 10"],
+	["--nope", "Unknown option '--nope'"],
+] as const) {
+	test(`the error of hostile "${args}" says what is wrong`, () => {
+		assert.throws(
+			() => hostileOptions(args.split(" ")),
+			(error: Error) => error.message.startsWith(message),
+		);
+	});
+}
+
+test("by default a thousand programs of 300 operations take values", () => {
+	const expected = { first: 1, last: 1000, ops: 300, mode: "values", only: null };
+	assert.equal(hostileOptions([]), expected);
+});
+
+test.run();
