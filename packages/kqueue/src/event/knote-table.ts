@@ -7,6 +7,9 @@ import type { Kqueue } from "./kqueue.ts";
 /** A list of a descriptor that is longer than this gets an index, when it is searched. */
 const SHORT = 16;
 
+/** How many low bits of an ident are not mixed with the others. */
+const BLOCK_SHIFT = 12;
+
 /** A page that has no knotes. */
 const EMPTY: (Knote | null)[] = [];
 /** KQEXTENT is 2 to the power of this. */
@@ -88,14 +91,15 @@ function growHash(kq: Kqueue): void {
 
 /**
  * The list of a knote without a descriptor. Every bit of its ident and key counts, and a number
- * that programs do not know: they must not be able to put all of their knotes into one list.
+ * that programs do not know: they must not be able to put all of their knotes into one list. Idents
+ * that follow each other have lists that do, as their knotes are close together in memory too.
  */
 function knoteHash({ knhash, seed }: Kqueue, ident: number, key: number): number {
-	let hash = ident ^ seed;
+	let hash = (ident >> BLOCK_SHIFT) ^ seed;
 	if (ident !== (ident | 0)) hash ^= Math.imul(Math.floor(ident / 2 ** 32) ^ seed, 0x9e3779b1);
 	hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
 	hash = Math.imul(hash ^ (hash >>> 13) ^ key, 0xc2b2ae35);
-	return (hash ^ (hash >>> 16)) & (knhash.length - 1);
+	return ((ident | 0) + (hash ^ (hash >>> 16))) & (knhash.length - 1);
 }
 
 /** The knote of a descriptor with this identity, if there is one. */

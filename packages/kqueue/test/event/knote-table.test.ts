@@ -104,6 +104,7 @@ test("no choice of idents puts more than a few knotes into one list", () => {
 	const choices: Record<string, (i: number) => number> = {
 		small: (i) => i,
 		negative: (i) => -i,
+		"one of each 4096": (i) => i * 4096 + 7,
 		"multiples of 65,536": (i) => i * 65_536,
 		"high halves only": (i) => i * 2 ** 32,
 		"high bits only": (i) => (i - n / 2) * 2 ** 41,
