@@ -72,7 +72,8 @@ export class DemandObservable<T> extends Observable<T> {
 		});
 		return new DemandObservable<R>(
 			(observer) => {
-				const demand: Demand = this.connect(through(observer, () => demand.close()));
+				let demand: Demand | null = null;
+				demand = this.connect(through(observer, () => demand?.close()));
 				return demand;
 			},
 			(subscriber) => {
@@ -93,7 +94,8 @@ function pushing<T>(connect: Connect<T>, subscriber: Subscriber<T>): Demand {
 		error: (error) => subscriber.error(error),
 		complete: () => subscriber.complete(),
 	});
-	demand.request();
+	// A source may end inside of `connect`, and some operators subscribe although it is over.
+	if (!subscriber.closed) demand.request();
 	return demand;
 }
 
@@ -137,7 +139,8 @@ export function withBackpressure<T, R>(
 					},
 				});
 				demand = connection;
-				ask();
+				// Unless it ended inside of `connect`.
+				if (!out.closed) ask();
 				return () => {
 					demand = null;
 					connection.close();

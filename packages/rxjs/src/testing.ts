@@ -1,6 +1,7 @@
 // @kqpoll/rxjs/testing: a host whose clock is that of a TestScheduler.
 import type { Host, HostTimer } from "@kqpoll/kqueue/kernel";
 import type { Subscription, VirtualTimeScheduler } from "rxjs";
+import { checkFunction } from "./arguments.ts";
 
 const NS_PER_MS = 1e6;
 
@@ -16,8 +17,9 @@ export class TestSchedulerHost implements Host {
 	private readonly scheduler: VirtualTimeScheduler;
 	private state = 1;
 
-	/** Takes the scheduler. */
+	/** Takes the scheduler. Throws EFAULT for what is not one. */
 	constructor(scheduler: VirtualTimeScheduler) {
+		checkFunction(Object(scheduler).schedule, "the scheduler's schedule", "TestSchedulerHost");
 		this.scheduler = scheduler;
 	}
 

@@ -100,9 +100,13 @@ class Writer implements DemandObserver<Uint8Array> {
 
 	/** Asks a source that waits; keeps the chunks of any other. */
 	takeFrom(source: Observable<Uint8Array>, bound: number): void {
+		// Operators such as combineLatest subscribe although it is over.
+		if (this.stopped) return;
 		if (source instanceof DemandObservable) {
-			this.source = source.connect(this);
-			this.source.request();
+			const demand = source.connect(this);
+			this.source = demand;
+			if (this.stopped) demand.close();
+			else demand.request();
 			return;
 		}
 		this.bound = bound;

@@ -28,6 +28,7 @@ import {
 	writable,
 	writeBytes,
 } from "../src/index.ts";
+import { TestSchedulerHost } from "../src/testing.ts";
 import { world } from "./world.ts";
 
 /** Values that are not numbers, and numbers that nothing has. */
@@ -167,7 +168,10 @@ test("what is not a thread, change, list or function is EFAULT", () => {
 	}
 	const objects = new Set<unknown>(ODD.filter((odd) => typeof odd === "object" && odd !== null));
 	for (const odd of [undefined, ...ODD]) {
-		const calls: (() => unknown)[] = [() => pollfds(w.thread, odd as never)];
+		const calls: (() => unknown)[] = [
+			() => pollfds(w.thread, odd as never),
+			() => new TestSchedulerHost(odd as never),
+		];
 		if (!objects.has(odd)) {
 			calls.push(() => pollfds(w.thread, [odd] as never));
 			calls.push(() => fromKevent(w.thread, odd as never));

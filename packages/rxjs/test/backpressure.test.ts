@@ -325,6 +325,31 @@ test("it must come first, and its limit must be at least 1", () => {
 	}
 });
 
+test("a source that ends inside of connect is not asked, and is closed", () => {
+	const w = world();
+	for (const end of ["error", "complete"] as const) {
+		const calls: string[] = [];
+		const ended = new DemandObservable<Uint8Array>((observer) => {
+			if (end === "error") observer.error("mine");
+			else observer.complete();
+			return { request: () => calls.push("asked"), close: () => calls.push("closed") };
+		});
+		const told = `s ${end === "error" ? "mine" : "done"}`;
+		for (const source of [
+			ended,
+			ended.decoded((bytes) => bytes.length),
+			ended.pipe(withBackpressure(() => of(1))),
+			ended.decoded((bytes) => bytes.length).pipe(withBackpressure(() => of(1))),
+			ended.pipe(writeBytes(w.thread, pipe(w.thread)[1])),
+		]) {
+			w.listen("s", source as Observable<unknown>);
+			assert.equal(w.heard(), [told]);
+		}
+		assert.equal([...new Set(calls)], ["closed"]);
+		w.checkClean();
+	}
+});
+
 test("values can be decoded on the way, and a decoder that throws is an error", () => {
 	const w = world();
 	const values = supply(w, [1, 2, 3]);

@@ -39,7 +39,18 @@ import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import { SIG_IGN, SIGPIPE } from "@kqpoll/kqueue/signal";
 import { SEEK_SET } from "@kqpoll/kqueue/unistd";
 import fc from "fast-check";
-import { config, EMPTY, from, NEVER, Observable, of, Subject, take, throwError } from "rxjs";
+import {
+	combineLatest,
+	config,
+	EMPTY,
+	from,
+	NEVER,
+	Observable,
+	of,
+	Subject,
+	take,
+	throwError,
+} from "rxjs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { DemandObservable, readBytes, type WriteBytesOptions, writeBytes } from "../src/index.ts";
@@ -799,6 +810,16 @@ function greedy(n: number): { readonly source: Observable<Uint8Array>; given: nu
 	};
 	return counted;
 }
+
+test("a subscription that is over before it begins asks its source for nothing", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const refused = of(bytes(1)).pipe(writeBytes(w.thread, 99));
+	const copied = readBytes(w.thread, reader).pipe(writeBytes(w.thread, writer));
+	w.listen("both", combineLatest([refused, copied]));
+	assert.equal(w.heard(), ["both EBADF"]);
+	w.checkClean();
+});
 
 test("a source that emits all at once stops when nobody wants more", () => {
 	const w = world();
