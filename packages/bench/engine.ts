@@ -210,9 +210,24 @@ function figuresOf(name: string, ours: number, theirs: number | undefined): Figu
 }
 
 /**
- * Prints a line for each row: our nanoseconds, and with a reference its nanoseconds and the ratio;
- * returns all of them. Each of several rounds is a process of its own: how the compiler treats a
- * program differs from one to the next.
+ * The medians of rounds as figures, for `--json`; prints a line for each row: our nanoseconds, and
+ * with a reference its nanoseconds and the ratio.
+ */
+export function summarize(mine: readonly Times[], its: readonly Times[]): Figure[] {
+	const other = medians(its);
+	return [...medians(mine)].flatMap(([row, time]) => {
+		const line = `${row} ${time.toFixed(1)}`;
+		const their = other.get(row);
+		console.log(
+			their === undefined ? line : `${line} ${their.toFixed(1)} ${(time / their).toFixed(2)}`,
+		);
+		return figuresOf(row, time, their);
+	});
+}
+
+/**
+ * Measures, prints a line for each row and returns its figures. Each of several rounds is a process
+ * of its own: how the compiler treats a program differs from one to the next.
  */
 export function engine(reference: string | undefined, rounds: number, quick: boolean): Figure[] {
 	const alone = rounds === 1;
@@ -225,13 +240,5 @@ export function engine(reference: string | undefined, rounds: number, quick: boo
 		if (alone) mine.push(once(quick));
 		else mine.push(measured(process.execPath, quick ? [...self, "--quick"] : self));
 	}
-	const other = medians(its);
-	return [...medians(mine)].flatMap(([row, time]) => {
-		const line = `${row} ${time.toFixed(1)}`;
-		const their = other.get(row);
-		console.log(
-			their === undefined ? line : `${line} ${their.toFixed(1)} ${(time / their).toFixed(2)}`,
-		);
-		return figuresOf(row, time, their);
-	});
+	return summarize(mine, its);
 }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { summarize } from "../engine.ts";
 import { benchOptions, listed } from "../options.ts";
 
 const ROOT = new URL("../../..", import.meta.url);
@@ -98,6 +99,22 @@ options("engine ends with status 2 when the reference fails or prints no rows", 
 		[2, "", "bench: false ended with status 1\n"],
 		[2, "", 'bench: true printed no row such as "kevent-1 n=100 37.5"\n'],
 	]);
+});
+
+options("engine has the medians of all rounds, and those of the reference, for --json", () => {
+	const rounds = (...times: number[]) => times.map((time) => new Map([["kevent-1 n=10", time]]));
+	const { log } = console;
+	const lines: string[] = [];
+	console.log = (line: string) => void lines.push(line);
+	try {
+		const ours = { row: "kevent-1", what: "n=10", value: 30, unit: "ns" };
+		const theirs = { ...ours, what: "n=10, the reference", value: 20 };
+		assert.equal(summarize(rounds(30, 90, 10), rounds(20)), [ours, theirs]);
+		assert.equal(summarize(rounds(30), []), [ours]);
+	} finally {
+		console.log = log;
+	}
+	assert.equal(lines, ["kevent-1 n=10 30.0 20.0 1.50", "kevent-1 n=10 30.0"]);
 });
 
 options.run();

@@ -123,18 +123,21 @@ commands(
 	},
 );
 
-commands("fuzz without a reference, or with wrong arguments, prints its usage", async () => {
-	// The program true prints nothing, which must not pass as a trace.
-	const programs = ["/no/such/program", ROOT, "", "cat", "false", "true"];
-	const wrong = [[], ...programs.map((program) => ["--reference", program])];
-	for (const { status, stdout, stderr } of await Promise.all(
-		wrong.map((args) => run("fuzz", ...args)),
-	)) {
-		assert.is(status, 2);
-		assert.is(stdout, "");
-		assert.match(stderr, /^fuzz: .+\nusage: npm run fuzz -- --reference PROGRAM/);
-	}
-});
+commands(
+	"fuzz refuses a program that is no reference before it begins, and prints its usage",
+	async () => {
+		// The program true prints nothing, which must not pass as a trace.
+		const programs = ["/no/such/program", "cat", "false", "true"];
+		const wrong = programs.map((program) => ["--reference", program]);
+		for (const { status, stdout, stderr } of await Promise.all(
+			wrong.map((args) => run("fuzz", ...args)),
+		)) {
+			assert.is(status, 2);
+			assert.is(stdout, "");
+			assert.match(stderr, /^fuzz: .+\nusage: npm run fuzz -- --reference PROGRAM/);
+		}
+	},
+);
 
 commands("fuzz says so when the reference differs from itself", async ({ folder }) => {
 	const reference = await writeReference(
