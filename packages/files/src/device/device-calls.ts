@@ -1,6 +1,6 @@
 // The devices that every machine has, by name.
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
-import { show } from "@kqpoll/kqueue/kernel";
+import { show, syscall } from "@kqpoll/kqueue/kernel";
 import { openWith } from "../shared/open-file.ts";
 import { fileFlags, O_RDWR } from "../shared/vnode-flags.ts";
 import { openCtty, openSlave } from "../tty/pty-calls.ts";
@@ -22,13 +22,15 @@ export type DeviceName = "null" | "zero" | "full" | "random" | `tty${string}`;
  * not exist; EMFILE. Source: null(4), zero(4), random(4), tty(4), pty(4); full is Linux's.
  */
 export function openDevice(thread: Thread, name: DeviceName, flags: number = O_RDWR): number {
-	const kept = fileFlags(flags, "open");
-	if (name === "tty") return openCtty(thread, kept, flags);
-	if (typeof name === "string" && name.startsWith("tty"))
-		return openSlave(thread, name, kept, flags);
-	const device = makeDevice(name);
-	device.flags = kept;
-	return openWith(thread, device, flags);
+	return syscall(thread, "open", () => {
+		const kept = fileFlags(flags, "open");
+		if (name === "tty") return openCtty(thread, kept, flags);
+		if (typeof name === "string" && name.startsWith("tty"))
+			return openSlave(thread, name, kept, flags);
+		const device = makeDevice(name);
+		device.flags = kept;
+		return openWith(thread, device, flags);
+	});
 }
 
 function makeDevice(name: DeviceName): Device {

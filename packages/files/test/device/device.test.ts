@@ -78,6 +78,15 @@ test("null is empty, zero and full read as zeros, random reads as the host's bit
 	);
 });
 
+test("a device is opened by a thread alone", () => {
+	const { process } = machine();
+	for (const name of ["null", "tty", "ttyp0"] as const)
+		assert.is(
+			codeOf(() => openDevice(process as unknown as Thread, name)),
+			"EFAULT",
+		);
+});
+
 test("all but full take everything", async () => {
 	const { thread } = machine();
 	const fds = NAMES.map((name) => openDevice(thread, name));

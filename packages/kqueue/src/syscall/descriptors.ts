@@ -155,8 +155,8 @@ function onFile<T>(thread: Thread, fd: number, name: string, act: (file: File) =
  * EMFILE. Source: fcntl(2).
  */
 export function fcntl(thread: Thread, fd: number, command: number, argument = 0): number {
-	const { fdp } = thread.process;
 	return onFile(thread, fd, "fcntl", (file) => {
+		const { fdp } = thread.process;
 		if (!Number.isSafeInteger(argument))
 			throw new SystemError(
 				errno.EINVAL,
