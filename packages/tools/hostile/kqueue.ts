@@ -516,6 +516,11 @@ function sendSignal(world: World): void {
 	else psignal(target, 1 + random.below(32), world.thread);
 }
 
+/** A look-up as in a call of the program's own. */
+function lookUp(thread: Thread, number: number): void {
+	syscall(thread, "test", () => getFile(thread, number, "test"));
+}
+
 function reopenKqueue(world: World): void {
 	const file = fileOf(world, KqueueFile);
 	if (file !== null) openFile(world.thread, file);
@@ -636,7 +641,7 @@ export const kqueueOperations: Operations = {
 	formatSigset: plain(formatSigset, [sigset]),
 	formatThread: custom("formatThread", ({ thread }) => formatThread(thread)),
 	formatThreads: custom("formatThreads", ({ kernel }) => formatThreads(kernel)),
-	getFile: now((thread: Thread, each: number) => getFile(thread, each, "test"), [fd]),
+	getFile: now(lookUp, [fd]),
 	isDrivable: custom("isDrivable", ({ host }) => isDrivable(host)),
 	isInt16: plain(isInt16, [word]),
 	isThread: plain(isThread, [aThread]),

@@ -14,6 +14,7 @@ import {
 } from "@kqpoll/kqueue";
 import { type File, Panic } from "@kqpoll/kqueue/kernel";
 import { SIG_IGN, SIGPIPE } from "@kqpoll/kqueue/signal";
+import { UnsubscriptionError } from "rxjs";
 import { BoundedHost } from "./bounded-host.ts";
 import { Descriptors } from "./descriptors.ts";
 import { checkMachine, remains } from "./invariants.ts";
@@ -262,6 +263,11 @@ export class World {
 	judge(error: unknown, where: string): void {
 		if (error instanceof Thrown) return;
 		if (error instanceof SystemError && error.code !== "E?") return;
+		// What RxJS throws when several subscriptions could not be ended.
+		if (error instanceof UnsubscriptionError) {
+			for (const each of error.errors) this.judge(each, where);
+			return;
+		}
 		const what = error instanceof Error ? (error.stack ?? String(error)) : String(error);
 		this.found(`${where}: ${error instanceof Panic ? "" : "not a SystemError: "}${what}`);
 	}
