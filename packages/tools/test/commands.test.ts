@@ -124,7 +124,7 @@ commands(
 );
 
 commands(
-	"fuzz refuses a program that is no reference before it begins, and prints its usage",
+	"fuzz refuses a program that is not a reference before it begins, and prints its usage",
 	async () => {
 		// The program true prints nothing, which must not pass as a trace.
 		const programs = ["/no/such/program", "cat", "false", "true"];
