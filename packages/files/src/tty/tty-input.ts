@@ -51,10 +51,9 @@ import {
 	TAB,
 	ttyEcho,
 	ttyOutput,
-	ttyRetype,
-	ttyRub,
 } from "./tty-output.ts";
 import { TTY_QUOTE } from "./tty-queue.ts";
+import { ttyRetype, ttyRub } from "./tty-rub.ts";
 
 const BELL = 0x07;
 

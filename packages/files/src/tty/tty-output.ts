@@ -1,11 +1,8 @@
-// What a terminal prints: output as it is processed, the echo of what is typed, and erasing.
+// What a terminal prints: output as it is processed, and the echo of what is typed.
 import {
-	_POSIX_VDISABLE,
 	ECHO,
 	ECHOCTL,
-	ECHOE,
 	ECHONL,
-	ECHOPRT,
 	FLUSHO,
 	OCRNL,
 	ONLCR,
@@ -14,11 +11,9 @@ import {
 	ONOEOT,
 	OPOST,
 	OXTABS,
-	VERASE,
-	VREPRINT,
 } from "./termios.ts";
 import type { Tty } from "./tty.ts";
-import { TTY_CHARMASK, TTY_QUOTE } from "./tty-queue.ts";
+import { TTY_CHARMASK } from "./tty-queue.ts";
 
 /** \b */
 export const BACKSPACE = 0x08;
@@ -106,11 +101,11 @@ export function ttyEcho(tp: Tty, c: number): void {
 	const { lflag } = tp;
 	tp.lflag &= ~FLUSHO;
 	const shown = (lflag & ECHO) !== 0 || ((lflag & ECHONL) !== 0 && c === NEWLINE);
-	if (shown) print(tp, c);
+	if (shown) ttyPrint(tp, c);
 }
 
 /** Prints a character; a control character in a visible form. */
-function print(tp: Tty, c: number): void {
+export function ttyPrint(tp: Tty, c: number): void {
 	const character = c & TTY_CHARMASK;
 	const control = character < SPACE && c !== TAB && c !== NEWLINE;
 	if (((tp.lflag & ECHOCTL) !== 0 && control) || character === DEL) {
@@ -119,82 +114,4 @@ function print(tp: Tty, c: number): void {
 	} else {
 		ttyOutput(tp, c);
 	}
-}
-
-/**
- * Erases a character on the screen that was erased from the input.
- * @kern ttyrub
- */
-export function ttyRub(tp: Tty, c: number): void {
-	if ((tp.lflag & ECHO) === 0) return;
-	tp.lflag &= ~FLUSHO;
-	if ((tp.lflag & ECHOE) !== 0) {
-		// Output came in between, or the character is there in another form.
-		if (tp.rocount === 0 || (c === TAB && tp.rocount < tp.rawq.count)) {
-			ttyRetype(tp);
-			return;
-		}
-		rubOut(tp, c);
-	} else if ((tp.lflag & ECHOPRT) !== 0) {
-		if (!tp.erasing) ttyOutput(tp, code("\\"));
-		tp.erasing = true;
-		ttyEcho(tp, c);
-	} else {
-		ttyEcho(tp, tp.cc[VERASE] as number);
-	}
-	tp.rocount--;
-}
-
-function rubOut(tp: Tty, c: number): void {
-	const character = c & TTY_CHARMASK;
-	if (c === (TAB | TTY_QUOTE) || c === (NEWLINE | TTY_QUOTE)) back(tp, 2);
-	else if (character === TAB) rubTab(tp);
-	else if (!isControl(character)) back(tp, 1);
-	else if ((tp.lflag & ECHOCTL) !== 0) back(tp, 2);
-}
-
-/**
- * Goes back by `count` columns, and blanks them.
- * @kern ttyrubo
- */
-function back(tp: Tty, count: number): void {
-	for (let i = 0; i < count; i++) {
-		ttyOutput(tp, BACKSPACE);
-		ttyOutput(tp, SPACE);
-		ttyOutput(tp, BACKSPACE);
-	}
-}
-
-/**
- * Goes back over a tab. Its width follows from the rest of the line, which is printed to nowhere to
- * find its end.
- */
-function rubTab(tp: Tty): void {
-	const column = tp.column;
-	const { lflag } = tp;
-	tp.column = tp.rocol;
-	for (let i = 0; i < tp.rawq.count; i++) {
-		tp.lflag = lflag | FLUSHO;
-		print(tp, tp.rawq.at(i));
-	}
-	tp.lflag = lflag & ~FLUSHO;
-	const width = column - tp.column;
-	tp.column = column;
-	for (let i = Math.min(width, 8); i > 0; i--) ttyOutput(tp, BACKSPACE);
-}
-
-/**
- * Prints again the line that is being typed.
- * @kern ttyretype
- */
-export function ttyRetype(tp: Tty): void {
-	const reprint = tp.cc[VREPRINT] as number;
-	if (reprint !== _POSIX_VDISABLE) ttyEcho(tp, reprint);
-	ttyOutput(tp, NEWLINE);
-	for (const queue of [tp.canq, tp.rawq]) {
-		for (let i = 0; i < queue.count; i++) ttyEcho(tp, queue.at(i));
-	}
-	tp.erasing = false;
-	tp.rocount = tp.rawq.count;
-	tp.rocol = 0;
 }

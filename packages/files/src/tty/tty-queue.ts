@@ -15,6 +15,10 @@ export class TtyQueue {
 	readonly limit: number;
 	/** How many characters it holds. */
 	count = 0;
+	/** Changes with every character that comes or goes. */
+	version = 0;
+	/** How many characters from the first on are the same as when this was set to their count. */
+	kept = 0;
 	private cells: Uint16Array = new Uint16Array(0);
 	/** Where the first character is in the memory. */
 	private start = 0;
@@ -30,6 +34,7 @@ export class TtyQueue {
 		if (this.count === this.cells.length) this.grow();
 		this.cells[(this.start + this.count) % this.cells.length] = c;
 		this.count++;
+		this.version++;
 		return true;
 	}
 
@@ -38,6 +43,8 @@ export class TtyQueue {
 		if (this.count === 0) return -1;
 		const c = this.cells[this.start] as number;
 		this.count--;
+		this.version++;
+		this.kept = 0;
 		this.start = this.count === 0 ? 0 : (this.start + 1) % this.cells.length;
 		return c;
 	}
@@ -46,6 +53,8 @@ export class TtyQueue {
 	unput(): number {
 		if (this.count === 0) return -1;
 		this.count--;
+		this.version++;
+		if (this.kept > this.count) this.kept = this.count;
 		return this.at(this.count);
 	}
 
@@ -64,6 +73,24 @@ export class TtyQueue {
 		return n;
 	}
 
+	/** Appends characters without marks, which there is room for. */
+	append(characters: Uint8Array): void {
+		const total = this.count + characters.length;
+		while (this.cells.length < total) this.grow();
+		const { cells, start, count } = this;
+		const at = cells.length === 0 ? 0 : (start + count) % cells.length;
+		const first = Math.min(characters.length, cells.length - at);
+		cells.set(characters.subarray(0, first), at);
+		cells.set(characters.subarray(first), 0);
+		this.count = total;
+		this.version++;
+	}
+
+	/** Copies the characters from `index` on, without marks. */
+	copy(index: number): Uint8Array {
+		return Uint8Array.from({ length: this.count - index }, (_, i) => this.at(index + i));
+	}
+
 	/** Moves its characters to the end of another queue, as far as there is room. */
 	moveTo(other: TtyQueue): void {
 		for (let c = this.get(); c >= 0; c = this.get()) other.put(c);
@@ -71,6 +98,8 @@ export class TtyQueue {
 
 	/** Forgets all characters. */
 	flush(): void {
+		this.version++;
+		this.kept = 0;
 		this.count = 0;
 		this.start = 0;
 	}
@@ -80,6 +109,7 @@ export class TtyQueue {
 		const { cells, count, limit, start } = this;
 		kassert(count >= 0 && count <= limit, "a queue holds at most as much as its limit");
 		kassert(count <= cells.length, "a queue has memory for its characters");
+		kassert(this.kept >= 0 && this.kept <= count, "characters that are kept are there");
 		kassert(start >= 0 && (start === 0 || start < cells.length), "a queue begins in its memory");
 		for (let i = 0; i < count; i++)
 			kassert((this.at(i) & ~mask) === 0, "a queue's characters carry the marks they may");

@@ -54,6 +54,30 @@ export interface TtyDriver {
 	revoke(): void;
 }
 
+/** The columns of the line that is being typed, as far as they were needed. */
+export interface Columns {
+	/** The column of each character, and the one after the last of them. */
+	readonly at: number[];
+	/** The column of the first, and the settings on which the others depend. */
+	readonly rocol: number;
+	readonly oflag: number;
+	readonly echoctl: number;
+}
+
+/** What the line looked like when it was printed again, for as long as nothing changes. */
+export interface Retyped {
+	/** What it depends on: versions of both queues, settings, and where it began. */
+	readonly depends: readonly number[];
+	/** How much room for output there was. */
+	readonly room: number;
+	/** What was printed. */
+	readonly printed: Uint8Array;
+	/** Whether that took all the room, so that there may be more to print. */
+	readonly full: boolean;
+	/** The column after it. */
+	readonly column: number;
+}
+
 /** A terminal line. */
 export class Tty implements ControllingTerminal {
 	/** The machine it is on. */
@@ -123,6 +147,10 @@ export class Tty implements ControllingTerminal {
 	rocount = 0;
 	/** The column of the first of them. */
 	rocol = 0;
+	/** The columns of `rawq`; null until they are needed. */
+	columns: Columns | null = null;
+	/** What was printed when the line was last printed again; null if it was not. */
+	retyped: Retyped | null = null;
 	/** With VTIME: when the last character came in, on the host's clock. */
 	lastInput = 0;
 	/** When the settings were made: VTIME does not count from before that. */
