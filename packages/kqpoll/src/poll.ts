@@ -20,6 +20,7 @@ import {
 	callAsync,
 	callNow,
 	enter,
+	faultOf,
 	INT_MAX,
 	isInt16,
 	isInt32,
@@ -30,6 +31,7 @@ import {
 	knoteFind,
 	kqpollInit,
 	leave,
+	lengthOfList,
 	limitOf,
 	msToNs,
 	show,
@@ -142,8 +144,7 @@ function begin(
 	timeout: number,
 	sigmask: Sigset | null,
 ): PollCall {
-	if (!Array.isArray(fds)) throw new SystemError(errno.EFAULT, name, "fds is not an array");
-	const nfds = fds.length;
+	const nfds = lengthOfList(fds, name, "fds");
 	const { limit } = thread.process.fdp;
 	if (nfds > limit)
 		throw new SystemError(errno.EINVAL, name, `fds has ${nfds} entries, the limit is ${limit}`);
@@ -201,7 +202,11 @@ class PollCall extends KqpollCall {
 	): void {
 		this.prepare(name, nfds, timeout);
 		this.makeRoom(nfds);
-		this.copyin(fds, nfds);
+		try {
+			this.copyin(fds, nfds);
+		} catch (error) {
+			throw new SystemError(faultOf(error), name, "fds cannot be read");
+		}
 		// Set before anything is registered: signals that the mask allows are taken even if that fails.
 		sigsuspendMask(this.thread, sigmask, name);
 		this.registerEntries(this.knotes, nfds, 1);

@@ -213,11 +213,16 @@ const NAMES = ["readfds", "writefds", "exceptfds"] as const;
 function checkSet(sets: FdSets, which: number, nd: number, name: string): void {
 	const set = sets[which];
 	if (set === null || set === undefined) return;
-	if (!(set instanceof FdSet))
+	if (!FdSet.isSet(set))
 		throw new SystemError(errno.EFAULT, name, `${NAMES[which]} is not an FdSet`);
-	if (set.size >= nd) return;
-	const why = `${NAMES[which]} has room for ${set.size} descriptors, the call needs ${nd}`;
+	const room = FdSet.wordsIn(set).length * 32;
+	if (room >= nd) return;
+	const why = `${NAMES[which]} has room for ${room} descriptors, the call needs ${nd}`;
 	throw new SystemError(errno.EFAULT, name, why);
+}
+
+function wordsIn(set: FdSet | null | undefined): Int32Array | null {
+	return set === null || set === undefined ? null : FdSet.wordsIn(set);
 }
 
 const SELECT_CHANGE = EV_ADD | EV_ENABLE | __EV_SELECT;
@@ -280,10 +285,10 @@ class SelectCall extends KqpollCall {
 		const lastMask = (nd & 31) === 0 ? -1 : (1 << (nd & 31)) - 1;
 		let differ = false;
 		for (let which = 0; which < 3; which++) {
-			const from = sets[which]?.words;
+			const from = wordsIn(sets[which]);
 			for (let word = 0; word < words; word++) {
 				const mask = word === words - 1 ? lastMask : -1;
-				const bits = from === undefined ? 0 : (from[word] as number) & mask;
+				const bits = from === null ? 0 : (from[word] as number) & mask;
 				if (bits === asked[which * words + word]) continue;
 				asked[which * words + word] = bits;
 				differ = true;
@@ -350,10 +355,10 @@ class SelectCall extends KqpollCall {
 	/** Writes the answer over the words of the sets that the call uses. */
 	protected override copyout(): number {
 		const { words, answer, sets } = this;
-		for (const set of sets) if (set && set.words.length < words) return errno.EFAULT;
+		for (const set of sets) if (set && FdSet.wordsIn(set).length < words) return errno.EFAULT;
 		for (let which = 0; which < 3; which++) {
-			const to = sets[which]?.words;
-			if (to === undefined) continue;
+			const to = wordsIn(sets[which]);
+			if (to === null) continue;
 			for (let word = 0; word < words; word++) to[word] = answer[which * words + word] as number;
 		}
 		return 0;

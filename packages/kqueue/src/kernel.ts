@@ -1,5 +1,5 @@
 // @kqpoll/kqueue/kernel, for authors of file types, filters, system calls and hosts.
-export { contentOf, viewOf } from "./abi/bytes.ts";
+export { contentOf, viewOf, wordsOf } from "./abi/bytes.ts";
 export {
 	__EV_HUP,
 	__EV_POLL,
@@ -30,7 +30,7 @@ export { type ErrnoName, unwrap } from "./abi/errno.ts";
 export { copyin, copyout, isList, lengthOfList } from "./abi/lists.ts";
 export { formatSigset, signalName } from "./abi/signal.ts";
 export { msToNs, timespecToNs, timevalToNs } from "./abi/time.ts";
-export { faultOf, isInt16, isInt32, isUint16, isUint32, show } from "./abi/values.ts";
+export { faultOf, isInt16, isInt32, isObject, isUint16, isUint32, show } from "./abi/values.ts";
 export {
 	ACCOUNT_LIMITS,
 	type Account,

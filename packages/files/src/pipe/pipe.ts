@@ -20,10 +20,12 @@ import {
 	type Filterops,
 	FREAD,
 	filterops,
+	isInt32,
 	Klist,
 	type Knote,
 	kassert,
 	knoteJoin,
+	syscall,
 	WaitChannel,
 	wakeup,
 } from "@kqpoll/kqueue/kernel";
@@ -59,12 +61,14 @@ export function pipe(thread: Thread): [read: number, write: number] {
  * other flags. Source: pipe2(2).
  */
 export function pipe2(thread: Thread, flags: number): [read: number, write: number] {
-	if ((flags & ~(O_NONBLOCK | O_CLOEXEC)) !== 0 || !Number.isInteger(flags))
+	if (!isInt32(flags) || (flags & ~(O_NONBLOCK | O_CLOEXEC)) !== 0)
 		throw new SystemError(errno.EINVAL, "pipe2", "flags other than O_NONBLOCK and O_CLOEXEC");
-	const reader = new PipeEnd(thread);
-	const writer = new PipeEnd(thread);
-	reader.connect(writer);
-	return openPair(thread, reader, writer, flags);
+	return syscall(thread, "pipe2", () => {
+		const reader = new PipeEnd(thread);
+		const writer = new PipeEnd(thread);
+		reader.connect(writer);
+		return openPair(thread, reader, writer, flags);
+	});
 }
 
 /** One end of a pipe. It holds the bytes that are to be read from it. */

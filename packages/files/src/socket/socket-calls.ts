@@ -1,7 +1,7 @@
 // socket(2) and socketpair(2), shutdown(2), and the names of sockets.
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
 import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
-import { show } from "@kqpoll/kqueue/kernel";
+import { isInt32, show, syscall } from "@kqpoll/kqueue/kernel";
 import { O_CLOEXEC, openPair, openWith } from "../shared/open-file.ts";
 import type { Socket } from "./socket.ts";
 import {
@@ -27,10 +27,12 @@ import { onSocket } from "./socket-wait.ts";
  * for a type that the domain does not have; EINVAL for other flags. Source: socket(2).
  */
 export function socket(thread: Thread, domain: SocketDomain, type: SocketType, flags = 0): number {
-	checkFlags(flags, "socket");
-	const so = make(thread, domain, type);
-	so.account = thread.process.account;
-	return openWith(thread, so, openFlags(flags));
+	return syscall(thread, "socket", () => {
+		checkFlags(flags, "socket");
+		const so = make(thread, domain, type);
+		so.account = thread.process.account;
+		return openWith(thread, so, openFlags(flags));
+	});
 }
 
 /**
@@ -38,13 +40,15 @@ export function socket(thread: Thread, domain: SocketDomain, type: SocketType, f
  * EMFILE; EPROTONOSUPPORT for another type; EINVAL for other flags. Source: socketpair(2).
  */
 export function socketpair(thread: Thread, type: SocketType, flags = 0): [number, number] {
-	checkFlags(flags, "socketpair");
-	checkType(type, ["stream", "seqpacket", "dgram"], "socketpair");
-	const one = new LocalSocket(thread.kernel, type);
-	const other = new LocalSocket(thread.kernel, type);
-	one.pair(other);
-	if (!one.connectionRequired) other.pair(one);
-	return openPair(thread, one, other, openFlags(flags));
+	return syscall(thread, "socketpair", () => {
+		checkFlags(flags, "socketpair");
+		checkType(type, ["stream", "seqpacket", "dgram"], "socketpair");
+		const one = new LocalSocket(thread.kernel, type);
+		const other = new LocalSocket(thread.kernel, type);
+		one.pair(other);
+		if (!one.connectionRequired) other.pair(one);
+		return openPair(thread, one, other, openFlags(flags));
+	});
 }
 
 function make(thread: Thread, domain: SocketDomain, type: SocketType): Socket {
@@ -68,7 +72,7 @@ function checkType(type: SocketType, known: readonly SocketType[], name: string)
 
 /** Throws EINVAL for flags other than SOCK_NONBLOCK and SOCK_CLOEXEC. */
 export function checkFlags(flags: number, name: string): void {
-	if ((flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) !== 0 || !Number.isInteger(flags))
+	if (!isInt32(flags) || (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) !== 0)
 		throw new SystemError(errno.EINVAL, name, "flags other than SOCK_NONBLOCK and SOCK_CLOEXEC");
 }
 

@@ -1,6 +1,6 @@
 // The attributes of files: what the calls on them set, whichever way the file was found.
 import { errno, NOTE_ATTRIB, SystemError } from "@kqpoll/kqueue";
-import { isInt32, isUint32, show } from "@kqpoll/kqueue/kernel";
+import { copyin, isInt32, isUint32, lengthOfList, show } from "@kqpoll/kqueue/kernel";
 import { UTIME_NOW, UTIME_OMIT } from "@kqpoll/kqueue/stat";
 import type { Timespec } from "@kqpoll/kqueue/time";
 import type { Vnode } from "./vnode.ts";
@@ -64,10 +64,9 @@ export function checkTimes(atime: number, mtime: number, syscall: string): void 
 /** The times that timespecs mean, null for the time of the call. Errors: EFAULT, EINVAL. */
 export function timesOf(times: Times | null, syscall: string): [NewTime, NewTime] {
 	if (times === null) return ["now", "now"];
-	if (!Array.isArray(times) || times.length !== 2)
+	if (lengthOfList(times, syscall, "times") !== 2)
 		throw new SystemError(errno.EFAULT, syscall, "the times are not [atime, mtime] or null");
-	const [atime, mtime] = times as Times;
-	return [timeOf(atime, syscall), timeOf(mtime, syscall)];
+	return copyin(syscall, "times", () => [timeOf(times[0], syscall), timeOf(times[1], syscall)]);
 }
 
 function timeOf(time: Timespec, syscall: string): NewTime {

@@ -1,7 +1,7 @@
 // Where the paths of a system call begin: at the root of a tree, or at the directory of a descriptor.
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
-import { getFile, syscall } from "@kqpoll/kqueue/kernel";
-import type { Tree } from "./tree.ts";
+import { getFile, show, syscall } from "@kqpoll/kqueue/kernel";
+import { Tree } from "./tree.ts";
 import { TreeFile } from "./tree-file.ts";
 import type { Vnode } from "./vnode.ts";
 
@@ -46,8 +46,9 @@ export function fromDescriptor<T>(
 	});
 }
 
-/** The root of a tree as the beginning of paths. */
+/** The root of a tree as the beginning of paths. EFAULT for what is not a tree. */
 export function rootOf(thread: Thread, tree: Tree, name: string): Start {
+	if (!Tree.isTree(tree)) throw new SystemError(errno.EFAULT, name, `${show(tree)} is not a Tree`);
 	return { thread, syscall: name, tree, directory: tree.root, beneath: false };
 }
 

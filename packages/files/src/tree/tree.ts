@@ -46,6 +46,8 @@ export interface TreeOptions {
  * with ENOSPC beyond a limit of the tree. A call that fails changes nothing.
  */
 export class Tree {
+	/** What a Proxy of a tree does not have. */
+	readonly #brand = true;
 	/** How many bytes and names there are, and can be. */
 	readonly usage: Share;
 	/** The root directory. @internal */
@@ -110,6 +112,11 @@ export class Tree {
 		if (!this.opens.delete(file)) return;
 		file.vnode.opens--;
 		file.vnode.discard();
+	}
+
+	/** Whether a value is a tree, and not only something that looks like one. @internal */
+	static isTree(value: unknown): value is Tree {
+		return typeof value === "object" && value !== null && #brand in value;
 	}
 
 	/**

@@ -7,7 +7,7 @@ import { findPty, makePty, Pty } from "./pty.ts";
 import { ptyIoctl } from "./pty-ioctl.ts";
 import { PtyMaster } from "./pty-master.ts";
 import { PtySlave } from "./pty-slave.ts";
-import { isTermios, isWinsize, type Termios, type Winsize } from "./termios.ts";
+import { type Termios, termiosOf, type Winsize, winsizeOf } from "./termios.ts";
 import { Tty } from "./tty.ts";
 import { TIOCSETA } from "./tty-constants.ts";
 
@@ -23,15 +23,17 @@ export function openpty(
 	winsize: Winsize | null = null,
 ): [master: number, slave: number] {
 	return syscall(thread, "openpty", () => {
-		if (termios !== null && !isTermios(termios)) throw invalid("termios is not a Termios");
-		if (winsize !== null && !isWinsize(winsize)) throw invalid("winsize is not a Winsize");
+		const settings = termios === null ? null : termiosOf(termios);
+		if (termios !== null && settings === null) throw invalid("termios is not a Termios");
+		const size = winsize === null ? null : winsizeOf(winsize);
+		if (winsize !== null && size === null) throw invalid("winsize is not a Winsize");
 		const pty = makePair(thread, "openpty");
 		const slave = new PtySlave(pty, FREAD | FWRITE);
 		const master = new PtyMaster(pty);
 		const fds = open(() => openPair(thread, master, slave, 0), pty);
 		slave.opened();
-		if (termios !== null) ptyIoctl(pty, thread, TIOCSETA, termios);
-		if (winsize !== null) pty.tty.winsize = { ...winsize };
+		if (settings !== null) ptyIoctl(pty, thread, TIOCSETA, settings);
+		if (size !== null) pty.tty.winsize = size;
 		return fds;
 	});
 }

@@ -1,5 +1,6 @@
 // termios.h: how a terminal treats what is typed and what is printed.
-import { isUint32 } from "@kqpoll/kqueue/kernel";
+import { errno, SystemError } from "@kqpoll/kqueue";
+import { faultOf, isObject, isUint32, lengthOfList } from "@kqpoll/kqueue/kernel";
 
 /** Place in `cc`: ends the input in canonical mode (default: ^D). */
 export const VEOF = 0;
@@ -177,10 +178,13 @@ function defaultCharacters(): readonly number[] {
 }
 
 /**
- * The same terminal in raw mode: every byte is read as it comes, and none is printed. Source:
- * cfmakeraw(3).
+ * The same terminal in raw mode: every byte is read as it comes, and none is printed. EFAULT for
+ * what is not a Termios. Source: cfmakeraw(3).
  */
-export function cfmakeraw(termios: Termios): Termios {
+export function cfmakeraw(from: Termios): Termios {
+	const termios = termiosOf(from);
+	if (termios === null)
+		throw new SystemError(errno.EFAULT, "cfmakeraw", "termios is not a Termios");
 	return {
 		...termios,
 		iflag: termios.iflag & ~(IMAXBEL | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON),
@@ -190,15 +194,32 @@ export function cfmakeraw(termios: Termios): Termios {
 	};
 }
 
-/** Whether a value is a struct termios, as far as C can tell. */
-export function isTermios(value: unknown): value is Termios {
-	if (typeof value !== "object" || value === null) return false;
-	const { iflag, oflag, cflag, lflag, cc, ispeed, ospeed } = value as Partial<Termios>;
-	if (![iflag, oflag, cflag, lflag].every((flags) => isUint32(flags))) return false;
-	if (![ispeed, ospeed].every((speed) => isUint32(speed) && speed <= 0x7fffffff)) return false;
-	if (!Array.isArray(cc) || cc.length !== NCCS) return false;
-	// `every` skips holes: a copy has none.
-	return [...cc].every((c) => isUint32(c) && c <= 0xff);
+/**
+ * A copy of a struct termios that a program passes, each of whose fields is read once; null for what
+ * is not one, as far as C can tell.
+ */
+export function termiosOf(value: unknown): Termios | null {
+	if (!isObject(value)) return null;
+	try {
+		const { iflag, oflag, cflag, lflag, cc: list, ispeed, ospeed } = value as Termios;
+		const cc: number[] = [];
+		const n = lengthOfList(list, "ioctl", "cc");
+		for (let i = 0; i < Math.min(n, NCCS); i++) cc.push(list[i] as number);
+		const valid =
+			n === NCCS &&
+			[iflag, oflag, cflag, lflag].every((flags) => isUint32(flags)) &&
+			[ispeed, ospeed].every((speed) => isUint32(speed) && speed <= 0x7fffffff) &&
+			cc.every((c) => isUint32(c) && c <= 0xff);
+		return valid ? { iflag, oflag, cflag, lflag, cc, ispeed, ospeed } : null;
+	} catch (error) {
+		return noStruct(error);
+	}
+}
+
+/** What cannot be read is not a struct; what an accessor throws is thrown again. */
+function noStruct(error: unknown): null {
+	if (!(error instanceof SystemError)) faultOf(error);
+	return null;
 }
 
 /** struct winsize: how large a terminal is. */
@@ -213,9 +234,14 @@ export interface Winsize {
 	readonly ypixel: number;
 }
 
-/** Whether a value is a struct winsize. */
-export function isWinsize(value: unknown): value is Winsize {
-	if (typeof value !== "object" || value === null) return false;
-	const { row, col, xpixel, ypixel } = value as Partial<Winsize>;
-	return [row, col, xpixel, ypixel].every((size) => isUint32(size) && size <= 0xffff);
+/** A copy of a struct winsize that a program passes; null for what is not one. */
+export function winsizeOf(value: unknown): Winsize | null {
+	if (!isObject(value)) return null;
+	try {
+		const { row, col, xpixel, ypixel } = value as Winsize;
+		const valid = [row, col, xpixel, ypixel].every((size) => isUint32(size) && size <= 0xffff);
+		return valid ? { row, col, xpixel, ypixel } : null;
+	} catch (error) {
+		return noStruct(error);
+	}
 }

@@ -16,6 +16,7 @@ import {
 	fileRelease,
 	getFile,
 	show,
+	syscall,
 	unwrap,
 	type WaitChannel,
 	WOULD_SLEEP,
@@ -23,7 +24,7 @@ import {
 import { setsid } from "@kqpoll/kqueue/unistd";
 import { PtyMaster } from "./pty-master.ts";
 import { PtySlave } from "./pty-slave.ts";
-import { isTermios, type Termios, type Winsize } from "./termios.ts";
+import { type Termios, termiosOf, type Winsize } from "./termios.ts";
 import type { Tty } from "./tty.ts";
 import {
 	TCIFLUSH,
@@ -173,11 +174,13 @@ export function tcsetpgrp(thread: Thread, fd: number, pgid: number): void {
  * has another, and the errors of setsid. Source: login_tty(3).
  */
 export function login_tty(thread: Thread, fd: number): void {
-	const { process } = thread;
-	if (process.pgrp.session.leader !== process) setsid(thread);
-	ioctl(thread, fd, TIOCSCTTY);
-	for (const standard of [0, 1, 2]) dup2(thread, fd, standard);
-	if (fd > 2) close(thread, fd);
+	syscall(thread, "login_tty", () => {
+		const { process } = thread;
+		if (process.pgrp.session.leader !== process) setsid(thread);
+		ioctl(thread, fd, TIOCSCTTY);
+		for (const standard of [0, 1, 2]) dup2(thread, fd, standard);
+		if (fd > 2) close(thread, fd);
+	});
 }
 
 /** The terminal of an open file that is an end of a pty, else null. */
@@ -204,8 +207,9 @@ function controlCall(
 
 /** Copies the settings: the program may change its object while the call sleeps. */
 function copyin(termios: Termios, name: string): Termios {
-	if (!isTermios(termios)) throw new SystemError(errno.EFAULT, name, "termios is not a Termios");
-	return { ...termios, cc: [...termios.cc] };
+	const copy = termiosOf(termios);
+	if (copy === null) throw new SystemError(errno.EFAULT, name, "termios is not a Termios");
+	return copy;
 }
 
 class ControlCall extends BlockingCall {

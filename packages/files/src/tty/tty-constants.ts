@@ -1,4 +1,6 @@
 // ttycom.h: the commands of ioctl(2) for terminals.
+import { errno, SystemError } from "@kqpoll/kqueue";
+import { isInt32, show } from "@kqpoll/kqueue/kernel";
 
 /** ioctl: exclusive use. Every process is root's here, so it has no effect. */
 export const TIOCEXCL = 0x2000740d;
@@ -62,8 +64,12 @@ export const TIOCSIG = 0x8004745f;
 /** ioctl: returns 0 when all output is out: EAGAIN while it is not. */
 export const TIOCDRAIN = 0x2000745e;
 
-/** ioctl of a slave in user-control mode: the master reads the byte `n`, 1 to 255. */
+/**
+ * ioctl of a slave in user-control mode: the master reads the byte `n`, 1 to 255. EINVAL for what is
+ * not a whole number.
+ */
 export function UIOCCMD(n: number): number {
+	if (!isInt32(n)) throw new SystemError(errno.EINVAL, "UIOCCMD", `${show(n)} is not a byte`);
 	return 0x20007500 | (n & 0xff);
 }
 

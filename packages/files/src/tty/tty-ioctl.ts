@@ -7,11 +7,11 @@ import {
 	B0,
 	FLUSHO,
 	ICANON,
-	isTermios,
-	isWinsize,
 	PENDIN,
 	type Termios,
+	termiosOf,
 	type Winsize,
+	winsizeOf,
 } from "./termios.ts";
 import { isCtty, setTermios, type Tty, ttyFlush } from "./tty.ts";
 import {
@@ -77,9 +77,9 @@ export function ttIoctl(tp: Tty, thread: Thread, command: number, argument: unkn
 		case TIOCSETA:
 		case TIOCSETAW:
 		case TIOCSETAF:
-			return isTermios(argument) ? change(tp, command, argument) : -errno.EFAULT;
+			return withStruct(termiosOf(argument), (termios) => change(tp, command, termios));
 		case TIOCSWINSZ:
-			return isWinsize(argument) ? resize(tp, argument) : -errno.EFAULT;
+			return withStruct(winsizeOf(argument), (winsize) => resize(tp, winsize));
 		case TIOCSTART:
 			return restart(tp);
 		case TIOCSTOP:
@@ -97,6 +97,10 @@ export function ttIoctl(tp: Tty, thread: Thread, command: number, argument: unkn
 		default:
 			return -errno.ENOTTY;
 	}
+}
+
+function withStruct<T>(struct: T | null, act: (struct: T) => number): number {
+	return struct === null ? -errno.EFAULT : act(struct);
 }
 
 /** Whether all output is out, or cannot be because the other end is gone. */

@@ -1,4 +1,4 @@
-// The bytes that a program passes: views of the engine's own, over the same memory.
+// The bytes and words that a program passes: views of the engine's own, over the same memory.
 import { errno, SystemError } from "./errno.ts";
 
 /**
@@ -20,6 +20,7 @@ function getter(of: object, name: string | symbol): (this: unknown) => never {
 }
 
 const NOTHING = new Uint8Array(0);
+const NO_WORDS = new Int32Array(0);
 
 /**
  * A plain Uint8Array over the memory that a program's Uint8Array has now. Its length is fixed: it
@@ -30,25 +31,37 @@ const NOTHING = new Uint8Array(0);
  * the argument in messages.
  */
 export function viewOf(value: unknown, name: string, what = "the buffer"): Uint8Array {
-	if (kindOf.call(value) !== "Uint8Array")
-		throw new SystemError(errno.EFAULT, name, `${what} is not a Uint8Array`);
-	const length = lengthOf.call(value);
-	if (length > 0) return new Uint8Array(memoryOf.call(value), offsetOf.call(value), length);
-	if (!hasMemory(value as Uint8Array)) throw gone(name, what);
-	return NOTHING;
+	const length = lengthIn(value, "Uint8Array", name, what);
+	if (length === 0) return NOTHING;
+	return new Uint8Array(memoryOf.call(value), offsetOf.call(value), length);
 }
 
-function hasMemory(bytes: Uint8Array): boolean {
+/** As {@link viewOf}, for an Int32Array. */
+export function wordsOf(value: unknown, name: string, what: string): Int32Array {
+	const length = lengthIn(value, "Int32Array", name, what);
+	if (length === 0) return NO_WORDS;
+	return new Int32Array(memoryOf.call(value), offsetOf.call(value), length);
+}
+
+/** How many entries an array of this kind has. Throws EFAULT. */
+function lengthIn(value: unknown, kind: string, name: string, what: string): number {
+	if (kindOf.call(value) !== kind)
+		throw new SystemError(errno.EFAULT, name, `${what} is not a ${kind}`);
+	const length = lengthOf.call(value);
+	if (length === 0 && !hasMemory(value)) {
+		const why = `the memory of ${what} is detached or out of bounds`;
+		throw new SystemError(errno.EFAULT, name, why);
+	}
+	return length;
+}
+
+function hasMemory(array: unknown): boolean {
 	try {
-		at.call(bytes, 0);
+		at.call(array as Uint8Array, 0);
 		return true;
 	} catch {
 		return false;
 	}
-}
-
-function gone(name: string, what: string): SystemError {
-	return new SystemError(errno.EFAULT, name, `the memory of ${what} is detached or out of bounds`);
 }
 
 /** Of at most this many bytes a copy costs less than a view. */

@@ -1,5 +1,6 @@
 // struct kevent: what a program asks of a kqueue, and what the kqueue reports.
 import { errno, SystemError } from "./errno.ts";
+import { copyin } from "./lists.ts";
 import { isInt16, isInt32, isUint16, isUint32, show } from "./values.ts";
 
 /** A change to a kqueue. A field that is left out is 0, or null for `udata`. */
@@ -62,8 +63,20 @@ export function EV_SET(
 	return new Kevent(ident, filter, flags, fflags, data, udata);
 }
 
-/** Makes `n` empty kevents: an event list that `kevent` can use any number of times. */
+/** How many entries an event list of {@link eventList} has at most. */
+const MAX_LIST = 2 ** 24;
+
+/**
+ * Makes `n` empty kevents: an event list that `kevent` can use any number of times. EINVAL for what
+ * is not a whole number from 0 to 2^24.
+ */
 export function eventList(n: number): Kevent[] {
+	if (!isUint32(n) || n > MAX_LIST)
+		throw new SystemError(
+			errno.EINVAL,
+			"eventList",
+			`${show(n)} is not a whole number up to ${MAX_LIST}`,
+		);
 	return Array.from({ length: n }, () => new Kevent());
 }
 
@@ -103,12 +116,11 @@ export function clearKevent(kev: Kevent): void {
 
 /**
  * Copies a program's change into an object of the engine, so that later writes by the program have
- * no effect. Returns EINVAL if a field does not fit into the struct, EFAULT for something that is
- * not an object; the fields that do fit are copied anyway, for the receipt. Register checks the
- * ident, as only it knows which ones the filter allows.
+ * no effect. Reads each field once, in the order of the struct. Returns "", or what is wrong with a
+ * field that does not fit into the struct, which is EINVAL; the fields that do fit are copied
+ * anyway, for the receipt. Register checks the ident, as only it knows which ones the filter allows.
  */
-export function copyinKevent(from: KeventChange, to: Kevent): number {
-	if (typeof from !== "object" || from === null) return errno.EFAULT;
+export function copyinKevent(from: KeventChange, to: Kevent): string {
 	const { ident, filter, flags, fflags = 0, data = 0, udata = null } = from;
 	const fits =
 		typeof ident === "number" &&
@@ -123,7 +135,7 @@ export function copyinKevent(from: KeventChange, to: Kevent): number {
 	to.fflags = fits || typeof fflags === "number" ? fflags >>> 0 : 0;
 	to.data = data;
 	to.udata = udata;
-	return fits ? 0 : errno.EINVAL;
+	return fits ? "" : misfit(ident, filter, flags, fflags, data);
 }
 
 /**
@@ -133,16 +145,24 @@ export function copyinKevent(from: KeventChange, to: Kevent): number {
 export function copyinRequest(request: KeventRequest, syscall: string): Kevent {
 	if (typeof request !== "object" || request === null)
 		throw new SystemError(errno.EFAULT, syscall, "the change is not an object");
-	const { ident, filter, flags = 0, fflags = 0, data = 0, udata = null } = request;
-	const change = { ident, filter, flags, fflags, data, udata };
+	const change = copyin(syscall, "the change", () => {
+		const { ident, filter, flags = 0, fflags = 0, data = 0, udata = null } = request;
+		return { ident, filter, flags, fflags, data, udata };
+	});
 	const copy = new Kevent();
-	const error = copyinKevent(change, copy);
-	if (error !== 0) throw new SystemError(error, syscall, misfit(change));
+	const misfit = copyinKevent(change, copy);
+	if (misfit !== "") throw new SystemError(errno.EINVAL, syscall, misfit);
 	return copy;
 }
 
-/** Describes the field that does not fit, of a change that {@link copyinKevent} refused. */
-export function misfit({ ident, filter, flags, fflags = 0, data = 0 }: KeventChange): string {
+/** Describes the field that does not fit. */
+function misfit(
+	ident: number,
+	filter: number,
+	flags: number,
+	fflags: number,
+	data: number,
+): string {
 	if (typeof ident !== "number") return `ident ${show(ident)} is not a number`;
 	if (!isInt16(filter)) return `filter ${show(filter)} is not an EVFILT_ constant`;
 	if (!isUint16(flags)) return `flags ${show(flags)} are not EV_ constants`;

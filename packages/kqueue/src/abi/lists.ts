@@ -1,7 +1,6 @@
 // The lists that a program passes: their lengths, and what reading them may throw.
-import { INT_MAX } from "./constants.ts";
 import { errno, SystemError } from "./errno.ts";
-import { faultOf, isInt32, show } from "./values.ts";
+import { faultOf, isUint32, show } from "./values.ts";
 
 /** Whether a value is an array; a Proxy of one is too, but not one that was revoked. */
 export function isList(value: unknown): value is readonly unknown[] {
@@ -14,14 +13,19 @@ export function isList(value: unknown): value is readonly unknown[] {
 
 /**
  * How many entries a program's list has. Read once for each call: the length of a Proxy can be
- * anything, and differs from time to time. Errors: EFAULT for what is not an array, EINVAL for a
- * length that is not a whole number from 0 to 2^31-1.
+ * anything, and differs from time to time. Errors: EFAULT for what is not an array, or was revoked;
+ * EINVAL for a length that no array has.
  */
 export function lengthOfList(list: unknown, name: string, what: string): number {
 	if (!isList(list)) throw new SystemError(errno.EFAULT, name, `${what} is not an array`);
-	const { length }: { length: unknown } = list;
-	if (isInt32(length) && length >= 0) return length;
-	const why = `the length of ${what}, ${show(length)}, is not a whole number from 0 to ${INT_MAX}`;
+	let length: unknown;
+	try {
+		({ length } = list);
+	} catch (error) {
+		throw new SystemError(faultOf(error), name, `${what} cannot be read`);
+	}
+	if (isUint32(length)) return length;
+	const why = `the length of ${what}, ${show(length)}, is not that of an array`;
 	throw new SystemError(errno.EINVAL, name, why);
 }
 

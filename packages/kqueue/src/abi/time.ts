@@ -1,6 +1,6 @@
 // timespec, timeval and milliseconds, and their conversion to nanoseconds.
 import { errno, SystemError } from "./errno.ts";
-import { show } from "./values.ts";
+import { faultOf, show } from "./values.ts";
 
 /** struct timespec: seconds and nanoseconds. */
 export interface Timespec {
@@ -28,7 +28,14 @@ export function timespecToNs(ts: Timespec | null | undefined, syscall: string): 
 	if (ts === null || ts === undefined) return Number.POSITIVE_INFINITY;
 	if (typeof ts !== "object")
 		throw new SystemError(errno.EFAULT, syscall, "the timeout is not { sec, nsec } or null");
-	return toNs(ts.sec, ts.nsec, 1, syscall);
+	let sec: number;
+	let nsec: number;
+	try {
+		({ sec, nsec } = ts);
+	} catch (error) {
+		throw unreadable(error, syscall);
+	}
+	return toNs(sec, nsec, 1, syscall);
 }
 
 /**
@@ -38,7 +45,18 @@ export function timevalToNs(tv: Timeval | null | undefined, syscall: string): nu
 	if (tv === null || tv === undefined) return Number.POSITIVE_INFINITY;
 	if (typeof tv !== "object")
 		throw new SystemError(errno.EFAULT, syscall, "the timeout is not { sec, usec } or null");
-	return toNs(tv.sec, tv.usec, 1000, syscall);
+	let sec: number;
+	let usec: number;
+	try {
+		({ sec, usec } = tv);
+	} catch (error) {
+		throw unreadable(error, syscall);
+	}
+	return toNs(sec, usec, 1000, syscall);
+}
+
+function unreadable(error: unknown, syscall: string): SystemError {
+	return new SystemError(faultOf(error), syscall, "the timeout cannot be read");
 }
 
 /**

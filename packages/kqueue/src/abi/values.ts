@@ -21,6 +21,11 @@ export function isUint32(value: unknown): value is number {
 	return typeof value === "number" && value === value >>> 0;
 }
 
+/** Whether a value is an object with fields to read: not null, and not a function. */
+export function isObject<T>(value: T): value is T & object {
+	return typeof value === "object" && value !== null;
+}
+
 /** A value in words, whatever it is. */
 export function show(value: unknown): string {
 	if (typeof value === "string") return JSON.stringify(value);

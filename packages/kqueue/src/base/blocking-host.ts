@@ -1,4 +1,6 @@
 // The host of programs whose calls block the thread of the platform they run on.
+import { errno, SystemError } from "../abi/errno.ts";
+import { faultOf, show } from "../abi/values.ts";
 import { report } from "./failure.ts";
 import type { DrivableHost } from "./host.ts";
 import { platformTurn, RealHost } from "./real-host.ts";
@@ -126,11 +128,23 @@ export class BlockingHost extends RealHost implements DrivableHost {
 	}
 }
 
-/** Wakes the program whose BlockingHost has this doorbell, from any thread. */
+/**
+ * Wakes the program whose BlockingHost has this doorbell, from any thread. EFAULT for what is not a
+ * doorbell.
+ */
 export function ringDoorbell(doorbell: SharedArrayBuffer): void {
-	const rings = new Int32Array(doorbell);
+	const rings = ringsOf(doorbell);
 	Atomics.add(rings, 0, 1);
 	Atomics.notify(rings, 0);
+}
+
+function ringsOf(doorbell: SharedArrayBuffer): Int32Array {
+	try {
+		if (doorbell instanceof SharedArrayBuffer) return new Int32Array(doorbell, 0, 1);
+	} catch (error) {
+		faultOf(error);
+	}
+	throw new SystemError(errno.EFAULT, "ringDoorbell", `${show(doorbell)} is not a doorbell`);
 }
 
 /** Whether the platform allows this thread to wait; if not, it refuses even a wait of 0 ms. */

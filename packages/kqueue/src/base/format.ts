@@ -2,6 +2,8 @@
 import * as C from "../abi/constants.ts";
 import { errnoName } from "../abi/errno.ts";
 import type { KeventChange } from "../abi/kevent.ts";
+import { copyin } from "../abi/lists.ts";
+import { show } from "../abi/values.ts";
 
 type Names = readonly (readonly [number, string])[];
 
@@ -77,6 +79,7 @@ const STATUS: Names = [
 
 /** The names of the bits that are set, joined by `|`; bits without a name follow in hexadecimal. */
 function names(bits: number, table: Names): string {
+	if (typeof bits !== "number") return show(bits);
 	let rest = bits >>> 0;
 	const words: string[] = [];
 	for (const [bit, name] of table) {
@@ -90,21 +93,32 @@ function names(bits: number, table: Names): string {
 
 /** The name of a filter without its EVFILT_, or its number. */
 export function filterName(filter: number): string {
+	if (typeof filter !== "number") return show(filter);
 	return FILTERS[filter] ?? String(filter);
 }
 
 /**
  * A kevent in words: `READ 5 ADD|CLEAR data=3`. Flags and notes are names; fields that are 0 or
- * null are left out.
+ * null are left out. EFAULT for what is not an object.
  */
 export function formatKevent(kev: KeventChange): string {
-	const { ident, filter, flags, fflags = 0, data = 0, udata = null } = kev;
-	const words = [filterName(filter), String(ident), names(flags, FLAGS)];
-	if (fflags !== 0) words.push(`fflags=${names(fflags, NOTES[filter] ?? [])}`);
-	if ((flags & C.EV_ERROR) !== 0) words.push(`error=${data === 0 ? "0" : errnoName(data)}`);
-	else if (data !== 0) words.push(`data=${data}`);
-	if (udata !== null) words.push(`udata=${typeof udata === "object" ? "{…}" : String(udata)}`);
+	const { ident, filter, flags, fflags, data, udata } = copyin("formatKevent", "the kevent", () => {
+		const { ident, filter, flags, fflags = 0, data = 0, udata = null } = kev;
+		return { ident, filter, flags, fflags, data, udata };
+	});
+	const notes = typeof filter === "number" ? NOTES[filter] : undefined;
+	const failed = typeof flags === "number" && (flags & C.EV_ERROR) !== 0;
+	const words = [filterName(filter), show(ident), names(flags, FLAGS)];
+	if (fflags !== 0) words.push(`fflags=${names(fflags, notes ?? [])}`);
+	if (failed) words.push(`error=${data === 0 ? "0" : errnoName(data)}`);
+	else if (data !== 0) words.push(`data=${show(data)}`);
+	if (udata !== null) words.push(`udata=${valueName(udata)}`);
 	return words.join(" ");
+}
+
+function valueName(udata: unknown): string {
+	if (typeof udata === "object") return "{…}";
+	return typeof udata === "function" ? "a function" : String(udata);
 }
 
 /** The names of a knote's KN_ bits. */

@@ -4,6 +4,7 @@ import type { Runnable } from "../base/run-queue.ts";
 import type { Timeout } from "../base/timeout.ts";
 import type { Kqueue } from "../event/kqueue.ts";
 import type { BlockingCall, Driver } from "../sched/call.ts";
+import { Caller } from "../sched/caller.ts";
 import type { WaitChannel } from "../sched/wait-channel.ts";
 import type { Machine } from "./machine.ts";
 import type { Process } from "./process.ts";
@@ -20,7 +21,7 @@ export interface ThreadPart {
 }
 
 /** A thread. It sleeps in one call at a time: waits that overlap need a thread each. */
-export class Thread {
+export class Thread extends Caller {
 	/** Its number in the kernel, from 0 in order of creation. */
 	readonly tid: number;
 	/** The machine it is on. */
@@ -82,6 +83,7 @@ export class Thread {
 
 	/** Made by `Process.spawnThread` and fork. */
 	constructor(process: Process, sigmask: Sigset) {
+		super();
 		this.kernel = process.kernel;
 		this.process = process;
 		this.tid = this.kernel.nthreads++;

@@ -3,14 +3,14 @@ import { errno, SystemError } from "../abi/errno.ts";
 import { signalName } from "../abi/signal.ts";
 import { show } from "../abi/values.ts";
 import type { Thread } from "../process/thread.ts";
+import { Caller } from "./caller.ts";
 
 /**
  * Refuses a call for what is not a thread (EFAULT), for a thread that has exited (ESRCH), and every
  * call by the trace sink (EDEADLK).
  */
 export function checkCaller(thread: Thread, name: string): void {
-	// The usual case first: what is not a thread is not running either.
-	if (thread?.state !== "running") checkThread(thread, name);
+	if (!isThread(thread) || thread.state !== "running") checkThread(thread, name);
 	if (thread.kernel.tracing !== false)
 		throw new SystemError(errno.EDEADLK, name, "called by the trace sink");
 }
@@ -24,9 +24,9 @@ export function checkThread(thread: Thread, name: string): void {
 	if (thread.state === "exited") throw exited(thread, name);
 }
 
-/** Whether a program passed a thread: an object with the properties that only a thread has. */
+/** Whether a program passed a thread. */
 export function isThread(value: unknown): value is Thread {
-	return typeof value === "object" && value !== null && "tid" in value && "kernel" in value;
+	return Caller.is(value);
 }
 
 /** The error of a call on a thread that is gone. */

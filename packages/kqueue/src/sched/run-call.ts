@@ -1,6 +1,7 @@
 // How a call that may sleep runs: it begins, sleeps, is woken, continues, and ends.
 import { errno, SystemError, unwrap } from "../abi/errno.ts";
 import { SA_RESTART } from "../abi/signal.ts";
+import { faultOf } from "../abi/values.ts";
 import { type Failure, report, rethrow } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
 import {
@@ -37,8 +38,7 @@ export function startCall<A extends readonly unknown[]>(
 	begin: Begin<A>,
 	...args: A
 ): number {
-	const signal = options?.signal ?? null;
-	if (signal !== null) checkSignal(signal, syscall);
+	const signal = options === null || options === undefined ? null : signalOf(options, syscall);
 	rethrow(abortOf(signal));
 	checkAwake(thread, syscall);
 	let interrupted: BlockingCall;
@@ -107,13 +107,29 @@ function isRestarted(call: BlockingCall, result: number, signal: AbortSignalLike
 	return (flags & SA_RESTART) !== 0 && typeof process.sigacts[taken] === "function";
 }
 
-/** Refuses what is not an AbortSignal, with EINVAL. */
+/** The signal of the options, null if there is none. Errors: EFAULT, EINVAL. */
+function signalOf(options: SleepOptions, name: string): AbortSignalLike | null {
+	let signal: AbortSignalLike | null;
+	try {
+		signal = options.signal ?? null;
+	} catch (error) {
+		throw new SystemError(faultOf(error), name, "the options cannot be read");
+	}
+	if (signal !== null) checkSignal(signal, name);
+	return signal;
+}
+
+/** Refuses what is not an AbortSignal. Errors: EFAULT if it cannot be read, EINVAL. */
 export function checkSignal(signal: AbortSignalLike, name: string): void {
-	if (
-		typeof signal.addEventListener !== "function" ||
-		typeof signal.removeEventListener !== "function"
-	)
-		throw new SystemError(errno.EINVAL, name, "options.signal is not an AbortSignal");
+	let valid = false;
+	try {
+		valid =
+			typeof signal.addEventListener === "function" &&
+			typeof signal.removeEventListener === "function";
+	} catch (error) {
+		throw new SystemError(faultOf(error), name, "options.signal cannot be read");
+	}
+	if (!valid) throw new SystemError(errno.EINVAL, name, "options.signal is not an AbortSignal");
 }
 
 /** Refuses a call that may sleep, on a thread that sleeps already or is inside another call. */
@@ -139,27 +155,59 @@ function firstStep(
 ): number {
 	const { thread, syscall } = call;
 	let result = 0;
-	let channel: WaitChannel | null = null;
 	let failure: Failure = null;
 	try {
-		result = stepOrInterrupt(call, 0, signal);
+		result = stepOrInterrupt(call, 0);
 		if (result === WOULD_SLEEP) {
-			channel = call.channel;
-			assign(call, signal, driverOf(thread));
+			if (fallAsleep(call, call.channel, signal, driverOf(thread))) return WOULD_SLEEP;
+			result = call.step(errno.EINTR);
 		}
 	} catch (value) {
 		failure = { value };
-	}
-	if (failure === null && channel !== null) {
-		sleep(thread, call, channel);
-		// A signal that the program has made itself may have called its listeners at once.
-		if (abortOf(signal) !== null) wake(thread, errno.EINTR);
-		return WOULD_SLEEP;
 	}
 	if (failure === null && isRestarted(call, result, signal)) return RESTART;
 	if (failure === null && result === -errno.EINTR) failure = abortOf(signal);
 	finish(call, failure);
 	return unwrap(result, syscall);
+}
+
+/**
+ * Puts a thread to sleep in its call. The accessors of a signal that the program has made itself run
+ * once it sleeps: what they do then wakes it, as what others do. Returns false if the signal was
+ * aborted meanwhile; what `addEventListener` throws ends the sleep, too.
+ */
+function fallAsleep(
+	call: BlockingCall,
+	channel: WaitChannel,
+	signal: AbortSignalLike | null,
+	driver: Driver,
+): boolean {
+	const { thread } = call;
+	thread.call = call;
+	thread.driver = driver;
+	driver.signal = signal;
+	driver.abort = null;
+	sleep(thread, call, channel);
+	if (signal === null) return true;
+	let aborted = true;
+	try {
+		aborted = abortOf(signal) !== null;
+		if (!aborted) driver.abort = listen(call, signal);
+	} catch (value) {
+		stayAwake(thread, driver);
+		throw value;
+	}
+	if (aborted) stayAwake(thread, driver);
+	return !aborted;
+}
+
+/** Undoes {@link fallAsleep}: the call goes on. */
+function stayAwake(thread: Thread, driver: Driver): void {
+	unsleep(thread);
+	thread.kernel.runqueue.remove(thread);
+	thread.state = "running";
+	thread.call = null;
+	driver.signal = null;
 }
 
 /**
@@ -204,15 +252,13 @@ function stopListening(thread: Thread, driver: Driver): void {
 	}
 }
 
-/** One step, which is interrupted instead of sleeping if the thread has a reason not to. */
-function stepOrInterrupt(
-	call: BlockingCall,
-	woken: number,
-	signal: AbortSignalLike | null,
-): number {
+/**
+ * One step, which is interrupted instead of sleeping if the thread has a signal to take. Nothing of
+ * the program runs between a step that has to wait and the sleep: an event in between would be lost.
+ */
+function stepOrInterrupt(call: BlockingCall, woken: number): number {
 	const result = call.step(woken);
-	if (result !== WOULD_SLEEP) return result;
-	return cursig(call.thread) !== 0 || abortOf(signal) !== null ? call.step(errno.EINTR) : result;
+	return result === WOULD_SLEEP && cursig(call.thread) !== 0 ? call.step(errno.EINTR) : result;
 }
 
 /**
@@ -232,13 +278,15 @@ export function resume(thread: Thread): void {
 	try {
 		if (woken === RESTART) call.restart();
 		const reason = woken === RESTART ? 0 : cursig(thread) === 0 ? woken : errno.EINTR;
-		result = stepOrInterrupt(call, reason, signal);
+		result = stepOrInterrupt(call, reason);
 		if (result === WOULD_SLEEP) channel = call.channel;
 	} catch (value) {
 		failure = { value };
 	}
 	if (failure === null && channel !== null) {
 		sleep(thread, call, channel);
+		// A step may have aborted it: then its listener found nobody asleep.
+		if (signal !== null && abortOf(signal) !== null) wake(thread, errno.EINTR);
 		leave(thread);
 		return;
 	}

@@ -1,10 +1,12 @@
 // Sleeping and waking: threads and the channels that they sleep on.
-import { errno } from "../abi/errno.ts";
+import { errno, SystemError } from "../abi/errno.ts";
+import { show } from "../abi/values.ts";
 import { Timeout } from "../base/timeout.ts";
 import { trace } from "../base/trace.ts";
 import type { Machine } from "../process/machine.ts";
 import type { Thread } from "../process/thread.ts";
 import type { BlockingCall } from "./call.ts";
+import { isThread } from "./entry.ts";
 import type { WaitChannel } from "./wait-channel.ts";
 
 /**
@@ -80,8 +82,11 @@ export function wakeup(channel: WaitChannel): void {
 /**
  * Interrupts a thread that sleeps, or that was woken and has not continued yet: its call ends with
  * EINTR, and the event that woke it stays for the next call. Returns false if it does neither.
+ * EFAULT for what is not a thread.
  */
 export function interrupt(thread: Thread): boolean {
+	if (!isThread(thread))
+		throw new SystemError(errno.EFAULT, "interrupt", `${show(thread)} is not a thread`);
 	if (thread.state === "ready") {
 		thread.woken = errno.EINTR;
 		return true;

@@ -17,6 +17,7 @@ import {
 } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
 import { copyinRequest, type Kevent, type KeventRequest } from "../abi/kevent.ts";
+import { copyin } from "../abi/lists.ts";
 import { show } from "../abi/values.ts";
 import { attempt, doAll, rethrow } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
@@ -80,6 +81,14 @@ export function kevents(
 	return new KeventIterator(thread, change, options);
 }
 
+/** The options, each of which is read once. EFAULT for what cannot be read. */
+function readOptions(options: KeventsOptions | null): KeventsOptions {
+	return copyin("kevents", "options", () => {
+		const { policy, bound, overflow, eof, signal } = options ?? {};
+		return { policy, bound, overflow, eof, signal };
+	});
+}
+
 /** An iteration over kevents, made by {@link kevents}. */
 export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>, AsyncDisposable {
 	private readonly watch: KeventWatch | null;
@@ -100,8 +109,14 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 
 	/** Made by {@link kevents}. */
 	constructor(thread: Thread, request: KeventRequest, options: KeventsOptions | null) {
-		const { policy = "pull", bound = 16, overflow = "pause", eof = "complete" } = options ?? {};
-		const signal = options?.signal ?? null;
+		const {
+			policy = "pull",
+			bound = 16,
+			overflow = "pause",
+			eof = "complete",
+			signal: given,
+		} = readOptions(options);
+		const signal = given ?? null;
 		if (signal !== null) checkSignal(signal, "kevents");
 		check(policy, ["pull", "latest", "buffered"], "policy");
 		check(overflow, ["pause", "dropOldest", "dropNewest", "error"], "overflow");

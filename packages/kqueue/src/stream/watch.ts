@@ -4,6 +4,7 @@
 import { EV_DISABLE, EV_DISPATCH } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
 import { copyinRequest, type Kevent, type KeventRequest } from "../abi/kevent.ts";
+import { copyin } from "../abi/lists.ts";
 import { show } from "../abi/values.ts";
 import { type Account, limitOf } from "../base/account.ts";
 import { doAll } from "../base/failure.ts";
@@ -192,7 +193,7 @@ export function watchKevent(
 function checkObserver(observer: KeventObserver): void {
 	const named = Object(observer) as Partial<Record<string, unknown>>;
 	for (const name of ["next", "error", "complete"]) {
-		if (typeof named[name] === "function") continue;
+		if (copyin("kevent", "the observer", () => typeof named[name] === "function")) continue;
 		const why = `the observer ${show(observer)} has no function ${name}`;
 		throw new SystemError(errno.EFAULT, "kevent", why);
 	}

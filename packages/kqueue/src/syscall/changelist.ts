@@ -7,9 +7,8 @@ import {
 	eventList,
 	type Kevent,
 	type KeventChange,
-	misfit,
 } from "../abi/kevent.ts";
-import { faultOf } from "../abi/values.ts";
+import { faultOf, isObject } from "../abi/values.ts";
 import type { Kqueue } from "../event/kqueue.ts";
 import { formatRefusal } from "../event/refusal.ts";
 import { kqueueRegister } from "../event/register.ts";
@@ -22,6 +21,8 @@ import type { Thread } from "../process/thread.ts";
 export class ChangeBuffer {
 	/** The changes. */
 	readonly batch: Kevent[] = eventList(KQ_NEVENTS);
+	/** What is wrong with each of them; "" if all of its fields fit. */
+	readonly misfits: string[] = new Array<string>(KQ_NEVENTS).fill("");
 	/** Whether a call uses it. */
 	busy = false;
 }
@@ -44,30 +45,22 @@ export function applyChanges(
 	events: (Kevent | undefined)[],
 	nevents: number,
 ): number {
-	const { batch } = buffer;
+	const { batch, misfits } = buffer;
 	let slot = 0;
 	buffer.busy = true;
 	try {
 		for (let done = 0; done < nchanges; done += KQ_NEVENTS) {
 			const n = Math.min(nchanges - done, KQ_NEVENTS);
-			// A bit for each change with a field that is out of range.
-			let invalid = 0;
-			for (let i = 0; i < n; i++) {
-				const error = copyinKevent(changes[done + i] as KeventChange, batch[i] as Kevent);
-				if (error === 0) continue;
-				if (error === errno.EFAULT) throw notAnObject(done + i);
-				invalid |= 1 << i;
-			}
+			copyin(buffer, changes, done, n);
 			for (let i = 0; i < n; i++) {
 				const kev = batch[i] as Kevent;
+				const misfit = misfits[i] as string;
 				kev.flags &= ~EV_SYSFLAGS;
-				const valid = (invalid & (1 << i)) === 0;
-				const error = valid ? kqueueRegister(kq, kev, 0, thread) : errno.EINVAL;
+				const error = misfit === "" ? kqueueRegister(kq, kev, 0, thread) : errno.EINVAL;
 				if (error === 0 && (kev.flags & EV_RECEIPT) === 0) continue;
 				if (slot === nevents) {
 					if (error === 0) return 0;
-					const change = changes[done + i] as KeventChange;
-					throw failed(error, done + i, valid ? formatRefusal(kq, kev, error) : misfit(change));
+					throw failed(error, done + i, misfit || formatRefusal(kq, kev, error));
 				}
 				answer(kev, error, events, slot++);
 			}
@@ -76,6 +69,25 @@ export function applyChanges(
 		buffer.busy = false;
 	}
 	return slot > 0 ? slot : GO_ON;
+}
+
+/** Copies `n` changes from the one at `from` on. Throws EFAULT for what cannot be read. */
+function copyin(
+	{ batch, misfits }: ChangeBuffer,
+	changes: readonly KeventChange[],
+	from: number,
+	n: number,
+): void {
+	let i = 0;
+	try {
+		for (; i < n; i++) {
+			const change = changes[from + i];
+			if (!isObject(change)) throw notAnObject(from + i);
+			misfits[i] = copyinKevent(change, batch[i] as Kevent);
+		}
+	} catch (error) {
+		throw failed(faultOf(error), from + i, "cannot be read");
+	}
 }
 
 function failed(error: number, index: number, why: string): SystemError {

@@ -36,8 +36,7 @@ import { syscall } from "../sched/entry.ts";
  */
 export function openFile(thread: Thread, file: File): number {
 	return syscall(thread, "open", () => {
-		if (!(file instanceof File))
-			throw new SystemError(errno.EFAULT, "open", `${show(file)} is not a File`);
+		if (!isFile(file)) throw new SystemError(errno.EFAULT, "open", `${show(file)} is not a File`);
 		// A kqueue belongs to the table it was made in, and cannot be in another one.
 		if (file instanceof KqueueFile)
 			throw new SystemError(errno.EINVAL, "open", "a kqueue cannot be opened again");
@@ -46,6 +45,14 @@ export function openFile(thread: Thread, file: File): number {
 		fdp.insert(fd, file);
 		return fd;
 	});
+}
+
+function isFile(value: unknown): value is File {
+	try {
+		return value instanceof File;
+	} catch {
+		return false;
+	}
 }
 
 /**
@@ -225,7 +232,9 @@ export function fstat(thread: Thread, fd: number): Stat {
 
 /** Moves an open file's offset, and returns the new one. Errors: EBADF, EINVAL, ESPIPE. */
 export function lseek(thread: Thread, fd: number, offset: number, whence: number): number {
+	// Files compute with it, and refuse what is not a whole number.
+	const by = typeof offset === "number" ? offset : Number.NaN;
 	return onFile(thread, fd, "lseek", (file) =>
-		unwrap(file.seek(thread, offset, whence), "lseek", `descriptor ${fd}`),
+		unwrap(file.seek(thread, by, whence), "lseek", `descriptor ${fd}`),
 	);
 }

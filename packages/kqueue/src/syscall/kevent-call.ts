@@ -3,6 +3,7 @@
 import { KQ_DYING, KQ_NEVENTS } from "../abi/constants.ts";
 import { errno, SystemError, unwrap } from "../abi/errno.ts";
 import { copyoutKevent, type Kevent, type KeventChange } from "../abi/kevent.ts";
+import { lengthOfList } from "../abi/lists.ts";
 import { type Timespec, timespecToNs } from "../abi/time.ts";
 import { faultOf, show } from "../abi/values.ts";
 import type { Failure } from "../base/failure.ts";
@@ -84,8 +85,7 @@ export function keventCall(
 	const ns = timespecToNs(timeout, "kevent");
 	const nchanges = lengthOf(changelist, "changelist");
 	const nevents = lengthOf(eventlist, "eventlist");
-	if ((file.kq.state & KQ_DYING) !== 0)
-		throw badDescriptor("the kqueue was closed by an accessor of the arguments");
+	checkOpen(file);
 	const events = eventlist ?? NOTHING;
 	if (nchanges > 0) {
 		const result = change(thread, file, changelist ?? NOTHING, nchanges, events, nevents);
@@ -111,6 +111,7 @@ export function keventNow(
 		const file = kqueueFile(thread, kq);
 		const nchanges = lengthOf(changelist, "changelist");
 		const nevents = lengthOf(eventlist, "eventlist");
+		checkOpen(file);
 		const events = eventlist ?? NOTHING;
 		if (nchanges > 0) {
 			const result = change(thread, file, changelist ?? NOTHING, nchanges, events, nevents);
@@ -141,6 +142,12 @@ function kqueueFile(thread: Thread, fd: number): KqueueFile {
 	const file = thread.process.fdp.get(fd);
 	if (file instanceof KqueueFile) return file;
 	throw badDescriptor(`descriptor ${show(fd)} is ${file === null ? "not open" : "not a kqueue"}`);
+}
+
+/** The accessors of the arguments may have closed the kqueue. */
+function checkOpen({ kq }: KqueueFile): void {
+	if ((kq.state & KQ_DYING) !== 0)
+		throw badDescriptor("the kqueue was closed by an accessor of the arguments");
 }
 
 function badDescriptor(why: string): SystemError {
@@ -212,13 +219,7 @@ function spareCall(thread: Thread): KeventCall {
 
 /** How many entries a list has; null has none. */
 function lengthOf(list: readonly unknown[] | null, name: string): number {
-	if (list === null || list === undefined) return 0;
-	if (Array.isArray(list)) return list.length;
-	throw notAnArray(name);
-}
-
-function notAnArray(name: string): SystemError {
-	return new SystemError(errno.EFAULT, "kevent", `the ${name} is not an array`);
+	return list === null || list === undefined ? 0 : lengthOfList(list, "kevent", name);
 }
 
 /** The events of one kevent on their way to the program. Can be used again. */

@@ -21,7 +21,7 @@ import type { Process } from "../process/process.ts";
 import { psignal, reroute } from "../process/psignal.ts";
 import type { Thread } from "../process/thread.ts";
 import { cursig, sigdelete } from "../sched/cursig.ts";
-import { checkCaller, syscall } from "../sched/entry.ts";
+import { checkCaller, isThread, syscall } from "../sched/entry.ts";
 import { wake } from "../sched/sleep.ts";
 
 /**
@@ -60,6 +60,8 @@ function targetsOf(thread: Thread, pid: number): Process[] {
 export function threadKill(thread: Thread, target: Thread, signal: number): void {
 	syscall(thread, "threadKill", () => {
 		if (signal !== 0) checkSignal(signal, "threadKill");
+		if (!isThread(target))
+			throw new SystemError(errno.EFAULT, "threadKill", `${show(target)} is not a thread`);
 		if (target.state === "exited")
 			throw new SystemError(errno.ESRCH, "threadKill", `thread ${target.tid} has exited`);
 		if (signal !== 0) psignal(target.process, signal, thread, target);

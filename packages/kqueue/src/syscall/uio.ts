@@ -2,7 +2,7 @@
 import { viewOf } from "../abi/bytes.ts";
 import { INT_MAX, IOV_MAX } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
-import { lengthOfList } from "../abi/lists.ts";
+import { copyin, lengthOfList } from "../abi/lists.ts";
 
 /**
  * A file is asked for at most this many bytes at once: more than any message, line or buffer of the
@@ -137,7 +137,10 @@ export function uioOf(buffers: readonly Uint8Array[], name: string): Uio {
 	if (n > IOV_MAX)
 		throw new SystemError(errno.EINVAL, name, `${n} buffers, the limit is ${IOV_MAX}`);
 	const views: Uint8Array[] = [];
-	for (let i = 0; i < n; i++) views.push(viewOf(buffers[i], name, `buffer ${i}`));
+	for (let i = 0; i < n; i++) {
+		const buffer = copyin(name, "buffers", () => buffers[i]);
+		views.push(viewOf(buffer, name, `buffer ${i}`));
+	}
 	const uio = new Uio(views);
 	if (uio.total > INT_MAX)
 		throw new SystemError(errno.EINVAL, name, `${uio.total} bytes, the limit is ${INT_MAX}`);
