@@ -1,7 +1,7 @@
 // poll(2), again and again, as an observable.
 import { type Pollfd, poll } from "@kqpoll/kqpoll";
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
-import type { AbortSignalLike } from "@kqpoll/kqueue/kernel";
+import { type AbortSignalLike, show } from "@kqpoll/kqueue/kernel";
 import { checkThread } from "./arguments.ts";
 import { DemandObservable } from "./demand.ts";
 
@@ -40,7 +40,7 @@ class Cancel implements AbortSignalLike {
  *
  * The thread sleeps in the polls, so that it should be used for nothing else. Every subscriber
  * polls for itself. The list is copied when the observable is made: EFAULT for what is not an array
- * of objects, or not a thread. Errors with what poll rejects with: EBUSY when the thread already sleeps,
+ * of objects, or not a thread; EINVAL for too many. Errors with what poll rejects with: EBUSY when the thread already sleeps,
  * EINTR, ESRCH.
  */
 export function pollfds(
@@ -48,7 +48,7 @@ export function pollfds(
 	fds: readonly PollRequest[],
 ): DemandObservable<readonly number[]> {
 	checkThread(thread, "poll");
-	const requests = copyRequests(fds);
+	const requests = copyRequests(fds, thread.process.fdp.limit);
 	return new DemandObservable((observer) => {
 		const cancel = new Cancel();
 		const begin = (): void => {
@@ -71,13 +71,34 @@ export function pollfds(
 	});
 }
 
-/** Reads each field once. Throws EFAULT for what is not an array of objects. */
-function copyRequests(fds: readonly PollRequest[]): PollRequest[] {
-	if (!Array.isArray(fds)) throw new SystemError(errno.EFAULT, "poll", "fds is not an array");
-	return Array.from(fds as readonly PollRequest[], (request, index) => {
+/**
+ * Reads each field once. Throws EFAULT for what is not an array of objects, EINVAL for more of them
+ * than there can be descriptors.
+ */
+function copyRequests(fds: readonly PollRequest[], limit: number): PollRequest[] {
+	if (!isArray(fds)) throw new SystemError(errno.EFAULT, "poll", "fds is not an array");
+	const { length } = fds;
+	if (!(length <= limit)) {
+		const why = `fds has ${show(length)} entries, the limit is ${limit}`;
+		throw new SystemError(errno.EINVAL, "poll", why);
+	}
+	const requests: PollRequest[] = [];
+	// By their numbers: an array may have an iterator of its own, which need not end.
+	for (let index = 0; index < length; index++) {
+		const request: PollRequest | undefined = fds[index];
 		if (typeof request !== "object" || request === null)
 			throw new SystemError(errno.EFAULT, "poll", `fds[${index}] is not an object`);
 		const { fd, events } = request;
-		return { fd, events };
-	});
+		requests.push({ fd, events });
+	}
+	return requests;
+}
+
+/** Whether a value is an array, which a Proxy that is revoked is not. */
+function isArray(value: unknown): boolean {
+	try {
+		return Array.isArray(value);
+	} catch {
+		return false;
+	}
 }

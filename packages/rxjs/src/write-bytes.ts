@@ -9,6 +9,7 @@ import {
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
+import { viewOf } from "@kqpoll/kqueue/kernel";
 import { Observable, type OperatorFunction, Subject, type Subscriber, takeUntil } from "rxjs";
 import { checkCount, checkThread } from "./arguments.ts";
 import { type Demand, DemandObservable, type DemandObserver } from "./demand.ts";
@@ -118,9 +119,11 @@ class Writer implements DemandObserver<Uint8Array> {
 
 	next(from: Uint8Array): void {
 		if (this.stopped) return;
-		const chunk = viewOf(from);
-		if (chunk === null) {
-			this.error(new SystemError(errno.EFAULT, "write", "the chunk is not a Uint8Array"));
+		let bytes: Uint8Array;
+		try {
+			bytes = viewOf(from, "write", "the chunk");
+		} catch (error) {
+			this.error(error);
 			return;
 		}
 		if (this.chunks.length === this.bound) {
@@ -128,7 +131,7 @@ class Writer implements DemandObserver<Uint8Array> {
 			this.error(new SystemError(errno.ENOBUFS, "write", why));
 			return;
 		}
-		this.chunks.push(chunk);
+		this.chunks.push({ bytes, length: bytes.length });
 		if (!this.waiting) this.write();
 	}
 
@@ -226,27 +229,4 @@ class Writer implements DemandObserver<Uint8Array> {
 		}
 		this.subscriber.complete();
 	}
-}
-
-/** A view of a program's chunk that only the chunk's buffer can change; null if it is not one. */
-function viewOf(chunk: unknown): Chunk | null {
-	if (!(chunk instanceof Uint8Array)) return null;
-	try {
-		// Not the properties of the object, which may be its own.
-		const length = getLength.call(chunk) as number;
-		const bytes = new Uint8Array(getBuffer.call(chunk), getOffset.call(chunk), length);
-		return { bytes, length };
-	} catch {
-		// A proxy, or a buffer that is gone.
-		return null;
-	}
-}
-
-const TYPED_ARRAY: object = Object.getPrototypeOf(Uint8Array.prototype);
-const getLength = getterOf("length");
-const getBuffer = getterOf("buffer");
-const getOffset = getterOf("byteOffset");
-
-function getterOf(name: string): () => never {
-	return Object.getOwnPropertyDescriptor(TYPED_ARRAY, name)?.get as () => never;
 }

@@ -187,6 +187,28 @@ test("what is not a thread, change, list or function is EFAULT", () => {
 	}
 });
 
+test("a list of polls is read by its numbers, and a revoked Proxy is not one", () => {
+	const w = world();
+	const { proxy, revoke } = Proxy.revocable([], {});
+	revoke();
+	assert.is(
+		codeOf(() => pollfds(w.thread, proxy)),
+		"EFAULT",
+	);
+	const list = (length: unknown): never => new Proxy([], { get: () => length }) as never;
+	for (const length of [1025, 2 ** 53, Number.NaN])
+		assert.is(
+			codeOf(() => pollfds(w.thread, list(length))),
+			"EINVAL",
+		);
+	const endless = [{ fd: w.fd, events: 1 }];
+	endless[Symbol.iterator] = () => fail("iterator");
+	assert.is(
+		codeOf(() => pollfds(w.thread, endless)),
+		"nothing",
+	);
+});
+
 test("options that are not valid are EINVAL when the observable is made", () => {
 	const w = world();
 	const change = { ident: w.fd, filter: EVFILT_READ };
