@@ -258,6 +258,93 @@ test("a value that is not an array is refused with EFAULT before anything is don
 	}
 });
 
+/** A list that says that it has another length. */
+function lying(list: readonly unknown[], length: unknown): unknown {
+	return new Proxy(list, {
+		get: (target, key) => (key === "length" ? length : Reflect.get(target, key)),
+	});
+}
+
+test("a length that no array has is refused with EINVAL, and the next poll is honest", async () => {
+	for (const [name, call] of POLLS) {
+		const made = machine();
+		const fd = readable(made.thread);
+		for (const length of [Number.NaN, -1, 0.5, 2 ** 32, 10n, "1", undefined, {}, Symbol("1")]) {
+			const fds = lying([entry(fd, POLLIN)], length) as never;
+			const answer = await failure(name, () => call(made.thread, fds));
+			assert.is(`${name} ${show(length)}: ${answer}`, `${name} ${show(length)}: EINVAL poll`);
+			assert.is(pollNow(made.thread, [entry(fd, POLLIN)]), 1);
+		}
+		checkMachine(made);
+	}
+});
+
+test("each field of a pollfd is read once, and its length too", async () => {
+	for (const [, call] of POLLS) {
+		const { thread } = machine();
+		const asked: string[] = [];
+		const watched = (target: object, name: string): unknown =>
+			new Proxy(target, {
+				get: (of, key) => {
+					asked.push(`${name}${String(key)}`);
+					return Reflect.get(of, key);
+				},
+			});
+		const fds = watched([watched(entry(readable(thread), POLLIN), "")], "list ");
+		assert.is(await call(thread, fds as never), 1);
+		assert.equal(asked, ["list length", "list 0", "fd", "events", "list 0"]);
+	}
+});
+
+test("a revoked list or entry is EFAULT", async () => {
+	const { proxy: list, revoke } = Proxy.revocable([entry(0, POLLIN)], {});
+	const { proxy: one, revoke: revokeOne } = Proxy.revocable(entry(0, POLLIN), {});
+	revoke();
+	revokeOne();
+	for (const [name, call] of POLLS) {
+		const made = machine();
+		for (const fds of [list, [one]] as never[])
+			assert.is(await failure(name, () => call(made.thread, fds)), "EFAULT poll");
+		checkMachine(made);
+	}
+});
+
+test("a set that only looks like one, or whose words are not words, is EFAULT", () => {
+	const made = machine();
+	const set = new FdSet([readable(made.thread)]);
+	for (const none of [new Proxy(set, {}), { words: set.words, size: 32 }, Object.create(set)]) {
+		assert.is(
+			refusal(() => selectNow(made.thread, 1, none as never, null, null)),
+			"EFAULT select",
+		);
+		for (const macro of [FD_SET, FD_CLR, FD_ISSET] as const)
+			assert.is(
+				refusal(() => macro(1, none as never)),
+				`EFAULT ${macro.name}`,
+			);
+		assert.is(
+			refusal(() => FD_ZERO(none as never)),
+			"EFAULT FD_ZERO",
+		);
+		assert.is(
+			refusal(() => FD_COPY(none as never, set)),
+			"EFAULT FD_COPY",
+		);
+	}
+	for (const words of [null, [], new Uint8Array(4), new Proxy(set.words, {})])
+		assert.is(
+			refusal(() => {
+				set.words = words as never;
+			}),
+			"EFAULT FdSet",
+		);
+	assert.is(selectNow(made.thread, 1, set, null, null), 1);
+	const lying = Object.defineProperty(Int32Array.of(1), "length", { value: 10n });
+	set.words = lying as Int32Array;
+	assert.is(selectNow(made.thread, 1, set, null, null), 1);
+	checkMachine(made);
+});
+
 test("an entry that is not an object is refused with EFAULT, and no revents are written", async () => {
 	const none = [null, undefined, 0, 7, "", "fd", true, 1n, Symbol("fd"), () => 0];
 	for (const [name, call] of POLLS) {

@@ -45,8 +45,10 @@ export function wordsOf(value: unknown, name: string, what: string): Int32Array 
 
 /** How many entries an array of this kind has. Throws EFAULT. */
 function lengthIn(value: unknown, kind: string, name: string, what: string): number {
-	if (kindOf.call(value) !== kind)
-		throw new SystemError(errno.EFAULT, name, `${what} is not a ${kind}`);
+	if (kindOf.call(value) !== kind) {
+		const article = kind === "Int32Array" ? "an" : "a";
+		throw new SystemError(errno.EFAULT, name, `${what} is not ${article} ${kind}`);
+	}
 	const length = lengthOf.call(value);
 	if (length === 0 && !hasMemory(value)) {
 		const why = `the memory of ${what} is detached or out of bounds`;

@@ -112,6 +112,68 @@ test("a signal whose accessor throws, at whatever moment, settles the call and l
 	assert.ok(tried >= 2, `${tried} moments`);
 });
 
+test("a signal whose accessors make the event happen does not keep the sleeper asleep", async () => {
+	for (const accessor of ["aborted", "addEventListener"]) {
+		for (let nth = 1; nth < 4; nth++) {
+			const { host, kernel, thread } = machine();
+			const file = new SyntheticFile();
+			const fd = openFile(thread, file);
+			let reads = 0;
+			const act = (): boolean => {
+				if (++reads === nth) file.push(byte);
+				return false;
+			};
+			const signal: AbortSignalLike = {
+				get aborted() {
+					return accessor === "aborted" && act();
+				},
+				reason: null,
+				addEventListener: () => void (accessor === "aborted" || act()),
+				removeEventListener: () => {},
+			};
+			const call = read(thread, fd, new Uint8Array(1), { signal });
+			host.settle();
+			if (reads < nth) file.push(byte);
+			host.settle();
+			const later = new Promise((resolve) => setImmediate(() => resolve("asleep")));
+			assert.is(await Promise.race([call, later]), 1, `${accessor} ${nth}`);
+			assert.equal([thread.state, kernel.sleepers], ["running", 0]);
+		}
+	}
+});
+
+test("a signal whose accessor throws when the process exits keeps nothing open", async () => {
+	const { host, process, thread } = machine();
+	const child = fork(thread);
+	const file = new SyntheticFile();
+	const fd = openFile(child.main, file);
+	let armed = false;
+	const signal: AbortSignalLike = {
+		get aborted() {
+			if (armed) throw "odd";
+			return false;
+		},
+		reason: null,
+		addEventListener: () => {},
+		removeEventListener: () => {
+			throw "removed";
+		},
+	};
+	const call = rejection(read(child.main, fd, byte, { signal }));
+	host.settle();
+	armed = true;
+	let reported: unknown = null;
+	try {
+		exit(child.main, 0);
+		host.settle();
+	} catch (error) {
+		reported = error;
+	}
+	assert.equal([await call, reported], ["odd", "removed"]);
+	assert.equal([child.zombie, file.refs, [...child.fdp.open()]], [true, 0, []]);
+	assert.is(process.exiting, false);
+});
+
 test("a blocking call with such a signal fails, and is never taken for done", () => {
 	for (let odd = 1; odd < 12; odd++) {
 		const { host, thread } = machine();

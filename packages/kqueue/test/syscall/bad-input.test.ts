@@ -589,6 +589,54 @@ test("a list that is not an array fails with EFAULT before any change is applied
 	assert.equal(stateOf(made), before);
 });
 
+test("a list whose length no array has fails with EINVAL before any change is applied", () => {
+	const made = world();
+	const { thread, kq } = made;
+	const before = stateOf(made);
+	for (const length of [Number.NaN, -1, 0.5, 2 ** 32, 10n, "2", {}]) {
+		const list = new Proxy([GOOD], {
+			get: (target, key) => (key === "length" ? length : Reflect.get(target, key)),
+		}) as never;
+		assert.throws(() => keventNow(thread, kq, list, null), /EINVAL/);
+		assert.throws(() => keventNow(thread, kq, [GOOD], list), /EINVAL/);
+	}
+	assert.equal(stateOf(made), before);
+});
+
+test("each field of a change is read once, also of one that is refused", () => {
+	const { thread, kq } = world();
+	const asked: string[] = [];
+	const change = new Proxy(
+		{ ...GOOD, fflags: 1n },
+		{
+			get: (target, key) => {
+				asked.push(String(key));
+				return Reflect.get(target, key);
+			},
+		},
+	);
+	assert.throws(() => keventNow(thread, kq, [change as never], null), /EINVAL.*fflags 1 are not/);
+	assert.equal(asked, ["ident", "filter", "flags", "fflags", "data", "udata"]);
+});
+
+test("a list that closes the kqueue when it is asked for its length fails with EBADF", () => {
+	for (const place of [0, 1]) {
+		const { process, thread } = machine();
+		const kq = kqueue(thread);
+		const list = new Proxy([GOOD], {
+			get: (target, key) => {
+				if (key === "length" && process.fdp.get(kq) !== null) close(thread, kq);
+				return Reflect.get(target, key);
+			},
+		});
+		const lists = [[GOOD], [GOOD]] as never[];
+		lists[place] = list as never;
+		const [changes, events] = lists as [never, never];
+		assert.throws(() => keventNow(thread, kq, changes, events), /EBADF/);
+		assert.is(process.fdp.firstKqueue, null);
+	}
+});
+
 test("null and undefined are empty lists", () => {
 	const { thread, kq } = world();
 	assert.is(keventNow(thread, kq, null, null), 0);
