@@ -14,7 +14,7 @@ import { SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../src/socket/socket-constants
 import { mkfifo } from "../src/tree/name-calls.ts";
 import { openNow } from "../src/tree/open-calls.ts";
 import { Tree } from "../src/tree/tree.ts";
-import { openpty } from "../src/tty/pty-calls.ts";
+import { openpty, posix_openpt } from "../src/tty/pty-calls.ts";
 import { codeOf, type Machine, machine } from "./machine.ts";
 
 /** A machine with a second account, which has the default limits. */
@@ -160,6 +160,7 @@ test("an account has no more open files in messages than its limit", () => {
 	const [a, b] = socketpair(thread, "stream");
 	const pass = (): number => sendmsgNow(thread, a, { bytes: Uint8Array.of(1), fds: [a, b, a] });
 	assert.equal(until(pass), [3, "EMFILE"]);
+	assert.throws(pass, "EMFILE: too many open files, sendmsg (the limit of inflight is 10)");
 	assert.equal(used(m, "inflight"), [9, 9]);
 	const [c, d] = socketpair(other, "stream");
 	assert.is(sendmsgNow(other, c, { bytes: Uint8Array.of(1), fds: [d, d, d] }), 1);
@@ -212,7 +213,7 @@ test("an account has no more ports than its limit, those that are chosen for it 
 
 test("an account has no more terminals than its limit", () => {
 	const m = world({ ptys: 2 });
-	const { thread, other } = m;
+	const { thread, process, other } = m;
 	const [master, slave] = openpty(thread);
 	openpty(thread);
 	assert.is(
@@ -224,7 +225,20 @@ test("an account has no more terminals than its limit", () => {
 	assert.equal(used(m, "ptys"), [2, 3]);
 	close(thread, slave);
 	assert.equal(used(m, "ptys"), [1, 2]);
-	openpty(thread);
+	for (const [limit, open] of [
+		[1, () => openpty(thread)],
+		[0, () => posix_openpt(thread, O_RDWR)],
+	] as const) {
+		process.fdp.limit = limit;
+		assert.is(codeOf(open), "EMFILE");
+	}
+	assert.equal(used(m, "ptys"), [1, 2]);
+	process.fdp.limit = 9;
+	posix_openpt(thread, O_RDWR);
+	assert.is(
+		codeOf(() => posix_openpt(thread, O_RDWR)),
+		"ENXIO",
+	);
 	exit(thread, 0);
 	assert.equal(used(m, "ptys"), [0, 1]);
 });

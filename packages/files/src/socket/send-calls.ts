@@ -11,6 +11,7 @@ import {
 	getFile,
 	KqueueFile,
 	lengthOfList,
+	limitOf,
 	psignal,
 	rethrow,
 } from "@kqpoll/kqueue/kernel";
@@ -18,7 +19,7 @@ import { SIGPIPE } from "@kqpoll/kqueue/signal";
 import type { Socket } from "./socket.ts";
 import { releaseAll } from "./socket-buffer.ts";
 import { type Address, MSG_DONTWAIT, MSG_NOSIGNAL } from "./socket-constants.ts";
-import { sosend } from "./socket-io.ts";
+import { missingFor, sosend } from "./socket-io.ts";
 import {
 	type Operation,
 	onSocket,
@@ -225,6 +226,8 @@ class Sending {
 	private readonly thread: Thread;
 	private readonly so: Socket;
 	private readonly message: Read;
+	/** The name of the call. */
+	private readonly name: string;
 	/** How many bytes the message has. */
 	private readonly total: number;
 	/** The open files that still have to go with the bytes. */
@@ -236,6 +239,7 @@ class Sending {
 		this.thread = thread;
 		this.so = so;
 		this.message = message;
+		this.name = name;
 		this.total = message.bytes.length;
 		if (message.address !== null) requireAddress(so, message.address, name);
 		this.files = filesOf(thread, so, message.fds, name);
@@ -259,10 +263,19 @@ class Sending {
 		const n = sosend(so, { bytes: rest, flags, to, files, payer });
 		if (n === -errno.EPIPE && (flags & MSG_NOSIGNAL) === 0)
 			psignal(thread.process, SIGPIPE, thread);
+		if (n === -errno.ENOBUFS || n === -errno.EMFILE) this.explain(-n, rest.length);
 		if (n < 0) return n;
 		this.files = null;
 		this.done += n;
 		return this.done;
+	}
+
+	/** Throws with the limit that was reached, if it was one of the account. */
+	private explain(error: number, n: number): void {
+		const { files, name, so, thread } = this;
+		const { account } = thread.process;
+		const missing = missingFor(so, account, n, files);
+		if (missing !== null) throw new SystemError(error, name, limitOf(account, missing));
 	}
 
 	/**

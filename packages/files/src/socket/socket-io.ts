@@ -1,6 +1,13 @@
 // sosend and soreceive: what moves between a program and a socket's buffers, without sleeping.
 import { errno, type Process, type Thread } from "@kqpoll/kqueue";
-import { type Account, attempt, type File, fileRelease, rethrow } from "@kqpoll/kqueue/kernel";
+import {
+	type Account,
+	attempt,
+	type File,
+	fileRelease,
+	type Resource,
+	rethrow,
+} from "@kqpoll/kqueue/kernel";
 import { depthOf, inFlightOf, Rights } from "../shared/rights.ts";
 import type { Socket } from "./socket.ts";
 import { type Packet, releaseAll } from "./socket-buffer.ts";
@@ -106,18 +113,28 @@ function controlLength(files: readonly File[] | null): number {
 	return files === null ? 0 : RIGHTS_SIZE * (1 + 2 * Math.ceil(files.length / 2));
 }
 
-/** What the sender's account lacks for a packet: an errno, or 0. Frees what nobody can receive. */
+/** Whether the sender's account may not send a packet: an errno, or 0. */
 function shortage(so: Socket, payer: Account, n: number, files: readonly File[] | null): number {
-	const error = lack(so, payer, n, files);
-	return error === 0 || !inFlightOf(so.kernel).reclaim() ? error : lack(so, payer, n, files);
+	let missing = missingFor(so, payer, n, files);
+	// It may be that sockets have it that nobody can receive.
+	if (missing !== null && inFlightOf(so.kernel).reclaim())
+		missing = missingFor(so, payer, n, files);
+	if (missing === null) return 0;
+	return missing === "inflight" ? errno.EMFILE : errno.ENOBUFS;
 }
 
-function lack(so: Socket, payer: Account, n: number, files: readonly File[] | null): number {
-	if (!payer.bytes.hasRoom(headerLength(so, files) + n) || !payer.packets.hasRoom(1))
-		return errno.ENOBUFS;
-	if (files === null) return 0;
-	if (!payer.inflight.hasRoom(files.length)) return errno.EMFILE;
-	return payer.nesting.hasRoom(depthOf(files)) ? 0 : errno.ENOBUFS;
+/** Of what the sender's account has too little left for a packet of `n` bytes; null for nothing. */
+export function missingFor(
+	so: Socket,
+	payer: Account,
+	n: number,
+	files: readonly File[] | null,
+): Resource | null {
+	if (!payer.bytes.hasRoom(headerLength(so, files) + n)) return "bytes";
+	if (!payer.packets.hasRoom(1)) return "packets";
+	if (files === null) return null;
+	if (!payer.inflight.hasRoom(files.length)) return "inflight";
+	return payer.nesting.hasRoom(depthOf(files)) ? null : "nesting";
 }
 
 /** How many bytes of a buffer the address of the sender and the files take. */

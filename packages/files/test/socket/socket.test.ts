@@ -34,7 +34,7 @@ import { S_IFSOCK } from "@kqpoll/kqueue/stat";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { pipe } from "../../src/index.ts";
-import { bind } from "../../src/socket/connect-calls.ts";
+import { acceptNow, bind, connectNow, listen } from "../../src/socket/connect-calls.ts";
 import { getsockopt, setsockopt } from "../../src/socket/option-calls.ts";
 import { recv, recvmsgNow, recvNow } from "../../src/socket/recv-calls.ts";
 import { send, sendmsgNow, sendNow, sendtoNow } from "../../src/socket/send-calls.ts";
@@ -802,6 +802,35 @@ test("MSG_WAITALL does not wait for more from an end that sends no more", async 
 	host.settle();
 	assert.is(thread.state, "running");
 	assert.is(await receiving, 5);
+});
+
+test("MSG_WAITALL returns what came together with the end, before the call and while it sleeps", async () => {
+	const connection = (m: Machine): [number, number] => {
+		const listener = socket(m.thread, "inet", "stream");
+		listen(m.thread, listener, 1);
+		const client = socket(m.thread, "inet", "stream", SOCK_NONBLOCK);
+		codeOf(() => connectNow(m.thread, client, getsockname(m.thread, listener) as number));
+		m.host.settle();
+		return [client, acceptNow(m.thread, listener)];
+	};
+	const pair = ({ thread }: Machine): [number, number] => socketpair(thread, "stream");
+	for (const make of [pair, connection]) {
+		for (const sleeps of [false, true]) {
+			const m = machine();
+			const { thread, process, host } = m;
+			const [a, b] = make(m);
+			const receiver = process.spawnThread();
+			const begin = (): Promise<number> => recv(receiver, b, new Uint8Array(10), MSG_WAITALL);
+			const early = sleeps ? begin() : null;
+			host.settle();
+			sendNow(thread, a, bytes(5));
+			close(thread, a);
+			const receiving = early ?? begin();
+			host.settle();
+			assert.is(receiver.state, "running");
+			assert.is(await receiving, 5);
+		}
+	}
 });
 
 test("a sleeping call ends with an interrupt, an abort, a close or a shutdown", async () => {
