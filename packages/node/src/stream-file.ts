@@ -148,11 +148,16 @@ export class StreamFile extends FlowFile implements NodeFile {
 			this.goOn();
 			this.checkChunk();
 		}
-		const chunk = bytes.take(buffer.length);
-		if (chunk === null) return -errno.EAGAIN;
-		buffer.set(chunk);
-		if (this.goOn()) this.changed();
-		return chunk.length;
+		const most = Math.min(buffer.length, bytes.length);
+		let n = 0;
+		// A stream may return its bytes chunk by chunk.
+		for (let chunk: Uint8Array | null = null; n < most; n += chunk.length) {
+			chunk = bytes.take(most - n);
+			if (chunk === null) break;
+			buffer.set(chunk, n);
+		}
+		if (n > 0 && this.goOn()) this.changed();
+		return n || -errno.EAGAIN;
 	}
 
 	protected override put(bytes: Uint8Array): number {
