@@ -77,6 +77,11 @@ export abstract class FlowFile extends File {
 		return true;
 	}
 
+	/** Whether a write fails with EPIPE; that can be known before watchers can be told of the end. */
+	get refusesWrites(): boolean {
+		return this.writeEnded;
+	}
+
 	/** The errno with which writing ended, 0 if without an error. */
 	get writeError(): number {
 		return 0;
@@ -119,7 +124,7 @@ export abstract class FlowFile extends File {
 	/** Returns the errno of an object that has failed, every time; EPIPE once it has ended. */
 	override write(_thread: Thread, buffer: Uint8Array): number {
 		if (this.writeError !== 0) return -this.writeError;
-		if (this.writeEnded) return -errno.EPIPE;
+		if (this.refusesWrites) return -errno.EPIPE;
 		if (buffer.length === 0) return 0;
 		return this.writeReady ? this.put(buffer) : -errno.EAGAIN;
 	}

@@ -122,16 +122,29 @@ export class StreamFile extends FlowFile implements NodeFile {
 
 	override get room(): number {
 		const { writable } = this;
-		if (writable === null || this.writeEnded || writable.writableNeedDrain) return 0;
+		if (writable === null || this.writeEnded || !this.writeReady) return 0;
 		if (writable.writableObjectMode) return CHUNK;
 		return Math.max(0, writable.writableHighWaterMark - writable.writableLength);
 	}
 
 	override get writeReady(): boolean {
-		return this.writable?.writableNeedDrain === false;
+		const { writable } = this;
+		if (writable === null || writable.writableNeedDrain) return false;
+		return writable.writable || writable.writableLength === 0;
 	}
 
+	/**
+	 * When something else has called `end`, a stream tells nobody until everything is written. Until
+	 * then it counts as full: sleepers and callers learn of the end at the same time.
+	 */
 	override get writeEnded(): boolean {
+		const { failure, writable } = this;
+		if (writable === null || failure !== 0) return true;
+		if (writable.destroyed || writable.errored) return true;
+		return !writable.writable && writable.writableLength === 0;
+	}
+
+	override get refusesWrites(): boolean {
 		return this.writable?.writable !== true || this.failure !== 0;
 	}
 

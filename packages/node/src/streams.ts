@@ -39,6 +39,9 @@ export function openReadable(thread: Thread, stream: Readable, options: OpenOpti
  * the stream has ended or is destroyed, it hangs up with EV_EOF, and writes fail with EPIPE and
  * SIGPIPE; when it has failed, EV_EOF has the errno in fflags, and writes fail with that.
  *
+ * If something else calls `end`, writes fail at once, and the hang-up comes when everything is
+ * written: a stream does not tell before.
+ *
  * A stream in object mode counts chunks, not bytes: while it does not need to drain it takes one
  * chunk of up to 16384 bytes, and WRITE data is that number.
  *

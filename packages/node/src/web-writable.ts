@@ -16,6 +16,8 @@ class WebWritableFile extends FlowFile implements NodeFile {
 	private readonly stream: WritableStream;
 	private readonly closes: boolean;
 	private writer: WritableStreamDefaultWriter<unknown> | null = null;
+	/** Whether it waits until the stream wants more, or has failed. */
+	private waiting = false;
 	private ended = false;
 	private error = 0;
 
@@ -34,13 +36,25 @@ class WebWritableFile extends FlowFile implements NodeFile {
 		this.whenReady();
 	}
 
-	/** A stream reports a failure by its promise `closed`. */
+	/**
+	 * Waits until the stream wants more. A failure is reported here as well, and before `closed`
+	 * reports it if a write is still in progress.
+	 */
 	private whenReady(): void {
-		this.writer?.ready.then(this.changed, () => {});
+		const { writer } = this;
+		if (writer === null || this.waiting) return;
+		this.waiting = true;
+		writer.ready.then(
+			() => {
+				this.waiting = false;
+				this.changed();
+			},
+			(error) => this.finish(errnoOf(error)),
+		);
 	}
 
 	private finish(error: number): void {
-		if (this.writer === null) return;
+		if (this.writer === null || this.ended) return;
 		this.ended = true;
 		this.error = error;
 		this.changed();
@@ -48,7 +62,12 @@ class WebWritableFile extends FlowFile implements NodeFile {
 
 	/** The stream's unit is unknown, so all that counts is whether it wants a chunk. */
 	override get room(): number {
-		return !this.ended && (this.writer?.desiredSize ?? 0) > 0 ? CHUNK : 0;
+		const { ended, writer } = this;
+		if (ended || writer === null) return 0;
+		const { desiredSize } = writer;
+		// Null while a stream that has failed waits for a write: the reason is told later.
+		if (desiredSize === null) this.whenReady();
+		return (desiredSize ?? 0) > 0 ? CHUNK : 0;
 	}
 
 	override get writeEnded(): boolean {

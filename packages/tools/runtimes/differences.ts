@@ -22,7 +22,7 @@ export const DIFFERENCES: readonly Difference[] = [
 		runtimes: ["bun"],
 		file: "packages/files/test/lost-memory.test.ts",
 		tests: ["a vectored write takes memory for a piece, not for all bytes"],
-		reason: "Bun does not count what an ArrayBuffer takes at once.",
+		reason: "Bun's process.memoryUsage does not count the memory of an ArrayBuffer as Node's does.",
 	},
 	{
 		runtimes: ["deno"],
