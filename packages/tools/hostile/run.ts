@@ -11,6 +11,14 @@ const HANG_AGAIN_MS = 4000;
 /** How many shorter programs are tried, as each may take that long. */
 const TRIES = 40;
 
+/** Loads the program of a worker: Node has no types of its own, and a worker no loader. */
+const BOOT = `
+	import("tsx/esm/api").then(({ register }) => {
+		register();
+		return import(${JSON.stringify(new URL("./worker.ts", import.meta.url).href)});
+	});
+`;
+
 /** How a worker ended. */
 interface End {
 	/** Its total, or null if it did not come to an end. */
@@ -24,7 +32,7 @@ interface End {
 
 type Message = { readonly finding: Finding } | { readonly total: Total };
 
-/** Runs programs in a worker until all have ended, or one hangs. */
+/** Runs programs in a worker until all have ended, or one hangs. Rejects if none has begun. */
 function inWorker(
 	options: HostileOptions,
 	limit: number,
@@ -32,11 +40,8 @@ function inWorker(
 ): Promise<End> {
 	const shared = new Int32Array(new SharedArrayBuffer(5 * 4));
 	shared[0] = options.first;
-	const worker = new Worker(new URL("./worker.ts", import.meta.url), {
-		execArgv: ["--import", "tsx"],
-		workerData: { options, shared },
-	});
-	return new Promise((resolve) => {
+	const worker = new Worker(BOOT, { eval: true, workerData: { options, shared } });
+	return new Promise((resolve, reject) => {
 		let last = -1;
 		let since = performance.now();
 		const end = (total: Total | null, why: string): void => {
@@ -47,7 +52,8 @@ function inWorker(
 		};
 		const watchdog = setInterval(() => {
 			const beat = shared[4] as number;
-			if (beat !== last) since = performance.now();
+			// Until the first operation the programs are loaded, which takes long on a busy machine.
+			if (beat !== last || beat === 0) since = performance.now();
 			last = beat;
 			if (performance.now() - since > limit) end(null, "never ends");
 		}, 250);
@@ -55,7 +61,10 @@ function inWorker(
 			if ("finding" in message) report(message.finding);
 			else end(message.total, "");
 		});
-		worker.on("error", (error) => end(null, `ends the platform's thread: ${error.stack ?? error}`));
+		worker.on("error", (error) => {
+			if (shared[4] === 0) reject(error);
+			else end(null, `ends the platform's thread: ${error.stack ?? error}`);
+		});
 	});
 }
 
