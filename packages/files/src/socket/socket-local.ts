@@ -148,6 +148,8 @@ export class LocalSocket extends Socket implements Carrier {
 		if (peer === null) return errno.ENOTCONN;
 		peer.rcv.append(packet);
 		this.tell(peer);
+		// A receiver sees the end of an empty record, although there are no bytes to count.
+		if (packet.eor && peer.rcv.cc === 0) peer.rcv.wakeup();
 		return 0;
 	}
 

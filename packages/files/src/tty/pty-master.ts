@@ -67,7 +67,10 @@ export class PtyMaster extends File implements PtyHolder {
 		if (!tty.isOpen) return tty.carrier ? -errno.EAGAIN : -errno.EIO;
 		// A call writes one piece, even if it has more.
 		if (pty.remote) return buffer.length < whole ? 0 : writeRemote(pty, buffer);
+		const { full } = pty;
 		const n = type(pty, buffer);
+		// What was typed may have erased what was there.
+		if (full && !pty.full) pty.inputTaken();
 		return n === 0 && buffer.length > 0 ? -errno.EAGAIN : n;
 	}
 

@@ -13,7 +13,7 @@ import {
 	type Winsize,
 	winsizeOf,
 } from "./termios.ts";
-import { isCtty, setTermios, type Tty, ttyFlush } from "./tty.ts";
+import { isCtty, setTermios, type Tty, ttWakeupWriters, ttyFlush } from "./tty.ts";
 import {
 	TIOCDRAIN,
 	TIOCEXCL,
@@ -138,6 +138,7 @@ function change(tp: Tty, command: number, termios: Termios): number {
 	const { lflag } = tp;
 	const { full } = tp.driver;
 	const readable = ttnread(tp);
+	const blocked = tp.outq.count > tp.lowat;
 	setTermios(tp, termios);
 	// PENDIN is the terminal's own: what the program says about it is ignored.
 	tp.lflag = (termios.lflag & ~PENDIN) | (lflag & PENDIN);
@@ -148,6 +149,8 @@ function change(tp: Tty, command: number, termios: Termios): number {
 	const edits = (lflag & ICANON) === 0 && (tp.lflag & ICANON) !== 0;
 	if (edits || ttnread(tp) > readable) tp.rsel.notify(0);
 	if (full && !tp.driver.full) tp.driver.inputTaken();
+	// The marks of the output depend on its speed.
+	if (blocked && tp.outq.count <= tp.lowat) ttWakeupWriters(tp);
 	const leader = tp.session?.leader;
 	if (termios.ospeed === B0 && leader) psignal(leader, SIGHUP);
 	return 0;

@@ -579,6 +579,15 @@ test("an empty packet cannot be polled, and is stepped over, except at the end",
 	assert.equal([receive(), receive(), receive()], [[], [0, 1, 2], []]);
 });
 
+test("an empty seqpacket with MSG_EOR wakes its receiver", async () => {
+	const { thread, host, process, a, b } = world("seqpacket");
+	const receiving = recv(process.spawnThread(), b, bytes(4));
+	host.settle();
+	sendNow(thread, a, bytes(0), MSG_EOR);
+	host.settle();
+	assert.is(await Promise.race([receiving, "asleep"]), 0);
+});
+
 test("MSG_EOR is refused on a stream, before anything else", () => {
 	const { thread, a, b } = world();
 	const send = () => sendNow(thread, a, bytes(5), MSG_EOR);

@@ -1019,4 +1019,30 @@ test("nothing is left of ten thousand ptys that were opened and closed", () => {
 	checkMachine(m);
 });
 
+test("a faster terminal tells writers of room", async () => {
+	const { thread, host, process } = machine();
+	const [, slave] = openpty(thread, { ...TTYDEF, ospeed: 300 });
+	fcntl(thread, slave, F_SETFL, O_NONBLOCK);
+	writeNow(thread, slave, new Uint8Array(90).fill(97));
+	const fds = [{ fd: slave, events: POLLOUT, revents: 0 }];
+	const polling = poll(process.spawnThread(), fds, -1);
+	host.settle();
+	tcsetattrNow(thread, slave, TCSANOW, { ...TTYDEF, ospeed: 9600 });
+	host.settle();
+	assert.is(await Promise.race([polling, "asleep"]), 1);
+});
+
+test("what erases input tells the master of room", async () => {
+	const { thread, host, process } = machine();
+	const [master] = openpty(thread);
+	writeNow(thread, master, new Uint8Array(9000).fill(97));
+	const fds = [{ fd: master, events: POLLOUT, revents: 0 }];
+	const polling = poll(process.spawnThread(), fds, -1);
+	host.settle();
+	// ^U
+	writeNow(thread, master, Uint8Array.of(21));
+	host.settle();
+	assert.is(await Promise.race([polling, "asleep"]), 1);
+});
+
 test.run();
