@@ -407,13 +407,15 @@ function hookOf(world: World, result: number): () => number {
 }
 
 const side = oneOf("read", "write", "except");
+/** Errors with which a file refuses to be watched. */
+const refusal = oneOf(0, errno.EPERM, errno.EIO, errno.EBADF, errno.EINVAL);
 const readiness: Kind = ({ random }) => ({ data: 1, eof: random.once(4) });
 
 /** What a program does to a file whose readiness it sets. */
 const SYNTHETIC: readonly ((file: SyntheticFile, world: World) => void)[] = [
 	(file, world) => file.push(draw(bytes, world) as Uint8Array),
 	(file) => file.end(),
-	(file, world) => file.deny(draw(side, world) as Side, draw(upTo(40), world) as number),
+	(file, world) => file.deny(draw(side, world) as Side, draw(refusal, world) as number),
 	(file) => file.invalidate(),
 	(file) => file.revoke(),
 	(file) => file.notify(NOTE_WRITE),

@@ -222,7 +222,10 @@ function resizable(value: unknown, world: World): unknown {
 
 function wasmMemory(value: unknown, world: World): unknown {
 	const memory = new WebAssembly.Memory({ initial: 1, maximum: 3 });
-	world.mutations.push(() => memory.grow(1));
+	let left = 2;
+	world.mutations.push(() => {
+		if (left-- > 0) memory.grow(1);
+	});
 	return label("wasm memory", new Uint8Array(memory.buffer, 0, Math.min(size(value), 65_536)));
 }
 

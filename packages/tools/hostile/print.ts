@@ -1,4 +1,5 @@
 // Values in a transcript.
+import { FdSet } from "@kqpoll/kqpoll";
 import { SystemError } from "@kqpoll/kqueue";
 
 /** How hostile objects are called, which must not be looked at. */
@@ -25,6 +26,7 @@ function printObject(value: object): string {
 		if (value instanceof Error) return `${value.name}: ${value.message}`;
 		if (value instanceof Uint8Array) return `bytes(${value.length})`;
 		if (Array.isArray(value)) return `[${value.slice(0, 8).map(print).join(", ")}]`;
+		if (value instanceof FdSet) return `{${[...value].join(", ")}}`;
 		if (value instanceof Promise) return "a promise";
 		if ("tid" in value) return `thread ${String(value.tid)}`;
 		if ("pid" in value && "threads" in value) return `process ${String(value.pid)}`;

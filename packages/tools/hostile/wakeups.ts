@@ -68,13 +68,15 @@ import { kqpollOperations, pollfds, setKinds } from "./kqpoll.ts";
 import { change, events, kqueueOperations } from "./kqueue.ts";
 import { label, print } from "./print.ts";
 import type { Outcome, Program, Progress } from "./program.ts";
-import { bytes, fd, type Kind, kqFd, listOf, pid, sigset, socketFd, ttyFd } from "./values.ts";
+import { bytes, fd, type Kind, kqFd, listOf, sigset, socketFd, ttyFd } from "./values.ts";
 import { type Operation, type Operations, World } from "./world.ts";
 
 /** A call that may sleep, and how it is asked whether it still has to. */
 interface Sleep {
 	readonly begin: Callable;
 	readonly kinds: readonly Kind[];
+	/** The arguments to ask with, where they are others. */
+	readonly asks?: (args: readonly unknown[]) => readonly unknown[];
 	/** Asks for room instead of writing: a writer may wait for more room than one byte takes. */
 	readonly writes?: boolean;
 	/** Which descriptors it has opened when it returns. */
@@ -84,12 +86,19 @@ interface Sleep {
 const forever: Kind = () => null;
 const long: Kind = ({ random }) => ({ sec: 1 + random.below(100), nsec: 0 });
 
+/**
+ * Arguments of waitpid that name children by themselves: one that changes its group leaves a sleeper
+ * that waits for the group asleep, as in the kernel.
+ */
+const child: Kind = ({ kernel, random }) =>
+	random.once(2) ? -1 : (random.pick([...kernel.processes.keys()]) ?? -1);
+
 const SLEEPS: readonly Sleep[] = [
 	{ begin: keventCall, kinds: [kqFd, () => null, events, forever] },
-	{ begin: keventCall, kinds: [kqFd, listOf(change), events, forever] },
-	{ begin: pollCall, kinds: [pollfds, () => -1] },
-	{ begin: pollCall, kinds: [pollfds, () => -1] },
-	{ begin: ppollCall, kinds: [pollfds, forever, sigset] },
+	{ begin: keventCall, kinds: [kqFd, listOf(change), events, forever], asks: unchanged },
+	{ begin: pollCall, kinds: [pollfds, () => -1], asks: certain },
+	{ begin: pollCall, kinds: [pollfds, () => -1], asks: certain },
+	{ begin: ppollCall, kinds: [pollfds, forever, sigset], asks: certain },
 	{ begin: selectCall, kinds: [...setKinds, forever] },
 	{ begin: pselectCall, kinds: [...setKinds, forever, sigset] },
 	{ begin: readCall, kinds: [fd, bytes] },
@@ -109,7 +118,7 @@ const SLEEPS: readonly Sleep[] = [
 	{ begin: openCall, kinds: sleeperKinds.open, opens: (result) => [result] },
 	{ begin: tcdrainCall, kinds: [ttyFd] },
 	{ begin: tcsetattrCall, kinds: [ttyFd, sleeperKinds.action, sleeperKinds.termios] },
-	{ begin: waitpidCall, kinds: [pid] },
+	{ begin: waitpidCall, kinds: [child] },
 	{ begin: sigwaitCall, kinds: [sigset] },
 	{ begin: sigsuspendCall, kinds: [sigset] },
 	{ begin: pauseCall, kinds: [] },
@@ -232,9 +241,13 @@ function fdsOf(argument: unknown): number[] {
  */
 function certain(args: readonly unknown[]): readonly unknown[] {
 	const [fds, ...others] = args;
-	if (!Array.isArray(fds)) return args;
 	const entries = fds as readonly Pollfd[];
 	return [entries.filter(({ events: wanted }) => (wanted & CERTAIN) !== 0), ...others];
+}
+
+/** The arguments of a kevent without the changes, which are made once. */
+function unchanged([kq, , ...others]: readonly unknown[]): readonly unknown[] {
+	return [kq, null, ...others];
 }
 
 /** A call that sleeps. */
@@ -293,13 +306,21 @@ class Sleeper extends Driver {
 	}
 }
 
+/** What is asked of a terminal. */
+interface Tty {
+	readonly quiet: boolean;
+}
+
 /**
- * Whether a terminal has thrown output away without telling the threads that wait for it to be out: as in
+ * Whether a terminal of the process has thrown output away without telling the threads that wait for it to be out: as in
  * the kernel they sleep until the master reads.
  */
-function isQuiet(file: File | null): boolean {
-	const { pty } = (file ?? {}) as { readonly pty?: { readonly tty: { readonly quiet: boolean } } };
-	return pty?.tty.quiet ?? false;
+function hasQuiet({ fdp }: Process): boolean {
+	for (const each of fdp.open()) {
+		const { pty } = fdp.get(each) as File & { readonly pty?: { readonly tty: Tty } };
+		if (pty?.tty.quiet === true) return true;
+	}
+	return false;
 }
 
 /** How many bytes are to be written. */
@@ -358,16 +379,17 @@ class Sleepers {
 		const { kernel, process } = thread;
 		const deadline = thread.call?.deadline ?? -1;
 		if (deadline >= 0 && deadline < kernel.host.now()) this.lost(sleeper, "its time is over");
-		if (sleeper.isOutdated || isQuiet(sleeper.file)) return;
+		if (sleeper.isOutdated) return;
 		const asker = this.askerOf(process);
 		const answer = sleep.writes === true ? this.room(asker, sleeper) : this.answer(asker, sleeper);
-		if (answer !== null) this.lost(sleeper, answer);
+		if (answer !== null && !hasQuiet(process)) this.lost(sleeper, answer);
 	}
 
 	/** What the same call does now without sleeping; null if it would have to sleep. */
 	private answer(asker: Thread, { sleep, args }: Sleeper): string | null {
+		const asked = sleep.asks?.(args) ?? args;
 		try {
-			const result = syscall(asker, "ask", () => this.look(asker, sleep.begin as Begin, args));
+			const result = syscall(asker, "ask", () => this.look(asker, sleep.begin as Begin, asked));
 			if (result >= 0) return `it would return ${result}`;
 			const code = errnoName(-result);
 			return ENDS.has(code) ? `it would fail with ${code}` : null;
@@ -379,7 +401,7 @@ class Sleepers {
 
 	/** Takes the first step of a call, and ends it. */
 	private look(asker: Thread, begin: Begin, args: readonly unknown[]): number {
-		const call = begin(asker, ...certain(args));
+		const call = begin(asker, ...args);
 		if (typeof call === "number") return call;
 		try {
 			return call.step(0);
