@@ -65,6 +65,7 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
 	filterContract: "a list of tests",
 	formatKnote: FILTER,
 	isList: ARGUMENT,
+	isObject: ARGUMENT,
 	kassert: FAILURE,
 	knoteActivate: FILTER,
 	knoteAssign: FILTER,
@@ -91,6 +92,7 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
 	seltrueKqfilter: FILTER,
 	unreachable: FAILURE,
 	viewOf: ARGUMENT,
+	wordsOf: ARGUMENT,
 	vnodeEvent: FILTER,
 };
 
