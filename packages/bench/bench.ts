@@ -1,6 +1,6 @@
 // npm run bench: measures rows of work, ours compared with what a user would pick instead.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Table from "cli-table3";
@@ -10,6 +10,7 @@ import { type Figure, idle, load } from "./footprint.ts";
 import { benchOptions, command, type FIGURE_NAMES, listed, type ROW_NAMES } from "./options.ts";
 import { c10k } from "./rows/c10k.ts";
 import { crowds } from "./rows/crowd.ts";
+import { fairness } from "./rows/fairness.ts";
 import { linux } from "./rows/linux.ts";
 import { millionTimers } from "./rows/million-timers.ts";
 import { pingPongs } from "./rows/ping-pongs.ts";
@@ -34,6 +35,7 @@ const ROWS: Readonly<Record<RowName, (quick: boolean) => Contest[]>> = {
 const FIGURES: Readonly<Record<FigureName, (quick: boolean) => Figure[] | Promise<Figure[]>>> = {
 	idle,
 	load,
+	fairness,
 };
 
 /** A number with three figures. */
@@ -91,7 +93,9 @@ function measureApart(row: string, quick: boolean, rounds: number): Report {
 		const { status } = spawnSync(process.execPath, quick ? [...args, "--quick"] : args, {
 			stdio: ["ignore", "ignore", "inherit"],
 		});
-		if (status !== 0) throw new Error(`row ${row} ended with status ${status}`);
+		// A row that fails with its figures has them printed.
+		if (status !== 0) process.exitCode = 1;
+		if (!existsSync(file)) throw new Error(`row ${row} ended with status ${status}`);
 		return JSON.parse(readFileSync(file, "utf8")) as Report;
 	} finally {
 		rmSync(folder, { recursive: true });

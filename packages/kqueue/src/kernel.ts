@@ -43,6 +43,7 @@ export { kassert, Panic, unreachable } from "./base/assert.ts";
 export { attempt, doAll, type Failure, rethrow } from "./base/failure.ts";
 export { filterName } from "./base/format.ts";
 export { type DrivableHost, type Host, type HostTimer, isDrivable } from "./base/host.ts";
+export type { Slice } from "./base/slice.ts";
 export { Timeout } from "./base/timeout.ts";
 export type { KnoteTransition, Traced, TraceEvent, TraceSink, Transition } from "./base/trace.ts";
 export {

@@ -1,22 +1,26 @@
 // The scheduler: operators that use time go by the kernel's clock.
 
 import { spawnSync } from "node:child_process";
-import { EVFILT_TIMER, Kernel, kevents } from "@kqpoll/kqueue";
+import { EVFILT_READ, EVFILT_TIMER, Kernel, kevents } from "@kqpoll/kqueue";
 import {
 	asapScheduler,
 	debounceTime,
 	delay,
 	interval,
+	Observable,
 	observeOn,
 	of,
+	range,
+	retry,
 	timer as rxTimer,
 	Subject,
 	take,
+	takeWhile,
 	timeout,
 } from "rxjs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { kernelScheduler, kernelTimer } from "../src/index.ts";
+import { fromKevent, kernelScheduler, kernelTimer } from "../src/index.ts";
 import { world } from "./world.ts";
 
 test("work runs at its time, never inside schedule, in order of time and then of scheduling", () => {
@@ -157,6 +161,35 @@ test("on a real host work is not early", async () => {
 	// A busy machine may be late by some periods.
 	assert.ok(((await it.next()).value?.data ?? 0) >= 1);
 	await it.return();
+});
+
+test("programs that are always busy leave the platform its turns on the real host", async () => {
+	const kernel = new Kernel();
+	const { main } = kernel.spawn();
+	const scheduler = kernelScheduler(kernel);
+	const refused = fromKevent(main, { ident: 999, filter: EVFILT_READ, flags: 0 });
+	const programs: Record<string, (goes: () => boolean) => Observable<unknown>> = {
+		interval: (goes) => interval(0, scheduler).pipe(takeWhile(goes)),
+		observeOn: (goes) => range(0, 20_000).pipe(observeOn(scheduler), takeWhile(goes)),
+		retry: (goes) =>
+			new Observable((subscriber) =>
+				goes() ? refused.subscribe(subscriber) : subscriber.complete(),
+			).pipe(retry()),
+	};
+	for (const [name, program] of Object.entries(programs)) {
+		let rounds = 0;
+		let turns = 0;
+		// Without turns this would never be true.
+		const goes = (): boolean => turns < 3 && rounds++ < 200_000;
+		const turn = (): void => {
+			if (++turns < 3) setImmediate(turn);
+		};
+		setImmediate(turn);
+		await new Promise<void>((resolve) => {
+			program(goes).subscribe({ complete: resolve });
+		});
+		assert.is(turns, 3, `${name} had ${rounds} rounds, and the platform ${turns} turns`);
+	}
 });
 
 test.run();

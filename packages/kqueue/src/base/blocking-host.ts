@@ -1,9 +1,9 @@
 // The host of programs whose calls block the thread of the platform they run on.
 import { errno, SystemError } from "../abi/errno.ts";
 import { faultOf, show } from "../abi/values.ts";
-import { report } from "./failure.ts";
 import type { DrivableHost } from "./host.ts";
-import { platformTurn, RealHost } from "./real-host.ts";
+import { RealHost } from "./real-host.ts";
+import { TimedSlice } from "./slice.ts";
 
 /** How many timers fire in one turn. */
 const TURN = 64;
@@ -32,6 +32,8 @@ export class BlockingHost extends RealHost implements DrivableHost {
 	private heard = 0;
 	private readonly receivers: Set<() => void> = new Set();
 	private turns: (() => void)[] = [];
+	/** How long deferred work goes on before something else has its turn. */
+	private readonly share: TimedSlice = new TimedSlice(() => this.now());
 
 	/** Makes a host; its clock is the platform's. */
 	constructor() {
@@ -74,18 +76,31 @@ export class BlockingHost extends RealHost implements DrivableHost {
 
 	/** As in RealHost; while a call blocks, `fn` runs before the host sleeps. */
 	override yield(fn: () => void): void {
-		this.turns.push(fn);
-		platformTurn(this.runTurns);
+		if (this.turns.push(fn) === 1) super.yield(this.runTurns);
 	}
 
 	private readonly runTurns = (): void => {
 		const { turns } = this;
 		this.turns = [];
 		for (const fn of turns) this.defer(fn);
-		this.runDeferred();
 	};
 
-	/** See {@link DrivableHost.drive}. What work throws is reported by the platform. */
+	/** Runs deferred work, until there is none or its share is used up; then it returns false. */
+	private workShare(): boolean {
+		const { share } = this;
+		share.begin();
+		while (this.workOne()) {
+			share.spend();
+			if (share.isOver) return false;
+		}
+		return true;
+	}
+
+	/**
+	 * See {@link DrivableHost.drive}. What work throws is reported by the platform. Work that has no
+	 * end does not keep receivers from being called, timers from firing, or the call from returning:
+	 * all of them have their turn after 10 ms of it, or a thousand pieces.
+	 */
 	drive(done: () => boolean): boolean {
 		this.driven = true;
 		try {
@@ -99,8 +114,9 @@ export class BlockingHost extends RealHost implements DrivableHost {
 		for (;;) {
 			this.hear();
 			this.runTurns();
+			const worked = this.workShare();
 			if (done()) return true;
-			if (this.fireGuarded() || this.turns.length > 0) continue;
+			if (this.fireOne() || !worked || this.turns.length > 0) continue;
 			const next = this.earliest()?.at ?? Number.POSITIVE_INFINITY;
 			if (next === Number.POSITIVE_INFINITY && this.receivers.size === 0) return false;
 			// If the bell was rung after `hear` looked, this does not sleep.
@@ -113,18 +129,12 @@ export class BlockingHost extends RealHost implements DrivableHost {
 		this.driven = true;
 		this.hear();
 		this.runTurns();
-		for (let fired = 0; fired < TURN && this.fireGuarded(); fired++) this.runTurns();
-		this.driven = false;
-	}
-
-	/** Fires a timer that is due, if one is. What it throws is left to the platform. */
-	private fireGuarded(): boolean {
-		try {
-			return this.fireOne();
-		} catch (error) {
-			report(this, error);
-			return true;
+		let goesOn = this.workShare();
+		for (let fired = 0; fired < TURN && goesOn && this.fireOne(); fired++) {
+			this.runTurns();
+			goesOn = this.workShare();
 		}
+		this.driven = false;
 	}
 }
 

@@ -1,5 +1,7 @@
 // All that the engine needs of its platform: the time, timers, deferred work, random numbers.
 
+import type { Slice } from "./slice.ts";
+
 /** A timer that a host has set. */
 export interface HostTimer {
 	/** When it is due, on the host's clock, in nanoseconds. */
@@ -11,6 +13,11 @@ export interface HostTimer {
  * tests.
  */
 export interface Host {
+	/**
+	 * How long work may go on before the platform has a turn. A host without one is not asked how
+	 * much time has passed: there only calls that do not sleep, and woken threads, are counted.
+	 */
+	readonly slice?: Slice;
 	/** Nanoseconds, on a clock that never goes backwards. */
 	now(): number;
 	/**

@@ -1,5 +1,6 @@
 // The host of programs: the platform's monotonic clock, timers and tasks.
 import type { Host, HostTimer } from "./host.ts";
+import { PlatformSlice } from "./slice.ts";
 
 // The engine compiles without the types of a platform. These few are the same on all of them.
 interface PlatformTimer {
@@ -19,13 +20,14 @@ declare const MessageChannel:
 	  })
 	| undefined;
 
-/** A settled promise: its reactions run in a microtask. */
-const settled: Promise<void> = Promise.resolve();
 const NS_PER_MS = 1e6;
 /** The longest delay that setTimeout takes, in milliseconds. */
 const MAX_DELAY = 2 ** 31 - 1;
-/** After this many rounds of deferred work, the next one waits for the platform's own events. */
-const MAX_MICROTASKS = 1000;
+/** When this many places of the list of work are empty, they are removed. */
+const DONE_MAX = 4096;
+
+/** As they are now: a test that replaces them later must not stop what waits for its turn. */
+const immediate = typeof setImmediate === "function" ? setImmediate : null;
 
 /** A timer of a real host. */
 class RealTimer implements HostTimer {
@@ -40,8 +42,8 @@ class RealTimer implements HostTimer {
 
 /** Calls `fn` after the platform's timers and input had a chance to run. */
 export function platformTurn(fn: () => void): void {
-	if (typeof setImmediate === "function") {
-		setImmediate(fn);
+	if (immediate !== null) {
+		immediate(fn);
 	} else if (typeof MessageChannel === "function") {
 		const { port1, port2 } = new MessageChannel();
 		port1.onmessage = () => {
@@ -54,12 +56,31 @@ export function platformTurn(fn: () => void): void {
 	}
 }
 
+function now(): number {
+	return performance.now() * NS_PER_MS;
+}
+
+/** The platform reports what work throws, and the rest runs anyway. */
+function fail(error: unknown): void {
+	queueMicrotask(() => {
+		throw error;
+	});
+}
+
+/** What all real hosts share: they run on one thread of the platform. */
+const platformSlice = new PlatformSlice(now, platformTurn);
+
 /**
  * The real host. Deferred work runs as a microtask, so a wake-up takes effect before the next timer
- * or input of the platform; but endless work does not keep those from running. Timers never fire
- * early, and keep a Node process alive only while a thread sleeps.
+ * or input of the platform. But work goes on for 10 ms, or a thousand pieces, at most: then those
+ * have a turn, and the rest follows, in its order. What is promised is that no two turns are more
+ * than 50 ms apart, beyond the longest piece of work of the program itself.
+ *
+ * Timers never fire early, and keep a Node process alive only while a thread sleeps.
  */
 export class RealHost implements Host {
+	/** @internal */
+	readonly slice: PlatformSlice;
 	/** The timers that are set, unordered. */
 	protected readonly timers: RealTimer[] = [];
 	private armed: { readonly at: number; readonly handle: PlatformTimer | number } | null = null;
@@ -68,12 +89,21 @@ export class RealHost implements Host {
 	/** How many pieces of work are due; below, how many of them are done. */
 	private due = 0;
 	private finished = 0;
+	/** Whether `run` will be called, or runs. */
 	private scheduled = false;
-	private microtasks = 0;
+	/** Whether timers may be due. */
+	private firing = false;
+	/** The work that is due up to here is done before the next timer fires. */
+	private woken = 0;
+
+	/** Makes a host. Tests pass a slice of their own. */
+	constructor(slice: PlatformSlice = platformSlice) {
+		this.slice = slice;
+	}
 
 	/** Nanoseconds since an arbitrary moment, on the platform's monotonic clock. */
 	now(): number {
-		return performance.now() * NS_PER_MS;
+		return now();
 	}
 
 	/** 32 random bits, as an unsigned number. */
@@ -112,40 +142,76 @@ export class RealHost implements Host {
 		this.work[this.due++] = fn;
 		if (this.scheduled) return;
 		this.scheduled = true;
-		if (++this.microtasks < MAX_MICROTASKS) {
-			// Like queueMicrotask, without the bookkeeping that Node adds to it.
-			settled.then(this.runDeferred);
-		} else {
-			this.microtasks = 0;
-			this.yield(this.runDeferred);
-		}
+		this.slice.start(this.run);
 	}
 
 	/** See {@link Host.yield}. */
 	yield(fn: () => void): void {
-		platformTurn(fn);
+		this.slice.wait(fn);
 	}
 
-	/** Runs deferred work until there is none. */
-	protected readonly runDeferred = (): void => {
-		const { work } = this;
-		// What is deferred meanwhile runs in the same round. Work that blocks runs the rest itself.
-		while (this.finished < this.due) {
-			const fn = work[this.finished] as () => void;
-			work[this.finished++] = null;
-			try {
-				fn();
-			} catch (error) {
-				// The platform reports it, and the rest runs anyway.
-				queueMicrotask(() => {
-					throw error;
-				});
-			}
+	/** Does what is due, until it is time for a pause. */
+	private readonly run = (): void => {
+		const { slice } = this;
+		// Other hosts may have used it up meanwhile.
+		let goesOn = !slice.isOver;
+		while (goesOn) {
+			if (this.firing) this.fireOrWork();
+			else this.workOne();
+			goesOn = this.hasMore && !slice.spend();
 		}
-		this.due = 0;
-		this.finished = 0;
-		this.scheduled = false;
+		this.scheduled = this.hasMore;
+		if (this.scheduled) slice.goOn(this.run);
 	};
+
+	private get hasMore(): boolean {
+		return this.finished < this.due || this.firing;
+	}
+
+	/**
+	 * Fires a timer that is due, or does a piece of work. What a timer wakes runs before the next one;
+	 * what that defers in turn, which may have no end, takes turns with timers.
+	 */
+	private fireOrWork(): void {
+		if (this.finished >= this.woken) {
+			if (this.fireOne()) {
+				this.woken = this.due;
+				return;
+			}
+			this.firing = false;
+			this.arm();
+		}
+		this.workOne();
+	}
+
+	/** Does a piece of deferred work; returns false if there is none. */
+	protected workOne(): boolean {
+		const { work, finished } = this;
+		if (finished === this.due) return false;
+		const fn = work[finished] as () => void;
+		work[finished] = null;
+		this.finished = finished + 1;
+		if (finished + 1 === this.due) this.forget(this.due);
+		else if (finished >= DONE_MAX && 2 * finished >= this.due) this.compact();
+		try {
+			fn();
+		} catch (error) {
+			fail(error);
+		}
+		return true;
+	}
+
+	/** Work that has no end must not make the list longer and longer. */
+	private compact(): void {
+		this.work.splice(0, this.finished);
+		this.forget(this.finished);
+	}
+
+	private forget(done: number): void {
+		this.due -= done;
+		this.finished -= done;
+		this.woken = this.woken > done ? this.woken - done : 0;
+	}
 
 	/** The timer that is due first. */
 	protected earliest(): RealTimer | undefined {
@@ -156,6 +222,8 @@ export class RealHost implements Host {
 	}
 
 	private arm(): void {
+		// While timers may be due, they are looked at anyway.
+		if (this.firing) return;
 		const first = this.earliest();
 		if (first === undefined || (this.armed !== null && this.armed.at <= first.at)) return;
 		this.disarm();
@@ -186,13 +254,14 @@ export class RealHost implements Host {
 
 	private readonly fire = (): void => {
 		this.armed = null;
-		try {
-			while (this.fireOne()) {
-				if (this.scheduled) this.runDeferred();
-			}
-		} finally {
-			this.arm();
-		}
+		this.firing = true;
+		this.woken = this.finished;
+		// What waits for its turn fires them.
+		if (this.scheduled) return;
+		this.scheduled = true;
+		this.slice.spend();
+		if (this.slice.isOver) this.slice.wait(this.run);
+		else this.run();
 	};
 
 	/** Fires the timer that is due first, if one is. */
@@ -200,7 +269,11 @@ export class RealHost implements Host {
 		const timer = this.earliest();
 		if (timer === undefined || timer.at > this.now()) return false;
 		this.timers.splice(this.timers.indexOf(timer), 1);
-		timer.fn();
+		try {
+			timer.fn();
+		} catch (error) {
+			fail(error);
+		}
 		return true;
 	}
 }

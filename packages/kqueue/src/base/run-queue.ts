@@ -2,6 +2,7 @@
 import { type Activity, activityOf } from "./activity.ts";
 import { report } from "./failure.ts";
 import type { Host } from "./host.ts";
+import type { Slice } from "./slice.ts";
 
 /** Something that runs soon, but not inside the call that adds it. */
 export interface Runnable {
@@ -15,7 +16,7 @@ export interface Runnable {
 	run(): void;
 }
 
-/** How many items run in one round: work without end lets the platform have its turns. */
+/** How many items run in one round at most, on a host whose slices have no end. */
 const ROUND = 10_000;
 
 /** The run queue of one kernel. When it gets its first item, it asks its host to drain it soon. */
@@ -24,11 +25,13 @@ export class RunQueue {
 	private first: Runnable | null = null;
 	private last: Runnable | null = null;
 	private readonly activity: Activity;
+	private readonly slice: Slice;
 	private scheduled = false;
 
-	/** Makes an empty queue. */
-	constructor(host: Host) {
+	/** Makes an empty queue. Its items are counted in `slice`. */
+	constructor(host: Host, slice: Slice) {
 		this.host = host;
+		this.slice = slice;
 		this.activity = activityOf(host);
 	}
 
@@ -60,13 +63,15 @@ export class RunQueue {
 	}
 
 	/**
-	 * Runs until nothing is runnable, or until the platform has to have a turn. What an item
-	 * throws does not keep the others from running.
+	 * Runs until nothing is runnable, or until it is time for a pause. What an item throws does not
+	 * keep the others from running.
 	 */
 	private readonly drain = (): void => {
 		let ran = 0;
 		this.activity.depth++;
-		for (let item = this.first; item !== null && ran < ROUND; item = this.first) {
+		for (let item = this.first; item !== null; item = this.first) {
+			// The first one is counted by the host, as work that was deferred.
+			if (ran === ROUND || (ran > 0 && this.slice.spend())) break;
 			this.remove(item);
 			ran++;
 			try {
@@ -77,6 +82,8 @@ export class RunQueue {
 		}
 		this.activity.depth--;
 		this.scheduled = this.first !== null;
-		if (this.scheduled) this.host.yield(this.drain);
+		if (!this.scheduled) return;
+		if (ran === ROUND) this.host.yield(this.drain);
+		else this.host.defer(this.drain);
 	};
 }

@@ -15,9 +15,20 @@ import { exit1, isBusy } from "./exit.ts";
 import type { Machine } from "./machine.ts";
 import type { Thread } from "./thread.ts";
 
+/** How often signals are taken again on one return to the program. */
+const RETAKEN_MAX = 1000;
+/** For how long they are, in nanoseconds. */
+const RETAKEN_TIME = 10e6;
+/** How many handlers run inside each other. */
+const NESTED_MAX = 64;
+
 /**
  * Runs the handlers of the signals that the thread does not block, first under the mask of a
  * ppoll or pselect that just ended, then under the mask from before it, which it puts back.
+ *
+ * Each signal that is pending is taken. One that was taken already and is pending again, as its
+ * handler has sent it perhaps, is taken again, but not without end: after a thousand times, or 10
+ * ms, the program goes on, and the thread takes the rest in a turn of the run queue.
  */
 export function userret(thread: Thread): void {
 	const { oldmask } = thread;
@@ -36,10 +47,15 @@ function putBack(thread: Thread, mask: Sigset): void {
 }
 
 function takeSignals(thread: Thread): void {
-	const { process } = thread;
+	const { kernel, process } = thread;
+	let later: Sigset = 0;
+	if (thread.handling === 0) {
+		thread.taken = 0;
+		thread.retaken = 0;
+	}
 	for (;;) {
-		const signal = process.exiting || thread.state === "exited" ? 0 : cursig(thread);
-		if (signal === 0) return;
+		const signal = process.exiting || thread.state === "exited" ? 0 : cursig(thread, later);
+		if (signal === 0) break;
 		if (thread.state !== "running") {
 			// A handler is asleep: the thread takes the rest when it wakes.
 			wake(thread, 0);
@@ -48,6 +64,10 @@ function takeSignals(thread: Thread): void {
 		const action = process.sigacts[signal] ?? SIG_DFL;
 		// cursig skips ignored signals: the others have a handler or end the process.
 		if (typeof action === "function") {
+			if (isForLater(thread, sigbit(signal))) {
+				later |= sigbit(signal);
+				continue;
+			}
 			sigdelete(thread, signal);
 			handle(thread, signal, action);
 		} else if (isBusy(process)) {
@@ -56,10 +76,22 @@ function takeSignals(thread: Thread): void {
 			return;
 		} else {
 			sigdelete(thread, signal);
-			reported(thread.kernel, () => exit1(thread, 0, signal));
+			reported(kernel, () => exit1(thread, 0, signal));
 			return;
 		}
 	}
+	if (later !== 0 && thread.state === "running") kernel.runqueue.add(thread);
+}
+
+/** Counts a signal that is about to be taken; returns whether the thread takes it later instead. */
+function isForLater(thread: Thread, bit: Sigset): boolean {
+	if (thread.handling >= NESTED_MAX) return true;
+	const { host } = thread.kernel;
+	if (thread.taken === 0) thread.takenAt = host.now();
+	const again = (thread.taken & bit) !== 0;
+	thread.taken |= bit;
+	if (!again) return false;
+	return ++thread.retaken > RETAKEN_MAX || host.now() - thread.takenAt >= RETAKEN_TIME;
 }
 
 function handle(thread: Thread, signal: number, handler: SignalHandler): void {
@@ -69,8 +101,11 @@ function handle(thread: Thread, signal: number, handler: SignalHandler): void {
 	const itself = (flags & SA_NODEFER) === 0 ? sigbit(signal) : 0;
 	thread.sigmask = (mask | itself | (process.sigmasks[signal] ?? 0)) & ~SIGCANTMASK;
 	if ((flags & SA_RESETHAND) !== 0) process.sigacts[signal] = SIG_DFL;
+	kernel.slice.spend();
 	kernel.activity.depth++;
+	thread.handling++;
 	reported(kernel, () => handler(signal));
+	thread.handling--;
 	kernel.activity.depth--;
 	putBack(thread, mask);
 }

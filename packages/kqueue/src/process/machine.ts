@@ -10,9 +10,10 @@ import {
 	makeAccount,
 } from "../base/account.ts";
 import { type Activity, activityOf } from "../base/activity.ts";
-import type { Host } from "../base/host.ts";
+import { type Host, isDrivable } from "../base/host.ts";
 import { RealHost } from "../base/real-host.ts";
 import { RunQueue } from "../base/run-queue.ts";
+import { CountedSlice, type Slice, TimedSlice } from "../base/slice.ts";
 import { TimeoutQueue } from "../base/timeout.ts";
 import type { TraceSink } from "../base/trace.ts";
 import { FileTable } from "../file/filedesc.ts";
@@ -65,12 +66,10 @@ export abstract class Machine {
 	nthreads = 0;
 	/** How many threads sleep and how many pumps wait, together. @internal */
 	sleepers = 0;
-	/**
-	 * How many calls did not sleep, and how many events were delivered, since the last turn of the
-	 * platform.
-	 * @internal
-	 */
-	unslept = 0;
+	/** How long work goes on before the platform has a turn. @internal */
+	readonly slice: Slice;
+	/** The same for calls that block: how long before the host has a turn. @internal */
+	readonly blockingSlice: Slice;
 	/** The thread whose change or fork is in progress, for filters that need it. @internal */
 	curthread: Thread | null = null;
 	/** What is on the stack, here and on other machines of the same host. @internal */
@@ -93,7 +92,12 @@ export abstract class Machine {
 	constructor(options: KernelOptions = {}) {
 		this.host = options.host ?? new RealHost();
 		this.activity = activityOf(this.host);
-		this.runqueue = new RunQueue(this.host);
+		const { slice } = this.host;
+		this.slice = slice ?? new CountedSlice();
+		// A program that blocks lets its host have turns, but not the platform.
+		const blocks = slice !== undefined && isDrivable(this.host);
+		this.blockingSlice = blocks ? new TimedSlice(() => this.host.now()) : this.slice;
+		this.runqueue = new RunQueue(this.host, this.slice);
 		this.timeouts = new TimeoutQueue(this.host);
 		this.maxfiles = limit(options.maxfiles ?? 1024, "maxfiles");
 		this.firstPid = Math.max(1, limit(options.firstPid ?? 1, "firstPid"));

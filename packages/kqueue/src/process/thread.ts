@@ -48,6 +48,9 @@ export class Thread extends Caller {
 	/** What poll and select keep from call to call. @internal */
 	pollstate: unknown = null;
 
+	/** See Caller. @internal */
+	promisedIn = -1;
+
 	/** How many of its calls are running: more than one when a callback makes a call. @internal */
 	depth = 0;
 	/** The call it sleeps in. @internal */
@@ -73,6 +76,15 @@ export class Thread extends Caller {
 	oldmask: Sigset | null = null;
 	/** The signals that a sigwait takes. @internal */
 	sigdivert: Sigset = 0;
+
+	/** How many of its handlers are running, one inside the other. @internal */
+	handling = 0;
+	/** The signals that it has taken since its last call returned to the program. @internal */
+	taken: Sigset = 0;
+	/** How many of those it has taken again. @internal */
+	retaken = 0;
+	/** When it took the first of them, on the host's clock. @internal */
+	takenAt = 0;
 
 	/** Whether it is in the run queue. @internal */
 	queued = false;

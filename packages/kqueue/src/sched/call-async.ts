@@ -2,7 +2,7 @@
 import type { Machine } from "../process/machine.ts";
 import type { Thread } from "../process/thread.ts";
 import { Driver, type SleepOptions, WOULD_SLEEP } from "./call.ts";
-import { type Begin, makesWay, resume, startCall } from "./run-call.ts";
+import { type Begin, makesWay, promiseMakesWay, resume, startCall } from "./run-call.ts";
 
 /** Drives the calls of one thread, one after the other, with a promise for each. */
 class AsyncDriver extends Driver {
@@ -76,10 +76,10 @@ export function callAsync<A extends readonly unknown[]>(
 	try {
 		result = startCall(asyncDriver, thread, syscall, options, begin, ...args);
 	} catch (error) {
-		return makesWay(thread) ? laterRejected(thread.kernel, error) : Promise.reject(error);
+		return promiseMakesWay(thread) ? laterRejected(thread.kernel, error) : Promise.reject(error);
 	}
 	if (result === WOULD_SLEEP) return promiseOf(thread);
-	return makesWay(thread) ? later(thread.kernel, result) : Promise.resolve(result);
+	return promiseMakesWay(thread) ? later(thread.kernel, result) : Promise.resolve(result);
 }
 
 /**

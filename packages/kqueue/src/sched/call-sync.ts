@@ -5,7 +5,7 @@ import { type DrivableHost, isDrivable } from "../base/host.ts";
 import type { Thread } from "../process/thread.ts";
 import { Driver, type SleepOptions, WOULD_SLEEP } from "./call.ts";
 import { checkThread } from "./entry.ts";
-import { type Begin, cutShort, makesWay, resume, startCall } from "./run-call.ts";
+import { type Begin, cutShort, resume, startCall } from "./run-call.ts";
 import { formatThreads } from "./waits.ts";
 
 /** Keeps the result of a call until the blocking function takes it. */
@@ -62,12 +62,12 @@ export function callSync<A extends readonly unknown[]>(
 	try {
 		result = startCall(syncDriver, thread, syscall, options, begin, ...args);
 	} catch (error) {
-		if (makesWay(thread)) host.turn();
+		if (thread.kernel.blockingSlice.makesWay()) host.turn();
 		throw error;
 	}
 	if (result !== WOULD_SLEEP) {
 		// A program that never sleeps must not keep timers, and what comes from outside, from running.
-		if (makesWay(thread)) host.turn();
+		if (thread.kernel.blockingSlice.makesWay()) host.turn();
 		return result;
 	}
 	const driver = thread.driver as SyncDriver;

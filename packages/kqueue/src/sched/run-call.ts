@@ -370,14 +370,12 @@ function complete(thread: Thread, result: number, failure: Failure, restarts: bo
 	}
 }
 
-/** After this many calls that did not sleep, the next one waits for a turn of the platform. */
-const UNSLEPT_MAX = 1000;
-
 /** Counts a call that did not sleep, and returns whether it is the turn of the platform. */
 export function makesWay(thread: Thread): boolean {
-	if (!isThread(thread)) return false;
-	const { kernel } = thread;
-	if (++kernel.unslept < UNSLEPT_MAX) return false;
-	kernel.unslept = 0;
-	return true;
+	return isThread(thread) && thread.kernel.slice.makesWay();
+}
+
+/** The same for a call that returns a promise. */
+export function promiseMakesWay(thread: Thread): boolean {
+	return isThread(thread) && thread.kernel.slice.promises(thread);
 }

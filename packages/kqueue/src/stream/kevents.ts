@@ -22,7 +22,7 @@ import { show } from "../abi/values.ts";
 import { attempt, doAll, rethrow } from "../base/failure.ts";
 import type { Thread } from "../process/thread.ts";
 import type { AbortSignalLike } from "../sched/call.ts";
-import { abortOf, checkSignal } from "../sched/run-call.ts";
+import { abortOf, checkSignal, promiseMakesWay } from "../sched/run-call.ts";
 import { type KeventWatch, watchKevent } from "./watch.ts";
 
 /** What happens to events while the consumer does not ask for one. */
@@ -91,6 +91,7 @@ function readOptions(options: KeventsOptions | null): KeventsOptions {
 
 /** An iteration over kevents, made by {@link kevents}. */
 export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>, AsyncDisposable {
+	private readonly thread: Thread;
 	private readonly watch: KeventWatch | null;
 	private readonly policy: KeventsPolicy;
 	private readonly bound: number;
@@ -127,6 +128,7 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 				"kevents",
 				`bound ${show(bound)} is not a whole number from 1 on`,
 			);
+		this.thread = thread;
 		this.policy = policy;
 		this.bound = bound;
 		this.overflow = overflow;
@@ -168,19 +170,27 @@ export class KeventIterator implements AsyncIterableIterator<Kevent, undefined>,
 			// If the buffer was full, the knote has kept what happened since then, or reports the current
 			// state.
 			if (this.kept.length === 0 && this.policy === "buffered") this.enable();
-			return Promise.resolve({ done: false, value: event });
+			return this.answer({ done: false, value: event });
 		}
 		if (this.failure !== null) {
 			const { error } = this.failure;
 			this.failure = null;
 			return Promise.reject(error);
 		}
-		if (this.ended) return Promise.resolve(DONE);
+		if (this.ended) return this.answer(DONE);
 		return new Promise((resolve, reject) => {
 			// There is no event inside of enable; if it throws, the call must not wait.
 			this.watch?.enable();
 			this.waiters.push({ resolve, reject });
 		});
+	}
+
+	/** What is there already; a consumer that never waits lets the platform have its turns. */
+	private answer(
+		result: IteratorResult<Kevent, undefined>,
+	): Promise<IteratorResult<Kevent, undefined>> {
+		if (!promiseMakesWay(this.thread)) return Promise.resolve(result);
+		return new Promise((resolve) => this.thread.kernel.host.yield(() => resolve(result)));
 	}
 
 	/**

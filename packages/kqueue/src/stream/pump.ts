@@ -46,8 +46,6 @@ import { isArmed, keyOf, type Newcomer, NewcomerList, Source, type Watcher } fro
 const WATCH_FLAGS: number = EV_CLEAR | EV_DISPATCH | EV_ONESHOT | EV_ENABLE | EV_DISABLE;
 /** After this many events other tasks and threads have a turn. */
 const TURN = 64;
-/** After this many events the platform has a turn: its timers and input. */
-const PLATFORM_TURN = 1000;
 
 /**
  * Delivers the events of a thread's watches, in a turn of the run queue after they happened: so a
@@ -84,8 +82,10 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	private stopped = false;
 	/** Whether it is delivering events. */
 	private running = false;
-	/** Whether it waits until the platform has had its turn. */
-	private makesWay = false;
+	/** Watches that the event has not been delivered to yet, the next one last. */
+	private recipients: Watcher[] = [];
+	/** Whether that event is the last of its source. */
+	private isLast = false;
 
 	/** Made by {@link pumpOf}. */
 	constructor(thread: Thread) {
@@ -287,22 +287,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	/** Delivers the events that there are. */
 	run(): void {
 		if (this.stopped) this.fail();
-		else if (this.makesWay) return;
-		else if (this.thread.kernel.unslept >= PLATFORM_TURN) this.makeWay();
 		else this.handOut();
-	}
-
-	/**
-	 * Lets the platform have a turn: a program in which events cause each other would never do so.
-	 */
-	private makeWay(): void {
-		const { kernel } = this.thread;
-		kernel.unslept = 0;
-		this.makesWay = true;
-		kernel.host.yield(() => {
-			this.makesWay = false;
-			if (!this.stopped) kernel.runqueue.add(this);
-		});
 	}
 
 	private handOut(): void {
@@ -311,15 +296,17 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		let failure: Failure = null;
 		try {
 			while (this.leaving.length > 0) this.change(this.leaving.pop() as Source, EV_DELETE);
+			if (this.recipients.length > 0) this.deliverMore();
 			for (let done = 0; done < TURN && this.hasEvents && !this.stopped; done++) {
+				// The first one is counted where this runs.
+				if (this.recipients.length > 0 || (done > 0 && kernel.slice.spend())) break;
 				if (!this.handOutOne()) break;
-				kernel.unslept++;
 			}
 		} catch (value) {
 			failure = { value };
 		}
 		this.running = false;
-		const more = this.hasEvents || this.leaving.length > 0;
+		const more = this.hasEvents || this.leaving.length > 0 || this.recipients.length > 0;
 		if (more && !this.stopped) kernel.runqueue.add(this);
 		rethrow(attempt(failure, () => this.goIfIdle()));
 	}
@@ -450,8 +437,19 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 			this.tell(source, watch as Watcher, event, last);
 			return;
 		}
-		for (const watch of [...watches]) {
-			if (watches.has(watch)) this.tell(source, watch, copyOf(event, event.udata), last);
+		this.recipients = [...watches].reverse();
+		this.isLast = last;
+		this.deliverMore();
+	}
+
+	/** Delivers the event to more of the watches of its source, until it is time for a pause. */
+	private deliverMore(): void {
+		const { recipients } = this;
+		const source = this.event.udata as Source;
+		for (let watch = recipients.pop(); watch !== undefined; watch = recipients.pop()) {
+			const event = copyOf(this.event, source.change.udata);
+			if (source.watches.has(watch)) this.tell(source, watch, event, this.isLast);
+			if (recipients.length > 0 && this.thread.kernel.slice.spend()) return;
 		}
 	}
 
@@ -469,6 +467,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 
 	/** Tells the watches that the thread has ended. */
 	private fail(): void {
+		while (this.recipients.length > 0) this.deliverMore();
 		for (const source of this.sources) {
 			for (const watch of source.watches) {
 				this.guard(() => watch.fail(exited(this.thread, "kevent")));
@@ -489,6 +488,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	/** Ends the pump if there are no watches. */
 	private goIfIdle(): void {
 		if (this.sources.size > 0 || this.leaving.length > 0 || this.running || this.stopped) return;
+		if (this.recipients.length > 0) return;
 		if (this.thread.watches !== this) return;
 		this.thread.watches = null;
 		this.stopped = true;

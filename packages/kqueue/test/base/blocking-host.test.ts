@@ -157,4 +157,24 @@ test("promises work on a blocking host as on every other host", async () => {
 	assert.is(after, 0);
 });
 
+test("deferred work without end keeps neither the bell, nor timers, nor the call from being served", () => {
+	const { host, thread } = world();
+	const log: Set<string> = new Set();
+	let stopped = false;
+	const again = (): void => {
+		if (!stopped) host.defer(again);
+	};
+	host.defer(again);
+	const detach = host.attach(() => log.add("bell"));
+	host.setTimer(host.now() + 1e6, () => log.add("timer"));
+	host.yield(() => log.add("turn"));
+	ringDoorbell(host.doorbell as SharedArrayBuffer);
+	assert.is(nap(thread, 3), 0);
+	assert.equal([...log].sort(), ["bell", "timer", "turn"]);
+	// Calls that do not sleep let it have turns, which end too.
+	host.turn();
+	stopped = true;
+	detach();
+});
+
 test.run();

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Runnable, RunQueue } from "../../src/base/run-queue.ts";
+import { CountedSlice } from "../../src/base/slice.ts";
 import { TimeoutQueue } from "../../src/base/timeout.ts";
 import { type HostTimer, Timeout } from "../../src/kernel.ts";
 import { VirtualHost } from "../../src/testing.ts";
@@ -176,7 +177,7 @@ class Item implements Runnable {
 /** A run queue, and for comparison an array of what is in it. */
 class Runners {
 	private readonly host: VirtualHost = new VirtualHost();
-	private readonly queue: RunQueue = new RunQueue(this.host);
+	private readonly queue: RunQueue = new RunQueue(this.host, new CountedSlice());
 	private readonly items: Runnable[] = [];
 	private row: number[] = [];
 	private readonly thrown: unknown[] = [];

@@ -9,6 +9,7 @@ import {
 	EVFILT_SIGNAL,
 	eventList,
 	fork,
+	Kernel,
 	kevent,
 	keventNow,
 	kill,
@@ -22,6 +23,7 @@ import {
 } from "../../src/index.ts";
 import { psignal, sigsuspendMask } from "../../src/kernel.ts";
 import {
+	SA_NODEFER,
 	SIG_BLOCK,
 	SIG_DFL,
 	SIG_IGN,
@@ -38,6 +40,7 @@ import {
 	sigset,
 	threadKill,
 } from "../../src/signal.ts";
+import { FakeHost, FakePlatform, rest } from "../base/fake-platform.ts";
 import { codeOf, type Fields, fields, machine, rejection } from "../machine.ts";
 
 function collect(thread: Thread, kq: number): Fields[] {
@@ -324,6 +327,118 @@ test("signal 0 finds out whether a thread exists", () => {
 		codeOf(() => sigpending(other)),
 		"ESRCH",
 	);
+});
+
+test("a handler that sends itself its signal some times has run as often when the call returns", () => {
+	const { host, thread, process } = machine();
+	for (const flags of [0, SA_NODEFER]) {
+		let runs = 0;
+		const handler = (): void => {
+			if (++runs < 50) kill(thread, process.pid, SIGUSR1);
+		};
+		sigaction(thread, SIGUSR1, handler, 0, flags);
+		kill(thread, process.pid, SIGUSR1);
+		assert.is(runs, 50);
+		host.settle();
+		assert.is(runs, 50);
+	}
+});
+
+test("one that does so without end lets the program go on, and runs again in turns of its own", () => {
+	const { host, kernel, thread, process } = machine();
+	let runs = 0;
+	let other = 0;
+	sigaction(thread, SIGUSR1, () => {
+		if (++runs < 5500) kill(thread, process.pid, SIGUSR1);
+	});
+	sigaction(thread, SIGUSR2, () => other++);
+	kill(thread, process.pid, SIGUSR1);
+	assert.equal([runs, sigpending(thread)], [1001, 0]);
+	assert.ok((process.siglist & sigset(SIGUSR1)) !== 0);
+	// Other signals are still taken before the call returns that sends them.
+	kill(thread, process.pid, SIGUSR2);
+	assert.equal([runs, other], [2002, 1]);
+	// Other processes have their turns in between.
+	const order: number[] = [];
+	const neighbour = kernel.spawn();
+	sigaction(neighbour.main, SIGUSR1, () => order.push(runs));
+	psignal(neighbour, SIGUSR1);
+	host.settle();
+	assert.equal([runs, order, process.siglist], [5500, [3003], 0]);
+});
+
+test("signals that each handler sends are taken, in their order, and not without end", () => {
+	const { host, thread, process } = machine();
+	const log: number[] = [];
+	const all = [SIGUSR1, SIGUSR2, SIGTERM];
+	for (const signal of all) {
+		sigaction(thread, signal, () => {
+			log.push(signal);
+			if (log.length < 4000) for (const each of all) kill(thread, process.pid, each);
+		});
+	}
+	kill(thread, process.pid, SIGTERM);
+	assert.ok(log.length > 1000 && log.length < 1100, `${log.length} deliveries`);
+	assert.is(thread.sigmask, 0);
+	host.settle();
+	assert.ok(log.length >= 4000 && log.length < 4010, `${log.length} deliveries`);
+	assert.equal([process.siglist, thread.sigmask, thread.handling], [0, 0, 0]);
+});
+
+test("handlers inside handlers do not use up the stack", () => {
+	const { host, thread, process } = machine();
+	let depth = 0;
+	let deepest = 0;
+	let runs = 0;
+	const handler = (): void => {
+		deepest = Math.max(deepest, ++depth);
+		if (++runs < 5000) kill(thread, process.pid, SIGUSR1);
+		depth--;
+	};
+	sigaction(thread, SIGUSR1, handler, 0, SA_NODEFER);
+	kill(thread, process.pid, SIGUSR1);
+	host.settle();
+	assert.equal([runs, deepest, process.siglist], [5000, 64, 0]);
+});
+
+test("a handler that takes long has 10 ms, and the platform a turn before the rest", async () => {
+	const platform = new FakePlatform();
+	const kernel = new Kernel({ host: new FakeHost(platform) });
+	const { main, pid } = kernel.spawn();
+	let runs = 0;
+	sigaction(main, SIGUSR1, () => {
+		platform.work(4);
+		if (++runs < 20) kill(main, pid, SIGUSR1);
+	});
+	kill(main, pid, SIGUSR1);
+	const counts = [runs];
+	await rest();
+	assert.is(runs, counts[0]);
+	for (let i = 0; i < 6; i++) {
+		const from = runs;
+		await platform.turn();
+		counts.push(runs - from);
+	}
+	assert.equal(counts, [3, 3, 3, 3, 3, 3, 2]);
+});
+
+test("processes that signal each other leave the platform its turns", async () => {
+	const platform = new FakePlatform();
+	const kernel = new Kernel({ host: new FakeHost(platform) });
+	const processes = [kernel.spawn(), kernel.spawn()] as const;
+	const log: number[] = [];
+	for (const [i, { main }] of processes.entries()) {
+		sigaction(main, SIGUSR1, () => {
+			log.push(i);
+			platform.work(4);
+			kill(main, (processes[1 - i] as (typeof processes)[0]).pid, SIGUSR1);
+		});
+	}
+	kill(processes[0].main, processes[1].pid, SIGUSR1);
+	await rest();
+	const seen = [log.splice(0), ...(await platform.turns(6, log))];
+	assert.ok(seen.every((turn) => turn.length === 3));
+	assert.ok(seen.flat().every((who, i) => who === (i + 1) % 2));
 });
 
 test.run();
