@@ -329,6 +329,27 @@ test("a watcher is told of each chunk, and of one that is neither bytes nor text
 	close(thread, fd);
 });
 
+test("chunks with members of their own are read by those of the language", async () => {
+	const { thread } = world();
+	const trap = {
+		get(): never {
+			throw new Error("asked");
+		},
+	};
+	const traps = { length: trap, byteLength: trap, byteOffset: trap, buffer: trap, subarray: trap };
+	const array = Object.defineProperties(bytes("array "), traps);
+	const view = Object.defineProperties(new DataView(bytes("view").buffer), traps);
+	const detached = new ArrayBuffer(4);
+	const empty = new DataView(detached);
+	structuredClone(detached, { transfer: [detached] });
+	const fd = openReadable(thread, Readable.from([array, detached, empty, view]));
+	assert.is(await readAll(thread, fd, 100), "array view");
+	close(thread, fd);
+	const proxy = openReadable(thread, Readable.from([new Proxy(bytes("no"), {})]));
+	assert.is(await readAll(thread, proxy, 100), ", then EINVAL");
+	close(thread, proxy);
+});
+
 test("a chunk whose bytes were moved elsewhere counts as empty", async () => {
 	const w = world();
 	const { thread } = w;
