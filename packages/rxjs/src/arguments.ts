@@ -1,6 +1,6 @@
 // What a program passes: checked, and copied, when an observable is made.
 import { errno, type KeventRequest, SystemError, type Thread } from "@kqpoll/kqueue";
-import { isThread, show } from "@kqpoll/kqueue/kernel";
+import { copyin, isThread, show } from "@kqpoll/kqueue/kernel";
 
 /** Throws EFAULT for what is not a thread. One that has exited is an error of the observable. */
 export function checkThread(thread: Thread, name: string): void {
@@ -41,6 +41,20 @@ export type CopiedChange = Required<KeventRequest>;
 export function copyChange(change: KeventRequest): CopiedChange {
 	if (typeof change !== "object" || change === null)
 		throw new SystemError(errno.EFAULT, "kevent", "the change is not an object");
-	const { ident, filter, flags = 0, fflags = 0, data = 0, udata = null } = change;
-	return { ident, filter, flags, fflags, data, udata };
+	return copyin("kevent", "the change", () => {
+		const { ident, filter, flags = 0, fflags = 0, data = 0, udata = null } = change;
+		return { ident, filter, flags, fflags, data, udata };
+	});
+}
+
+/**
+ * Reads options with `read`, an empty object if there are none. Throws EFAULT if they cannot be read,
+ * and what an accessor of the program throws.
+ */
+export function copyOptions<T, R>(
+	options: T | null | undefined,
+	name: string,
+	read: (options: Partial<T>) => R,
+): R {
+	return copyin(name, "the options", () => read(options ?? {}));
 }

@@ -27,6 +27,7 @@ import {
 	NOTE_WRITE,
 	type Thread,
 } from "@kqpoll/kqueue";
+import { copyOptions } from "./arguments.ts";
 import type { DemandObservable } from "./demand.ts";
 import { type FromKeventOptions, fromKevent } from "./from-kevent.ts";
 
@@ -200,7 +201,10 @@ function readiness(
 	filter: number,
 	options: ReadinessOptions | null,
 ): DemandObservable<Kevent> {
-	const { lowat, eof } = options ?? {};
+	const { lowat, eof } = copyOptions(options, "kevent", (from) => ({
+		lowat: from.lowat,
+		eof: from.eof,
+	}));
 	const mark = lowat === undefined ? {} : { fflags: NOTE_LOWAT, data: lowat };
 	return fromKevent(thread, { ident, filter, flags: 0, ...mark }, { eof });
 }
@@ -312,7 +316,8 @@ export function kernelTimer(
 	options: TimerOptions | null = {},
 ): DemandObservable<TimerEvent> {
 	// With EV_ENABLE each subscription has a knote of its own: none joins a timer that already runs.
-	const flags = options?.oneshot === true ? EV_ONESHOT : EV_ENABLE;
+	const oneshot = copyOptions(options, "kevent", (from) => from.oneshot === true);
+	const flags = oneshot ? EV_ONESHOT : EV_ENABLE;
 	const change = { ident: 0, filter: EVFILT_TIMER, flags, data: ms };
 	return fromKevent(thread, change).decoded((kevent) => ({
 		filter: EVFILT_TIMER,

@@ -15,7 +15,7 @@ import {
 	watchKevent,
 } from "@kqpoll/kqueue";
 import { doAll } from "@kqpoll/kqueue/kernel";
-import { type CopiedChange, checkThread, checkWord, copyChange } from "./arguments.ts";
+import { type CopiedChange, checkThread, checkWord, copyChange, copyOptions } from "./arguments.ts";
 import { type Demand, DemandObservable, type DemandObserver } from "./demand.ts";
 
 /** Options of an observable of kevents. */
@@ -50,7 +50,7 @@ export function fromKevent(
 	options: FromKeventOptions | null = {},
 ): DemandObservable<Kevent> {
 	checkThread(thread, "kevent");
-	const { eof = "complete" } = options ?? {};
+	const { eof = "complete" } = copyOptions(options, "kevent", (from) => ({ eof: from.eof }));
 	checkWord(eof, ["complete", "emit"], "eof", "fromKevent");
 	const wanted = copyChange(change);
 	const follows = wanted.filter === EVFILT_PROC && has(wanted.fflags, NOTE_TRACK);

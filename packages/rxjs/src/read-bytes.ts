@@ -11,7 +11,7 @@ import {
 	SystemError,
 	type Thread,
 } from "@kqpoll/kqueue";
-import { checkCount, checkThread } from "./arguments.ts";
+import { checkCount, checkThread, copyOptions } from "./arguments.ts";
 import { DemandObservable, type DemandObserver } from "./demand.ts";
 import { type Watching, watch } from "./from-kevent.ts";
 
@@ -44,7 +44,7 @@ export function readBytes(
 	options: ReadBytesOptions | null = {},
 ): DemandObservable<Uint8Array> {
 	checkThread(thread, "read");
-	const { size = SIZE } = options ?? {};
+	const { size = SIZE } = copyOptions(options, "read", (from) => ({ size: from.size }));
 	checkCount(size, "size", "readBytes", false);
 	const flags = EV_CLEAR | EV_DISABLE;
 	// Files report their end only with NOTE_EOF.

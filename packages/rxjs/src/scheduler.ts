@@ -32,7 +32,9 @@ class KernelAction<T> extends Subscription implements SchedulerAction<T> {
 		if (this.closed) return this;
 		this.state = state;
 		this.setPending(true);
-		const at = this.kernel.host.now() + Math.max(0, delay || 0) * NS_PER_MS;
+		// As with setTimeout, what is not a time is none.
+		const ms = typeof delay === "number" && delay > 0 ? delay : 0;
+		const at = this.kernel.host.now() + ms * NS_PER_MS;
 		timeoutAdd(this.kernel, this.timeout, at);
 		return this;
 	}

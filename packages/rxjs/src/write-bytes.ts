@@ -11,7 +11,7 @@ import {
 } from "@kqpoll/kqueue";
 import { viewOf } from "@kqpoll/kqueue/kernel";
 import { Observable, type OperatorFunction, Subject, type Subscriber, takeUntil } from "rxjs";
-import { checkCount, checkThread } from "./arguments.ts";
+import { checkCount, checkThread, copyOptions } from "./arguments.ts";
 import { type Demand, DemandObservable, type DemandObserver } from "./demand.ts";
 import { type Watching, watch } from "./from-kevent.ts";
 import { isError } from "./read-bytes.ts";
@@ -45,7 +45,10 @@ export function writeBytes(
 	options: WriteBytesOptions | null = {},
 ): OperatorFunction<Uint8Array, number> {
 	checkThread(thread, "write");
-	const { bound = 64, close: closes = false } = options ?? {};
+	const { bound = 64, closes = false } = copyOptions(options, "write", (from) => ({
+		bound: from.bound,
+		closes: from.close,
+	}));
 	checkCount(bound, "bound", "writeBytes", true);
 	return (source) =>
 		new Observable((subscriber) => {

@@ -17,6 +17,7 @@ import {
 	DemandObservable,
 	exceptional,
 	fromKevent,
+	kernelScheduler,
 	kernelTimer,
 	pollfds,
 	processEvents,
@@ -276,6 +277,45 @@ test("what does not fit into a change is a SystemError for the subscriber", asyn
 		assert.ok(errors.length >= 10);
 		// The threads that polled keep their kqueues.
 		assert.equal([thread.watches, w.kernel.timeouts.size, w.kernel.sleepers], [null, 0, 0]);
+	}
+});
+
+test("changes and options that cannot be read are EFAULT, when the observable is made", () => {
+	const { thread, fd } = world();
+	const { proxy, revoke } = Proxy.revocable<object>({}, {});
+	revoke();
+	const odd = proxy as never;
+	for (const make of [
+		() => fromKevent(thread, odd),
+		() => fromKevent(thread, { ident: fd, filter: EVFILT_READ }, odd),
+		() => readable(thread, fd, odd),
+		() => writable(thread, fd, odd),
+		() => kernelTimer(thread, 1, odd),
+		() => readBytes(thread, fd, odd),
+		() => writeBytes(thread, fd, odd),
+	])
+		assert.is(codeOf(make), "EFAULT");
+	const own = new Error("own");
+	const throwing = {
+		get size(): number {
+			throw own;
+		},
+	};
+	assert.is(
+		codeOf(() => readBytes(thread, fd, throwing)),
+		own,
+	);
+});
+
+test("work that is scheduled after what is not a time runs at once", () => {
+	const { kernel, host } = world();
+	for (const delay of [5n, Symbol("odd"), {}, Number.NaN, -1, "9"]) {
+		let ran = false;
+		kernelScheduler(kernel).schedule(() => {
+			ran = true;
+		}, delay as never);
+		host.advance(0);
+		assert.ok(ran);
 	}
 });
 

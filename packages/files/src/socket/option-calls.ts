@@ -1,6 +1,6 @@
 // getsockopt(2) and setsockopt(2).
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
-import { isInt32, show, timevalToNs } from "@kqpoll/kqueue/kernel";
+import { copyin, isInt32, show, timevalToNs } from "@kqpoll/kqueue/kernel";
 import type { Timeval } from "@kqpoll/kqueue/time";
 import type { Socket } from "./socket.ts";
 import type { SockBuf } from "./socket-buffer.ts";
@@ -163,7 +163,10 @@ export function setsockopt(
 
 function setLinger(so: Socket, value: Linger): number {
 	requireObject(value, "{ onoff, linger }");
-	const { onoff, linger } = value;
+	const { onoff, linger } = copyin("setsockopt", "the value", () => ({
+		onoff: value.onoff,
+		linger: value.linger,
+	}));
 	if (!isInt32(onoff) || !(isInt32(linger) && linger >= 0 && linger <= LINGER_MAX))
 		return -errno.EINVAL;
 	so.linger = linger;

@@ -1,6 +1,6 @@
 // A file system in memory: regular files, directories, fifos and symbolic links by path.
 import { errno, type Process, SystemError } from "@kqpoll/kqueue";
-import { Quota, show } from "@kqpoll/kqueue/kernel";
+import { copyin, Quota, show } from "@kqpoll/kqueue/kernel";
 import { S_IFDIR } from "@kqpoll/kqueue/stat";
 import type { Share } from "./share.ts";
 import { treeCheck } from "./tree-check.ts";
@@ -75,7 +75,10 @@ export class Tree {
 	/** Makes an empty tree: there is only the root. EINVAL for a limit that is not a whole number. */
 	constructor(options: TreeOptions = {}) {
 		const limit = (name: keyof TreeOptions, value: number): number =>
-			checkLimit(options[name] ?? value, name);
+			checkLimit(
+				copyin("Tree", "the options", () => options[name] ?? value),
+				name,
+			);
 		this.maxFileSize = limit("maxFileSize", 0x7fffffff);
 		this.maxDepth = limit("maxDepth", 1024);
 		this.maxAccountBytes = limit("maxAccountBytes", 2 ** 28);

@@ -118,6 +118,28 @@ test("TCP_NODELAY and TCP_NOPUSH belong to TCP", () => {
 	);
 });
 
+test("a linger that cannot be read is EFAULT, and what its accessor throws is thrown", () => {
+	const { thread } = machine();
+	const [a] = socketpair(thread, "stream");
+	const { proxy, revoke } = Proxy.revocable({ onoff: 1, linger: 1 }, {});
+	revoke();
+	assert.is(
+		codeOf(() => setsockopt(thread, a, SOL_SOCKET, SO_LINGER, proxy)),
+		"EFAULT",
+	);
+	const own = new Error("own");
+	const throwing = {
+		onoff: 1,
+		get linger(): number {
+			throw own;
+		},
+	};
+	assert.is(
+		codeOf(() => setsockopt(thread, a, SOL_SOCKET, SO_LINGER, throwing)),
+		own,
+	);
+});
+
 test("SO_LINGER and the limits of time are read as they were set, and bad values are refused", () => {
 	const { thread } = machine();
 	const [a] = socketpair(thread, "stream");

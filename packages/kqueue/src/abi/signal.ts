@@ -154,12 +154,13 @@ const NAMES =
 
 /** The name of a signal, for example `"SIGPIPE"`; for another number `"signal 40"`. */
 export function signalName(signal: number): string {
-	const name = NAMES[signal - 1];
-	return name === undefined ? `signal ${signal}` : `SIG${name}`;
+	const name = typeof signal === "number" ? NAMES[signal - 1] : undefined;
+	return name === undefined ? `signal ${show(signal)}` : `SIG${name}`;
 }
 
 /** The names of the signals in a set: `SIGINT, SIGTERM`. */
 export function formatSigset(set: Sigset): string {
-	const names = NAMES.flatMap((name, i) => ((set & (1 << i)) === 0 ? [] : [`SIG${name}`]));
+	const bits = typeof set === "number" ? set : 0;
+	const names = NAMES.flatMap((name, i) => ((bits & (1 << i)) === 0 ? [] : [`SIG${name}`]));
 	return names.length === 0 ? "no signal" : names.join(", ");
 }
