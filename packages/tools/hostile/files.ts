@@ -415,12 +415,7 @@ function useDevice(world: World, kind: typeof DetachableDevice): void {
 					writable: () => readable,
 					ioctl: () => 0,
 				};
-		opened(
-			world,
-			openFile(thread, new kind(draw(() => driver, world) as object)) as never,
-			[],
-			thread,
-		);
+		opened(world, openFile(thread, new kind(driver)) as never, [], thread);
 	} else if (random.once(6)) file.detach();
 	else if (file instanceof ChangingDevice && random.once(2)) file.change();
 	else file.notify();

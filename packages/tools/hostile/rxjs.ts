@@ -96,10 +96,10 @@ function writeSomething(world: World): void {
 	const closes = random.once(4);
 	const to = draw(fd, world) as number;
 	if (closes) world.descriptors.loosened(thread.process, to);
-	const chunks = draw(listOf(bytes), world) as Uint8Array[];
+	const chunks = listOf((from) => draw(bytes, from))(world) as Uint8Array[];
 	const options = draw(() => ({ close: closes, bound: 1 + random.below(4) }), world) as object;
 	const source = random.pick<() => Observable<Uint8Array>>([
-		() => from(Array.isArray(chunks) ? [...chunks] : []),
+		() => from(chunks),
 		() => readBytes(thread, fd(world)),
 		() => {
 			const subject = new Subject<Uint8Array>();

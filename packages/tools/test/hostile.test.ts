@@ -38,6 +38,18 @@ async function found(mode: Mode, first: number, last: number): Promise<[string[]
 	return [problems, total.calls, total.wakeups];
 }
 
+test("a few programs with values for arguments find nothing", async () => {
+	const [problems, calls] = await found("values", 1, 50);
+	assert.equal(problems, []);
+	assert.ok(calls > 5000);
+});
+
+test("a few programs with hostile objects for arguments find nothing", async () => {
+	const [problems, calls] = await found("objects", 1, 40);
+	assert.equal(problems, []);
+	assert.ok(calls > 4000);
+});
+
 test("a few programs of sleepers lose no wake-up", async () => {
 	const [problems, , wakeups] = await found("wakeups", 1, 40);
 	assert.equal(problems, []);
