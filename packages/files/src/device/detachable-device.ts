@@ -1,11 +1,13 @@
 // Hardware that can be unplugged.
-import { EVFILT_READ, EVFILT_WRITE, errno, type Thread } from "@kqpoll/kqueue";
+import { EVFILT_READ, EVFILT_WRITE, errno, SystemError, type Thread } from "@kqpoll/kqueue";
 import {
+	copyin,
 	type Filterops,
 	FREAD,
 	filterops,
 	Klist,
 	type Knote,
+	show,
 	WaitChannel,
 	wakeup,
 } from "@kqpoll/kqueue/kernel";
@@ -37,9 +39,10 @@ export class DetachableDevice extends Device {
 	private readonly writers: WaitChannel = new WaitChannel();
 	private gone = false;
 
-	/** Makes a device that is plugged in. */
+	/** Makes a device that is plugged in. EFAULT for a driver that is not a DeviceDriver. */
 	constructor(driver: DeviceDriver = {}) {
 		super();
+		checkDriver(driver);
 		this.driver = driver;
 	}
 
@@ -106,6 +109,20 @@ export class DetachableDevice extends Device {
 		const { readable, writable } = this.driver;
 		return (filter === EVFILT_READ ? readable?.() : writable?.()) ?? null;
 	}
+}
+
+/** What is wrong with a driver is found when the device is made, and not by its watchers. */
+function checkDriver(driver: DeviceDriver): void {
+	const members = copyin("DetachableDevice", "the driver", () => [
+		driver.read,
+		driver.write,
+		driver.ioctl,
+		driver.readable,
+		driver.writable,
+	]);
+	for (const member of members)
+		if (member !== undefined && typeof member !== "function")
+			throw new SystemError(errno.EFAULT, "DetachableDevice", `${show(member)} is not a function`);
 }
 
 function transferEvent(kn: Knote): boolean {

@@ -393,4 +393,14 @@ test("what READ says of random can be read", () => {
 	assert.is((reading(thread, fd, n) as number[]).length, 256);
 });
 
+test("a driver that cannot be read, or whose members are not functions, is EFAULT", () => {
+	const { proxy, revoke } = Proxy.revocable({}, {});
+	revoke();
+	for (const driver of [proxy, null, { readable: 7 }, { read: "bytes" }])
+		assert.is(
+			codeOf(() => new DetachableDevice(driver as never)),
+			"EFAULT",
+		);
+});
+
 test.run();

@@ -14,6 +14,7 @@ import {
 	NOTE_OOB,
 } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
+import { copyin } from "../abi/lists.ts";
 import { show } from "../abi/values.ts";
 import { File, type Stat } from "../file/file.ts";
 import type { Thread } from "../process/thread.ts";
@@ -101,9 +102,9 @@ export class SyntheticFile extends File {
 	private readers: WaitChannel | null = null;
 	private writers: WaitChannel | null = null;
 
-	/** Makes a file that is not ready for anything. */
+	/** Makes a file that is not ready for anything. EFAULT for options that are not an object. */
 	constructor(options: SyntheticFileOptions = {}) {
-		super(options.type ?? "socket");
+		super(copyin("SyntheticFile", "options", () => options.type) ?? "socket");
 		this.options = options;
 	}
 

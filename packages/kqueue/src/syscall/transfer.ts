@@ -450,9 +450,10 @@ class WriteCall extends TransferCall {
 				return this.written || n;
 			}
 			if (n === -errno.EPIPE) brokenPipe(thread, file);
-			if (n < 0) return n;
+			// Whatever a file returns, the loop ends.
+			if (!(n >= 0)) return n;
 			this.written += n;
-			if (n === 0 || this.written === total) return this.written;
+			if (n === 0 || this.written >= total) return this.written;
 			// A file that takes all of a piece gets the next, even if it cannot be waited for.
 			if (n < rest.length && !this.waits) return this.written;
 		}

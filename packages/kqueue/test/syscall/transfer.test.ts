@@ -2,7 +2,16 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { F_SETFL, O_NONBLOCK } from "../../src/fcntl.ts";
-import { errno, fcntl, interrupt, openFile, read, readNow, write } from "../../src/index.ts";
+import {
+	errno,
+	fcntl,
+	interrupt,
+	openFile,
+	read,
+	readNow,
+	SyntheticFile,
+	write,
+} from "../../src/index.ts";
 import { File, FREAD, FWRITE, WaitChannel, wakeup } from "../../src/kernel.ts";
 import { codeOf, machine, rejection } from "../machine.ts";
 
@@ -79,6 +88,25 @@ test("a write whose time is over returns how much was taken, or EAGAIN", async (
 	const failing = rejection(write(thread, fd, new Uint8Array(5)));
 	host.advance(20);
 	assert.is(await failing, "EAGAIN");
+});
+
+test("a write ends, whatever the file returns", async () => {
+	for (const result of [Number.NaN, 100, 2]) {
+		const { thread } = machine();
+		let calls = 0;
+		const fd = openFile(
+			thread,
+			new SyntheticFile({
+				write: () => {
+					if (++calls > 10) throw new Error("endless");
+					return result;
+				},
+			}),
+		);
+		await write(thread, fd, new Uint8Array(8)).catch(() => {});
+		assert.ok(calls <= 4, `${result}`);
+		assert.is(thread.state, "running");
+	}
 });
 
 test("bytes that come in time are read, and no timer is left", async () => {
