@@ -32,7 +32,7 @@ class KernelAction<T> extends Subscription implements SchedulerAction<T> {
 		if (this.closed) return this;
 		this.state = state;
 		this.setPending(true);
-		// As with setTimeout, what is not a time is none.
+		// As with setTimeout, anything else than a time means at once.
 		const ms = typeof delay === "number" && delay > 0 ? delay : 0;
 		const at = this.kernel.host.now() + ms * NS_PER_MS;
 		timeoutAdd(this.kernel, this.timeout, at);

@@ -1,6 +1,6 @@
 // AF_UNIX: sockets whose sender writes straight into the receiver's buffer.
 import { errno, type Kernel } from "@kqpoll/kqueue";
-import { doAll, kassert, rethrow } from "@kqpoll/kqueue/kernel";
+import { doAll, kassert, rethrow, wakeup } from "@kqpoll/kqueue/kernel";
 import { type Carrier, inFlightOf, type Rights } from "../shared/rights.ts";
 import { Socket } from "./socket.ts";
 import { type Packet, SockBuf, wakeBoth } from "./socket-buffer.ts";
@@ -148,8 +148,8 @@ export class LocalSocket extends Socket implements Carrier {
 		if (peer === null) return errno.ENOTCONN;
 		peer.rcv.append(packet);
 		this.tell(peer);
-		// A receiver sees the end of an empty record, although there are no bytes to count.
-		if (packet.eor && peer.rcv.cc === 0) peer.rcv.wakeup();
+		// There are no bytes to count, but a sleeper may receive an empty record.
+		if (peer.rcv.cc === 0) wakeup(peer.rcv.channel);
 		return 0;
 	}
 
