@@ -51,7 +51,8 @@ export const pollfds = listOf(pollfd, 6);
 /** A set of descriptors: a new one, or one that other calls use. */
 const set: Kind<FdSet> = (world) => {
 	const { random, sets } = world;
-	if (sets.length > 0 && random.once(3)) return random.pick(sets);
+	// Of sleepers that share a set, the first one that returns changes what the others asked for.
+	if (sets.length > 0 && !world.honest && random.once(3)) return random.pick(sets);
 	const made = new FdSet([fd(world), fd(world)], random.pick([32, 64, 1024]));
 	if (random.once(4)) sets.push(made);
 	if (sets.length > 6) sets.shift();

@@ -12,7 +12,8 @@ import {
 	pipe,
 	socket,
 	socketpair,
-	type Tree,
+	stat,
+	Tree,
 } from "@kqpoll/files";
 import { O_RDWR } from "@kqpoll/files/fcntl";
 import {
@@ -257,6 +258,8 @@ class Sleeper extends Driver {
 	readonly args: readonly unknown[];
 	/** The descriptors that it names, and the open files that they meant when it began. */
 	private readonly named: readonly (readonly [number, File | null])[];
+	/** The file of the path that it names, 0 for none. */
+	private readonly ino: number;
 	private readonly sleepers: Sleepers;
 
 	constructor(sleepers: Sleepers, thread: Thread, sleep: Sleep, args: readonly unknown[]) {
@@ -269,6 +272,7 @@ class Sleeper extends Driver {
 		const numbers = args.flatMap((each, i) =>
 			i > 0 && !(each instanceof FdSet) ? [] : fdsOf(each),
 		);
+		this.ino = inoOf(thread, args);
 		this.named = numbers.map((each) => [each, fdp.get(each)] as const);
 	}
 
@@ -277,9 +281,10 @@ class Sleeper extends Driver {
 		return this.named[0]?.[1] ?? null;
 	}
 
-	/** Whether a number means another file now: another thread would ask that one. */
+	/** Whether a number or a path means another file now: another thread would ask that one. */
 	get isOutdated(): boolean {
 		const { fdp } = this.thread.process;
+		if (this.ino !== inoOf(this.thread, this.args)) return true;
 		return this.named.some(([number, file]) => fdp.get(number) !== file);
 	}
 
@@ -312,13 +317,15 @@ interface Tty {
 }
 
 /**
- * Whether a terminal of the process has thrown output away without telling the threads that wait for it to be out: as in
- * the kernel they sleep until the master reads.
+ * Whether a process has a file that leaves sleepers alone, as the kernel does: a terminal that has
+ * thrown output away, where they sleep until the master reads, and a datagram socket whose receiver
+ * was closed, where the next call sees the error.
  */
 function hasQuiet({ fdp }: Process): boolean {
 	for (const each of fdp.open()) {
-		const { pty } = fdp.get(each) as File & { readonly pty?: { readonly tty: Tty } };
-		if (pty?.tty.quiet === true) return true;
+		const file = fdp.get(each) as File & { readonly pty?: { readonly tty: Tty } };
+		if (file.pty?.tty.quiet === true) return true;
+		if (file instanceof Socket && file.kind === "dgram" && file.error !== 0) return true;
 	}
 	return false;
 }
@@ -327,6 +334,17 @@ function hasQuiet({ fdp }: Process): boolean {
 function sizeOf(bytes: unknown): number {
 	const buffers = (Array.isArray(bytes) ? bytes : [bytes]) as readonly Uint8Array[];
 	return buffers.reduce((sum, { length }) => sum + length, 0);
+}
+
+/** The number of the file that a tree and a path lead to, 0 for none. */
+function inoOf({ kernel }: Thread, [tree, path]: readonly unknown[]): number {
+	if (!(tree instanceof Tree)) return 0;
+	const { main } = [...kernel.processes.values()].find(({ exiting }) => !exiting) ?? {};
+	try {
+		return main === undefined ? 0 : stat(main, tree, path as string).ino;
+	} catch {
+		return 0;
+	}
 }
 
 /** The sleepers of a machine, and the threads that ask for them. */
@@ -395,6 +413,8 @@ class Sleepers {
 			return ENDS.has(code) ? `it would fail with ${code}` : null;
 		} catch (error) {
 			if (!(error instanceof SystemError)) throw error;
+			// A select asks for all that it is passed again, and fails for what it did not watch.
+			if (/select/i.test(sleep.begin.name)) return null;
 			return ENDS.has(error.code) ? `it would fail with ${error.code}` : null;
 		}
 	}
