@@ -580,4 +580,16 @@ test("ten thousand descriptors are polled and selected", () => {
 	assert.equal([...readfds], [9_999]);
 });
 
+test("what many threads remember of their polls does not use up the limit of knotes", () => {
+	const kernel = new Kernel({ host: new VirtualHost(), accountLimits: { knotes: 1000 } });
+	const process = kernel.spawn();
+	const fds = Array.from({ length: 20 }, () => openFile(process.main, new SyntheticFile()));
+	for (let i = 0; i < 200; i++) {
+		const thread = process.spawnThread();
+		for (const fd of fds) assert.is(pollNow(thread, [{ fd, events: POLLIN, revents: 0 }]), 0);
+	}
+	const { used } = process.account.knotes;
+	assert.ok(400 < used && used <= 501, `${used}`);
+});
+
 test.run();

@@ -7,7 +7,7 @@ export interface Limits {
 	readonly processes: number;
 	/** Threads. Each sleeps in one call, so this limits sleepers and their time-outs. EAGAIN. */
 	readonly threads: number;
-	/** Open files. ENFILE. */
+	/** Open files, and connections that wait to be accepted. ENFILE; ECONNREFUSED for a connection. */
 	readonly files: number;
 	/** Knotes: one for each watched event, those of poll and select among them. ENOMEM. */
 	readonly knotes: number;
@@ -99,6 +99,13 @@ export class Quota {
 	force(n: number): void {
 		this.used += n;
 		if (this.machine !== null) this.machine.used += n;
+	}
+
+	/** Whether more than half of a limit is used: then nothing should be kept that is not needed. */
+	get scarce(): boolean {
+		const { machine } = this;
+		if (2 * this.used > this.limit) return true;
+		return machine !== null && 2 * machine.used > machine.limit;
 	}
 
 	/** Which limit is reached, in words. */

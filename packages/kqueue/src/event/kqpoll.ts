@@ -55,8 +55,10 @@ export function kqpollDone(thread: Thread, num: number): void {
 	kassert(thread.kqserial + num <= SERIAL_MAX, "a poll uses the serials it asked for");
 	thread.polling = false;
 	thread.kqserial += num;
-	// A thread that polls a new array each time would collect knotes without limit.
-	if (kq.nknotes > 4 * KQEXTENT * kq.knlist.length && kq.busy === 0) purge(thread, kq);
+	// A thread that polls a new array each time would collect knotes without limit, and many threads
+	// that each keep some would leave none for others.
+	const many = kq.nknotes > 4 * KQEXTENT * kq.knlist.length || kq.fdp.account.knotes.scarce;
+	if (many && kq.busy === 0) purge(thread, kq);
 }
 
 /** Drops all knotes of a thread's kqueue. Meanwhile other polls and selects are refused. */
