@@ -22,6 +22,10 @@ const FEW = 512;
 const CHUNK = 4096;
 /** The first such piece has this many bytes, and each of the next twice as many as the one before. */
 const FIRST_CHUNK = 64;
+/** Bytes that use less than one part in this many of their memory get memory of their own. */
+const WASTE = 4;
+
+const NOTHING: Uint8Array = new Uint8Array(0);
 
 /** What one send puts into a buffer. */
 export interface Packet {
@@ -110,6 +114,7 @@ export class SockBuf {
 			packet.bytes.set(bytes);
 			this.spare = room - n;
 		} else {
+			packet.bytes = withoutWaste(bytes);
 			this.spare = 0;
 		}
 		if (last === null) this.first = packet;
@@ -160,7 +165,7 @@ export class SockBuf {
 	/** Removes the first bytes of the first packet, and the packet if that was all of it. */
 	drop(n: number): void {
 		const packet = this.first as Packet;
-		packet.bytes = packet.bytes.subarray(n);
+		packet.bytes = withoutWaste(packet.bytes.subarray(n));
 		this.cc -= n;
 		this.datacc -= n;
 		packet.payer?.bytes.release(n);
@@ -252,8 +257,19 @@ function continues(packet: Packet, last: Packet): boolean {
 	return packet.header === 0 && packet.payer === last.payer;
 }
 
+/**
+ * Bytes that few are left of must not keep the memory of all that were sent with them, which nobody is
+ * charged for any more.
+ */
+function withoutWaste(bytes: Uint8Array): Uint8Array {
+	const { byteLength } = bytes.buffer;
+	return byteLength <= CHUNK || WASTE * bytes.length >= byteLength ? bytes : new Uint8Array(bytes);
+}
+
 /** A packet leaves its buffer with all that is left of it. */
-function discharge({ bytes, header, payer }: Packet): void {
+function discharge(packet: Packet): void {
+	const { bytes, header, payer } = packet;
+	packet.bytes = NOTHING;
 	if (payer === null) return;
 	payer.bytes.release(header + bytes.length);
 	payer.packets.release(1);

@@ -148,4 +148,25 @@ for (const [name, flags, lowat] of [
 	});
 }
 
+test("the few bytes that are left of many do not keep the memory of all", () => {
+	const buffer = new SockBuf(1 << 20, 1);
+	const held = (): number[] => packetsOf(buffer).map(({ bytes }) => bytes.buffer.byteLength);
+	const many = new Uint8Array(1 << 20);
+	many.fill(7, -5);
+	const packet = packetOf(many);
+	buffer.append(packet);
+	buffer.drop(1000);
+	assert.equal(held(), [1 << 20]);
+	buffer.drop(many.length - 1005);
+	assert.equal(held(), [5]);
+	assert.equal([...packet.bytes], [7, 7, 7, 7, 7]);
+	buffer.drop(5);
+	buffer.append(packetOf(many.subarray(0, 5000)));
+	buffer.append(packetOf(many.subarray(-5)));
+	assert.equal(held(), [5000, 4096]);
+	const [first] = packetsOf(buffer) as [Packet];
+	buffer.flush();
+	assert.is(first.bytes.buffer.byteLength, 0);
+});
+
 test.run();
