@@ -76,7 +76,14 @@ export {
 	kqueueScanSetup,
 	ScanState,
 } from "./event/scan.ts";
-export { File, type FileType, fileHold, fileRelease } from "./file/file.ts";
+export {
+	File,
+	type FileType,
+	fileCharge,
+	fileDischarge,
+	fileHold,
+	fileRelease,
+} from "./file/file.ts";
 export { type FileTable, getFile, newDescriptor } from "./file/filedesc.ts";
 export type { Machine } from "./process/machine.ts";
 export { pgsignal, psignal } from "./process/psignal.ts";

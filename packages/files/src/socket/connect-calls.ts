@@ -1,7 +1,7 @@
 // bind(2), listen(2), accept(2), connect(2): how sockets find each other.
 import { errno, fcntl, type SleepOptions, SystemError, type Thread } from "@kqpoll/kqueue";
 import { F_SETFD, FD_CLOEXEC, O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
-import { type BlockingCall, callAsync, newDescriptor, show } from "@kqpoll/kqueue/kernel";
+import { type BlockingCall, callAsync, fileDischarge, show, unwrap } from "@kqpoll/kqueue/kernel";
 import type { Socket } from "./socket.ts";
 import { checkFlags } from "./socket-calls.ts";
 import {
@@ -98,7 +98,7 @@ export function accept4Now(thread: Thread, fd: number, flags: number): number {
 }
 
 function acceptOnce(thread: Thread, head: Socket, flags: number | null): number {
-	const fd = thread.process.fdp.findNew();
+	const fd = thread.process.fdp.findFree();
 	return fd < 0 ? fd : soaccept(thread, head, { fd, flags, nonblocking: true });
 }
 
@@ -106,7 +106,7 @@ function acceptOnce(thread: Thread, head: Socket, flags: number | null): number 
 function acceptOperation(thread: Thread, head: Socket, flags: number | null): Operation {
 	const { fdp } = thread.process;
 	const { nonblocking } = head;
-	const fd = newDescriptor(fdp, fdp.reserve(), "accept");
+	const fd = unwrap(fdp.reserve(), "accept", `the limit is ${fdp.limit}`);
 	let result = 0;
 	return {
 		channel: head.timeo,
@@ -143,7 +143,8 @@ function soaccept(thread: Thread, head: Socket, { fd, flags, nonblocking }: Acce
 		return (head.state & SS_CANTRCVMORE) !== 0 ? -errno.ECONNABORTED : -errno.EAGAIN;
 	so.head = null;
 	const aborted = so.domain === "inet" && (so.state & SS_ISDISCONNECTED) !== 0;
-	if (!aborted) fdp.insert(fd, so);
+	if (aborted) fileDischarge(so);
+	else fdp.insert(fd, so);
 	head.rcv.klist.notify(0);
 	if (aborted) return -errno.ECONNABORTED;
 	const inherited = head.nonblocking ? SOCK_NONBLOCK : 0;
@@ -158,7 +159,7 @@ function soaccept(thread: Thread, head: Socket, { fd, flags, nonblocking }: Acce
  * and when it is interrupted the connection is made anyway. Datagram sockets can be connected
  * again, to another address. Rejects with: EBADF, ENOTSOCK; ENOENT when no socket has the name;
  * EPROTOTYPE when a socket of another type has it; ECONNREFUSED when it does not listen, or when
- * its queue is full; EISCONN; EINPROGRESS when the socket does not block, and EALREADY for further
+ * its queue is full or its account has too many open files; EISCONN; EINPROGRESS when the socket does not block, and EALREADY for further
  * calls until it is connected; EOPNOTSUPP for a listener; EINVAL for a TCP socket whose connection
  * failed or ended; EADDRNOTAVAIL; EAFNOSUPPORT, ENAMETOOLONG, EINVAL for what is not an address of
  * its domain; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`.

@@ -45,6 +45,7 @@ export function socketpair(thread: Thread, type: SocketType, flags = 0): [number
 		checkType(type, ["stream", "seqpacket", "dgram"], "socketpair");
 		const one = new LocalSocket(thread.kernel, type);
 		const other = new LocalSocket(thread.kernel, type);
+		for (const so of [one, other]) so.account = thread.process.account;
 		one.pair(other);
 		if (!one.connectionRequired) other.pair(one);
 		return openPair(thread, one, other, openFlags(flags));

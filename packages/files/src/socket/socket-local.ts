@@ -6,7 +6,6 @@ import { Socket } from "./socket.ts";
 import { type Packet, SockBuf, wakeBoth } from "./socket-buffer.ts";
 import {
 	type Address,
-	SO_ACCEPTCONN,
 	type SocketType,
 	SS_CANTSENDMORE,
 	SS_ISCONNECTED,
@@ -79,8 +78,7 @@ export class LocalSocket extends Socket implements Carrier {
 			this.pair(target);
 			return 0;
 		}
-		if ((target.options & SO_ACCEPTCONN) === 0 || target.queue.length >= target.qlimit)
-			return errno.ECONNREFUSED;
+		if (!target.accepts) return errno.ECONNREFUSED;
 		const server = new LocalSocket(this.kernel, this.kind);
 		server.inherit(target);
 		this.join(server);

@@ -7,7 +7,6 @@ import {
 	type Address,
 	IPPROTO_TCP,
 	MSG_PEEK,
-	SO_ACCEPTCONN,
 	SO_LINGER,
 	SO_OOBINLINE,
 	SS_CANTRCVMORE,
@@ -102,8 +101,7 @@ export class TcpSocket extends Socket {
 	private handshake(port: Address): void {
 		if ((this.state & SS_ISCONNECTING) === 0) return;
 		const target = namesOf(this.kernel).tcp.get(port);
-		const listening = target !== undefined && (target.options & SO_ACCEPTCONN) !== 0;
-		if (!listening || target.queue.length >= target.qlimit) {
+		if (target === undefined || !target.accepts) {
 			this.drop(errno.ECONNREFUSED);
 			return;
 		}

@@ -15,6 +15,8 @@ import {
 	type Failure,
 	File,
 	FREAD,
+	fileCharge,
+	fileDischarge,
 	type Knote,
 	kassert,
 	knoteJoin,
@@ -178,10 +180,20 @@ export abstract class Socket extends File implements SocketState {
 	}
 
 	/**
+	 * Whether it listens and has room for another connection, as its account has. A connection counts
+	 * as an open file before it is accepted, too.
+	 */
+	get accepts(): boolean {
+		if ((this.options & SO_ACCEPTCONN) === 0 || this.queue.length >= this.qlimit) return false;
+		return this.account.files.hasRoom(1);
+	}
+
+	/**
 	 * Makes it a new connection of a listener, with the listener's settings.
 	 * @kern sonewconn
 	 */
 	inherit(head: Socket): void {
+		fileCharge(this, head.account.files);
 		this.head = head;
 		this.account = head.account;
 		this.name = head.name;
@@ -377,6 +389,7 @@ export abstract class Socket extends File implements SocketState {
 		while (this.queue.length > 0) {
 			const so = this.queue.shift() as Socket;
 			so.head = null;
+			fileDischarge(so);
 			failure = attempt(failure, () => so.abort());
 		}
 		rethrow(attempt(failure, () => this.detach()));

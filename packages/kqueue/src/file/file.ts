@@ -33,7 +33,7 @@ export abstract class File {
 	refs = 0;
 	/** How many of these are held by messages on their way. @internal */
 	inFlight = 0;
-	/** What it is charged to from its first descriptor until it is closed. @internal */
+	/** What it is charged to, see {@link fileCharge}; null for nothing. @internal */
 	payer: Quota | null = null;
 	/** What kind of object it is. */
 	readonly type: FileType;
@@ -177,13 +177,28 @@ export function fileHold(file: File): void {
 }
 
 /**
+ * Charges a file to a quota until it is closed, unless it is charged already: with its first
+ * descriptor, or before it has one.
+ */
+export function fileCharge(file: File, quota: Quota): void {
+	if (file.payer !== null) return;
+	file.payer = quota;
+	quota.force(1);
+}
+
+/** A file is not charged any more: it is closed, or will never have a descriptor. */
+export function fileDischarge(file: File): void {
+	file.payer?.release(1);
+	file.payer = null;
+}
+
+/**
  * Releases a reference, and closes the file after the last one. As the last step of a clean-up it
  * gets the first error of the steps before, and throws that in place of its own.
  */
 export function fileRelease(file: File, thread: Thread | null, failure: Failure = null): void {
 	if (--file.refs === 0) {
-		file.payer?.release(1);
-		file.payer = null;
+		fileDischarge(file);
 		rethrow(attempt(failure, closing(file, thread)));
 	} else if (file.refs === file.inFlight) {
 		rethrow(attempt(failure, stranding(file)));

@@ -7,7 +7,7 @@ import type { RunQueue } from "../base/run-queue.ts";
 import type { Kqueue } from "../event/kqueue.ts";
 import type { Thread } from "../process/thread.ts";
 import { FdMap } from "./fd-map.ts";
-import { type File, fileHold } from "./file.ts";
+import { type File, fileCharge, fileHold } from "./file.ts";
 
 const NONE: readonly Kqueue[] = [];
 
@@ -72,12 +72,11 @@ export class FileTable {
 	}
 
 	/**
-	 * Reserves the lowest free number for a call that will insert a new file there, or release it.
-	 * Returns it, or -EMFILE or -ENFILE. Until then the number is not open, and no other call gets it. Source:
-	 * falloc.
+	 * Reserves the lowest free number for a call that will insert a file there, or release it. Returns
+	 * it, or -EMFILE. Until then the number is not open, and no other call gets it. Source: falloc.
 	 */
 	reserve(): number {
-		const fd = this.findNew();
+		const fd = this.findFree();
 		if (fd >= 0) {
 			this.reserved.add(fd);
 			this.used.add(fd);
@@ -112,10 +111,7 @@ export class FileTable {
 	 */
 	insert(fd: number, file: File): void {
 		fileHold(file);
-		if (file.payer === null) {
-			file.payer = this.account.files;
-			file.payer.force(1);
-		}
+		fileCharge(file, this.account.files);
 		if (this.reserved.size > 0) this.reserved.delete(fd);
 		this.used.add(fd);
 		this.files[fd] = file;
