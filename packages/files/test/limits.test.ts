@@ -1,21 +1,29 @@
 // What the descriptors of an account may use: bytes, packets, messages in flight, ports, terminals.
-import { close, exit, readNow, type Thread, writeNow } from "@kqpoll/kqueue";
+import { close, errno, exit, fcntl, readNow, type Thread, write, writeNow } from "@kqpoll/kqueue";
+import { F_SETFL } from "@kqpoll/kqueue/fcntl";
 import type { Resource } from "@kqpoll/kqueue/kernel";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { pipe } from "../src/pipe/pipe.ts";
 import { O_RDWR } from "../src/shared/vnode-flags.ts";
-import { bind, connectNow, listen } from "../src/socket/connect-calls.ts";
-import { setsockopt } from "../src/socket/option-calls.ts";
+import { acceptNow, bind, connectNow, listen } from "../src/socket/connect-calls.ts";
+import { getsockopt, setsockopt } from "../src/socket/option-calls.ts";
 import { recvmsgNow, recvNow } from "../src/socket/recv-calls.ts";
-import { sendmsgNow, sendNow } from "../src/socket/send-calls.ts";
+import { send, sendmsgNow, sendNow } from "../src/socket/send-calls.ts";
 import { socket, socketpair } from "../src/socket/socket-calls.ts";
-import { SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../src/socket/socket-constants.ts";
+import {
+	SO_ERROR,
+	SO_LINGER,
+	SO_RCVBUF,
+	SO_SNDBUF,
+	SOCK_NONBLOCK,
+	SOL_SOCKET,
+} from "../src/socket/socket-constants.ts";
 import { mkfifo } from "../src/tree/name-calls.ts";
 import { openNow } from "../src/tree/open-calls.ts";
 import { Tree } from "../src/tree/tree.ts";
 import { openpty, posix_openpt } from "../src/tty/pty-calls.ts";
-import { codeOf, type Machine, machine } from "./machine.ts";
+import { codeOf, type Machine, machine, outcome } from "./machine.ts";
 
 /** A machine with a second account, which has the default limits. */
 function world(limits: Partial<Record<Resource, number>>): Machine & { readonly other: Thread } {
@@ -63,7 +71,7 @@ test("bytes on the network count until they are received or lost", () => {
 	const listener = socket(thread, "inet", "stream");
 	bind(thread, listener, 80);
 	listen(thread, listener, 1);
-	const client = socket(thread, "inet", "stream", 0x4000);
+	const client = socket(thread, "inet", "stream", SOCK_NONBLOCK);
 	codeOf(() => connectNow(thread, client, 80));
 	host.settle();
 	assert.equal(
@@ -80,6 +88,72 @@ test("bytes on the network count until they are received or lost", () => {
 	close(thread, two);
 	sendNow(thread, one, new Uint8Array(1000));
 	assert.equal(used(m, "bytes"), [0, 0]);
+});
+
+test("a stream that reaches the limit after some bytes returns how many were sent", async () => {
+	const m = world({ bytes: 20_000 });
+	const { thread, process, host } = m;
+	const listener = socket(thread, "inet", "stream");
+	bind(thread, listener, 80);
+	listen(thread, listener, 1);
+	const client = socket(thread, "inet", "stream", SOCK_NONBLOCK);
+	codeOf(() => connectNow(thread, client, 80));
+	host.settle();
+	const server = acceptNow(thread, listener);
+	const bytes = new Uint8Array(30_000);
+	fcntl(thread, client, F_SETFL, 0);
+	for (const attempt of [sendNow, writeNow, send, write]) {
+		assert.is(await attempt(thread, client, bytes), 16_384);
+		assert.is(
+			await outcome(Promise.resolve().then(() => attempt(thread, client, bytes))),
+			"ENOBUFS",
+		);
+		assert.is(recvNow(thread, server, bytes), 16_384);
+	}
+	const [a, b] = socketpair(thread, "stream");
+	for (const attempt of [send, write]) {
+		process.account.bytes.limit = 20_000;
+		const sleeper = attempt(process.spawnThread(), a, bytes);
+		process.account.bytes.limit = 100;
+		assert.is(recvNow(thread, b, new Uint8Array(8000)), 8000);
+		host.settle();
+		assert.is(await sleeper, 8192);
+		assert.is(recvNow(thread, b, new Uint8Array(8000)), 192);
+	}
+	assert.equal(used(m, "bytes"), [0, 0]);
+});
+
+test("a connection counts as an open file before it is accepted, of the account that listens", () => {
+	for (const domain of ["local", "inet"] as const) {
+		const m = world({ files: 4 });
+		const { thread, other, host } = m;
+		const address = domain === "local" ? "name" : 80;
+		const listener = socket(thread, domain, "stream");
+		bind(thread, listener, address);
+		listen(thread, listener, 10);
+		const connect = (linger = false): void => {
+			const fd = socket(other, domain, "stream", SOCK_NONBLOCK);
+			if (linger) setsockopt(other, fd, SOL_SOCKET, SO_LINGER, { onoff: 1, linger: 0 });
+			const code = codeOf(() => connectNow(other, fd, address));
+			host.settle();
+			const error = getsockopt(other, fd, SOL_SOCKET, SO_ERROR);
+			close(other, fd);
+			host.settle();
+			if (code === "ECONNREFUSED" || error === errno.ECONNREFUSED) throw "refused";
+		};
+		connect(true);
+		assert.equal(until(connect), [2, "refused"]);
+		assert.equal(used(m, "files"), [4, 4]);
+		// The first was reset: TCP does not accept it any more.
+		const accepted = domain === "local" ? [4, 4] : [3, 3];
+		codeOf(() => acceptNow(thread, listener));
+		assert.equal(used(m, "files"), accepted);
+		acceptNow(thread, listener);
+		assert.equal(used(m, "files"), accepted);
+		close(thread, listener);
+		exit(thread, 0);
+		assert.equal(used(m, "files"), [0, 0]);
+	}
 });
 
 test("the memory of a pipe is charged to the account that made it, and that of a fifo to its first writer", () => {

@@ -263,6 +263,7 @@ class Sending {
 		const n = sosend(so, { bytes: rest, flags, to, files, payer });
 		if (n === -errno.EPIPE && (flags & MSG_NOSIGNAL) === 0)
 			psignal(thread.process, SIGPIPE, thread);
+		if (n === -errno.ENOBUFS && done > 0) return done;
 		if (n === -errno.ENOBUFS || n === -errno.EMFILE) this.explain(-n, rest.length);
 		if (n < 0) return n;
 		this.files = null;
@@ -280,14 +281,16 @@ class Sending {
 
 	/**
 	 * Sends the rest; -EAGAIN while there is not room for all of it, unless the call must not sleep.
-	 * Once the memory of the bytes is gone, what was sent is all.
+	 * Once the memory of the bytes is gone, or a limit is reached, what was sent is all.
 	 */
 	go(nonblocking: boolean): number {
-		if (this.message.bytes.length !== this.total) return this.done || -errno.EFAULT;
-		const n = this.send();
-		if (n === -errno.EAGAIN || (n >= 0 && n < this.total))
-			return nonblocking ? this.done || -errno.EAGAIN : -errno.EAGAIN;
-		return n;
+		for (;;) {
+			const { done } = this;
+			if (this.message.bytes.length !== this.total) return done || -errno.EFAULT;
+			const n = this.send();
+			if (n === -errno.EAGAIN) return nonblocking ? done || n : n;
+			if (n < 0 || n === this.total || n === done || nonblocking) return n;
+		}
 	}
 }
 

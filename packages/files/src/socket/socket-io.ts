@@ -76,12 +76,16 @@ export function sosend(so: Socket, out: Outgoing): number {
 		const rest = bytes.length - done;
 		if ((atomic && rest > snd.hiwat) || control > snd.hiwat) return -errno.EMSGSIZE;
 		const space = snd.space + ((flags & MSG_OOB) !== 0 ? OOB_EXTRA : 0);
-		if (space < control || (space - control < rest && (atomic || space < snd.lowat)))
+		// Files go with a byte, if there is one: a call that sends them alone would send them again.
+		if (
+			space < control + Math.min(rest, 1) ||
+			(space - control < rest && (atomic || space < snd.lowat))
+		)
 			return done || -errno.EAGAIN;
 		const n = Math.min(rest, space - control);
 		if (n === 0 && !atomic && files === null) return -so.sendNothing((flags & MSG_OOB) !== 0);
 		const short = shortage(so, out.payer, n, files);
-		if (short !== 0) return -short;
+		if (short !== 0) return done || -short;
 		// Not bytes.slice: that of Node's Buffer makes no copy.
 		const copy = Uint8Array.prototype.slice.call(bytes, done, done + n);
 		const packet = packetOf(so, out, copy, files);

@@ -6,10 +6,17 @@ import { FIONREAD } from "@kqpoll/kqueue/ioctl";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { pipe } from "../../src/index.ts";
+import { setsockopt } from "../../src/socket/option-calls.ts";
 import { recvmsg, recvmsgNow, recvNow } from "../../src/socket/recv-calls.ts";
 import { sendmsg, sendmsgNow } from "../../src/socket/send-calls.ts";
 import { shutdown, socket, socketpair } from "../../src/socket/socket-calls.ts";
-import { MSG_CMSG_CLOEXEC, MSG_PEEK, SHUT_RD } from "../../src/socket/socket-constants.ts";
+import {
+	MSG_CMSG_CLOEXEC,
+	MSG_PEEK,
+	SHUT_RD,
+	SO_SNDLOWAT,
+	SOL_SOCKET,
+} from "../../src/socket/socket-constants.ts";
 import { codeOf, machine, outcome, revents } from "../machine.ts";
 
 const TYPES = ["stream", "seqpacket", "dgram"] as const;
@@ -155,6 +162,24 @@ test("descriptors that need more than the whole buffer are EMSGSIZE", () => {
 		codeOf(() => sendmsgNow(thread, a, { bytes: new Uint8Array(1), fds: Array(n).fill(r) }));
 	// 16 * (1 + n) bytes have to be at most 8192.
 	assert.equal([pass(511), pass(510), pass(510)], ["EMSGSIZE", "no error", "EAGAIN"]);
+});
+
+test("descriptors that take all the room wait for that of a byte, and are sent once", async () => {
+	const { thread, process, host } = machine();
+	const [a, b] = socketpair(thread, "stream");
+	setsockopt(thread, a, SOL_SOCKET, SO_SNDLOWAT, 1);
+	const before = 8192 - 48;
+	writeNow(thread, a, new Uint8Array(before));
+	const sending = sendmsg(thread, a, { bytes: new Uint8Array(9), fds: [a, b] });
+	const other = process.spawnThread();
+	assert.is(recvNow(other, b, new Uint8Array(before)), before);
+	host.settle();
+	assert.is(await sending, 9);
+	assert.equal(take(thread, b), { n: 9, fds: [2, 3] });
+	assert.is(
+		codeOf(() => take(thread, b)),
+		"EAGAIN",
+	);
 });
 
 test.run();

@@ -451,7 +451,7 @@ class WriteCall extends TransferCall {
 			}
 			if (n === -errno.EPIPE) brokenPipe(thread, file);
 			// Whatever a file returns, the loop ends.
-			if (!(n >= 0)) return n;
+			if (!(n >= 0)) return lacksMemory(n) ? this.written || n : n;
 			this.written += n;
 			if (n === 0 || this.written >= total) return this.written;
 			// A file that takes all of a piece gets the next, even if it cannot be waited for.
@@ -466,6 +466,11 @@ class WriteCall extends TransferCall {
 		if (buffer.length !== total) return null;
 		return written === 0 ? buffer : buffer.subarray(written);
 	}
+}
+
+/** Whether a write failed for a reason that may pass: a kernel would wait for memory. */
+function lacksMemory(n: number): boolean {
+	return n === -errno.ENOBUFS || n === -errno.ENOMEM;
 }
 
 /**
