@@ -60,6 +60,8 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
 	doAll: FAILURE,
 	enter: HOST,
 	faultOf: FAILURE,
+	fileCharge: HOST,
+	fileDischarge: HOST,
 	fileHold: HOST,
 	fileRelease: HOST,
 	filterContract: "a list of tests",
