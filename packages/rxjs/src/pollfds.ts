@@ -1,7 +1,7 @@
 // poll(2), again and again, as an observable.
 import { type Pollfd, poll } from "@kqpoll/kqpoll";
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
-import { type AbortSignalLike, show } from "@kqpoll/kqueue/kernel";
+import { type AbortSignalLike, copyin, lengthOfList } from "@kqpoll/kqueue/kernel";
 import { checkThread } from "./arguments.ts";
 import { DemandObservable } from "./demand.ts";
 
@@ -76,29 +76,23 @@ export function pollfds(
  * than there can be descriptors.
  */
 function copyRequests(fds: readonly PollRequest[], limit: number): PollRequest[] {
-	if (!isArray(fds)) throw new SystemError(errno.EFAULT, "poll", "fds is not an array");
-	const { length } = fds;
-	if (!(length <= limit)) {
-		const why = `fds has ${show(length)} entries, the limit is ${limit}`;
+	const length = lengthOfList(fds, "poll", "fds");
+	if (length > limit) {
+		const why = `fds has ${length} entries, the limit is ${limit}`;
 		throw new SystemError(errno.EINVAL, "poll", why);
 	}
 	const requests: PollRequest[] = [];
 	// By their numbers: an array may have an iterator of its own, which need not end.
 	for (let index = 0; index < length; index++) {
-		const request: PollRequest | undefined = fds[index];
-		if (typeof request !== "object" || request === null)
+		const request = copyin("poll", `fds[${index}]`, () => {
+			const entry: unknown = fds[index];
+			if (typeof entry !== "object" || entry === null) return null;
+			const { fd, events } = entry as PollRequest;
+			return { fd, events };
+		});
+		if (request === null)
 			throw new SystemError(errno.EFAULT, "poll", `fds[${index}] is not an object`);
-		const { fd, events } = request;
-		requests.push({ fd, events });
+		requests.push(request);
 	}
 	return requests;
-}
-
-/** Whether a value is an array, which a Proxy that is revoked is not. */
-function isArray(value: unknown): boolean {
-	try {
-		return Array.isArray(value);
-	} catch {
-		return false;
-	}
 }

@@ -291,6 +291,8 @@ test("changes and options that cannot be read are EFAULT, when the observable is
 		() => readable(thread, fd, odd),
 		() => writable(thread, fd, odd),
 		() => kernelTimer(thread, 1, odd),
+		() => pollfds(thread, odd),
+		() => pollfds(thread, [odd]),
 		() => readBytes(thread, fd, odd),
 		() => writeBytes(thread, fd, odd),
 	])
