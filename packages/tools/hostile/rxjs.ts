@@ -95,7 +95,8 @@ function writeSomething(world: World): void {
 	const { random, thread } = world;
 	const closes = random.once(4);
 	const to = draw(fd, world) as number;
-	if (closes) world.descriptors.loosened(thread.process, to);
+	// A hostile option may say so, too.
+	if (closes || world.objects) world.descriptors.loosened(thread.process, to);
 	const chunks = listOf((from) => draw(bytes, from))(world) as Uint8Array[];
 	const options = draw(() => ({ close: closes, bound: 1 + random.below(4) }), world) as object;
 	const source = random.pick<() => Observable<Uint8Array>>([

@@ -47,6 +47,7 @@ import {
 	type BlockingCall,
 	Driver,
 	type File,
+	FREAD,
 	keventCall,
 	nanosleepCall,
 	pauseCall,
@@ -285,7 +286,11 @@ class Sleeper extends Driver {
 	get isOutdated(): boolean {
 		const { fdp } = this.thread.process;
 		if (this.ino !== inoOf(this.thread, this.args)) return true;
-		return this.named.some(([number, file]) => fdp.get(number) !== file);
+		return this.named.some(([number, file]) => {
+			// Nobody watches the end of a revoked file that it cannot read.
+			if (file?.revoked === true && (file.flags & FREAD) === 0) return true;
+			return fdp.get(number) !== file;
+		});
 	}
 
 	override woken(thread: Thread): void {
