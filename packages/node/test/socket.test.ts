@@ -245,6 +245,24 @@ test("a reset wakes sleepers: the reader gets its errno, and then nothing is lef
 	close(thread, fd);
 });
 
+test("writes to a peer that is gone are a reset for readers, and then fail with EPIPE", async () => {
+	const { w, thread, peer, fd } = await pair();
+	peer.destroy();
+	await until(w, { ident: fd, filter: EVFILT_READ });
+	// The system learns that nobody reads these, and Node when it writes the next ones.
+	const codes: unknown[] = [];
+	while (codes.at(-1) !== "EPIPE") {
+		codes.push(codeOf(() => writeNow(thread, fd, bytes("x"))));
+		await pause();
+	}
+	assert.equal([...new Set(codes)], ["no error", "EPIPE"]);
+	assert.equal(
+		[text(thread, fd), text(thread, fd), revents(thread, ALL, fd)],
+		["ECONNRESET", "", [POLLIN | POLLHUP]],
+	);
+	close(thread, fd);
+});
+
 test("an object that is destroyed elsewhere hangs up without an errno", async () => {
 	const { w, thread, peer, mine, fd } = await pair();
 	mine.destroy();
