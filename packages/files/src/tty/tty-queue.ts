@@ -19,6 +19,8 @@ export class TtyQueue {
 	version = 0;
 	/** How many characters from the first on are the same as when this was set to their count. */
 	kept = 0;
+	/** The same, for who prints them. */
+	printed = 0;
 	private cells: Uint16Array = new Uint16Array(0);
 	/** Where the first character is in the memory. */
 	private start = 0;
@@ -45,6 +47,7 @@ export class TtyQueue {
 		this.count--;
 		this.version++;
 		this.kept = 0;
+		this.printed = 0;
 		this.start = this.count === 0 ? 0 : (this.start + 1) % this.cells.length;
 		return c;
 	}
@@ -55,6 +58,7 @@ export class TtyQueue {
 		this.count--;
 		this.version++;
 		if (this.kept > this.count) this.kept = this.count;
+		if (this.printed > this.count) this.printed = this.count;
 		return this.at(this.count);
 	}
 
@@ -86,9 +90,9 @@ export class TtyQueue {
 		this.version++;
 	}
 
-	/** Copies the characters from `index` on, without marks. */
-	copy(index: number): Uint8Array {
-		return Uint8Array.from({ length: this.count - index }, (_, i) => this.at(index + i));
+	/** Copies the characters from `index` on to a place in `to`, without marks. */
+	copy(index: number, to: Uint8Array, place: number): void {
+		for (let i = index; i < this.count; i++) to[place + i - index] = this.at(i);
 	}
 
 	/** Moves its characters to the end of another queue, as far as there is room. */
@@ -100,6 +104,7 @@ export class TtyQueue {
 	flush(): void {
 		this.version++;
 		this.kept = 0;
+		this.printed = 0;
 		this.count = 0;
 		this.start = 0;
 	}
@@ -109,7 +114,8 @@ export class TtyQueue {
 		const { cells, count, limit, start } = this;
 		kassert(count >= 0 && count <= limit, "a queue holds at most as much as its limit");
 		kassert(count <= cells.length, "a queue has memory for its characters");
-		kassert(this.kept >= 0 && this.kept <= count, "characters that are kept are there");
+		for (const kept of [this.kept, this.printed])
+			kassert(kept >= 0 && kept <= count, "characters that are kept are there");
 		kassert(start >= 0 && (start === 0 || start < cells.length), "a queue begins in its memory");
 		for (let i = 0; i < count; i++)
 			kassert((this.at(i) & ~mask) === 0, "a queue's characters carry the marks they may");

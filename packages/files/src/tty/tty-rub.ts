@@ -102,41 +102,73 @@ function columnsOf(tp: Tty): Columns {
 }
 
 /**
- * Prints again the line that is being typed. What was printed is kept, so that a line that does not
- * change is not processed each time.
+ * Prints again the line that is being typed, as far as there is room. What was printed the last time
+ * is kept, so that only what has changed is processed.
  * @kern ttyretype
  */
 export function ttyRetype(tp: Tty): void {
-	const { canq, rawq, outq, oflag, lflag, column, retyped } = tp;
-	const room = outq.limit - outq.count;
+	const { canq, rawq, outq } = tp;
 	const reprint = tp.cc[VREPRINT] as number;
-	const depends = [canq.version, rawq.version, oflag, lflag, reprint, column];
-	if (retyped !== null && isSame(retyped, depends, room)) {
-		outq.append(retyped.printed);
-		tp.column = retyped.column;
-	} else {
+	if (reprint !== _POSIX_VDISABLE) ttyEcho(tp, reprint);
+	ttyOutput(tp, NEWLINE);
+	const total = canq.count + rawq.count;
+	// As the echo of a character does.
+	if (total > 0) tp.lflag &= ~FLUSHO;
+	const kept = retypedOf(tp);
+	for (let i = printKept(tp, kept); i < total && outq.count < outq.limit; i++) {
 		const before = outq.count;
-		printLine(tp, reprint);
-		const printed = outq.copy(before);
-		const full = printed.length === room;
-		// While output is discarded there is nothing to keep.
-		tp.retyped =
-			(lflag & FLUSHO) !== 0 ? null : { depends, room, printed, full, column: tp.column };
+		ttyEcho(tp, i < canq.count ? canq.at(i) : rawq.at(i - canq.count));
+		// If there is no room left, it may be that this was not all of it.
+		if (i === kept.ends.length && outq.count < outq.limit) keep(tp, kept, before);
 	}
+	rawq.printed = rawq.count;
 	tp.erasing = false;
 	tp.rocount = rawq.count;
 	tp.rocol = 0;
 }
 
-function isSame(retyped: Retyped, depends: readonly number[], room: number): boolean {
-	const fits = retyped.room === room || (!retyped.full && retyped.printed.length <= room);
-	return fits && retyped.depends.every((value, i) => value === depends[i]);
+/** What is kept of the line, which begins at the current column. */
+function retypedOf(tp: Tty): Retyped {
+	const { canq, rawq, retyped, column: start, oflag, lflag } = tp;
+	const { version } = canq;
+	if (
+		retyped?.start === start &&
+		retyped.oflag === oflag &&
+		retyped.lflag === lflag &&
+		retyped.version === version
+	) {
+		const same = Math.min(retyped.ends.length, canq.count + rawq.printed);
+		retyped.ends.length = same;
+		retyped.columns.length = same;
+		return retyped;
+	}
+	const printed = retyped?.printed ?? new Uint8Array(tp.outq.limit);
+	tp.retyped = { start, oflag, lflag, version, printed, ends: [], columns: [] };
+	return tp.retyped;
 }
 
-function printLine(tp: Tty, reprint: number): void {
-	if (reprint !== _POSIX_VDISABLE) ttyEcho(tp, reprint);
-	ttyOutput(tp, NEWLINE);
-	for (const queue of [tp.canq, tp.rawq]) {
-		for (let i = 0; i < queue.count; i++) ttyEcho(tp, queue.at(i));
+/** Prints the characters that are kept and that there is room for. Returns how many these are. */
+function printKept(tp: Tty, { printed, ends, columns }: Retyped): number {
+	const room = tp.outq.limit - tp.outq.count;
+	let n = ends.length;
+	if (n > 0 && (ends[n - 1] as number) > room) {
+		let low = 0;
+		while (low < n) {
+			const middle = (low + n) >>> 1;
+			if ((ends[middle] as number) <= room) low = middle + 1;
+			else n = middle;
+		}
 	}
+	if (n === 0) return 0;
+	tp.outq.append(printed.subarray(0, ends[n - 1]));
+	tp.column = columns[n - 1] as number;
+	return n;
+}
+
+/** Keeps how the next character was printed: what there is in the queue from `before` on. */
+function keep(tp: Tty, { printed, ends, columns }: Retyped, before: number): void {
+	const end = ends[ends.length - 1] ?? 0;
+	tp.outq.copy(before, printed, end);
+	ends.push(end + tp.outq.count - before);
+	columns.push(tp.column);
 }

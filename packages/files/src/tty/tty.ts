@@ -64,18 +64,19 @@ export interface Columns {
 	readonly echoctl: number;
 }
 
-/** What the line looked like when it was printed again, for as long as nothing changes. */
+/** What the line looked like when it was printed again, character by character from its first on. */
 export interface Retyped {
-	/** What it depends on: versions of both queues, settings, and where it began. */
-	readonly depends: readonly number[];
-	/** How much room for output there was. */
-	readonly room: number;
+	/** The column that it began at, and the settings and the version of `canq` on which it depends. */
+	readonly start: number;
+	readonly oflag: number;
+	readonly lflag: number;
+	readonly version: number;
 	/** What was printed. */
 	readonly printed: Uint8Array;
-	/** Whether that took all the room, so that there may be more to print. */
-	readonly full: boolean;
-	/** The column after it. */
-	readonly column: number;
+	/** How much of it there was behind each character. */
+	readonly ends: number[];
+	/** The column behind each character. */
+	readonly columns: number[];
 }
 
 /** A terminal line. */

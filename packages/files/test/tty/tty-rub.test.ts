@@ -103,6 +103,16 @@ for (const [name, before, after] of [
 		(n: number) => ctrl("R").repeat(3 * n),
 	],
 	[
+		"many ^R behind a long line whose end changes",
+		(n: number) => "a\x01".repeat(n / 2),
+		(n: number) => `b${DEL}${ctrl("R")}`.repeat(n),
+	],
+	[
+		"many ^O behind a long line whose end changes",
+		(n: number) => "a".repeat(n - 2),
+		(n: number) => `b${DEL}${ctrl("O").repeat(2)}`.repeat(n),
+	],
+	[
 		"many ^O behind a long line",
 		(n: number) => "a\t".repeat(n / 2),
 		(n: number) => ctrl("O").repeat(3 * n),
