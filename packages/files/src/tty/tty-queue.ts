@@ -19,7 +19,7 @@ export class TtyQueue {
 	version = 0;
 	/** How many characters from the first on are the same as when this was set to their count. */
 	kept = 0;
-	/** The same, for who prints them. */
+	/** The same, for printing them again. */
 	printed = 0;
 	private cells: Uint16Array = new Uint16Array(0);
 	/** Where the first character is in the memory. */
