@@ -1,5 +1,5 @@
 // Hostile objects: what takes the place of an honest argument.
-import { label } from "./print.ts";
+import { isLabelled as isHostile, label } from "./print.ts";
 import { Thrown, type World } from "./world.ts";
 
 /** Makes a hostile object of an honest value, or returns null where it makes no sense. */
@@ -25,6 +25,8 @@ const LENGTHS: readonly unknown[] = [
 /** An argument as a hostile program passes it: in its place, or around it. */
 export function hostile(value: unknown, world: World): unknown {
 	const { random } = world;
+	// It may be one already, which must not be looked at.
+	if (isHostile(value)) return value;
 	if (value instanceof Uint8Array) return random.pick(BYTES)(value, world);
 	if (Array.isArray(value)) return random.pick(LISTS)(value, world);
 	if (typeof value === "function") return random.pick(ODDITIES)(value, world);

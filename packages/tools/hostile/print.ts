@@ -11,6 +11,11 @@ export function label<T extends object>(name: string, value: T): T {
 	return value;
 }
 
+/** Whether a value has a name of its own. */
+export function isLabelled(value: unknown): boolean {
+	return typeof value === "object" && value !== null && labels.has(value);
+}
+
 /** A value in words, without running code of the value. */
 export function print(value: unknown): string {
 	if (typeof value === "string") return JSON.stringify(value.slice(0, 40));
