@@ -293,12 +293,15 @@ export class World {
 	advance(ms: number): void {
 		const end = this.host.now() + ms * 1e6;
 		for (let left = ms; left > 0; left = (end - this.host.now()) / 1e6) {
+			const before = this.host.now();
 			try {
 				this.host.advance(left);
 			} catch (error) {
 				this.judge(error, "deferred work");
 			}
-			if (this.host.exceeded || this.problem !== null) break;
+			// What is left may be less than the clock can show.
+			const stands = this.host.now() === before && left < 1e-3;
+			if (stands || this.host.exceeded || this.problem !== null) break;
 		}
 		this.settle();
 	}
