@@ -52,7 +52,7 @@ const BYTE = new Uint8Array(1);
 const ignored = { error: () => {}, complete: () => {} };
 
 function spawn(options: KernelOptions = {}): Process {
-	return new Kernel(options).spawn();
+	return new Kernel({ maxfiles: 4096, ...options }).spawn();
 }
 
 /** A descriptor that is always readable. */
@@ -249,25 +249,19 @@ async function iterate({ goes, work }: Busy, ms: number): Promise<void> {
 	}
 }
 
-/** Ten thousand events are kept before the first is asked for. */
+/** A thousand events are kept before the first is asked for. */
 async function iterateKept({ goes, work }: Busy, ms: number): Promise<void> {
 	const { main } = spawn();
-	const files = Array.from({ length: 500 }, () => new SyntheticFile());
-	const iterators = files.map((file) => {
-		const change = { ident: openFile(main, file), ...READ };
-		return kevents(main, change, { policy: "buffered", bound: 20 });
-	});
-	for (let i = 1; i <= 20; i++) {
-		for (const file of files) file.set("read", { data: i });
-		await new Promise((resolve) => setTimeout(resolve, 0));
-	}
+	const iterators = Array.from({ length: 1000 }, () =>
+		kevents(main, { ident: ready(main), ...READ }, { policy: "buffered" }),
+	);
+	await new Promise((resolve) => setTimeout(resolve, 20));
 	for (const iterator of iterators) {
-		for (let i = 0; i < 20 && goes(); i++) {
-			await iterator.next();
-			work(ms);
-		}
-		await iterator.return();
+		if (!goes()) break;
+		await iterator.next();
+		work(ms);
 	}
+	for (const iterator of iterators) await iterator.return();
 }
 
 function watchReady({ goes, work }: Busy, ms: number): void {

@@ -83,7 +83,11 @@ async function measure(name: string, time: number, socket: Socket): Promise<Gaps
 	own = Math.max(own, performance.now() - begun);
 	await new Promise((resolve) => setTimeout(resolve, time));
 	stopped = true;
-	await ends;
+	const ended = await Promise.race([
+		Promise.resolve(ends).then(() => true),
+		new Promise((resolve) => setTimeout(resolve, 2000, false)),
+	]);
+	if (!ended) throw new Error(`${name} does not end`);
 	await new Promise((resolve) => setTimeout(resolve, 20));
 	socket.off("data", hear);
 	clearInterval(interval);
