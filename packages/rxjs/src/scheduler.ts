@@ -31,10 +31,12 @@ class KernelAction<T> extends Subscription implements SchedulerAction<T> {
 	schedule(state?: T, delay = 0): Subscription {
 		if (this.closed) return this;
 		this.state = state;
-		this.setPending(true);
 		// As with setTimeout, anything else than a time means at once.
 		const ms = typeof delay === "number" && delay > 0 ? delay : 0;
 		const at = this.kernel.host.now() + ms * NS_PER_MS;
+		// Work for the end of all time is never done, and keeps nothing alive.
+		this.setPending(at !== Number.POSITIVE_INFINITY);
+		if (!this.pending) return this;
 		timeoutAdd(this.kernel, this.timeout, at);
 		return this;
 	}

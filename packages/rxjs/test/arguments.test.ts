@@ -309,6 +309,17 @@ test("changes and options that cannot be read are EFAULT, when the observable is
 	);
 });
 
+test("work that is scheduled for the end of all time never runs, and no clock goes there", () => {
+	const { kernel, host } = world();
+	let ran = false;
+	kernelScheduler(kernel).schedule(() => {
+		ran = true;
+	}, Number.POSITIVE_INFINITY);
+	assert.equal([kernel.timeouts.size, kernel.sleepers], [0, 0]);
+	host.drive(() => false);
+	assert.equal([ran, host.now()], [false, 0]);
+});
+
 test("work that is scheduled after what is not a time runs at once", () => {
 	const { kernel, host } = world();
 	for (const delay of [5n, Symbol("odd"), {}, Number.NaN, -1, "9"]) {
