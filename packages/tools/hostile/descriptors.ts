@@ -24,7 +24,6 @@ export class Descriptors {
 	/** A call has closed a descriptor. */
 	closed(process: Process, fd: number): void {
 		const table = this.tableOf(process);
-		table.loose.delete(fd);
 		if (!table.open.delete(fd)) table.early.add(fd);
 	}
 
@@ -35,8 +34,6 @@ export class Descriptors {
 	closing(process: Process, fds: readonly number[], act: () => void): void {
 		const open = fds.filter((fd) => process.fdp.get(fd) !== null);
 		const files = open.map((fd) => process.fdp.get(fd));
-		const { loose } = this.tableOf(process);
-		const kept = open.filter((fd) => loose.has(fd));
 		for (const fd of open) this.closed(process, fd);
 		try {
 			act();
@@ -44,7 +41,6 @@ export class Descriptors {
 			open.forEach((fd, i) => {
 				const stayed = process.fdp.get(fd) === files[i];
 				if (stayed) this.opened(process, fd);
-				if (stayed && kept.includes(fd)) loose.add(fd);
 			});
 		}
 	}

@@ -403,6 +403,8 @@ class Sleepers {
 		const deadline = thread.call?.deadline ?? -1;
 		if (deadline >= 0 && deadline < kernel.host.now()) this.lost(sleeper, "its time is over");
 		if (sleeper.isOutdated) return;
+		// To set a terminal may end the process: a speed of 0 hangs up.
+		if (sleep.begin === tcsetattrCall && hasQuiet(process)) return;
 		const asker = this.askerOf(process);
 		const answer = sleep.writes === true ? this.room(asker, sleeper) : this.answer(asker, sleeper);
 		if (answer !== null && !hasQuiet(process)) this.lost(sleeper, answer);
