@@ -152,17 +152,40 @@ export class RealHost implements Host {
 
 	/** Does what is due, until it is time for a pause. */
 	private readonly run = (): void => {
-		const { slice } = this;
-		// Other hosts may have used it up meanwhile.
-		let goesOn = !slice.isOver;
-		while (goesOn) {
-			if (this.firing) this.fireOrWork();
-			else this.workOne();
-			goesOn = this.hasMore && !slice.spend();
+		// Other hosts may have used the slice up meanwhile.
+		if (!this.slice.isOver) {
+			// The usual case, a wake-up, is one piece of work: it is not worth a loop.
+			if (this.due === 1 && !this.firing) {
+				this.workAlone();
+				if (this.hasMore) this.slice.spend();
+			} else {
+				this.workOn();
+			}
 		}
 		this.scheduled = this.hasMore;
-		if (this.scheduled) slice.goOn(this.run);
+		if (this.scheduled) this.slice.goOn(this.run);
 	};
+
+	/** Does the only piece of work. */
+	private workAlone(): void {
+		const fn = this.work[0] as () => void;
+		this.work[0] = null;
+		this.due = 0;
+		this.woken = 0;
+		try {
+			fn();
+		} catch (error) {
+			fail(error);
+		}
+	}
+
+	/** Does pieces of work until there is none, or it is time for a pause. */
+	private workOn(): void {
+		do {
+			if (this.firing) this.fireOrWork();
+			else this.workOne();
+		} while (this.hasMore && !this.slice.spend());
+	}
 
 	private get hasMore(): boolean {
 		return this.finished < this.due || this.firing;
