@@ -8,10 +8,12 @@ import { pipe } from "../src/pipe/pipe.ts";
 import { O_RDWR } from "../src/shared/vnode-flags.ts";
 import { acceptNow, bind, connectNow, listen } from "../src/socket/connect-calls.ts";
 import { getsockopt, setsockopt } from "../src/socket/option-calls.ts";
-import { recvmsgNow, recvNow } from "../src/socket/recv-calls.ts";
+import { recv, recvmsgNow, recvNow } from "../src/socket/recv-calls.ts";
 import { send, sendmsgNow, sendNow } from "../src/socket/send-calls.ts";
 import { socket, socketpair } from "../src/socket/socket-calls.ts";
 import {
+	MSG_DONTWAIT,
+	MSG_WAITALL,
 	SO_ERROR,
 	SO_LINGER,
 	SO_RCVBUF,
@@ -121,6 +123,62 @@ test("a stream that reaches the limit after some bytes returns how many were sen
 		assert.is(recvNow(thread, b, new Uint8Array(8000)), 192);
 	}
 	assert.equal(used(m, "bytes"), [0, 0]);
+});
+
+/** A connection on the network: the descriptors of a client, and of a server that listens. */
+function network({ host }: Machine, client: Thread, server: Thread, rcvbuf: number): number[] {
+	const listener = socket(server, "inet", "stream");
+	bind(server, listener, 80);
+	listen(server, listener, 1);
+	const fd = socket(client, "inet", "stream", SOCK_NONBLOCK);
+	setsockopt(client, fd, SOL_SOCKET, SO_RCVBUF, rcvbuf);
+	codeOf(() => connectNow(client, fd, 80));
+	host.settle();
+	const accepted = acceptNow(server, listener);
+	close(server, listener);
+	return [fd, accepted];
+}
+
+test("what has arrived is charged to the receiver, who has chosen the size of the buffer", () => {
+	const m = world({});
+	const { thread: server, other: client } = m;
+	const { bytes } = client.process.account;
+	const [fd, accepted] = network(m, client, server, 1_000_000) as [number, number];
+	const send = (): number => sendNow(server, accepted, new Uint8Array(1000), MSG_DONTWAIT);
+	bytes.limit = 100_000;
+	until(send);
+	// What does not fit the client's share waits at the server, which can have 16,384 bytes there.
+	assert.ok(bytes.used > 98_000 && bytes.used <= 100_000, `${bytes.used}`);
+	assert.ok(m.process.account.bytes.used <= 16_384);
+	const buffer = new Uint8Array(1_000_000);
+	bytes.limit = 0;
+	const rest = bytes.used + m.process.account.bytes.used;
+	let received = 0;
+	while (received < rest) received += recvNow(client, fd, buffer);
+	assert.is(received, rest);
+	assert.equal(used(m, "bytes"), [0, 0]);
+	const [sender, receiver] = [socket(server, "inet", "dgram"), socket(client, "inet", "dgram")];
+	bind(client, receiver, 90);
+	connectNow(server, sender, 90);
+	bytes.limit = 5 * 1016;
+	for (let i = 0; i < 9; i++) sendNow(server, sender, new Uint8Array(1000));
+	assert.equal([used(m, "bytes"), bytes.used], [[0, 5080], 5080]);
+	exit(client, 0);
+	assert.equal(used(m, "bytes"), [0, 0]);
+});
+
+test("a receiver that waits for more than its account may have gets it piece by piece", async () => {
+	const m = world({});
+	const { thread: server, other: client, host } = m;
+	const [fd, accepted] = network(m, client, server, 100_000) as [number, number];
+	client.process.account.bytes.limit = 0;
+	const buffer = new Uint8Array(9000);
+	fcntl(client, fd, F_SETFL, 0);
+	const receiving = recv(client, fd, buffer, MSG_WAITALL);
+	for (let i = 0; i < 9; i++) sendNow(server, accepted, new Uint8Array(1000).fill(i));
+	host.settle();
+	assert.is(await receiving, 9000);
+	assert.equal([buffer[0], buffer[8999]], [0, 8]);
 });
 
 test("a connection counts as an open file before it is accepted, of the account that listens", () => {

@@ -44,7 +44,7 @@ export interface Packet {
 	/** Whether its last byte is out-of-band. */
 	urgent: boolean;
 	/** To whom it is charged while it is in a buffer, with its bytes; null for nobody. */
-	readonly payer: Account | null;
+	payer: Account | null;
 	/** SockBuf: the packet after it. */
 	next: Packet | null;
 }

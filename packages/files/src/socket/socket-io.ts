@@ -134,8 +134,11 @@ export function missingFor(
 	n: number,
 	files: readonly File[] | null,
 ): Resource | null {
-	if (!payer.bytes.hasRoom(headerLength(so, files) + n)) return "bytes";
-	if (!payer.packets.hasRoom(1)) return "packets";
+	// The receiver pays for a datagram.
+	if (so.kind !== "dgram") {
+		if (!payer.bytes.hasRoom(headerLength(so, files) + n)) return "bytes";
+		if (!payer.packets.hasRoom(1)) return "packets";
+	}
 	if (files === null) return null;
 	if (!payer.inflight.hasRoom(files.length)) return "inflight";
 	return payer.nesting.hasRoom(depthOf(files)) ? null : "nesting";

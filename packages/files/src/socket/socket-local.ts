@@ -135,8 +135,7 @@ export class LocalSocket extends Socket implements Carrier {
 
 	/** Receives a datagram, if there is room. */
 	private take(packet: Packet): number {
-		if (this.rcv.space < packet.header + packet.bytes.length) return errno.ENOBUFS;
-		this.rcv.append(packet);
+		if (!this.store(packet)) return errno.ENOBUFS;
 		this.rcv.wakeup();
 		return 0;
 	}

@@ -24,6 +24,8 @@ import { namesOf } from "./socket-names.ts";
 const TCP_SPACE = 16384;
 /** With at least this much room senders are woken, and a part of what is sent is taken. */
 const SEND_LOWAT = 2048;
+/** This many bytes arrive even if the receiver's account has no room: otherwise none ever would. */
+const LEAST = 2048;
 
 /** A stream socket of the loopback network. */
 export class TcpSocket extends Socket {
@@ -154,14 +156,31 @@ export class TcpSocket extends Socket {
 		const before = snd.cc;
 		for (let packet = snd.first; packet !== null; packet = snd.first) {
 			const deaf = (peer.state & SS_CANTRCVMORE) !== 0;
-			const n = Math.min(packet.bytes.length, deaf ? packet.bytes.length : peer.rcv.space);
+			const n = deaf ? packet.bytes.length : peer.roomFor(packet);
 			if (n <= 0) break;
 			if (!deaf) peer.arrive(packet, n);
 			snd.drop(n);
 		}
-		const failure = snd.cc < before ? wakeBoth(peer.rcv, snd) : null;
+		// One that sleeps until there is more has to take what there is.
+		const failure = snd.cc < before || peer.stalls ? wakeBoth(peer.rcv, snd) : null;
 		if (this.finWanted && !this.finSent && snd.cc === 0) this.sendFin(peer, failure);
 		else if (failure !== null) rethrow(failure);
+	}
+
+	/** How many bytes of a packet that was sent to it can arrive. */
+	private roomFor({ bytes, payer }: Packet): number {
+		const { account, rcv } = this;
+		const room = Math.min(bytes.length, rcv.space);
+		// To itself it has sent no more than it may have.
+		if (room <= 0 || payer === account) return room;
+		if (account.bytes.hasRoom(room) && account.packets.hasRoom(1)) return room;
+		return Math.min(room, LEAST - rcv.cc);
+	}
+
+	/** Whether something waits although there is room in the buffer: the account has none. */
+	override get stalls(): boolean {
+		const { peer, rcv } = this;
+		return peer !== null && peer.snd.cc > 0 && rcv.space > 0;
 	}
 
 	/** Receives the first bytes of a packet. */
@@ -172,7 +191,9 @@ export class TcpSocket extends Socket {
 			this.oobByte = bytes[n - 1] as number;
 			bytes = bytes.subarray(0, n - 1);
 		}
-		if (bytes.length > 0) this.rcv.append({ ...packet, bytes, urgent: false, next: null });
+		if (bytes.length === 0) return;
+		// The account that has chosen the size of the buffer pays for what is in it.
+		this.rcv.append({ ...packet, bytes, urgent: false, payer: this.account, next: null });
 	}
 
 	/**

@@ -63,10 +63,7 @@ export class UdpSocket extends Socket {
 		if (error !== 0) return error;
 		const target = namesOf(this.kernel).udp.get(this.remote ?? (to as Address));
 		if (!(target instanceof UdpSocket) || !target.hears(this.name)) this.unreachable();
-		else if (target.rcv.space >= packet.header + packet.bytes.length) {
-			target.rcv.append({ ...packet, address: this.name });
-			target.rcv.wakeup();
-		}
+		else if (target.store({ ...packet, address: this.name })) target.rcv.wakeup();
 		return 0;
 	}
 

@@ -27,6 +27,7 @@ import {
 } from "@kqpoll/kqueue/kernel";
 import { SIGPIPE } from "@kqpoll/kqueue/signal";
 import { S_IFSOCK, type Stat } from "@kqpoll/kqueue/stat";
+import { inFlightOf } from "../shared/rights.ts";
 import { type Packet, type SockBuf, wakeBoth } from "./socket-buffer.ts";
 import {
 	type Address,
@@ -274,6 +275,24 @@ export abstract class Socket extends File implements SocketState {
 				this.rcv.flush();
 			},
 		);
+	}
+
+	/**
+	 * Receives a datagram, and has the account of this socket pay for it, as that has chosen how large
+	 * the buffer is. Returns whether there was room.
+	 */
+	protected store(packet: Packet): boolean {
+		const { account, kernel, rcv } = this;
+		const n = packet.header + packet.bytes.length;
+		if (rcv.space < n) return false;
+		if (!account.bytes.hasRoom(n) || !account.packets.hasRoom(1)) {
+			// It may be that sockets have it that nobody can receive: then the next one has room.
+			inFlightOf(kernel).reclaim();
+			return false;
+		}
+		packet.payer = account;
+		rcv.append(packet);
+		return true;
 	}
 
 	/** Returns the pending error, and clears it. */
