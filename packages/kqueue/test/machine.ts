@@ -32,16 +32,22 @@ export function machine(options: KernelOptions = {}): Machine {
 export class HookedFile extends SyntheticFile {
 	/** Called whenever a filter is asked. */
 	asked: (() => void) | null = null;
+	/** Called whenever a knote leaves. */
+	left: (() => void) | null = null;
 
 	/** Joins a knote, as a file does whose filters are not safe. */
 	override kqfilter(kn: Knote): number {
 		const error = super.kqfilter(kn);
-		const { event } = kn.fop;
+		const { event, detach } = kn.fop;
 		const ask = (each: Knote, hint: number): boolean => {
 			this.asked?.();
 			return event(each, hint);
 		};
-		if (error === 0) kn.fop = { ...kn.fop, mpsafe: false, event: ask };
+		const leave = (each: Knote): void => {
+			this.left?.();
+			detach(each);
+		};
+		if (error === 0) kn.fop = { ...kn.fop, mpsafe: false, event: ask, detach: leave };
 		return error;
 	}
 }

@@ -9,10 +9,13 @@ import { knoteLists } from "./knote-table.ts";
 import type { Kqueue } from "./kqueue.ts";
 
 /**
- * A callback for a knote of the kqueue is done. A process that could not end meanwhile may end now.
+ * A callback for a knote of the kqueue is done. A process that could not end meanwhile may end now,
+ * and the owner may do what it could not do.
  */
 export function kqueueUnbusy(kq: Kqueue): void {
-	if (--kq.busy === 0 && kq.fdp.doomed !== null) kq.fdp.endDoomed(kq.kernel.runqueue);
+	if (--kq.busy !== 0) return;
+	if (kq.fdp.doomed !== null) kq.fdp.endDoomed(kq.kernel.runqueue);
+	if (kq.owner !== null) kq.owner.rested();
 }
 
 /**

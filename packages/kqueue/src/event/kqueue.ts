@@ -14,6 +14,8 @@ export interface KqueueOwner {
 	expects(kn: Knote, thread: Thread | null): boolean;
 	/** A knote was put on the ready list. */
 	woken(): void;
+	/** The last callback that was running for its knotes is done. */
+	rested(): void;
 }
 
 /** A kernel event queue. Only the engine changes it. */

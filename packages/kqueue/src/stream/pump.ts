@@ -82,6 +82,8 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	private stopped = false;
 	/** Whether it is delivering events. */
 	private running = false;
+	/** Whether it has to run when no callback is running for its knotes any more. */
+	private waits = false;
 	/** Watches that the event has not been delivered to yet, the next one last. */
 	private recipients: Watcher[] = [];
 	/** Whether that event is the last of its source. */
@@ -284,9 +286,18 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		this.thread.kernel.runqueue.add(this);
 	}
 
+	/** KqueueOwner: does what could not be done inside of the callback. */
+	rested(): void {
+		if (!this.waits) return;
+		this.waits = false;
+		this.thread.kernel.runqueue.add(this);
+	}
+
 	/** Delivers the events that there are. */
 	run(): void {
 		if (this.stopped) this.fail();
+		// The callback of a test may let deferred work run: no knote may go, and asking again has no end.
+		else if (this.busy) this.waits = true;
 		else this.handOut();
 	}
 
@@ -490,6 +501,11 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		if (this.sources.size > 0 || this.leaving.length > 0 || this.running || this.stopped) return;
 		if (this.recipients.length > 0) return;
 		if (this.thread.watches !== this) return;
+		// A callback for the knote that goes has closed the other watches: the knote is still needed.
+		if (this.busy) {
+			this.waits = true;
+			return;
+		}
 		this.thread.watches = null;
 		this.stopped = true;
 		this.thread.kernel.runqueue.remove(this);

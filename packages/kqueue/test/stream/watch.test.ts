@@ -840,6 +840,42 @@ test("a watch that a filter or the trace sink closes goes soon", () => {
 	}
 });
 
+test("a watch may be closed while the knote of the only other one leaves", () => {
+	const ways = ["close the watch", "close the descriptor", "replace the descriptor"] as const;
+	for (const way of ways) {
+		const w = world();
+		const a = w.watch("a", {});
+		const b = w.watch("b", { ident: 1, filter: EVFILT_TIMER, data: 5 });
+		w.file.left = () => {
+			w.file.left = null;
+			a.close();
+			b.close();
+			// Deferred work must not take away the knote that leaves, or wait for it in a loop.
+			w.host.settle();
+		};
+		if (way === "close the watch") a.close();
+		else if (way === "close the descriptor") close(w.thread, w.fd);
+		else dup2(w.thread, openFile(w.thread, new SyntheticFile()), w.fd);
+		assert.equal([way, heard(w)], [way, []]);
+		checkClean(w);
+	}
+});
+
+test("a watch that a filter closes goes also if deferred work runs inside of the filter", () => {
+	const w = world();
+	const a = w.watch("a", {});
+	const b = w.watch("b", { ident: 1, filter: EVFILT_TIMER, data: 5 });
+	w.file.asked = () => {
+		w.file.asked = null;
+		a.close();
+		w.host.settle();
+	};
+	w.file.set("read", { data: 1 });
+	assert.equal([heard(w), w.process.fdp.firstKqueue?.nknotes], [[], 1]);
+	b.close();
+	checkClean(w);
+});
+
 test("with EV_DISPATCH a process and its followed children report one event at a time", () => {
 	const w = world();
 	const child = fork(w.thread);
