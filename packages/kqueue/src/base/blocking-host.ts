@@ -99,7 +99,7 @@ export class BlockingHost extends RealHost implements DrivableHost {
 	/**
 	 * See {@link DrivableHost.drive}. What work throws is reported by the platform. Work that has no
 	 * end does not keep receivers from being called, timers from firing, or the call from returning:
-	 * all of them have their turn after 10 ms of it, or a thousand pieces.
+	 * all of them have their turn after 10 ms of it, or 4000 pieces.
 	 */
 	drive(done: () => boolean): boolean {
 		this.driven = true;

@@ -72,7 +72,7 @@ const platformSlice = new PlatformSlice(now, platformTurn);
 
 /**
  * The real host. Deferred work runs as a microtask, so a wake-up takes effect before the next timer
- * or input of the platform. But work goes on for 10 ms, or a thousand pieces, at most: then those
+ * or input of the platform. But work goes on for 10 ms, or 4000 pieces, at most: then those
  * have a turn, and the rest follows, in its order. What is promised is that no two turns are more
  * than 50 ms apart, beyond the longest piece of work of the program itself.
  *
