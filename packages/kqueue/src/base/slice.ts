@@ -34,7 +34,7 @@ const LENGTH = 10_000;
 const LONG = 500;
 /** How many pieces are done at most from one look at the clock to the next, if they are short. */
 const STRIDE = 16;
-/** After so many looks that found short pieces, times the pieces of one, there are twice as many. */
+/** After that many looks that found short pieces, times the square of the pieces of one, there are twice as many. */
 const CALM = 8;
 
 /** A slice that only counts calls: time does not pass, or nobody knows how it does. */
@@ -152,7 +152,7 @@ export class TimedSlice implements Slice {
 		if (time >= LONG) {
 			this.forget();
 			this.long = true;
-		} else if (this.stride < STRIDE && ++this.calm >= CALM * this.stride) {
+		} else if (this.stride < STRIDE && ++this.calm >= CALM * this.stride ** 2) {
 			this.calm = 0;
 			this.stride *= 2;
 			this.long = false;
