@@ -157,6 +157,7 @@ test("without diagnostics nothing is checked", () => {
 function packet(n: number): Packet {
 	return {
 		bytes: bytes(n),
+		memory: n,
 		address: null,
 		rights: null,
 		header: 0,

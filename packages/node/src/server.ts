@@ -57,9 +57,9 @@ class NodeServer extends Socket implements NodeFile {
 		this.name = typeof address === "object" ? (address?.port ?? null) : address;
 	}
 
-	/** Lets a connection wait to be accepted, unless too many do. */
+	/** Lets a connection wait to be accepted, unless too many do, or the account has too many files. */
 	private arrive(node: NetSocket): void {
-		if (this.queue.length >= this.qlimit) {
+		if (!this.accepts) {
 			resetSocket(node);
 			return;
 		}
@@ -119,7 +119,7 @@ class NodeServer extends Socket implements NodeFile {
  * for the server. Nothing else may listen for the server's connections meanwhile.
  *
  * A connection that waits is paused: no more of it is read than its receive buffer has room for.
- * Connections above the limit are reset; the system has its own backlog besides, for the
+ * Connections above the limit, or of the account's open files, are reset; the system has its own backlog besides, for the
  * connections that Node has not taken yet. `listen` changes the limit, up to 128. With an error of
  * the server, such as EADDRINUSE, `accept` fails, and SO_ERROR reports it. The descriptor hangs up
  * when the server emits 'close': after `server.close()` and the end of its last connection.
@@ -135,5 +135,7 @@ export function openServer(thread: Thread, server: Server, options: ServerOption
 	const { backlog = BACKLOG, close = true } = options;
 	if (!Number.isSafeInteger(backlog) || backlog < 1)
 		throw new SystemError(errno.EINVAL, "openServer", `backlog ${backlog}`);
-	return openNodeFile(thread, new NodeServer(thread.kernel, server, close, backlog), options);
+	const file = new NodeServer(thread.kernel, server, close, backlog);
+	file.account = thread.process.account;
+	return openNodeFile(thread, file, options);
 }

@@ -221,6 +221,7 @@ export class NodeSocket extends Socket implements NodeFile {
 function packetOf(bytes: Uint8Array): Packet {
 	return {
 		bytes,
+		memory: bytes.length,
 		address: null,
 		rights: null,
 		header: 0,
@@ -291,5 +292,6 @@ export function openSocket(thread: Thread, socket: NetSocket, options: OpenOptio
 	if (socket.readableEncoding !== null)
 		throw new SystemError(errno.EINVAL, "openSocket", "the socket has an encoding");
 	const file = new NodeSocket(thread.kernel, socket, options.close ?? true);
+	file.account = thread.process.account;
 	return openNodeFile(thread, file, options);
 }

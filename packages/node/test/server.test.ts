@@ -180,6 +180,26 @@ test("a connection above the limit is reset, and the others are not", async () =
 	await Promise.all(clients.map(gone));
 });
 
+test("a connection is an open file of the account that listens, and is reset when that has too many", async () => {
+	const { w, thread, port, fd } = await served();
+	const { files } = thread.process.account;
+	const before = files.used;
+	const first = await client(port);
+	await until(w, { ident: fd, filter: EVFILT_READ }, (e) => e.data === 1);
+	assert.is(files.used, before + 1);
+	files.limit = files.used;
+	const second = connect(port, "127.0.0.1");
+	const [error] = await once(second, "error");
+	assert.is((error as { code: string }).code, "ECONNRESET");
+	const accepted = acceptNow(thread, fd);
+	assert.is(files.used, files.limit);
+	close(thread, accepted);
+	close(thread, fd);
+	assert.is(files.used, before - 1);
+	first.destroy();
+	await gone(first);
+});
+
 test("a connection that waits is reset when the listening descriptor is closed", async () => {
 	const { w, thread, server, port, fd } = await served();
 	const waiting: Socket[] = [];

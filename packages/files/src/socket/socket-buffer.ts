@@ -31,6 +31,8 @@ const NOTHING: Uint8Array = new Uint8Array(0);
 export interface Packet {
 	/** What is left of its bytes. */
 	bytes: Uint8Array;
+	/** How many bytes the memory has that they are in. */
+	memory: number;
 	/** The address of its sender, null if that has none. */
 	readonly address: Address | null;
 	/** The open files that are sent with it; null if there are none, or they were received. */
@@ -112,9 +114,10 @@ export class SockBuf {
 			const room = Math.max(n, Math.min(CHUNK, Math.max(FIRST_CHUNK, 2 * last.bytes.length)));
 			packet.bytes = new Uint8Array(room).subarray(0, n);
 			packet.bytes.set(bytes);
+			packet.memory = room;
 			this.spare = room - n;
 		} else {
-			packet.bytes = withoutWaste(bytes);
+			dropWaste(packet);
 			this.spare = 0;
 		}
 		if (last === null) this.first = packet;
@@ -165,7 +168,8 @@ export class SockBuf {
 	/** Removes the first bytes of the first packet, and the packet if that was all of it. */
 	drop(n: number): void {
 		const packet = this.first as Packet;
-		packet.bytes = withoutWaste(packet.bytes.subarray(n));
+		packet.bytes = packet.bytes.subarray(n);
+		dropWaste(packet);
 		this.cc -= n;
 		this.datacc -= n;
 		packet.payer?.bytes.release(n);
@@ -258,12 +262,14 @@ function continues(packet: Packet, last: Packet): boolean {
 }
 
 /**
- * Bytes that few are left of must not keep the memory of all that were sent with them, which nobody is
- * charged for any more.
+ * The few bytes that are left of many must not keep the memory of all of them, which nobody is charged
+ * for any more.
  */
-function withoutWaste(bytes: Uint8Array): Uint8Array {
-	const { byteLength } = bytes.buffer;
-	return byteLength <= CHUNK || WASTE * bytes.length >= byteLength ? bytes : new Uint8Array(bytes);
+function dropWaste(packet: Packet): void {
+	const { bytes, memory } = packet;
+	if (memory <= CHUNK || WASTE * bytes.length >= memory) return;
+	packet.bytes = new Uint8Array(bytes);
+	packet.memory = bytes.length;
 }
 
 /** A packet leaves its buffer with all that is left of it. */

@@ -159,6 +159,7 @@ function packetOf(
 ): Packet {
 	return {
 		bytes,
+		memory: bytes.length,
 		address: so.kind === "dgram" ? so.name : null,
 		rights: files === null ? null : new Rights(so.kernel, files, out.payer),
 		header: headerLength(so, files),

@@ -19,6 +19,7 @@ import { machine } from "../machine.ts";
 function packetOf(bytes: Uint8Array, fields: Partial<Packet> = {}): Packet {
 	return {
 		bytes,
+		memory: bytes.buffer.byteLength,
 		address: null,
 		rights: null,
 		header: 0,
