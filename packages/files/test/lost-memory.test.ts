@@ -162,6 +162,32 @@ for (const [kind, open] of PAIRS) {
 	});
 }
 
+test("memory that goes away is noticed by code that was compiled for resizable buffers, too", async () => {
+	for (const { name, bytes: make, lose } of memories()) {
+		const world = machine();
+		const { thread } = world;
+		const [master, slave] = openpty(thread);
+		const resizable = memories()[0]?.bytes(10) as Uint8Array;
+		const other = world.process.spawnThread();
+		for (let i = 0; i < 12_000; i++) {
+			const reading = read(other, master, i % 2 === 0 ? resizable : new Uint8Array(10));
+			writeNow(thread, slave, bytes(96));
+			world.host.settle();
+			await reading;
+		}
+		const found = await meanwhile(
+			world,
+			(late) => read(late, master, make(10)),
+			() => {
+				lose();
+				writeNow(thread, slave, bytes(97, 98));
+			},
+		);
+		assert.equal(found, ["EFAULT", "running"], name);
+		assert.equal(left(thread, master), [97, 98], name);
+	}
+});
+
 test("a receive into memory that goes away fails, and the message stays", async () => {
 	for (const type of ["stream", "dgram", "seqpacket"] as const) {
 		for (const { name, bytes: make, lose } of memories()) {

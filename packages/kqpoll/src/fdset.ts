@@ -63,7 +63,7 @@ export class FdSet implements Iterable<number> {
 
 	/** How many descriptors it has room for: a multiple of 32. */
 	get size(): number {
-		return this.#words.length * 32;
+		return this.#words.byteLength * 8;
 	}
 
 	/** Adds a descriptor. Errors: EBADF for what cannot be a descriptor. */

@@ -215,7 +215,7 @@ function checkSet(sets: FdSets, which: number, nd: number, name: string): void {
 	if (set === null || set === undefined) return;
 	if (!FdSet.isSet(set))
 		throw new SystemError(errno.EFAULT, name, `${NAMES[which]} is not an FdSet`);
-	const room = FdSet.wordsIn(set).length * 32;
+	const room = FdSet.wordsIn(set).byteLength * 8;
 	if (room >= nd) return;
 	const why = `${NAMES[which]} has room for ${room} descriptors, the call needs ${nd}`;
 	throw new SystemError(errno.EFAULT, name, why);
@@ -355,7 +355,8 @@ class SelectCall extends KqpollCall {
 	/** Writes the answer over the words of the sets that the call uses. */
 	protected override copyout(): number {
 		const { words, answer, sets } = this;
-		for (const set of sets) if (set && FdSet.wordsIn(set).length < words) return errno.EFAULT;
+		for (const set of sets)
+			if (set && FdSet.wordsIn(set).byteLength < 4 * words) return errno.EFAULT;
 		for (let which = 0; which < 3; which++) {
 			const to = wordsIn(sets[which]);
 			if (to === null) continue;

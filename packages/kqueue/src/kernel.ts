@@ -1,5 +1,5 @@
 // @kqpoll/kqueue/kernel, for authors of file types, filters, system calls and hosts.
-export { contentOf, viewOf, wordsOf } from "./abi/bytes.ts";
+export { contentOf, isIntact, viewOf, wordsOf } from "./abi/bytes.ts";
 export {
 	__EV_HUP,
 	__EV_POLL,

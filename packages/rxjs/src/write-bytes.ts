@@ -9,7 +9,7 @@ import {
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
-import { viewOf } from "@kqpoll/kqueue/kernel";
+import { isIntact, viewOf } from "@kqpoll/kqueue/kernel";
 import { Observable, type OperatorFunction, Subject, type Subscriber, takeUntil } from "rxjs";
 import { checkCount, checkThread, copyOptions } from "./arguments.ts";
 import { type Demand, DemandObservable, type DemandObserver } from "./demand.ts";
@@ -177,7 +177,7 @@ class Writer implements DemandObserver<Uint8Array> {
 	/** Writes from the first chunk. Returns whether there may be room for more. */
 	private writeFirst(): boolean {
 		const { bytes, length } = this.chunks[0] as Chunk;
-		if (bytes.length !== length) {
+		if (!isIntact(bytes, length)) {
 			this.error(new SystemError(errno.EFAULT, "write", "the buffer of the chunk has shrunk"));
 			return false;
 		}

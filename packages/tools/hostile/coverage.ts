@@ -93,6 +93,7 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
 	ringDoorbell: REAL,
 	seltrueKqfilter: FILTER,
 	unreachable: FAILURE,
+	isIntact: ARGUMENT,
 	viewOf: ARGUMENT,
 	wordsOf: ARGUMENT,
 	vnodeEvent: FILTER,

@@ -6,6 +6,7 @@ import {
 	callAsync,
 	copyin,
 	copyout,
+	isIntact,
 	rethrow,
 	viewOf,
 	WOULD_SLEEP,
@@ -98,7 +99,7 @@ function receiveNow(
 	return onSocket(thread, fd, name, (so) => {
 		requireFlags(flags, name);
 		const into = begin();
-		if (!isIntact(into)) return -errno.EFAULT;
+		if (!isIntact(into.bytes, into.length)) return -errno.EFAULT;
 		const { bytes, received } = into;
 		const n = soreceive(so, thread, bytes, flagsOf(so, flags), received);
 		// It does not wait for more: that was all.
@@ -166,11 +167,6 @@ function handOver(thread: Thread, { received, message }: Into): void {
 	rethrow(failure);
 }
 
-/** Whether the buffer still has its memory. */
-function isIntact({ bytes, length }: Into): boolean {
-	return bytes.length === length;
-}
-
 function receive(
 	thread: Thread,
 	fd: number,
@@ -217,7 +213,7 @@ class Receiving {
 	 * buffer that has lost its memory: it stays in the socket.
 	 */
 	go(): number {
-		if (!isIntact(this.into)) return this.interrupted() || -errno.EFAULT;
+		if (!isIntact(this.into.bytes, this.into.length)) return this.interrupted() || -errno.EFAULT;
 		const n = this.fill();
 		if (n >= 0) handOver(this.thread, this.into);
 		return n;

@@ -9,6 +9,7 @@ import {
 	type File,
 	fileHold,
 	getFile,
+	isIntact,
 	KqueueFile,
 	lengthOfList,
 	limitOf,
@@ -257,7 +258,7 @@ class Sending {
 	send(): number {
 		const { so, files, thread, done } = this;
 		const { bytes, flags, address: to } = this.message;
-		if (bytes.length !== this.total) return -errno.EFAULT;
+		if (!isIntact(bytes, this.total)) return -errno.EFAULT;
 		const rest = done === 0 ? bytes : bytes.subarray(done);
 		const payer = thread.process.account;
 		const n = sosend(so, { bytes: rest, flags, to, files, payer });
@@ -286,7 +287,7 @@ class Sending {
 	go(nonblocking: boolean): number {
 		for (;;) {
 			const { done } = this;
-			if (this.message.bytes.length !== this.total) return done || -errno.EFAULT;
+			if (!isIntact(this.message.bytes, this.total)) return done || -errno.EFAULT;
 			const n = this.send();
 			if (n === -errno.EAGAIN) return nonblocking ? done || n : n;
 			if (n < 0 || n === this.total || n === done || nonblocking) return n;

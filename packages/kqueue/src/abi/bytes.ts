@@ -6,7 +6,12 @@ import { errno, SystemError } from "./errno.ts";
  * the same name, or pass a Proxy: those are never asked.
  */
 const intrinsic = Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array;
-const lengthOf: (this: unknown) => number = getter(intrinsic, "length");
+/**
+ * In bytes, for an array of any kind. `length` is never asked about memory that may be gone: where
+ * compiled code has seen arrays of resizable buffers, V8 (of Node.js 20 and 22) goes on returning
+ * the length that a detached array had.
+ */
+const byteLengthOf: (this: unknown) => number = getter(intrinsic, "byteLength");
 const offsetOf: (this: unknown) => number = getter(intrinsic, "byteOffset");
 const memoryOf: (this: unknown) => ArrayBuffer = getter(intrinsic, "buffer");
 const kindOf: (this: unknown) => string | undefined = getter(intrinsic, Symbol.toStringTag);
@@ -25,8 +30,8 @@ const NO_WORDS = new Int32Array(0);
 /**
  * A plain Uint8Array over the memory that a program's Uint8Array has now. Its length is fixed: it
  * changes only when the memory goes away, because the buffer was detached, shrunk, or belongs to a
- * WASM memory that grew. A call that has slept, or has called something of the program, compares it
- * with the length at the beginning before it touches the bytes. Throws EFAULT for what is not a
+ * WASM memory that grew. A call that has slept, or has called something of the program, asks
+ * {@link isIntact} before it touches the bytes. Throws EFAULT for what is not a
  * Uint8Array, which a Proxy of one is not either, and for one whose memory is gone. `what` names
  * the argument in messages.
  */
@@ -34,6 +39,11 @@ export function viewOf(value: unknown, name: string, what = "the buffer"): Uint8
 	const length = lengthIn(value, "Uint8Array", name, what);
 	if (length === 0) return NOTHING;
 	return new Uint8Array(memoryOf.call(value), offsetOf.call(value), length);
+}
+
+/** Whether a view that {@link viewOf} has made still has its memory: of `length` bytes. */
+export function isIntact(view: Uint8Array, length: number): boolean {
+	return view.byteLength === length;
 }
 
 /** As {@link viewOf}, for an Int32Array. */
@@ -49,12 +59,12 @@ function lengthIn(value: unknown, kind: string, name: string, what: string): num
 		const article = kind === "Int32Array" ? "an" : "a";
 		throw new SystemError(errno.EFAULT, name, `${what} is not ${article} ${kind}`);
 	}
-	const length = lengthOf.call(value);
-	if (length === 0 && !hasMemory(value)) {
+	const size = byteLengthOf.call(value);
+	if (size === 0 && !hasMemory(value)) {
 		const why = `the memory of ${what} is detached or out of bounds`;
 		throw new SystemError(errno.EFAULT, name, why);
 	}
-	return length;
+	return kind === "Int32Array" ? size / Int32Array.BYTES_PER_ELEMENT : size;
 }
 
 function hasMemory(array: unknown): boolean {
@@ -79,7 +89,7 @@ export function contentOf(value: unknown, name: string, what = "the buffer"): Ui
 
 function isFew(value: unknown): value is Uint8Array {
 	if (kindOf.call(value) !== "Uint8Array") return false;
-	const length = lengthOf.call(value);
+	const length = byteLengthOf.call(value);
 	return length > 0 && length <= FEW;
 }
 
@@ -96,7 +106,8 @@ export class LastView {
 	of(value: unknown, name: string): Uint8Array {
 		const { view } = this;
 		// An array keeps its buffer and its offset; the length of one that tracks its buffer changes.
-		if (value === this.from && view.length > 0 && lengthOf.call(value) === view.length) return view;
+		const isSame = value === this.from && view.byteLength > 0;
+		if (isSame && isIntact(view, byteLengthOf.call(value))) return view;
 		return this.make(value, name);
 	}
 

@@ -1,6 +1,6 @@
 // System calls that move bytes: read, write, and their vectored forms.
 
-import { LastView } from "../abi/bytes.ts";
+import { isIntact, LastView } from "../abi/bytes.ts";
 import { FREAD, FWRITE } from "../abi/constants.ts";
 import { errno, SystemError, unwrap } from "../abi/errno.ts";
 import { SIGPIPE } from "../abi/signal.ts";
@@ -395,7 +395,7 @@ class ReadCall extends TransferCall {
 	private receive(): number {
 		const { thread, file, buffer, uio } = this;
 		if (uio !== null) return readPieces(thread, file, uio, this.mustNotSleep);
-		if (buffer.length === this.total) return file.read(thread, buffer, this.mustNotSleep);
+		if (isIntact(buffer, this.total)) return file.read(thread, buffer, this.mustNotSleep);
 		this.giveUp();
 		return -errno.EFAULT;
 	}
@@ -463,7 +463,7 @@ class WriteCall extends TransferCall {
 	private rest(): Uint8Array | null {
 		const { buffer, total, uio, written } = this;
 		if (uio !== null) return uio.rest(written);
-		if (buffer.length !== total) return null;
+		if (!isIntact(buffer, total)) return null;
 		return written === 0 ? buffer : buffer.subarray(written);
 	}
 }

@@ -1,5 +1,5 @@
 // struct uio: the buffers of a vectored transfer as one run of bytes, moved in pieces.
-import { viewOf } from "../abi/bytes.ts";
+import { isIntact, viewOf } from "../abi/bytes.ts";
 import { INT_MAX, IOV_MAX } from "../abi/constants.ts";
 import { errno, SystemError } from "../abi/errno.ts";
 import { copyin, lengthOfList } from "../abi/lists.ts";
@@ -32,7 +32,7 @@ export class Uio {
 
 	/** Whether every buffer still has its memory. */
 	private get isIntact(): boolean {
-		return this.views.every((view, i) => view.length === this.lengths[i]);
+		return this.views.every((view, i) => isIntact(view, this.lengths[i] as number));
 	}
 
 	/** The only buffer that is not empty; null if there are several. */
@@ -118,7 +118,7 @@ export class Uio {
 			const start = Math.max(0, from - begin);
 			const end = Math.min(length, from + n - begin);
 			if (start < end) {
-				if (view.length !== length) return false;
+				if (!isIntact(view, length)) return false;
 				act(view, begin + start - from, start, end);
 			}
 			begin += length;
