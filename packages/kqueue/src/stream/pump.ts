@@ -232,7 +232,8 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	/** Changes the knote of a source, and those of the children it follows: 0 or an errno. */
 	private change(source: Source, flags: number): number {
 		const { thread, kq } = this;
-		if (this.stopped) return errno.ESRCH;
+		// All knotes go when the thread has ended.
+		if (this.stopped || thread.state === "exited") return errno.ESRCH;
 		const { filter, fflags, data } = source.change;
 		let result = 0;
 		enter(thread, "kevent");
@@ -298,7 +299,8 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		if (this.stopped) this.fail();
 		// The callback of a test may let deferred work run: no knote may go, and asking again has no end.
 		else if (this.busy) this.waits = true;
-		else this.handOut();
+		// The thread's call is being broken off: then the pump is stopped, and runs again.
+		else if (this.thread.state !== "exited") this.handOut();
 	}
 
 	private handOut(): void {

@@ -820,6 +820,32 @@ test("a file that throws when the thread ends does not keep its watches from bei
 	assert.equal([log, w.kernel.sleepers], [["a ESRCH"], 0]);
 });
 
+test("while the call of a thread that ends is broken off, its watches wait, and may be closed", () => {
+	const w = world();
+	const other = w.process.spawnThread();
+	const log: string[] = [];
+	const change = { ident: w.fd, filter: EVFILT_READ, flags: 0 };
+	const a = watchKevent(other, change, observer(log, "a"));
+	watchKevent(other, change, observer(log, "b"));
+	const signal = {
+		aborted: false,
+		addEventListener: () => {},
+		removeEventListener: () => {
+			a.close();
+			// Deferred work must not ask again and again for what the thread cannot be told.
+			w.host.settle();
+		},
+	};
+	const call = kevent(other, kqueue(other), null, eventList(1), null, { signal: signal as never });
+	call.catch((error: { code: string }) => log.push(error.code));
+	w.file.set("read", { data: 1 });
+	threadExit(other);
+	assert.equal(log, []);
+	w.host.settle();
+	assert.equal([log, other.watches], [["b ESRCH"], null]);
+	checkMachine(w);
+});
+
 test("a watch that a filter or the trace sink closes goes soon", () => {
 	for (const by of ["filter", "sink"] as const) {
 		const w = world();
