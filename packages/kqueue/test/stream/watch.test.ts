@@ -902,6 +902,24 @@ test("a watch that a filter closes goes also if deferred work runs inside of the
 	checkClean(w);
 });
 
+test("an event does not wait in a loop for a callback that runs deferred work", () => {
+	const w = world();
+	const a = w.watch("a", {});
+	const b = w.watch("b", { ident: 1, filter: EVFILT_TIMER, data: 5 });
+	w.file.set("read", { data: 1 });
+	w.file.left = () => {
+		w.file.left = null;
+		// The knote that leaves is the first one that is ready.
+		w.host.settle();
+		w.host.advance(5);
+	};
+	a.close();
+	assert.equal(w.log, []);
+	assert.equal(heard(w), ["b 1"]);
+	b.close();
+	checkClean(w);
+});
+
 test("with EV_DISPATCH a process and its followed children report one event at a time", () => {
 	const w = world();
 	const child = fork(w.thread);
