@@ -80,7 +80,9 @@ function takeSignals(thread: Thread): void {
 			return;
 		}
 	}
-	if (later !== 0 && thread.state === "running") kernel.runqueue.add(thread);
+	// Inside of a handler they stay pending: what runs the outermost one looks again after it.
+	if (later !== 0 && thread.state === "running" && thread.handling === 0)
+		kernel.runqueue.add(thread);
 }
 
 /** Counts a signal that is about to be taken; returns whether the thread takes it later instead. */

@@ -401,6 +401,24 @@ test("handlers inside handlers do not use up the stack", () => {
 	assert.equal([runs, deepest, process.siglist], [5000, 64, 0]);
 });
 
+test("a signal that is taken later does not wait in a loop for the handler that sent it", () => {
+	const { host, thread, process } = machine();
+	const log: string[] = [];
+	sigaction(thread, SIGUSR2, () => log.push("inner"));
+	sigaction(thread, SIGUSR1, () => {
+		// Longer than signals are taken again.
+		host.advance(20);
+		kill(thread, process.pid, SIGUSR2);
+		kill(thread, process.pid, SIGUSR2);
+		host.settle();
+		log.push("outer");
+	});
+	kill(thread, process.pid, SIGUSR1);
+	assert.equal(log, ["inner", "outer"]);
+	host.settle();
+	assert.equal([log, process.siglist, thread.handling], [["inner", "outer", "inner"], 0, 0]);
+});
+
 test("a handler that takes long has 10 ms, and the platform a turn before the rest", async () => {
 	const platform = new FakePlatform();
 	const kernel = new Kernel({ host: new FakeHost(platform) });
