@@ -21,6 +21,12 @@ export class Descriptors {
 		if (!table.early.delete(fd)) table.open.add(fd);
 	}
 
+	/** A call has opened descriptors, and the program cannot know which. */
+	openedSome(process: Process): void {
+		const { open } = this.tableOf(process);
+		for (const fd of process.fdp.open()) open.add(fd);
+	}
+
 	/** A call has closed a descriptor. */
 	closed(process: Process, fd: number): void {
 		const table = this.tableOf(process);

@@ -196,6 +196,7 @@ import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { resume, syscall } from "@kqpoll/kqueue/kernel";
 import { begun, custom, type Effect, formsOf, now, plain, sleeps } from "./calls.ts";
 import { fileOf, opened, openedAll } from "./kqueue.ts";
+import { isLabelled } from "./print.ts";
 import {
 	bytes,
 	directoryFd,
@@ -262,7 +263,9 @@ const incoming: Kind = (world) => ({ bytes: bytes(world), fds: [], address: null
 
 /** The descriptors that came with a message are new. */
 const received: Effect = (world, _result, [, , message], thread) => {
-	const { fds } = message as { readonly fds?: readonly number[] };
+	// What a hostile message says may be anything.
+	if (isLabelled(message)) world.descriptors.openedSome(thread.process);
+	const { fds } = isLabelled(message) ? {} : (message as { readonly fds?: readonly number[] });
 	if (fds !== undefined) openedAll(world, fds as never, [], thread);
 };
 

@@ -8,6 +8,9 @@ import {
 	type Kqueue,
 	kqueueDoCheck,
 } from "@kqpoll/kqueue/kernel";
+import { stillCharged, Tallies, wrongCharge } from "./accounts.ts";
+
+type Account = Process["account"];
 
 /** The list of knotes of an object. */
 type List = NonNullable<Knote["klist"]>;
@@ -23,6 +26,7 @@ class Count {
 	readonly lists: Set<List> = new Set();
 	readonly refs: Map<File, number> = new Map();
 	readonly sockets: Set<Socket> = new Set();
+	readonly charged: Tallies = new Tallies();
 	timers = 0;
 	asleep = 0;
 	pumps = 0;
@@ -38,11 +42,19 @@ class Count {
 	private reach(socket: Socket): void {
 		if (this.sockets.has(socket)) return;
 		this.sockets.add(socket);
-		for (let packet: Packet | null = socket.rcv.first; packet !== null; packet = packet.next)
-			for (const file of packet.rights?.files ?? []) this.refer(file);
+		this.carry(socket.rcv.first);
+		this.carry(socket.snd.first);
 		for (const each of socket.queue) this.reach(each);
 		const { peer } = socket as Socket & { readonly peer?: Socket | null };
 		if (peer instanceof Socket) this.reach(peer);
+	}
+
+	/** Counts packets in a buffer, with what they carry. */
+	private carry(first: Packet | null): void {
+		for (let packet = first; packet !== null; packet = packet.next) {
+			if (packet.payer !== null) this.charged.add(packet.payer, "packets", 1);
+			for (const file of packet.rights?.files ?? []) this.refer(file);
+		}
 	}
 }
 
@@ -50,8 +62,8 @@ function must(condition: boolean, what: string): void {
 	if (!condition) throw new Error(`invariant: ${what}`);
 }
 
-/** Throws unless what a machine counts is what a walk through it finds. */
-export function checkMachine(kernel: Kernel): void {
+/** Throws unless what a machine and its accounts count is what a walk through it finds. */
+export function checkMachine(kernel: Kernel, accounts: ReadonlySet<Account>): void {
 	const count = new Count();
 	for (const process of kernel.processes.values()) walkProcess(process, count);
 	for (const list of count.lists) checkList(list, count.knotes);
@@ -59,6 +71,15 @@ export function checkMachine(kernel: Kernel): void {
 	must(kernel.sleepers >= count.asleep, `${kernel.sleepers} sleepers, ${count.asleep} asleep`);
 	must(kernel.timeouts.size <= 200, `${kernel.timeouts.size} timeouts, more than there can be`);
 	checkReferences(count);
+	const files = new Set<File>([...count.refs.keys(), ...count.sockets]);
+	const wrong = wrongCharge({
+		kernel,
+		accounts,
+		found: count.charged,
+		files,
+		exact: !count.holds,
+	});
+	must(wrong === null, wrong ?? "");
 }
 
 function checkReferences({ refs, holds }: Count): void {
@@ -73,7 +94,9 @@ function checkReferences({ refs, holds }: Count): void {
 }
 
 function walkProcess(process: Process, count: Count): void {
-	const { fdp, klist, kernel, pid, threads } = process;
+	const { account, fdp, klist, kernel, pid, threads } = process;
+	count.charged.add(account, "processes", 1);
+	count.charged.add(account, "threads", threads.length);
 	must(process.pgrp.members.has(process), `process ${pid} is in its group`);
 	must(
 		kernel.pgrps.get(process.pgrp.pgid) === process.pgrp,
@@ -113,6 +136,7 @@ function walkKqueue(kq: Kqueue, count: Count): void {
 			}
 		}
 	}
+	count.charged.add(kq.fdp.account, "knotes", all);
 	must(kq.nknotes === all, `kqueue ${kq.id} counts ${kq.nknotes} knotes and has ${all}`);
 	must(kq.nhashed === hashed, `kqueue ${kq.id} counts ${kq.nhashed} in its hash and has ${hashed}`);
 }
@@ -121,7 +145,10 @@ function walkKnote(kn: Knote, kq: Kqueue, count: Count): void {
 	must(kn.kq === kq, "a knote is on its kqueue");
 	must(!count.knotes.has(kn), "a knote is on one list of its kqueue");
 	count.knotes.add(kn);
-	if (kn.filter === EVFILT_TIMER) count.timers++;
+	if (kn.filter === EVFILT_TIMER) {
+		count.timers++;
+		count.charged.add(kq.fdp.account, "timers", 1);
+	}
 	if (kn.fp !== null) count.refer(kn.fp);
 	if (kn.klist !== null) count.lists.add(kn.klist);
 }
@@ -183,7 +210,11 @@ function walkThread(thread: Thread, count: Count): void {
 }
 
 /** What is left of a machine after all its processes have ended; null if nothing is. */
-export function remains(kernel: Kernel, files: ReadonlySet<File>): string | null {
+export function remains(
+	kernel: Kernel,
+	files: ReadonlySet<File>,
+	accounts: ReadonlySet<Account>,
+): string | null {
 	const counts = {
 		processes: kernel.processes.size,
 		groups: kernel.pgrps.size,
@@ -197,7 +228,7 @@ export function remains(kernel: Kernel, files: ReadonlySet<File>): string | null
 		if (file.refs !== 0) return `${name} is left with ${file.refs} references`;
 		if (isWatched(file)) return `${name} is left with a watcher`;
 	}
-	return null;
+	return stillCharged(kernel, accounts);
 }
 
 function isWatched(file: File): boolean {

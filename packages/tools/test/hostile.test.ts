@@ -88,14 +88,26 @@ for (const [what, spoil, message] of [
 	["a kqueue's knotes", ({ process }) => kqueueOf(process).nknotes++, /counts 1 knotes and has 0/],
 	["a kqueue that is busy", ({ process }) => kqueueOf(process).busy++, /is busy between calls/],
 	["references", ({ process }) => fileOf(process).refs++, /has 2 references, 1 were found/],
+	["an account's knotes", ({ process }) => process.account.knotes.used--, /uses -1 knotes/],
+	["an account's files", ({ process }) => process.account.files.force(1), /uses 4 files, 3 were/],
+	["an account's threads", (of) => of.process.account.threads.force(1), /2 threads, 1 were found/],
+	[
+		"the machine's bytes",
+		({ kernel }) => kernel.account.bytes.used++,
+		/uses 1 bytes, its accounts 0/,
+	],
 	["a thread's depth", ({ main }) => main.depth++, /is inside a call/],
 ] as const satisfies readonly (readonly [string, (world: Machine) => unknown, RegExp])[]) {
 	test(`a machine that counts wrong is found: ${what}`, () => {
 		const world = machine();
-		checkMachine(world.kernel);
+		check(world);
 		spoil(world);
-		assert.throws(() => checkMachine(world.kernel), message);
+		assert.throws(() => check(world), message);
 	});
+}
+
+function check({ kernel, process }: Machine): void {
+	checkMachine(kernel, new Set([process.account]));
 }
 
 function kqueueOf({ fdp }: Process) {
@@ -111,8 +123,15 @@ function fileOf({ fdp }: Process) {
 
 test("what is left of a machine is found", () => {
 	const { kernel } = machine();
-	assert.is(remains(kernel, new Set()), "1 processes are left");
-	assert.is(remains(new Kernel({ host: new VirtualHost() }), new Set()), null);
+	assert.is(remains(kernel, new Set(), new Set()), "1 processes are left");
+	const empty = new Kernel({ host: new VirtualHost() });
+	assert.is(remains(empty, new Set(), new Set()), null);
+	empty.account.packets.force(1);
+	assert.is(remains(empty, new Set(), new Set()), "the machine is left with 1 packets");
+	empty.account.packets.release(1);
+	const { account } = kernel.spawn();
+	const left = remains(empty, new Set(), new Set([account]));
+	assert.is(left, "an account is left with 1 processes");
 });
 
 test("descriptors that calls did not return, or that are gone too early, are found", () => {
