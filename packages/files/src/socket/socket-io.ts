@@ -252,6 +252,7 @@ export function wantsMore(so: Socket, flags: number, missing: number): boolean {
 
 /**
  * Receives more into the rest of a buffer that MSG_WAITALL wants to fill, however little there is.
+ * Returns 0 before bytes that carry files: those are for another call.
  */
 export function receiveMore(
 	so: Socket,
@@ -259,7 +260,9 @@ export function receiveMore(
 	rest: Uint8Array,
 	into: Received | null,
 ): number {
-	if (so.rcv.first !== null) return receivePacket(so, thread, rest, MSG_WAITALL, into);
+	const { first } = so.rcv;
+	if (first !== null && first.rights === null)
+		return receivePacket(so, thread, rest, MSG_WAITALL, into);
 	if (!wantsMore(so, MSG_WAITALL, rest.length)) so.received();
 	return 0;
 }

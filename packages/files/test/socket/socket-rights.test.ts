@@ -13,6 +13,7 @@ import { shutdown, socket, socketpair } from "../../src/socket/socket-calls.ts";
 import {
 	MSG_CMSG_CLOEXEC,
 	MSG_PEEK,
+	MSG_WAITALL,
 	SHUT_RD,
 	SO_SNDLOWAT,
 	SOL_SOCKET,
@@ -96,6 +97,22 @@ for (const type of TYPES) {
 		assert.ok(ended(thread, r));
 	});
 }
+
+test("MSG_WAITALL ends before bytes that come with other files", async () => {
+	const { thread, process, host } = machine();
+	const [a, b] = socketpair(thread, "stream");
+	const [r, w] = pipe(thread);
+	pass(thread, a, [r], Uint8Array.of(1));
+	const message = { bytes: new Uint8Array(9), fds: [] as number[] };
+	const n = recvmsg(process.spawnThread(), b, message, MSG_WAITALL);
+	for (const fds of [[], [w], []]) {
+		host.settle();
+		pass(thread, a, fds, Uint8Array.of(2));
+	}
+	host.settle();
+	assert.equal([await n, message.fds], [2, [4]]);
+	assert.equal(take(thread, b), { n: 2, fds: [5] });
+});
 
 test("a stream stops before bytes that come with files, and a peek leaves them", () => {
 	const { thread } = machine();

@@ -106,10 +106,13 @@ export type Sigset = number;
 
 /** The set of these signals. Errors: EINVAL for a number that is not a signal. */
 export function sigset(...signals: number[]): Sigset {
-	const stranger = signals.find((signal) => !isSignal(signal));
-	if (stranger !== undefined)
-		throw new SystemError(errno.EINVAL, "sigset", `${show(stranger)} is not a signal`);
-	return signals.reduce((set, signal) => set | sigbit(signal), 0);
+	let set = 0;
+	for (const signal of signals) {
+		if (!isSignal(signal))
+			throw new SystemError(errno.EINVAL, "sigset", `${show(signal)} is not a signal`);
+		set |= sigbit(signal);
+	}
+	return set;
 }
 
 /** The bit of one signal. */

@@ -305,7 +305,7 @@ test("the platform reports what a handler throws, and the mask is restored", () 
 });
 
 test("a set consists of signals only", () => {
-	for (const none of [0, 33, -1, 0.5, Number.NaN, "1", Symbol("1")]) {
+	for (const none of [0, 33, -1, 0.5, Number.NaN, "1", Symbol("1"), undefined]) {
 		assert.is(
 			codeOf(() => sigset(SIGTERM, none as never)),
 			"EINVAL",
