@@ -37,7 +37,7 @@ import { fromKevent, kernelScheduler, pollfds, readBytes, writeBytes } from "@kq
 import { interval, Observable, observeOn, repeat, retry, take, takeWhile } from "rxjs";
 
 /** What a program asks while it runs. */
-export interface Busy {
+interface Busy {
 	/** Whether it is to go on. */
 	readonly goes: () => boolean;
 	/** Uses the processor for that many milliseconds. */

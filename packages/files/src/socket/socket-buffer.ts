@@ -168,12 +168,15 @@ export class SockBuf {
 	/** Removes the first bytes of the first packet, and the packet if that was all of it. */
 	drop(n: number): void {
 		const packet = this.first as Packet;
+		if (n === packet.bytes.length) {
+			this.dropRecord();
+			return;
+		}
 		packet.bytes = packet.bytes.subarray(n);
 		dropWaste(packet);
 		this.cc -= n;
 		this.datacc -= n;
 		packet.payer?.bytes.release(n);
-		if (packet.bytes.length === 0) this.dropRecord();
 	}
 
 	/** Removes the first packet with all that is left of it. Its open files were taken before. */
