@@ -416,13 +416,19 @@ const readiness: Kind<Partial<Readiness>> = ({ random }) => ({ data: 1, eof: ran
 const SYNTHETIC: readonly ((file: SyntheticFile, world: World) => void)[] = [
 	(file, world) => file.push(bytes(world)),
 	(file) => file.end(),
-	(file, world) => file.deny(side(world), refusal(world)),
+	refuse,
 	(file) => file.invalidate(),
 	(file) => file.revoke(),
 	(file) => file.notify(NOTE_WRITE),
 	(file, world) => file.set(side(world), readiness(world)),
 	(file, world) => file.set(side(world), world.random.below(9)),
 ];
+
+/** Sleepers are not told that their file refuses others from now on. */
+function refuse(file: SyntheticFile, world: World): void {
+	const [which, error] = [side(world), refusal(world)];
+	if (!world.honest) file.deny(which, error);
+}
 
 function changeSynthetic(world: World): void {
 	const file = fileOf(world, SyntheticFile);

@@ -41,6 +41,7 @@ import {
 	sigaction,
 	sigprocmask,
 	type Thread,
+	threadExit,
 } from "@kqpoll/kqueue";
 import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import {
@@ -319,6 +320,15 @@ class Sleeper extends Driver {
 /** What is asked of a terminal. */
 interface Tty {
 	readonly quiet: boolean;
+	readonly hiwats: WeakMap<Thread, number>;
+	readonly outq: { readonly count: number };
+}
+
+/** The terminal of a master or a slave. */
+interface PtyEnd extends File {
+	readonly pty?: { readonly tty: Tty };
+	/** Slaves alone have it. */
+	readonly tty?: Tty;
 }
 
 /**
@@ -328,7 +338,7 @@ interface Tty {
  */
 function hasQuiet({ fdp }: Process): boolean {
 	for (const each of fdp.open()) {
-		const file = fdp.get(each) as File & { readonly pty?: { readonly tty: Tty } };
+		const file = fdp.get(each) as PtyEnd;
 		if (file.pty?.tty.quiet === true) return true;
 		if (file instanceof Socket && file.kind === "dgram" && file.error !== 0) return true;
 	}
@@ -392,6 +402,8 @@ class Sleepers {
 	ask(): void {
 		for (const sleeper of [...this.asleep]) {
 			const { thread } = sleeper;
+			// To ask may call back, and so change what others sleep for: they are woken first.
+			this.world.settle();
 			if (thread.state === "asleep") this.askFor(sleeper);
 			else if (thread.state === "exited") this.asleep.delete(sleeper);
 		}
@@ -407,6 +419,9 @@ class Sleepers {
 		if (sleep.begin === tcsetattrCall && hasQuiet(process)) return;
 		const asker = this.askerOf(process);
 		const answer = sleep.writes === true ? this.room(asker, sleeper) : this.answer(asker, sleeper);
+		// A thread keeps the knotes of its polls. Those of an object that went away report its end to the
+		// asker; a sleeper that polled the file for the first time after that is not told.
+		if (asker.kq !== null) threadExit(asker);
 		if (answer !== null && !hasQuiet(process)) this.lost(sleeper, answer);
 	}
 
@@ -438,13 +453,18 @@ class Sleepers {
 	}
 
 	/** Whether a descriptor has room enough that no writer may wait. */
-	private room(asker: Thread, { args: [number, bytes], file }: Sleeper): string | null {
+	private room(asker: Thread, { args: [number, bytes], file, thread }: Sleeper): string | null {
 		const fds = [{ fd: number as number, events: POLLOUT, revents: 0 }];
 		pollNow(asker, fds);
 		const revents = fds[0]?.revents ?? 0;
 		if ((revents & POLLOUT) === 0) return null;
 		// A writer to a pipe goes on when the pipe is two thirds empty.
 		const { peer } = file as File & { readonly peer?: { readonly buffer?: { count: number } } };
+		// A write to a terminal keeps the mark it began with, also when a higher speed has raised it for
+		// others: it sleeps above that mark until the master reads.
+		const { tty } = file as PtyEnd;
+		const hiwat = tty?.hiwats.get(thread);
+		if (tty && hiwat !== undefined && tty.outq.count > hiwat) return null;
 		// A message is sent as a whole.
 		if (file instanceof Socket && file.atomic && sizeOf(bytes) > file.snd.space) return null;
 		if (file?.type === "pipe" && (peer?.buffer?.count ?? 0) >= 5461) return null;

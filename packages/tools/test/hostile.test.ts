@@ -56,6 +56,43 @@ test("a few programs of sleepers lose no wake-up", async () => {
 	assert.ok(wakeups > 100);
 });
 
+/** The problem of some operations of a program of sleepers. */
+async function problemOf(seed: number, only: readonly number[]): Promise<string | null> {
+	const operations = operationsOf({ ops: 300, only });
+	return (await runProgram("wakeups", seed, operations, false)).problem;
+}
+
+test("a thread that asks has no knotes of an object that went away before the sleeper came", async () => {
+	assert.equal(
+		[
+			await problemOf(403432, [15, 74, 79, 80, 128, 132, 133, 135, 136, 145, 147, 264, 274]),
+			await problemOf(417168, [53, 65, 67, 70, 71, 74, 75, 79, 89, 90, 91, 92, 102]),
+			await problemOf(417722, [13, 19, 34, 44, 71, 73, 137, 140, 141, 145, 167, 178, 218]),
+		],
+		[null, null, null],
+	);
+});
+
+test("a writer of a terminal may sleep above the mark that its write began with", async () => {
+	assert.equal(
+		[
+			await problemOf(412322, [9, 90, 116, 158]),
+			await problemOf(416902, [23, 33, 60, 64, 173, 178, 187]),
+			await problemOf(21768, [3, 130, 187, 189, 191]),
+		],
+		[null, null, null],
+	);
+});
+
+test("a file that begins to refuse to be watched wakes nobody", async () => {
+	assert.is(await problemOf(502771, [54, 149]), null);
+});
+
+test("who is woken by a callback of an ask is not asked for before", async () => {
+	const last = Array.from({ length: 20 }, (_, i) => 140 + i);
+	assert.is(await problemOf(24178, [68, 106, 123, ...last]), null);
+});
+
 test("a program is the same each time, and runs again from the numbers of its operations", async () => {
 	const operations = operationsOf({ ops: 100, only: null });
 	const [first, second] = [
