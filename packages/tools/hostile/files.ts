@@ -541,12 +541,7 @@ export const filesOperations: Operations = {
 	openatCall: begun(forms, openatCall, [directoryFd, path, ...openArguments], opened),
 	openCall: begun(forms, openCall, [tree, path, ...openArguments], opened),
 	recvCall: begun(forms, recvCall, [socketFd, bytes, recvFlags]),
-	recvmsgCall: begun(
-		forms,
-		recvmsgCall,
-		[socketFd, incoming, recvFlags],
-		(world, _n, args, thread) => received(world, 0 as never, [thread, ...args], thread),
-	),
+	recvmsgCall: begun(forms, recvmsgCall, [socketFd, incoming, recvFlags], received),
 	sendCall: begun(forms, sendCall, [socketFd, bytes, sendFlags]),
 	sendmsgCall: begun(forms, sendmsgCall, [socketFd, outgoing, sendFlags]),
 	sendtoCall: begun(forms, sendtoCall, [socketFd, bytes, sendFlags, address]),

@@ -1,6 +1,6 @@
 // Hostile programs: what they cover, what they find, and short runs of each kind.
 import { readdirSync, readFileSync } from "node:fs";
-import { pipe } from "@kqpoll/files";
+import { pipe, sendmsgNow, socketpair } from "@kqpoll/files";
 import { Kernel, kqueue, type Process, type Thread } from "@kqpoll/kqueue";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 import { test } from "uvu";
@@ -8,6 +8,7 @@ import * as assert from "uvu/assert";
 import { BoundedHost } from "../hostile/bounded-host.ts";
 import { EXCLUDED, uncovered, unknownEntries } from "../hostile/coverage.ts";
 import { Descriptors } from "../hostile/descriptors.ts";
+import { filesOperations } from "../hostile/files.ts";
 import { checkMachine, remains } from "../hostile/invariants.ts";
 import { argumentsOf, hostileOptions, type Mode } from "../hostile/options.ts";
 import { operationsOf, runProgram, runPrograms } from "../hostile/programs.ts";
@@ -191,6 +192,35 @@ test("a descriptor that is closed before the call that opened it has returned is
 	model.opened(process, 3);
 	assert.is(model.difference(process), null);
 });
+
+test("descriptors that come with a message are known, whichever call receives it", async () => {
+	for (const name of ["recvmsg", "recvmsgNow", "recvmsgCall"]) {
+		const world = new World({
+			seed: 1,
+			objects: false,
+			honest: true,
+			careful: false,
+			groups: [filesOperations],
+		});
+		const { descriptors, thread } = world;
+		const { fdp } = thread.process;
+		const pair = socketpair(thread, "seqpacket");
+		for (const fd of pair) descriptors.opened(thread.process, fd);
+		for (let seed = 0; [...fdp.open()].length === 2; seed++) {
+			assert.ok(seed < 1000, `${name} receives no descriptors`);
+			for (const fd of pair) world.attempt(name, () => void sendmsgNow(thread, fd, message(pair)));
+			world.random = new Random(seed);
+			world.attempt(name, () => filesOperations[name]?.(world));
+			world.settle();
+			await world.breathe();
+		}
+		assert.equal([name, descriptors.difference(thread.process), world.problem], [name, null, null]);
+	}
+});
+
+function message(fds: readonly number[]) {
+	return { bytes: new Uint8Array(1), fds };
+}
 
 test("work without end is found, and ends", () => {
 	const host = new BoundedHost();
