@@ -1032,6 +1032,29 @@ test("a faster terminal tells writers of room", async () => {
 	assert.is(await Promise.race([polling, "asleep"]), 1);
 });
 
+test("a writer keeps the mark of a slow terminal, and goes on when the master has read enough", async () => {
+	const { thread, host, process } = machine();
+	const [master, slave] = openpty(thread, { ...RAW, ospeed: B0 });
+	writeNow(thread, slave, new Uint8Array(200));
+	const writing = write(process.spawnThread(), slave, new Uint8Array(50));
+	host.settle();
+	// Others may write below the new mark, 256; this write began with 100.
+	tcsetattrNow(thread, slave, TCSANOW, { ...RAW, ospeed: 9600 });
+	const take = (n: number): unknown => {
+		if (n > 0) readNow(thread, master, new Uint8Array(n));
+		host.settle();
+		return [ioctl(thread, slave, TIOCOUTQ), revents(thread, POLLOUT, slave)];
+	};
+	assert.equal(
+		[take(0), take(99)],
+		[
+			[200, [POLLOUT]],
+			[101, [POLLOUT]],
+		],
+	);
+	assert.equal([take(1), await writing], [[150, [POLLOUT]], 50]);
+});
+
 test("what erases input tells the master of room", async () => {
 	const { thread, host, process } = machine();
 	const [master] = openpty(thread);

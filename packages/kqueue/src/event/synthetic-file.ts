@@ -173,7 +173,10 @@ export class SyntheticFile extends File {
 		this.denied[side] = error;
 	}
 
-	/** The object goes away: watchers get end of file. */
+	/**
+	 * The object goes away: watchers get end of file. Those that come later see the sides as they are:
+	 * set their `eof` as well.
+	 */
 	invalidate(): void {
 		this.klist.invalidate();
 	}
