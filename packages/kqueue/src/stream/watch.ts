@@ -63,7 +63,8 @@ export class KeventWatch {
 		try {
 			source = this.pump.add(this, change);
 		} finally {
-			if (source === null) watches.release(1);
+			// A filter may have called the program, which has ended the process and so the watch.
+			if (source === null) this.end();
 		}
 		return source;
 	}

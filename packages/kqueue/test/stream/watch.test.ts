@@ -39,7 +39,7 @@ import {
 	threadExit,
 	watchKevent,
 } from "../../src/index.ts";
-import { SIG_IGN, SIGUSR1 } from "../../src/signal.ts";
+import { SIG_IGN, SIGKILL, SIGUSR1 } from "../../src/signal.ts";
 import { VirtualHost } from "../../src/testing.ts";
 import { checkMachine, codeOf, HookedFile, type Machine, machine } from "../machine.ts";
 
@@ -282,6 +282,22 @@ test("a descriptor that is closed while its file is asked is EBADF", () => {
 		"EBADF",
 	);
 	checkClean(w);
+});
+
+test("a watch whose process ends while its file is asked is charged for no more", () => {
+	const w = world();
+	const join = w.file.kqfilter.bind(w.file);
+	w.file.kqfilter = (kn) => {
+		kill(w.thread, w.process.pid, SIGKILL);
+		return join(kn);
+	};
+	// Its end closes the file, which lets deferred work run: the watch fails before it is made.
+	w.file.close = () => w.host.settle();
+	assert.is(
+		codeOf(() => w.watch("a", {})),
+		"ESRCH",
+	);
+	assert.equal([w.process.account.watches.used, w.kernel.account.watches.used], [0, 0]);
 });
 
 test("a watch that joins a timer does not restart it", () => {
