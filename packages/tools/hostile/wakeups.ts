@@ -289,7 +289,8 @@ class Sleeper extends Driver {
 		if (this.ino !== inoOf(this.thread, this.args)) return true;
 		return this.named.some(([number, file]) => {
 			// Nobody watches the end of a revoked file that it cannot read.
-			if (file?.revoked === true && (file.flags & FREAD) === 0) return true;
+			if (file?.revoked === true && ((file.flags & FREAD) === 0 || !reads(this, number)))
+				return true;
 			return fdp.get(number) !== file;
 		});
 	}
@@ -315,6 +316,12 @@ class Sleeper extends Driver {
 		this.sleepers.ended(this, print(error));
 		this.sleepers.world.judge(error, this.sleep.begin.name);
 	}
+}
+
+/** Whether a call would read a descriptor: a select only watches those of its first set for that. */
+function reads({ sleep, args }: Sleeper, number: number): boolean {
+	if (sleep.begin !== selectCall && sleep.begin !== pselectCall) return true;
+	return args[1] instanceof FdSet && args[1].has(number);
 }
 
 /** What is asked of a terminal. */

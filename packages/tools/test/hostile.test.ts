@@ -89,6 +89,10 @@ test("a file that begins to refuse to be watched wakes nobody", async () => {
 	assert.is(await problemOf(502771, [54, 149]), null);
 });
 
+test("a select that cannot watch a file learns nothing of its end", async () => {
+	assert.is(await problemOf(512739, [34, 39, 212]), null);
+});
+
 test("who is woken by a callback of an ask is not asked for before", async () => {
 	const last = Array.from({ length: 20 }, (_, i) => 140 + i);
 	assert.is(await problemOf(24178, [68, 106, 123, ...last]), null);
