@@ -8,6 +8,7 @@ type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
 type MachineMembers =
 	| "host"
 	| "processes"
+	| "account"
 	| "maxfiles"
 	| "maxprocesses"
 	| "timermax"
@@ -20,7 +21,15 @@ export const machine: Same<keyof Machine, MachineMembers> = true;
 export const thread: Same<keyof Thread, "tid" | "kernel" | "process" | "state"> = true;
 export const process: Same<
 	keyof Process,
-	"kernel" | "pid" | "parent" | "children" | "threads" | "pledge" | "main" | "spawnThread"
+	| "kernel"
+	| "pid"
+	| "parent"
+	| "children"
+	| "threads"
+	| "account"
+	| "pledge"
+	| "main"
+	| "spawnThread"
 > = true;
 
 // What the author of a filter reads and writes, and nothing by which knotes hang together.
