@@ -429,7 +429,10 @@ class Sleepers {
 		// A thread keeps the knotes of its polls. Those of an object that went away report its end to the
 		// asker; a sleeper that polled the file for the first time after that is not told.
 		if (asker.kq !== null) threadExit(asker);
-		if (answer !== null && !hasQuiet(process)) this.lost(sleeper, answer);
+		if (answer === null || hasQuiet(process)) return;
+		// What a callback changed that was called to answer wakes the sleeper, or puts another file under its number.
+		this.world.settle();
+		if (thread.state === "asleep" && !sleeper.isOutdated) this.lost(sleeper, answer);
 	}
 
 	/** What the same call does now without sleeping; null if it would have to sleep. */

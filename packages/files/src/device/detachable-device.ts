@@ -74,13 +74,18 @@ export class DetachableDevice extends Device {
 	/** As the driver says; ENXIO once it is gone. */
 	protected override get(_thread: Thread, buffer: Uint8Array): number {
 		if (this.gone) return -errno.ENXIO;
-		return this.driver.read?.(buffer) ?? -errno.ENODEV;
+		return this.after(this.driver.read?.(buffer) ?? -errno.ENODEV);
 	}
 
 	/** As the driver says; ENXIO once it is gone. */
 	protected override put(_thread: Thread, buffer: Uint8Array): number {
 		if (this.gone) return -errno.ENXIO;
-		return this.driver.write?.(buffer) ?? -errno.ENODEV;
+		return this.after(this.driver.write?.(buffer) ?? -errno.ENODEV);
+	}
+
+	/** What a transfer returns: it must not begin to sleep when the driver has unplugged the device. */
+	private after(result: number): number {
+		return result === -errno.EAGAIN && this.gone ? -errno.ENXIO : result;
 	}
 
 	/** Reads and writes for which the driver returned -EAGAIN sleep here. */

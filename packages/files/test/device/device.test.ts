@@ -403,4 +403,21 @@ test("a driver that cannot be read, or whose members are not functions, is EFAUL
 		);
 });
 
+test("a read or write in which the driver unplugs the device does not begin to sleep", async () => {
+	const { thread, host } = machine();
+	const unplug = (): number => {
+		device.detach();
+		return -errno.EAGAIN;
+	};
+	let device = new DetachableDevice({ read: unplug });
+	const reader = outcome(read(thread, openFile(thread, device), new Uint8Array(1)));
+	device = new DetachableDevice({ write: unplug });
+	const writer = outcome(
+		write(thread.process.spawnThread(), openFile(thread, device), new Uint8Array(1)),
+	);
+	host.settle();
+	assert.is(thread.kernel.sleepers, 0);
+	assert.equal(await Promise.all([reader, writer]), ["ENXIO", "ENXIO"]);
+});
+
 test.run();
