@@ -417,12 +417,20 @@ const SYNTHETIC: readonly ((file: SyntheticFile, world: World) => void)[] = [
 	(file, world) => file.push(bytes(world)),
 	(file) => file.end(),
 	refuse,
-	(file) => file.invalidate(),
+	goAway,
 	(file) => file.revoke(),
 	(file) => file.notify(NOTE_WRITE),
 	(file, world) => file.set(side(world), readiness(world)),
 	(file, world) => file.set(side(world), world.random.below(9)),
 ];
+
+/** Files whose object has gone away: in an honest world nothing becomes of them any more. */
+const gone: WeakSet<SyntheticFile> = new WeakSet();
+
+function goAway(file: SyntheticFile): void {
+	file.invalidate();
+	gone.add(file);
+}
 
 /** Sleepers are not told that their file refuses others from now on. */
 function refuse(file: SyntheticFile, world: World): void {
@@ -433,7 +441,7 @@ function refuse(file: SyntheticFile, world: World): void {
 function changeSynthetic(world: World): void {
 	const file = fileOf(world, SyntheticFile);
 	if (file === null) openSynthetic(world);
-	else world.random.pick(SYNTHETIC)(file, world);
+	else if (!world.honest || !gone.has(file)) world.random.pick(SYNTHETIC)(file, world);
 }
 
 const action: Kind = (world) =>
