@@ -425,6 +425,8 @@ class Sleepers {
 		// To set a terminal may end the process: a speed of 0 hangs up.
 		if (sleep.begin === tcsetattrCall && hasQuiet(process)) return;
 		const asker = this.askerOf(process);
+		// A terminal stops those in the background that do not block SIGTTOU.
+		asker.sigmask = thread.sigmask;
 		const answer = sleep.writes === true ? this.room(asker, sleeper) : this.answer(asker, sleeper);
 		// A thread keeps the knotes of its polls. Those of an object that went away report its end to the
 		// asker; a sleeper that polled the file for the first time after that is not told.
