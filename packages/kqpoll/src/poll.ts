@@ -70,9 +70,9 @@ export interface Pollfd {
  *
  * Rejects with: EINVAL if `timeout` or `events` is out of range, or there are more entries than a
  * process can have descriptors; EFAULT if `fds` is not an array of pollfds, or an entry cannot be
- * written; ENOMEM with too many knotes; EINTR after a signal, with all revents 0; EBUSY if the thread sleeps already; EDEADLK if
- * a callback of another call of the thread makes this one; ESRCH if the thread has exited; the
- * reason of `options.signal`. Source: poll(2).
+ * written; ENOMEM with too many knotes; EINTR after a signal, with all revents 0; EBUSY if the
+ * thread sleeps already; EDEADLK if a callback of another call of the thread makes this one; ESRCH
+ * if the thread has exited; the reason of `options.signal`. Source: poll(2).
  */
 export function poll(
 	thread: Thread,

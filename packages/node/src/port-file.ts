@@ -70,7 +70,10 @@ export class PortFile extends FlowFile implements NodeFile {
 		return this.ended;
 	}
 
-	/** Reads one message; what does not fit into the buffer is lost. EINVAL if it is neither bytes nor a string. */
+	/**
+	 * Reads one message; what does not fit into the buffer is lost. EINVAL if it is neither bytes nor
+	 * a string.
+	 */
 	protected override get(buffer: Uint8Array): number {
 		const message = this.messages.shift();
 		if (message === undefined) return -errno.EAGAIN;

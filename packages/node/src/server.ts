@@ -119,10 +119,11 @@ class NodeServer extends Socket implements NodeFile {
  * for the server. Nothing else may listen for the server's connections meanwhile.
  *
  * A connection that waits is paused: no more of it is read than its receive buffer has room for.
- * Connections above the limit, or of the account's open files, are reset; the system has its own backlog besides, for the
- * connections that Node has not taken yet. `listen` changes the limit, up to 128. With an error of
- * the server, such as EADDRINUSE, `accept` fails, and SO_ERROR reports it. The descriptor hangs up
- * when the server emits 'close': after `server.close()` and the end of its last connection.
+ * Connections above the limit, or of the account's open files, are reset; the system has its own
+ * backlog besides, for the connections that Node has not taken yet. `listen` changes the limit, up
+ * to 128. With an error of the server, such as EADDRINUSE, `accept` fails, and SO_ERROR reports it.
+ * The descriptor hangs up when the server emits 'close': after `server.close()` and the end of its
+ * last connection.
  *
  * Closing the last descriptor closes the server, or with `close` false releases it; connections
  * that were not accepted are reset in both cases.

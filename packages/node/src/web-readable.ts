@@ -118,10 +118,11 @@ class WebReadableFile extends FlowFile implements NodeFile {
 
 /**
  * Makes a descriptor to read from a web ReadableStream of bytes (Uint8Array, other views,
- * ArrayBuffer) or of strings, which are read in UTF-8. It asks for one chunk at a time, beginning at once, and holds it until it is read:
- * READ data is what is left of it. The end is EV_EOF and a hang-up. When the stream fails, or a
- * chunk is neither bytes nor a string (EINVAL, and the stream is cancelled), EV_EOF has the errno
- * in fflags and reads fail with it. An end or a failure shows when the chunks before it are read.
+ * ArrayBuffer) or of strings, which are read in UTF-8. It asks for one chunk at a time, beginning
+ * at once, and holds it until it is read: READ data is what is left of it. The end is EV_EOF and a
+ * hang-up. When the stream fails, or a chunk is neither bytes nor a string (EINVAL, and the stream
+ * is cancelled), EV_EOF has the errno in fflags and reads fail with it. An end or a failure shows
+ * when the chunks before it are read.
  *
  * Closing the last descriptor cancels the stream. With `close` false it is not cancelled, its lock
  * is released; the unread rest of a chunk is lost, and so is a chunk that was asked for.

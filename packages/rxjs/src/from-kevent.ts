@@ -41,8 +41,9 @@ export interface FromKeventOptions {
  * change, EINVAL for options that are not valid.
  *
  * It errors with a SystemError: the error that kevent has for the change; EBADF when the descriptor
- * is closed; EAGAIN when there are too many watches; ESRCH when the thread exits. It completes after an event with EV_EOF, unless `eof` is
- * "emit", and after the event of a change with EV_ONESHOT.
+ * is closed; EAGAIN when there are too many watches; ESRCH when the thread exits. It completes
+ * after an event with EV_EOF, unless `eof` is "emit", and after the event of a change with
+ * EV_ONESHOT.
  */
 export function fromKevent(
 	thread: Thread,

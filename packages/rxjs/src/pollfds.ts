@@ -40,8 +40,8 @@ class Cancel implements AbortSignalLike {
  *
  * The thread sleeps in the polls, so that it should be used for nothing else. Every subscriber
  * polls for itself. The list is copied when the observable is made: EFAULT for what is not an array
- * of objects, or not a thread; EINVAL for too many. Errors with what poll rejects with: EBUSY when the thread already sleeps,
- * EINTR, ESRCH.
+ * of objects, or not a thread; EINVAL for too many. Errors with what poll rejects with: EBUSY when
+ * the thread already sleeps, EINTR, ESRCH.
  */
 export function pollfds(
 	thread: Thread,

@@ -52,10 +52,10 @@ export function listen(thread: Thread, fd: number, backlog: number): void {
 /**
  * Accepts the first connection that waits at a listener, and sleeps until there is one. Returns its
  * descriptor, which blocks if the listener's does. The number is taken when the call begins: while
- * it sleeps the number is not open, and no other call gets it. Rejects with: EBADF, ENOTSOCK; EMFILE
- * before all others; EINVAL when it does not listen; EAGAIN when it does not block; ECONNABORTED when the listener was shut down, or
- * the connection has ended already; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the
- * reason of `options.signal`. Source: accept(2).
+ * it sleeps the number is not open, and no other call gets it. Rejects with: EBADF, ENOTSOCK;
+ * EMFILE before all others; EINVAL when it does not listen; EAGAIN when it does not block;
+ * ECONNABORTED when the listener was shut down, or the connection has ended already; EINTR; as for
+ * kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source: accept(2).
  */
 export function accept(thread: Thread, fd: number, options: SleepOptions = {}): Promise<number> {
 	return callAsync(thread, "accept", options, acceptCall, fd);
@@ -159,11 +159,11 @@ function soaccept(thread: Thread, head: Socket, { fd, flags, nonblocking }: Acce
  * and when it is interrupted the connection is made anyway. Datagram sockets can be connected
  * again, to another address. Rejects with: EBADF, ENOTSOCK; ENOENT when no socket has the name;
  * EPROTOTYPE when a socket of another type has it; ECONNREFUSED when it does not listen, or when
- * its queue is full or its account has too many open files; EISCONN; EINPROGRESS when the socket does not block, and EALREADY for further
- * calls until it is connected; EOPNOTSUPP for a listener; EINVAL for a TCP socket whose connection
- * failed or ended; EADDRNOTAVAIL; EAFNOSUPPORT, ENAMETOOLONG, EINVAL for what is not an address of
- * its domain; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`.
- * Source: connect(2).
+ * its queue is full or its account has too many open files; EISCONN; EINPROGRESS when the socket
+ * does not block, and EALREADY for further calls until it is connected; EOPNOTSUPP for a listener;
+ * EINVAL for a TCP socket whose connection failed or ended; EADDRNOTAVAIL; EAFNOSUPPORT,
+ * ENAMETOOLONG, EINVAL for what is not an address of its domain; EINTR; as for kevent EBUSY,
+ * EDEADLK, ESRCH and the reason of `options.signal`. Source: connect(2).
  */
 export function connect(
 	thread: Thread,

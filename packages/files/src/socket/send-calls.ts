@@ -43,12 +43,12 @@ export interface OutgoingMessage {
  * Sends bytes, and sleeps until there was room for all of them. Returns how many: fewer than all
  * only when it does not block, or was interrupted after the first. `flags` are MSG_DONTWAIT,
  * MSG_NOSIGNAL, MSG_EOR except on a stream, and for TCP MSG_OOB: the last byte is out-of-band.
- * Rejects with: EBADF, ENOTSOCK, EFAULT; EINVAL for MSG_EOR on a stream; EPIPE, with SIGPIPE, when nothing can be sent any more; ENOTCONN, EDESTADDRREQ; EAGAIN
- * when it does not block; EMSGSIZE for a message that will never fit; ENOBUFS for a datagram that
- * the receiver has no room for, and when too much waits to be received (see docs/limits.md);
- * EOPNOTSUPP for MSG_OOB on other sockets; the pending error,
- * SO_ERROR; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason of `options.signal`. Source:
- * send(2).
+ * Rejects with: EBADF, ENOTSOCK, EFAULT; EINVAL for MSG_EOR on a stream; EPIPE, with SIGPIPE, when
+ * nothing can be sent any more; ENOTCONN, EDESTADDRREQ; EAGAIN when it does not block; EMSGSIZE for
+ * a message that will never fit; ENOBUFS for a datagram that the receiver has no room for, and when
+ * too much waits to be received (see docs/limits.md); EOPNOTSUPP for MSG_OOB on other sockets; the
+ * pending error, SO_ERROR; EINTR; as for kevent EBUSY, EDEADLK, ESRCH and the reason of
+ * `options.signal`. Source: send(2).
  */
 export function send(
 	thread: Thread,

@@ -154,7 +154,10 @@ export function tcsetwinsize(thread: Thread, fd: number, winsize: Winsize): void
 	ioctl(thread, fd, TIOCSWINSZ, winsize);
 }
 
-/** The number of a terminal's foreground group, 0 for none. Errors: EBADF, ENOTTY. Source: tcgetpgrp(3). */
+/**
+ * The number of a terminal's foreground group, 0 for none. Errors: EBADF, ENOTTY. Source:
+ * tcgetpgrp(3).
+ */
 export function tcgetpgrp(thread: Thread, fd: number): number {
 	return ioctl(thread, fd, TIOCGPGRP);
 }

@@ -34,7 +34,10 @@ const LENGTH = 10_000;
 const LONG = 500;
 /** How many pieces are done at most from one look at the clock to the next, if they are short. */
 const STRIDE = 16;
-/** After that many looks that found short pieces, times the square of the pieces of one, there are twice as many. */
+/**
+ * After that many looks that found short pieces, times the square of the pieces of one, there are
+ * twice as many.
+ */
 const CALM = 8;
 
 /** A slice that only counts calls: time does not pass, or nobody knows how it does. */

@@ -138,7 +138,10 @@ function indexOf(kq: Kqueue, fd: number): Map<number, Knote> {
 	return index;
 }
 
-/** All lists of a kqueue, page by page. What is added meanwhile is found if its page is not passed yet. */
+/**
+ * All lists of a kqueue, page by page. What is added meanwhile is found if its page is not passed
+ * yet.
+ */
 export function* knoteLists({ knlist, knhash }: Kqueue): Generator<(Knote | null)[]> {
 	yield* knlist;
 	yield knhash;

@@ -85,9 +85,9 @@ export function callAsync<A extends readonly unknown[]>(
 /**
  * The form for hosts of programs that can be suspended: returns the result itself when the call did
  * not sleep, and throws its error; else returns a promise, as {@link callAsync}. Nothing is
- * allocated in the first case. After 1000 calls that did not sleep, on a RealHost after 10 ms or 4000
- * of them, one of those returns a promise too, so that a program that never sleeps does not keep the platform's timers and input from
- * running.
+ * allocated in the first case. After 1000 calls that did not sleep, on a RealHost after 10 ms or
+ * 4000 of them, one of those returns a promise too, so that a program that never sleeps does not
+ * keep the platform's timers and input from running.
  */
 export function callEither<A extends readonly unknown[]>(
 	thread: Thread,
