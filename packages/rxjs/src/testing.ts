@@ -28,6 +28,11 @@ export class TestSchedulerHost implements Host {
 		return this.scheduler.now() * NS_PER_MS;
 	}
 
+	/** The same: its wall clock begins in 1970. */
+	realtime(): number {
+		return this.now();
+	}
+
 	/** See Host. Parts of a millisecond are rounded up. */
 	setTimer(at: number, fn: () => void): HostTimer {
 		const delay = Math.max(0, Math.ceil((at - this.now()) / NS_PER_MS));

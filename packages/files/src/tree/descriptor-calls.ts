@@ -135,5 +135,7 @@ function onVnode(
 	name: string,
 	act: (vnode: Vnode, now: number) => void,
 ): void {
-	syscall(thread, name, () => act(getTreeFile(thread, fd, name).vnode, thread.kernel.host.now()));
+	syscall(thread, name, () =>
+		act(getTreeFile(thread, fd, name).vnode, thread.kernel.host.realtime()),
+	);
 }

@@ -34,7 +34,7 @@ export class FifoFile extends TreeFile implements FifoHolder {
 		const { fifo, vnode } = this;
 		const n = fifo.read(buffer);
 		if (thread.kernel.diagnostics) fifo.check();
-		if (n >= 0) vnode.atime = thread.kernel.host.now();
+		if (n >= 0) vnode.atime = thread.kernel.host.realtime();
 		return n === -errno.EAGAIN && nonblocking && fifo.writing.opens === 0 ? 0 : n;
 	}
 
@@ -47,7 +47,7 @@ export class FifoFile extends TreeFile implements FifoHolder {
 		const n = fifo.write(buffer);
 		if (thread.kernel.diagnostics) fifo.check();
 		if (n > 0) {
-			vnode.mtime = thread.kernel.host.now();
+			vnode.mtime = thread.kernel.host.realtime();
 			vnode.ctime = vnode.mtime;
 		}
 		return n;

@@ -67,7 +67,7 @@ export function startAt(thread: Thread, fd: number, name: string): Start {
 
 /** The time of a call. */
 export function timeOf({ thread }: Start): number {
-	return thread.kernel.host.now();
+	return thread.kernel.host.realtime();
 }
 
 /** Returns the result of a call, after which the tree is checked when diagnostics are on. */

@@ -41,7 +41,7 @@ export abstract class TreeFile extends File {
 	/** Cuts the file or adds zeros; as {@link Vnode.truncate}, and EBADF once it is revoked. */
 	truncate(thread: Thread, size: number): number {
 		if (this.revoked) return -errno.EBADF;
-		return this.vnode.truncate(size, this.tree.maxFileSize, thread.kernel.host.now());
+		return this.vnode.truncate(size, this.tree.maxFileSize, thread.kernel.host.realtime());
 	}
 
 	/** What fstat returns. Throws EBADF once it is revoked. */

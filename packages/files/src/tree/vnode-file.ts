@@ -24,7 +24,7 @@ export class VnodeFile extends TreeFile implements Readable {
 		if (this.vnode.isDirectory) return -errno.EISDIR;
 		const n = this.vnode.bytes.read(this.offset, buffer);
 		this.offset += n;
-		this.vnode.atime = thread.kernel.host.now();
+		this.vnode.atime = thread.kernel.host.realtime();
 		return n;
 	}
 
@@ -33,7 +33,7 @@ export class VnodeFile extends TreeFile implements Readable {
 		if (this.revoked) return -errno.EIO;
 		const { vnode, tree } = this;
 		const from = (this.flags & O_APPEND) !== 0 ? vnode.size : this.offset;
-		const now = thread.kernel.host.now();
+		const now = thread.kernel.host.realtime();
 		let n = buffer.length;
 		try {
 			// Watchers are notified before the offset moves, as in the kernel.
@@ -50,7 +50,7 @@ export class VnodeFile extends TreeFile implements Readable {
 	override pread(thread: Thread, buffer: Uint8Array, offset: number): number {
 		if (this.revoked) return -errno.EIO;
 		if (this.vnode.isDirectory) return -errno.EISDIR;
-		this.vnode.atime = thread.kernel.host.now();
+		this.vnode.atime = thread.kernel.host.realtime();
 		return this.vnode.bytes.read(offset, buffer);
 	}
 
@@ -58,7 +58,7 @@ export class VnodeFile extends TreeFile implements Readable {
 	override pwrite(thread: Thread, buffer: Uint8Array, offset: number): number {
 		if (this.revoked) return -errno.EIO;
 		const { vnode, tree } = this;
-		const n = vnode.write(offset, buffer, tree.maxFileSize, thread.kernel.host.now());
+		const n = vnode.write(offset, buffer, tree.maxFileSize, thread.kernel.host.realtime());
 		if (thread.kernel.diagnostics) vnode.bytes.check();
 		return n;
 	}
@@ -70,7 +70,7 @@ export class VnodeFile extends TreeFile implements Readable {
 		// At the end the offset is the size, as it is for the kernel, which reads whole blocks.
 		if (found.length === count) this.offset = found[count - 1]?.off as number;
 		else this.offset = Math.max(this.offset, vnode.size);
-		vnode.atime = thread.kernel.host.now();
+		vnode.atime = thread.kernel.host.realtime();
 		return found;
 	}
 

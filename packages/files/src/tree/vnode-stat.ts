@@ -13,7 +13,7 @@ export interface VnodeStat extends Stat {
 	readonly uid: number;
 	/** The number of its group: at first that of the directory it was made in. */
 	readonly gid: number;
-	/** When it was read last, on the clock of the reader's host, in nanoseconds. */
+	/** When it was read last, on the wall clock of the reader's host, in nanoseconds since 1970. */
 	readonly atime: number;
 	/** When it was written last. */
 	readonly mtime: number;

@@ -7,6 +7,7 @@ import {
 	eventList,
 	fcntl,
 	fstat,
+	Kernel,
 	keventNow,
 	kqueue,
 	lseek,
@@ -17,6 +18,7 @@ import {
 } from "@kqpoll/kqueue";
 import { F_GETFL, F_SETFL, O_APPEND, O_DSYNC, O_SYNC } from "@kqpoll/kqueue/fcntl";
 import { S_IFDIR, S_IFREG, UTIME_NOW, UTIME_OMIT } from "@kqpoll/kqueue/stat";
+import { VirtualHost } from "@kqpoll/kqueue/testing";
 import { preadv, pwritev } from "@kqpoll/kqueue/uio";
 import { pread, pwrite, SEEK_CUR } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
@@ -342,6 +344,16 @@ test("stat tells files of different trees apart", () => {
 	assert.equal(fstat(thread, fd), stat(thread, tree, "f"));
 	assert.is((fstat(thread, fd) as VnodeStat).dev, tree.dev);
 	assert.is(readNow(thread, fd, new Uint8Array(1)), 0);
+});
+
+test("the times of a file are those of the host's wall clock", () => {
+	const born = Date.UTC(2026, 10, 1);
+	const host = new VirtualHost({ epoch: born });
+	const { main } = new Kernel({ host }).spawn();
+	const tree = new Tree();
+	host.advance(2000);
+	openNow(main, tree, "/note", O_CREAT | O_RDWR);
+	assert.is(stat(main, tree, "/note").mtime, (born + 2000) * 1e6);
 });
 
 test.run();

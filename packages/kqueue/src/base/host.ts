@@ -20,6 +20,8 @@ export interface Host {
 	readonly slice?: Slice;
 	/** Nanoseconds, on a clock that never goes backwards. */
 	now(): number;
+	/** Nanoseconds since 1970, on the wall clock, which may be set: the time of files and dates. */
+	realtime(): number;
 	/**
 	 * Calls `fn` once when the clock shows `at` or more; never earlier, and never before this
 	 * returns.

@@ -56,6 +56,9 @@ export function platformTurn(fn: () => void): void {
 	}
 }
 
+/** What the wall clock showed when the monotonic clock showed 0, in milliseconds. */
+let epoch = Number.NEGATIVE_INFINITY;
+
 function now(): number {
 	return performance.now() * NS_PER_MS;
 }
@@ -104,6 +107,18 @@ export class RealHost implements Host {
 	/** Nanoseconds since an arbitrary moment, on the platform's monotonic clock. */
 	now(): number {
 		return now();
+	}
+
+	/**
+	 * Nanoseconds since 1970, in steps as fine as those of `now`. It follows the platform's clock when
+	 * that is set.
+	 */
+	realtime(): number {
+		const ms = performance.now();
+		const behind = Date.now() - ms - epoch;
+		// The wall clock shows whole milliseconds only: a difference of one is not a clock that was set.
+		if (behind >= 1 || behind <= -1) epoch = Date.now() - ms;
+		return (epoch + ms) * NS_PER_MS;
 	}
 
 	/** 32 random bits, as an unsigned number. */

@@ -12,6 +12,8 @@ interface VirtualTimer extends HostTimer {
 export interface VirtualHostOptions {
 	/** The seed of `random`. */
 	readonly seed?: number;
+	/** When the host is made on its wall clock, in milliseconds since 1970: 0 by default. */
+	readonly epoch?: number;
 	/**
 	 * Waits until all promises that can continue have done so; called before time moves. By default
 	 * it waits for one turn of the platform's event loop. A program that also waits for something
@@ -33,17 +35,24 @@ export class VirtualHost implements DrivableHost {
 	private readonly work: ((() => void) | null)[] = [];
 	private finished = 0;
 	private state: number;
+	private readonly epoch: number;
 	private readonly idle: () => Promise<void>;
 
 	/** Makes a host whose clock shows 0. */
 	constructor(options: VirtualHostOptions = {}) {
 		this.state = options.seed ?? 1;
+		this.epoch = (options.epoch ?? 0) * NS_PER_MS;
 		this.idle = options.idle ?? (() => new Promise((resolve) => platformTurn(resolve)));
 	}
 
 	/** Virtual nanoseconds since the host was made. */
 	now(): number {
 		return this.time;
+	}
+
+	/** Virtual nanoseconds since 1970: the epoch, and the time since the host was made. */
+	realtime(): number {
+		return this.epoch + this.time;
 	}
 
 	/** 32 bits, as an unsigned number, from a generator that begins with the seed. */

@@ -264,4 +264,23 @@ console.log(await k.kevent(main, kq, null, k.eventList(1), { sec: 0, nsec: 1e6 }
 	assert.equal({ status, output }, { status: 0, output: "0\n" });
 });
 
+test("the wall clock agrees with Date, moves with the monotonic clock, and follows one that is set", () => {
+	const host = new RealHost();
+	const before = Date.now();
+	const shown = host.realtime() / 1e6;
+	assert.ok(shown >= before - 1 && shown <= Date.now() + 1);
+	const start = host.now();
+	const wall = host.realtime();
+	while (host.now() - start < 3e6);
+	assert.ok(host.realtime() - wall >= 2.9e6);
+	const { now } = Date;
+	try {
+		Date.now = () => now() - 3_600_000;
+		assert.ok(host.realtime() / 1e6 < now() - 3_599_000);
+	} finally {
+		Date.now = now;
+	}
+	assert.ok(host.realtime() / 1e6 >= now() - 1);
+});
+
 test.run();

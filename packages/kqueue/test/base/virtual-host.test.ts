@@ -23,6 +23,14 @@ test("time stands still until it is moved", () => {
 	assert.is(host.now(), 2_500_000);
 });
 
+test("the wall clock counts from an epoch of the host's own", () => {
+	const born = Date.UTC(2026, 10, 1);
+	const host = new VirtualHost({ epoch: born });
+	host.advance(1500);
+	assert.equal(new Date(host.realtime() / 1e6), new Date(born + 1500));
+	assert.is(new VirtualHost().realtime(), 0);
+});
+
 test("timers expire in order of time, then of arming, each at its own time", () => {
 	const host = new VirtualHost();
 	const log: string[] = [];
