@@ -13,6 +13,7 @@ const ARROWS: Record<string, string[]> = {
 	files: ["kqueue"],
 	rxjs: ["kqueue", "kqpoll"],
 	node: ["kqueue", "files"],
+	wasi: ["kqueue", "kqpoll", "files"],
 };
 
 /** What the tests of a package may import besides: pollers, to show what its files do to them. */

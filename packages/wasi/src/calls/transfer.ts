@@ -1,0 +1,82 @@
+// fd_read, fd_write, fd_pread, fd_pwrite: bytes between the guest and an open file.
+
+import type { Thread } from "@kqpoll/kqueue";
+import {
+	type BlockingCall,
+	readCall,
+	readvCall,
+	writeCall,
+	writevCall,
+} from "@kqpoll/kqueue/kernel";
+import { RIGHTS } from "../abi/constants.ts";
+import { type Answer, type Guest, isDetached, SUCCESS } from "../guest/guest.ts";
+
+/** Reads into the pieces of memory that a list names, and writes how many bytes it were. */
+export function fd_read(
+	guest: Guest,
+	fd: number,
+	iovs: number,
+	count: number,
+	nread: number,
+): Answer {
+	return transfer(guest, "fd_read", RIGHTS.fd_read, beginRead, fd, iovs, count, nread);
+}
+
+/** Writes what a list of pieces names, and how many bytes it were. */
+export function fd_write(
+	guest: Guest,
+	fd: number,
+	iovs: number,
+	count: number,
+	nwritten: number,
+): Answer {
+	return transfer(guest, "fd_write", RIGHTS.fd_write, beginWrite, fd, iovs, count, nwritten);
+}
+
+function beginRead(thread: Thread, fd: number, pieces: readonly Uint8Array[]): BlockingCall {
+	const [first] = pieces;
+	return pieces.length === 1
+		? readCall(thread, fd, first as Uint8Array)
+		: readvCall(thread, fd, pieces);
+}
+
+function beginWrite(thread: Thread, fd: number, pieces: readonly Uint8Array[]): BlockingCall {
+	const [first] = pieces;
+	return pieces.length === 1
+		? writeCall(thread, fd, first as Uint8Array)
+		: writevCall(thread, fd, pieces);
+}
+
+type BeginTransfer = typeof beginRead;
+
+function transfer(
+	guest: Guest,
+	name: string,
+	right: number,
+	begin: BeginTransfer,
+	fd: number,
+	iovs: number,
+	count: number,
+	result: number,
+): Answer {
+	const { memory, descriptors } = guest;
+	descriptors.require(fd, right);
+	memory.check(result, 4);
+	const before = memory.current;
+	const moved = guest.call(name, begin, fd, memory.pieces(iovs, count));
+	if (typeof moved === "number") {
+		memory.setU32(result, moved);
+		return SUCCESS;
+	}
+	return moved.then(
+		(n) => {
+			memory.setU32(result, n);
+			return SUCCESS;
+		},
+		(error: unknown) => {
+			// Memory that has grown during the sleep is elsewhere now; no byte was moved yet.
+			if (!isDetached(error) || memory.current === before) throw error;
+			return transfer(guest, name, right, begin, fd, iovs, count, result);
+		},
+	);
+}

@@ -1,0 +1,56 @@
+// fd_read and fd_write: bytes between the guest and its descriptors.
+import { pipe } from "@kqpoll/files";
+import { openFile, SyntheticFile, write } from "@kqpoll/kqueue";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { wasiErrno } from "../src/kernel.ts";
+import { World } from "./world.ts";
+
+test("a guest reads its input and writes its output in pieces", () => {
+	let output = "";
+	const world = new World({
+		stdin: "hello",
+		stdout: (bytes) => {
+			output += new TextDecoder().decode(bytes);
+		},
+	});
+	const count = world.room(4);
+	const [a, b] = [world.room(2), world.room(8)];
+	assert.is(world.call["fd_read"]?.(0, ...world.iovs([a, 2], [b, 8]), count), wasiErrno.SUCCESS);
+	assert.equal([world.u32(count), world.text(a, 2), world.text(b, 3)], [5, "he", "llo"]);
+	assert.is(world.call["fd_read"]?.(0, ...world.iovs([a, 2]), count), wasiErrno.SUCCESS);
+	assert.is(world.u32(count), 0);
+	assert.is(world.call["fd_write"]?.(1, ...world.iovs([b, 3], [a, 2]), count), wasiErrno.SUCCESS);
+	assert.equal([world.u32(count), output], [5, "llohe"]);
+});
+
+test("a read sleeps until there are bytes, while others run", () => {
+	const world = new World(({ main }) => {
+		const [readEnd, writeEnd] = pipe(main);
+		const other = main.process.spawnThread();
+		main.kernel.host.setTimer(5e6, () => void write(other, writeEnd, new Uint8Array([1, 2])));
+		return { stdin: readEnd };
+	});
+	const count = world.room(4);
+	const at = world.room(4);
+	assert.is(world.call["fd_read"]?.(0, ...world.iovs([at, 4]), count), wasiErrno.SUCCESS);
+	assert.equal([world.u32(count), world.host.now()], [2, 5e6]);
+});
+
+test("what is outside of the memory is FAULT, and no byte is lost", () => {
+	const file = new SyntheticFile();
+	file.push(new Uint8Array([7]));
+	const world = new World(({ main }) => ({ stdin: openFile(main, file) }));
+	const count = world.room(4);
+	const read = (...args: number[]) => world.call["fd_read"]?.(...args);
+	assert.is(read(0, ...world.iovs([65_535, 2]), count), wasiErrno.FAULT);
+	assert.is(read(0, ...world.iovs([0, 0xffff_ffff]), count), wasiErrno.FAULT);
+	assert.is(read(0, 65_532, 1, count), wasiErrno.FAULT);
+	assert.is(read(0, ...world.iovs([8, 1]), 65_533), wasiErrno.FAULT);
+	assert.is(read(0, 0, 0xffff_ffff, count), wasiErrno.INVAL);
+	assert.is(read(9, ...world.iovs([8, 1]), count), wasiErrno.BADF);
+	assert.is(read(0, ...world.iovs([8, 1]), count), wasiErrno.SUCCESS);
+	assert.is(world.u32(count), 1);
+});
+
+test.run();
