@@ -85,6 +85,7 @@ export {
 	fileRelease,
 } from "./file/file.ts";
 export { type FileTable, getFile, newDescriptor } from "./file/filedesc.ts";
+export { onThreadExit } from "./process/exit.ts";
 export type { Machine } from "./process/machine.ts";
 export { pgsignal, psignal } from "./process/psignal.ts";
 export type { ControllingTerminal, ProcessGroup, Session } from "./process/session.ts";

@@ -1,6 +1,6 @@
 // Puts descriptors of a process at the numbers at which its program expects them.
 import { close, dup2, fcntl, type Thread } from "@kqpoll/kqueue";
-import { F_DUPFD, F_GETFD } from "@kqpoll/kqueue/fcntl";
+import { F_DUPFD, F_SETFD } from "@kqpoll/kqueue/fcntl";
 
 /**
  * Moves the descriptors `sources` to 0, 1, 2 and so on; one may be there several times. What was at
@@ -8,7 +8,7 @@ import { F_DUPFD, F_GETFD } from "@kqpoll/kqueue/fcntl";
  */
 export function arrange(thread: Thread, sources: readonly number[]): void {
 	if (sources.every((fd, to) => fd === to)) {
-		for (const fd of sources) fcntl(thread, fd, F_GETFD);
+		for (const fd of sources) fcntl(thread, fd, F_SETFD, 0);
 		return;
 	}
 	const copies = copyAll(thread, sources);

@@ -1,10 +1,12 @@
 // WASI: a host of one guest, in the shape of the class of node:wasi.
 
 import { openNow, Tree } from "@kqpoll/files";
+import { openatNow } from "@kqpoll/files/at";
 import { O_DIRECTORY, O_RDONLY } from "@kqpoll/files/fcntl";
 import { stayBeneath } from "@kqpoll/files/kernel";
 import {
 	BlockingHost,
+	close,
 	errno,
 	exit,
 	Kernel,
@@ -69,6 +71,11 @@ export interface WASIOptions {
 	readonly returnOnExit?: boolean;
 	/** Who makes its calls: by default the thread of a new process, on a machine of its own. */
 	readonly thread?: Thread;
+	/**
+	 * Where relative paths begin: the name of a preopened directory, or a path in one. Guests see it as
+	 * the environment's PWD and as the directory ".", unless one that is preopened has the name "/".
+	 */
+	readonly cwd?: string;
 	/** What becomes of a guest that writes into a pipe without readers: EPIPE alone by default. */
 	readonly sigpipe?: "ignore" | "default";
 	/**
@@ -115,7 +122,8 @@ export class WASI {
 		this.returnOnExit = options.returnOnExit ?? true;
 		this.openDescriptors(options);
 		for (const [name, directory] of Object.entries(options.preopens ?? {}))
-			this.preopen(name, directory);
+			this.preopen(name, openDirectory(this.thread, directory));
+		if (options.cwd !== undefined) this.enter(options.cwd, options.preopens ?? {});
 		sigaction(this.thread, SIGPIPE, options.sigpipe === "default" ? SIG_DFL : SIG_IGN);
 		this.functions = bindAll(this.guest);
 		this.wasiImport = importsOf(this.functions, this.guest);
@@ -218,11 +226,29 @@ export class WASI {
 		return openFile(thread, fileFor(stream, fd));
 	}
 
-	private preopen(name: string, directory: Directory): void {
-		const { thread } = this;
-		const fd = openDirectory(thread, directory);
-		stayBeneath(thread, fd);
+	private preopen(name: string, fd: number): void {
+		stayBeneath(this.thread, fd);
 		this.guest.descriptors.preopen(fd, name);
+	}
+
+	/** Preopens the directory where relative paths begin. */
+	private enter(cwd: string, preopens: Readonly<Record<string, Directory>>): void {
+		const { descriptors } = this.guest;
+		const inside = (name: string): boolean => cwd === name || cwd.startsWith(directoryName(name));
+		const [name] = Object.keys(preopens)
+			.filter(inside)
+			.sort((a, b) => b.length - a.length);
+		if (name === undefined)
+			throw new SystemError(errno.ENOENT, "WASI", `cwd ${show(cwd)} is in no preopened directory`);
+		const rest = cwd.slice(directoryName(name).length) || ".";
+		const fd = openatNow(this.thread, descriptors.numberOf(name), rest, O_RDONLY | O_DIRECTORY);
+		if (Object.hasOwn(preopens, "/")) close(this.thread, fd);
+		else this.preopen(".", fd);
+	}
+
+	/** Throws ProcessExit if the guest's process has ended. */
+	checkAlive(): void {
+		this.guest.checkAlive();
 	}
 }
 
@@ -246,15 +272,16 @@ function checkMode({ kernel }: Thread, mode: WaitMode): void {
 			"WASI",
 			'mode "jspi" needs WebAssembly.Suspending, which this platform does not have',
 		);
-	if (mode !== "sync" && mode !== "jspi" && mode !== "now")
+	if (!["sync", "jspi", "promise", "now"].includes(mode))
 		throw new SystemError(
 			errno.EINVAL,
 			"WASI",
-			`mode ${show(mode)} is not "sync", "jspi" or "now"`,
+			`mode ${show(mode)} is not "sync", "jspi", "promise" or "now"`,
 		);
 }
 
-function stringsOf({ args = [], env = {} }: WASIOptions): GuestStrings {
+function stringsOf({ args = [], env: variables = {}, cwd }: WASIOptions): GuestStrings {
+	const env = cwd === undefined ? variables : { ...variables, PWD: cwd };
 	const all = {
 		args: [...args],
 		env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
@@ -281,6 +308,11 @@ function fileFor(stream: Exclude<Input | Output, number> | undefined, fd: number
 	throw new SystemError(errno.EINVAL, "WASI", `descriptor ${fd} is ${show(stream)}, not ${what}`);
 }
 
+/** The name of a directory with one slash at its end. */
+function directoryName(name: string): string {
+	return name.endsWith("/") ? name : `${name}/`;
+}
+
 /** Opens a directory in the process of the guest. */
 function openDirectory(thread: Thread, directory: Directory): number {
 	const flags = O_RDONLY | O_DIRECTORY;
@@ -300,7 +332,7 @@ function memoryOf(instance: WasmInstance): WasmMemory {
 }
 
 /** The entry of a program, which a library does not have. */
-function entryOf(instance: WasmInstance): () => unknown {
+export function entryOf(instance: WasmInstance): () => unknown {
 	const { _start, _initialize } = instance?.exports ?? {};
 	if (typeof _start === "function" && _initialize === undefined) return _start as () => unknown;
 	throw new SystemError(

@@ -38,7 +38,26 @@ export function threadExit1(thread: Thread): void {
 	failure = attempt(failure, () => kqpollExit(thread));
 	kernel.activity.depth--;
 	if (taker) reroute(process);
+	for (const fn of thread.exits ?? []) kernel.host.defer(fn);
+	thread.exits = null;
 	rethrow(failure);
+}
+
+/**
+ * Calls `fn` after the thread has ended, in a turn of its own: for hosts that run its program
+ * elsewhere, and have to stop it. Returns a function that takes this back.
+ */
+export function onThreadExit(thread: Thread, fn: () => void): () => void {
+	if (thread.state === "exited") {
+		thread.kernel.host.defer(fn);
+		return () => {};
+	}
+	thread.exits ??= [];
+	thread.exits.push(fn);
+	return () => {
+		const { exits } = thread;
+		if (exits?.includes(fn)) exits.splice(exits.indexOf(fn), 1);
+	};
 }
 
 /**

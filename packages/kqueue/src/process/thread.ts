@@ -48,6 +48,9 @@ export class Thread extends Caller {
 	/** What poll and select keep from call to call. @internal */
 	pollstate: unknown = null;
 
+	/** What is called after it has ended, null for nothing. @internal */
+	exits: (() => void)[] | null = null;
+
 	/** See Caller. @internal */
 	promisedIn = -1;
 

@@ -8,10 +8,11 @@ import { ProcessExit, Trouble } from "./trouble.ts";
 
 /**
  * How the calls of a guest wait: `"sync"` blocks the thread of the platform, and needs a host that
- * can be driven; `"jspi"` suspends the guest; `"now"` never sleeps: where a call would have to, it
- * fails with EAGAIN, and poll_oneoff returns what is ready.
+ * can be driven; `"jspi"` suspends the guest; with `"promise"` the functions return promises, for
+ * packages that run the guest elsewhere; `"now"` never sleeps: where a call would have to, it fails
+ * with EAGAIN, and poll_oneoff returns what is ready.
  */
-export type WaitMode = "sync" | "jspi" | "now";
+export type WaitMode = "sync" | "jspi" | "promise" | "now";
 
 /** What a function of WASI returns: an error number of WASI, perhaps after a sleep. */
 export type Answer = number | Promise<number>;
@@ -64,6 +65,7 @@ export class Guest {
 			case "sync":
 				return callSync(thread, name, null, begin, ...args);
 			case "jspi":
+			case "promise":
 				return callEither(thread, name, null, begin, ...args);
 			default:
 				enter(thread, name);
