@@ -1,9 +1,10 @@
 // Runs the tests of packages under other runtimes: Deno and Bun, as they are on npm.
-import { execFile, execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Command } from "./command.ts";
+import { installed } from "./install.ts";
 import { DIFFERENCES, type Runtime } from "./runtimes/differences.ts";
 import type { FileResult, Selection } from "./runtimes/one-file.ts";
 
@@ -15,8 +16,7 @@ RUNTIME  deno or bun, by default both; installed into node_modules/.cache/runtim
 PATTERN  a regular expression; only test files whose path matches it run`,
 );
 
-/** Where the runtimes are installed, and which versions. */
-const FOLDER = "node_modules/.cache/runtimes";
+/** The versions of the runtimes. */
 const VERSIONS: Readonly<Record<Runtime, string>> = { deno: "2.9.6", bun: "1.4.5" };
 
 /** How each runtime runs a program in TypeScript. */
@@ -46,20 +46,6 @@ interface Report {
 	readonly problems: readonly string[];
 }
 
-/** Installs the runtimes, unless they are there in these versions. */
-function install(): void {
-	const manifest = JSON.stringify({ private: true, dependencies: VERSIONS });
-	const path = join(FOLDER, "package.json");
-	if (existsSync(join(FOLDER, "node_modules")) && readFileSync(path, "utf8") === manifest) return;
-	mkdirSync(FOLDER, { recursive: true });
-	writeFileSync(path, manifest);
-	execFileSync("npm", ["install", "--no-audit", "--no-fund", "--no-package-lock"], {
-		cwd: FOLDER,
-		stdio: "inherit",
-		shell: process.platform === "win32",
-	});
-}
-
 /** The test files, from the root of the workspace. */
 function testFiles(pattern: RegExp): string[] {
 	return PACKAGES.flatMap((name) => {
@@ -78,7 +64,7 @@ function run(
 	selection: Selection,
 	timeout: number,
 ): Promise<Outcome> {
-	const program = resolve(FOLDER, "node_modules/.bin", runtime);
+	const program = join(modules, ".bin", runtime);
 	const script = ["packages/tools/runtimes/one-file.ts", resolve(file), JSON.stringify(selection)];
 	const options = {
 		timeout,
@@ -163,5 +149,5 @@ function wanted(args: string[]): { runtimes: readonly Runtime[]; files: readonly
 const { runtimes, files } = command.parse(wanted);
 const missing = DIFFERENCES.find(({ file }) => !existsSync(file));
 if (missing !== undefined) command.abort(`there is no ${missing.file}, which is listed`);
-install();
+const modules = installed("runtimes", VERSIONS);
 for (const runtime of runtimes) if (!(await report(runtime, files))) process.exitCode = 1;

@@ -50,6 +50,8 @@ export const STEPS: Record<string, string[]> = {
 export const HEAVY: Record<string, string[]> = {
 	// Installs Deno and Bun.
 	runtimes: [tool("runtimes")],
+	// Installs a C compiler; compares its modules, and what Linux prints, with the files here.
+	guests: [`${tool("guests")} --check`],
 };
 
 /** All steps, in the order in which they run. */
