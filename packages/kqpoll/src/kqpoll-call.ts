@@ -1,4 +1,4 @@
-// What poll and select have in common: a scan of the thread's own kqueue, or only a sleep.
+// What poll, select and poll_oneoff have in common: a scan of the thread's own kqueue, or a sleep.
 import { errno, Kevent, type Thread } from "@kqpoll/kqueue";
 import {
 	attempt,
@@ -20,7 +20,7 @@ import {
 	WOULD_SLEEP,
 } from "@kqpoll/kqueue/kernel";
 
-/** A poll or select in progress. A thread uses the same object again for its next call. */
+/** A poll, select or poll_oneoff in progress. A thread uses the same object again for its next call. */
 export abstract class KqpollCall extends BlockingCall implements EventSink {
 	/** How many serials it uses: the number that it passed to kqpollInit. */
 	protected serials = 0;
@@ -165,15 +165,19 @@ export function endAfter(thread: Thread, serials: number, value: unknown): never
 }
 
 /** The calls that a thread keeps, to use them again. */
-export interface PollState<Poll, Select> {
+export interface PollState<Poll, Select, Subscriptions> {
 	/** For poll and ppoll. */
 	poll: Poll | null;
 	/** For select and pselect. */
 	select: Select | null;
+	/** For poll_oneoff. */
+	subscriptions: Subscriptions | null;
 }
 
-/** What the thread keeps for poll and select. */
-export function pollState<Poll, Select>(thread: Thread): PollState<Poll, Select> {
-	thread.pollstate ??= { poll: null, select: null };
-	return thread.pollstate as PollState<Poll, Select>;
+/** What the thread keeps for poll, select and poll_oneoff. */
+export function pollState<Poll, Select, Subscriptions>(
+	thread: Thread,
+): PollState<Poll, Select, Subscriptions> {
+	thread.pollstate ??= { poll: null, select: null, subscriptions: null };
+	return thread.pollstate as PollState<Poll, Select, Subscriptions>;
 }

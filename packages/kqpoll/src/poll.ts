@@ -150,7 +150,7 @@ function begin(
 		throw new SystemError(errno.EINVAL, name, `fds has ${nfds} entries, the limit is ${limit}`);
 	kqpollInit(thread, nfds, name);
 	try {
-		const state = pollState<PollCall, unknown>(thread);
+		const state = pollState<PollCall, unknown, unknown>(thread);
 		state.poll ??= new PollCall(thread, name);
 		state.poll.begin(name, fds, nfds, timeout, sigmask);
 		return state.poll;

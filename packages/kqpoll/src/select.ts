@@ -45,7 +45,7 @@ function setsOf(
 	write: FdSet | null,
 	except: FdSet | null,
 ): FdSets {
-	const state = pollState<unknown, SelectCall>(thread);
+	const state = pollState<unknown, SelectCall, unknown>(thread);
 	state.select ??= new SelectCall(thread);
 	const { lastSets: last } = state.select;
 	if (last[0] === read && last[1] === write && last[2] === except) return last;
@@ -200,7 +200,7 @@ function begin(
 	for (let which = 0; which < 3; which++) checkSet(sets, which, nd, name);
 	kqpollInit(thread, nd, name);
 	try {
-		const call = pollState<unknown, SelectCall>(thread).select as SelectCall;
+		const call = pollState<unknown, SelectCall, unknown>(thread).select as SelectCall;
 		call.begin(name, nd, sets, timeout, sigmask);
 		return call;
 	} catch (error) {

@@ -12,6 +12,8 @@ import {
 	POLLRDBAND,
 	poll,
 	pollNow,
+	pollSubscriptions,
+	pollSubscriptionsNow,
 	ppoll,
 	ppollNow,
 	pselect,
@@ -19,7 +21,15 @@ import {
 	select,
 	selectNow,
 } from "@kqpoll/kqpoll";
-import { pollCall, ppollCall, pselectCall, selectCall } from "@kqpoll/kqpoll/kernel";
+import {
+	pollCall,
+	ppollCall,
+	pselectCall,
+	SUBSCRIPTION_FD_BARRED,
+	SubscriptionSet,
+	selectCall,
+	subscriptionsCall,
+} from "@kqpoll/kqpoll/kernel";
 import { resume } from "@kqpoll/kqueue/kernel";
 import { begun, custom, formsOf, now, plain, sleeps } from "./calls.ts";
 import {
@@ -75,6 +85,62 @@ function makeSet(world: World): void {
 	if (random.once(2)) sets.push(made);
 }
 
+const clockTimeout = oneOf<unknown>(0, 0, 1e6, 5e6, 1e8, 0.5, 2n ** 64n - 1n, Infinity, -1, null);
+const subscription: Kind = (world) => {
+	const { random } = world;
+	if (random.once(4))
+		return {
+			type: "clock",
+			clock: random.pick([undefined, "monotonic", "realtime", "process"]),
+			timeout: clockTimeout(world),
+			absolute: random.once(3),
+			userdata: random.next(),
+		};
+	return { type: random.pick(["fd_read", "fd_write"]), fd: fd(world) };
+};
+const subscriptions = listOf(subscription, 6);
+
+/** A new set of subscriptions to descriptors, and sometimes to clocks. */
+export const subscriptionSet: Kind<SubscriptionSet> = (world) => {
+	const { random } = world;
+	const made = new SubscriptionSet();
+	const n = world.honest || !random.once(8) ? 1 + random.below(6) : 0;
+	made.reserve(n);
+	for (let i = 0; i < n; i++) {
+		const clock = random.once(5);
+		made.type[i] = !world.honest && random.once(20) ? 7 : clock ? 0 : 1 + random.below(2);
+		made.ident[i] = clock ? random.below(world.honest ? 2 : 5) : fd(world);
+		made.flags[i] = random.once(9) ? random.pick([1, SUBSCRIPTION_FD_BARRED]) : 0;
+		made.timeout.set(
+			random.pick([
+				[0, 0],
+				[5e6, 0],
+				[-1, -1],
+				[0, 1],
+			]),
+			2 * i,
+		);
+	}
+	if (world.objects && random.once(12)) Object.assign(made, { nevents: null, busy: 1 });
+	return made;
+};
+
+/** A set that several calls use, one after the other or at once. */
+const anySubscriptionSet: Kind<SubscriptionSet> = (world) => {
+	const { random, subscriptionSets } = world;
+	if (subscriptionSets.length > 0 && random.once(3)) return random.pick(subscriptionSets);
+	const made = subscriptionSet(world);
+	if (random.once(4)) subscriptionSets.push(made);
+	if (subscriptionSets.length > 6) subscriptionSets.shift();
+	return made;
+};
+
+function makeSubscriptionSet(world: World): void {
+	const made = anySubscriptionSet(world);
+	made.reserve(draw(oneOf(0, 1, 17, 100, 2 ** 20 + 1), world) as number);
+	made.type.fill(1);
+}
+
 const nfds = oneOf(MAX_FILES, MAX_FILES, 1, 64, 1024);
 /** The first arguments of a select. */
 export const setKinds: readonly Kind[] = [nfds, maybe(set), maybe(set), maybe(set)];
@@ -91,6 +157,8 @@ export const kqpollOperations: Operations = {
 	FdSet: custom("FdSet", makeSet),
 	poll: sleeps(poll, [pollfds, milliseconds]),
 	pollNow: now(pollNow, [pollfds]),
+	pollSubscriptions: sleeps(pollSubscriptions, [subscriptions]),
+	pollSubscriptionsNow: now(pollSubscriptionsNow, [subscriptions]),
 	ppoll: sleeps(ppoll, [pollfds, maybe(timespec), mask]),
 	ppollNow: now(ppollNow, [pollfds, mask]),
 	pselect: sleeps(pselect, [...setKinds, maybe(timespec), mask]),
@@ -101,4 +169,6 @@ export const kqpollOperations: Operations = {
 	ppollCall: begun(forms, ppollCall, [pollfds, maybe(timespec), mask]),
 	pselectCall: begun(forms, pselectCall, [...setKinds, maybe(timespec), mask]),
 	selectCall: begun(forms, selectCall, [...setKinds, maybe(timeval)]),
+	SubscriptionSet: custom("SubscriptionSet", makeSubscriptionSet),
+	subscriptionsCall: begun(forms, subscriptionsCall, [anySubscriptionSet]),
 };

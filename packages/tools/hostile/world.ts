@@ -3,6 +3,7 @@
 
 import { Tree } from "@kqpoll/files";
 import type { FdSet } from "@kqpoll/kqpoll";
+import type { SubscriptionSet } from "@kqpoll/kqpoll/kernel";
 import {
 	exit,
 	Kernel,
@@ -90,6 +91,8 @@ export class World {
 	readonly mutations: Ending[] = [];
 	/** Sets of descriptors that calls may still use. */
 	readonly sets: FdSet[] = [];
+	/** Sets of subscriptions that calls may still use. */
+	readonly subscriptionSets: SubscriptionSet[] = [];
 	readonly trees: Tree[] = [];
 	/** What was found first; null if nothing is wrong. */
 	problem: string | null = null;

@@ -19,6 +19,7 @@ import {
 	File,
 	type Filterops,
 	FREAD,
+	FWRITE,
 	filterops,
 	isInt32,
 	Klist,
@@ -64,8 +65,8 @@ export function pipe2(thread: Thread, flags: number): [read: number, write: numb
 	if (!isInt32(flags) || (flags & ~(O_NONBLOCK | O_CLOEXEC)) !== 0)
 		throw new SystemError(errno.EINVAL, "pipe2", "flags other than O_NONBLOCK and O_CLOEXEC");
 	return syscall(thread, "pipe2", () => {
-		const reader = new PipeEnd(thread);
-		const writer = new PipeEnd(thread);
+		const reader = new PipeEnd(thread, FREAD);
+		const writer = new PipeEnd(thread, FWRITE);
 		reader.connect(writer);
 		return openPair(thread, reader, writer, flags);
 	});
@@ -88,11 +89,20 @@ class PipeEnd extends File {
 	/** Whether a large write has given it more room. */
 	big = false;
 
+	/** FREAD for the end that pipe returns first, FWRITE for the other. */
+	private readonly mode: number;
+
 	/** Its memory is charged to the account that makes the pipe. */
-	constructor({ kernel, process }: Thread) {
+	constructor({ kernel, process }: Thread, mode: number) {
 		super("pipe");
+		this.mode = mode;
 		this.kernel = kernel;
 		this.buffer = new Ring(PIPE_SIZE, process.account.bytes);
+	}
+
+	/** One direction, as most programs expect, though an end can do both. */
+	override get access(): number {
+		return this.mode;
 	}
 
 	/** Makes a pipe of two ends. */

@@ -23,6 +23,11 @@ export interface Host {
 	/** Nanoseconds since 1970, on the wall clock, which may be set: the time of files and dates. */
 	realtime(): number;
 	/**
+	 * Whether the wall clock is never set: it advances as `now` does. False by default: then a thread
+	 * that waits for a time on it looks at it once a second.
+	 */
+	readonly steady?: boolean;
+	/**
 	 * Calls `fn` once when the clock shows `at` or more; never earlier, and never before this
 	 * returns.
 	 */

@@ -55,6 +55,11 @@ export class VirtualHost implements DrivableHost {
 		return this.epoch + this.time;
 	}
 
+	/** True: nobody sets the wall clock. */
+	get steady(): boolean {
+		return true;
+	}
+
 	/** 32 bits, as an unsigned number, from a generator that begins with the seed. */
 	random(): number {
 		this.state = (this.state + 0x6d2b79f5) | 0;

@@ -50,6 +50,14 @@ export abstract class File {
 		this.type = type;
 	}
 
+	/**
+	 * The directions that it was made for: FREAD, FWRITE or both. By default those that it is open
+	 * for; an end of a pipe can do more than most programs expect of it.
+	 */
+	get access(): number {
+		return this.flags & (FREAD | FWRITE);
+	}
+
 	/** Whether calls on it must not sleep. */
 	get nonblocking(): boolean {
 		return (this.flags & O_NONBLOCK) !== 0;
