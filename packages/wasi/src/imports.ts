@@ -1,5 +1,6 @@
 // The functions of wasi_snapshot_preview1 by name, and the object that a module imports.
 import { clock_res_get, clock_time_get } from "./calls/clock.ts";
+import { poll_oneoff } from "./calls/poll.ts";
 import { proc_exit, proc_raise, sched_yield } from "./calls/process.ts";
 import { random_get } from "./calls/random.ts";
 import { args_get, args_sizes_get, environ_get, environ_sizes_get } from "./calls/strings.ts";
@@ -14,6 +15,7 @@ export const PREVIEW1 = "wasi_snapshot_preview1";
 const SLEEPING: Readonly<Record<string, WasiFunction>> = {
 	fd_read,
 	fd_write,
+	poll_oneoff,
 	sched_yield,
 };
 
@@ -33,7 +35,7 @@ const PROMPT: Readonly<Record<string, WasiFunction>> = {
 /** The functions of WASI by name, as they are called: an answer may be a promise. */
 export function bindAll(guest: Guest): Record<string, WasiImport> {
 	const all = Object.entries({ ...PROMPT, ...SLEEPING });
-	return Object.fromEntries(all.map(([name, fn]) => [name, guest.bind(fn)]));
+	return Object.fromEntries(all.map(([name, fn]) => [name, guest.bind(fn, !maySleep(name))]));
 }
 
 /** What a module imports: with JSPI, the functions that may sleep suspend the guest. */

@@ -114,6 +114,13 @@ export class Descriptors {
 		return entry;
 	}
 
+	/** Whether a descriptor is open, but lacks one of the rights. */
+	bars(fd: number, rights: number): boolean {
+		const entry = this.entries[fd];
+		if (entry === undefined || (entry.base & rights) === rights) return false;
+		return this.thread.process.fdp.get(fd) === entry.file;
+	}
+
 	/** A descriptor is that of a preopened directory, with this name. */
 	preopen(fd: number, name: string): void {
 		const { file, filetype, base, inheriting } = this.get(fd);

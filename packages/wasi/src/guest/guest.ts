@@ -1,6 +1,14 @@
 // A guest: a thread of the emulated machine, its memory and descriptors, and how its calls wait.
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
-import { type Begin, callEither, callNow, callSync, enter, leave } from "@kqpoll/kqueue/kernel";
+import {
+	type Begin,
+	callEither,
+	callNow,
+	callSync,
+	type DrivableHost,
+	enter,
+	leave,
+} from "@kqpoll/kqueue/kernel";
 import { wasiErrno, wasiErrnoOf } from "../abi/errno.ts";
 import { Descriptors } from "./descriptors.ts";
 import { GuestMemory } from "./memory.ts";
@@ -97,8 +105,17 @@ export class Guest {
 		throw error;
 	}
 
-	/** An import that calls a function of WASI. */
-	bind(fn: WasiFunction): WasiImport {
+	/**
+	 * Lets the host have a turn now and then, after a call that cannot sleep: a guest that waits by
+	 * asking for the time, or for the size of a file, must not wait forever.
+	 */
+	private makeWay(): void {
+		const { host, blockingSlice } = this.thread.kernel;
+		if (this.mode === "sync" && blockingSlice.makesWay()) (host as DrivableHost).turn();
+	}
+
+	/** An import that calls a function of WASI; `prompt` says that this never sleeps. */
+	bind(fn: WasiFunction, prompt: boolean): WasiImport {
 		const settled = (answer: number): number => {
 			this.checkAlive();
 			return answer;
@@ -114,6 +131,7 @@ export class Guest {
 				return this.errnoOf(error);
 			}
 			if (typeof answer !== "number") return answer.then(settled, failed);
+			if (prompt) this.makeWay();
 			if (this.thread.state === "exited") throw this.exit();
 			return answer;
 		};
