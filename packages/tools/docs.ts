@@ -1,4 +1,5 @@
-// The programs in the documentation: every block of TypeScript in a Markdown file.
+// The programs in the documentation: every block of TypeScript in a Markdown file, "ts" for Node and
+// "ts browser" for a browser.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { packages } from "./workspace.ts";
@@ -13,6 +14,8 @@ export interface Block {
 	readonly source: string;
 	/** What it prints, according to the block of plain text behind it; null without such a block. */
 	readonly output: string | null;
+	/** Whether it needs a browser. */
+	readonly browser: boolean;
 }
 
 /** The Markdown files that are written by hand, from the root of the workspace. */
@@ -27,14 +30,15 @@ export function pages(root: string): string[] {
 
 /** The blocks of a Markdown text. A block of `text` right behind one of `ts` is what it prints. */
 export function blocks(file: string, text: string): Block[] {
-	const fence = /^```(\w*)\n([\s\S]*?)^```$(\n+(?=```text\n)```text\n([\s\S]*?)^```$)?/gm;
+	const fence = /^```([^\n]*)\n([\s\S]*?)^```$(\n+(?=```text\n)```text\n([\s\S]*?)^```$)?/gm;
 	return [...text.matchAll(fence)]
-		.filter(([, language]) => language === "ts")
+		.filter(([, language]) => language === "ts" || language === "ts browser")
 		.map((match) => ({
 			file,
 			line: text.slice(0, match.index).split("\n").length,
 			source: match[2] as string,
 			output: match[4] ?? null,
+			browser: match[1] === "ts browser",
 		}));
 }
 

@@ -32,7 +32,7 @@ export const STEPS: Record<string, string[]> = {
 		'tsc -p packages/kqueue --noEmit --composite false --lib es2022 --types ""',
 	],
 	language: [tool("language")],
-	types: ["tsc -p tsconfig.check.json"],
+	types: ["tsc -p tsconfig.check.json", "tsc -p packages/tools/browser/pages"],
 	build: BUILD,
 	packages: [
 		...BUILD,
@@ -50,6 +50,8 @@ export const STEPS: Record<string, string[]> = {
 export const HEAVY: Record<string, string[]> = {
 	// Installs Deno and Bun.
 	runtimes: [tool("runtimes")],
+	// Installs Chromium, which takes the packages as browsers get them.
+	browser: [tool("bundle"), tool("browser")],
 	// Installs a C compiler; compares its modules, and what Linux prints, with the files here.
 	guests: [`${tool("guests")} --check`],
 };

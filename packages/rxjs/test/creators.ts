@@ -73,7 +73,7 @@ export interface Stage {
 }
 
 /** A source on a stage. */
-export interface Source {
+interface Source {
 	readonly values: Observable<string>;
 	/** Sets off a, b and c: called with 1, 2 and 3. Sources that follow the clock have none. */
 	act?(which: number): void;
