@@ -120,6 +120,10 @@ const HONEST: Readonly<Record<string, (world: World, name: string) => unknown>> 
 	observer: () => ({ next() {}, error() {}, complete() {} }),
 	fds: ({ fds }) => [{ fd: fds.r, events: kqpoll.POLLIN, revents: 0 }],
 	nfds: () => 8,
+	subscriptions: ({ fds }) => [
+		{ type: "fd_read", fd: fds.r },
+		{ type: "clock", timeout: 0, userdata: 1 },
+	],
 	readfds: ({ fds }) => new kqpoll.FdSet([fds.r]),
 	writefds: () => null,
 	exceptfds: () => null,

@@ -10,6 +10,10 @@ import {
 	POLLPRI,
 	poll,
 	pollNow,
+	pollSubscriptions,
+	pollSubscriptionsNow,
+	type Subscription,
+	type SubscriptionEvent,
 	select,
 } from "@kqpoll/kqpoll";
 import {
@@ -21,6 +25,7 @@ import {
 	EVFILT_EXCEPT,
 	EVFILT_READ,
 	EVFILT_WRITE,
+	errno,
 	errnoName,
 	eventList,
 	ioctl,
@@ -36,6 +41,7 @@ import {
 	writeNow,
 } from "@kqpoll/kqueue";
 import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
+import { type File, FREAD, FWRITE } from "@kqpoll/kqueue/kernel";
 import { SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -1074,6 +1080,62 @@ async function wokenSelect(row: Row): Promise<unknown> {
 	return typeof n === "string" ? n : { n, bits };
 }
 
+/** Both directions of a descriptor. */
+function directions(fd: number): Subscription[] {
+	return [
+		{ type: "fd_read", fd },
+		{ type: "fd_write", fd },
+	];
+}
+
+/** An event of poll_oneoff: its type, its error, its bytes, and whether it is a hang-up. */
+type SubscriptionSaid = readonly [type: string, error: number, nbytes: number, hangup: boolean];
+
+function toldOf(events: readonly SubscriptionEvent[]): SubscriptionSaid[] {
+	return events.map(({ type, error, nbytes, hangup }) => [type, error, nbytes, hangup]);
+}
+
+/**
+ * What poll_oneoff says in a row's state: the same as select in the directions that the descriptor
+ * was made for, with the bytes of kevent, and for reads the hang-up of poll. Where select fails, both
+ * have that error.
+ */
+function expectedEvents(row: Row, { thread }: Machine, fd: number): SubscriptionSaid[] {
+	if (typeof row.select === "string") {
+		const error = errno[row.select as keyof typeof errno];
+		return ["fd_read", "fd_write"].map((type) => [type, error, 0, false]);
+	}
+	const { access } = thread.process.fdp.get(fd) as File;
+	const entry = { fd, events: POLLIN, revents: 0 };
+	pollNow(thread, [entry]);
+	const hangup = (entry.revents & POLLHUP) !== 0;
+	const [readable, writable] = row.select;
+	// Behind the end of a file kevent counts backwards.
+	const [reads = 0, writes = 0] = row.kevent.map((said) =>
+		Array.isArray(said) ? Math.max(0, said[2]) : 0,
+	);
+	const told: SubscriptionSaid[] = [];
+	if ((access & FREAD) !== 0 && readable) told.push(["fd_read", 0, reads, hangup]);
+	if ((access & FWRITE) !== 0 && writable) told.push(["fd_write", 0, writes, false]);
+	return told;
+}
+
+async function wokenSubscriptions(row: Row): Promise<void> {
+	const m = machine();
+	const made = row.make(m);
+	const expected: SubscriptionSaid[] = [];
+	const reach = (): void => {
+		made.reach?.();
+		expected.push(...expectedEvents(row, m, made.fd));
+	};
+	const wakes = expectedEvents(row, fresh(row), made.fd).length > 0;
+	const clock: Subscription = { type: "clock", timeout: 1e9 };
+	const events = await fromSleep(m, { fd: made.fd, reach }, wakes, (waiter) =>
+		pollSubscriptions(waiter, [...directions(made.fd), clock]),
+	);
+	assert.equal(toldOf(events), wakes ? expected : [["clock", 0, 0, false]], "woken");
+}
+
 const FILTERS = [EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT] as const;
 
 /** Adds a knote for each filter; returns the errnos of those that are refused. */
@@ -1153,6 +1215,15 @@ for (const row of [...PIPES, ...SOCKETS, ...FIFOS, ...TERMINALS, ...FILES]) {
 		const expected =
 			typeof said === "string" ? said : { n: said[0] + said[1] + said[2], bits: said };
 		assert.equal(await wokenSelect(row), expected, "woken");
+	});
+
+	test(`${row.name}: poll_oneoff`, async () => {
+		const m = fresh(row);
+		const say = () => toldOf(pollSubscriptionsNow(m.thread, directions(m.fd)));
+		const expected = expectedEvents(row, m, m.fd);
+		assert.equal([say(), say()], [expected, expected]);
+		checkMachine(m);
+		if (row.woken?.includes("all")) await wokenSubscriptions(row);
 	});
 
 	test(`${row.name}: kevent`, async () => {

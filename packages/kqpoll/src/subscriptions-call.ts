@@ -42,7 +42,7 @@ const WATCH = EV_ADD | EV_ENABLE | __EV_POLL;
 /** Such a knote reports nothing but that its descriptor was closed. */
 const WATCH_CLOSE = EV_ADD | EV_DISABLE | __EV_POLL;
 
-/** How many subscriptions are named; the others are only counted. */
+/** How many descriptors are named; the others are only counted. */
 const NAMED = 8;
 const NONE: SubscriptionSet = new SubscriptionSet();
 
@@ -265,28 +265,22 @@ export class SubscriptionsCall extends KqpollCall implements ClockSink {
 	/** An interrupted call has collected nothing: its set has no events. */
 	protected override readonly answersWhenInterrupted = true;
 
-	/** Names the descriptors, and what they are waited for, and the clocks. */
+	/** Names the descriptors with what they are waited for, and counts the clocks. */
 	override describe(): string {
-		const names: string[] = [];
-		for (let i = 0; i < Math.min(this.serials, NAMED); i++) names.push(this.nameOf(i));
-		const more = this.serials - NAMED;
-		if (more > 0) names.push(`${more} more subscriptions`);
-		return `${this.syscall} of ${names.join(", ")}`;
-	}
-
-	private nameOf(i: number): string {
-		const { flags, type } = this.set;
-		const absolute = ((flags[i] as number) & SUBSCRIPTION_CLOCK_ABSTIME) !== 0;
-		switch (type[i]) {
-			case EVENTTYPE_CLOCK:
-				return absolute ? "a time" : "a timeout";
-			case EVENTTYPE_FD_READ:
-				return `descriptor ${this.ident[i]} (read)`;
-			case EVENTTYPE_FD_WRITE:
-				return `descriptor ${this.ident[i]} (write)`;
-			default:
-				return "what does not exist";
+		const fds: string[] = [];
+		let clocks = 0;
+		let others = 0;
+		for (let i = 0; i < this.serials; i++) {
+			const type = this.set.type[i];
+			if (type === EVENTTYPE_CLOCK) clocks++;
+			else if (fds.length === NAMED) others++;
+			else fds.push(`${this.ident[i]} (${type === EVENTTYPE_FD_READ ? "read" : "write"})`);
 		}
+		if (others > 0) fds.push(`${others} more`);
+		const parts: string[] = [];
+		if (fds.length > 0) parts.push(`descriptors ${fds.join(", ")}`);
+		if (clocks > 0) parts.push(clocks === 1 ? "a clock" : `${clocks} clocks`);
+		return `${this.syscall} of ${parts.join(" and ")}`;
 	}
 
 	private forget(): void {
