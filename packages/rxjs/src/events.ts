@@ -306,9 +306,10 @@ export interface TimerOptions {
 }
 
 /**
- * A timer with a period of `ms` milliseconds, which begins when it is subscribed to. Each subscriber
- * has a timer of its own: ENOMEM when there are too many, see `timermax` of the machine, and the
- * `timers` of its limits.
+ * A timer with a period of `ms` milliseconds, which begins when it is subscribed to. Parts of a
+ * millisecond are rounded up; the shortest period is 1. Each subscriber has a timer of its own:
+ * EINVAL for what is not a number of milliseconds; ENOMEM when there are too many, see `timermax`
+ * of the machine, and the `timers` of its limits.
  */
 export function kernelTimer(
 	thread: Thread,

@@ -6,6 +6,7 @@ import {
 	EV_ENABLE,
 	EV_EOF,
 	EVFILT_PROC,
+	EVFILT_TIMER,
 	type Kevent,
 	type KeventObserver,
 	type KeventRequest,
@@ -37,7 +38,8 @@ export interface FromKeventOptions {
  * Behind `withBackpressure` the knote is asked when there is demand, and what happens meanwhile
  * becomes one event.
  *
- * The change is copied when the observable is made. Throws EFAULT for what is not a thread or a
+ * The change is copied when the observable is made. A timer's period is in whole milliseconds, as in
+ * kqueue: parts of one are rounded up. Throws EFAULT for what is not a thread or a
  * change, EINVAL for options that are not valid.
  *
  * It errors with a SystemError: the error that kevent has for the change; EBADF when the descriptor
@@ -53,7 +55,7 @@ export function fromKevent(
 	checkThread(thread, "kevent");
 	const { eof = "complete" } = copyOptions(options, "kevent", (from) => ({ eof: from.eof }));
 	checkWord(eof, ["complete", "emit"], "eof", "fromKevent");
-	const wanted = copyChange(change);
+	const wanted = wholePeriod(copyChange(change));
 	const follows = wanted.filter === EVFILT_PROC && has(wanted.fflags, NOTE_TRACK);
 	const completes = eof === "complete" && !follows;
 	const events = (observer: DemandObserver<Kevent>, from: CopiedChange): Demand => {
@@ -80,6 +82,14 @@ export function fromKevent(
 	const connect = (observer: DemandObserver<Kevent>): Demand => events(observer, asked);
 	if (has(wanted.flags, EV_DISPATCH)) return new DemandObservable(connect);
 	return new DemandObservable(connect, (subscriber) => events(subscriber, wanted));
+}
+
+/** The same change; the period of a timer is rounded up, so that it is never shorter. */
+function wholePeriod(change: CopiedChange): CopiedChange {
+	const { filter, data } = change;
+	if (filter !== EVFILT_TIMER || typeof data !== "number") return change;
+	// Adding 0 makes 0 of -0.
+	return { ...change, data: Math.ceil(data) + 0 };
 }
 
 /** The same change with flags for one event at a time. Flags of another type stay, to be refused. */

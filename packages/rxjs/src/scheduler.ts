@@ -12,6 +12,8 @@ import {
 import { type SchedulerAction, type SchedulerLike, Subscription } from "rxjs";
 
 const NS_PER_MS = 1e6;
+const NS_PER_US = 1000;
+const US_PER_MS = 1000;
 
 /** Work to do at a given time, perhaps repeatedly. */
 class KernelAction<T> extends Subscription implements SchedulerAction<T> {
@@ -65,12 +67,18 @@ class KernelAction<T> extends Subscription implements SchedulerAction<T> {
 /**
  * A scheduler that runs work by the kernel's clock. With it operators that use time, such as
  * `delay`, `debounceTime`, `timeout` and `interval`, go by the same clock as the machine's timers,
- * in virtual time too. `now` is in milliseconds since the host's clock began. Work never runs
- * inside `schedule`.
+ * in virtual time too. Work never runs inside `schedule`.
+ *
+ * `now` is the wall clock of the host, in milliseconds since 1970 and parts of them: `Date.now()` on
+ * a real host; on a virtual one its epoch and the time since it was made; with a TestScheduler the
+ * frame. So dates work: `timer(date, scheduler)`, `delay(date, scheduler)`,
+ * `timeout({ first: date, scheduler })`. As with RxJS's own schedulers, how long that is is computed
+ * once: a wall clock that is set later changes nothing.
  */
 export function kernelScheduler(kernel: Kernel): SchedulerLike {
 	return {
-		now: () => kernel.host.now() / NS_PER_MS,
+		// As nanoseconds are not exact today, to the microsecond: whole milliseconds stay whole.
+		now: () => Math.round(kernel.host.realtime() / NS_PER_US) / US_PER_MS,
 		schedule<T>(
 			work: (this: SchedulerAction<T>, state?: T) => void,
 			delay = 0,

@@ -23,6 +23,8 @@ import {
 import { O_CREAT, O_RDWR } from "@kqpoll/files/fcntl";
 import { MSG_OOB, SHUT_WR, SO_OOBINLINE, SOL_SOCKET } from "@kqpoll/files/socket";
 import {
+	EV_ONESHOT,
+	EVFILT_TIMER,
 	exec,
 	exit,
 	fork,
@@ -41,6 +43,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
 	exceptional,
+	fromKevent,
 	kernelTimer,
 	type ProcessEvent,
 	processEvents,
@@ -229,8 +232,27 @@ test("a timer counts its periods, or expires once and completes", () => {
 	w.host.advance(20);
 	assert.equal(w.heard(), ["p 1", "o 1", "o done", "p 1"]);
 	periodic.unsubscribe();
-	w.listen("bad", kernelTimer(w.thread, 0.5));
+	w.listen("bad", kernelTimer(w.thread, Number.NaN));
 	assert.equal(w.heard(), ["bad EINVAL"]);
+	w.checkClean();
+});
+
+test("parts of a millisecond are rounded up, never down", () => {
+	const w = world();
+	const at = (): number => w.host.now() / 1e6;
+	const once = { oneshot: true };
+	w.listen("half", kernelTimer(w.thread, 0.5, once), at);
+	w.listen("below 0", kernelTimer(w.thread, -0.5, once), at);
+	w.listen("more", kernelTimer(w.thread, 2.001, once), at);
+	w.listen("whole", kernelTimer(w.thread, 2, once), at);
+	const change = { ident: 1, filter: EVFILT_TIMER, flags: EV_ONESHOT, data: 3.5 };
+	w.listen("kevent", fromKevent(w.thread, change), at);
+	for (const ms of [Number.NaN, Number.POSITIVE_INFINITY, "5" as never])
+		w.listen("bad", kernelTimer(w.thread, ms), at);
+	assert.equal(w.heard(), ["bad EINVAL", "bad EINVAL", "bad EINVAL"]);
+	w.host.advance(10);
+	const lines = w.heard().filter((line) => !line.endsWith("done"));
+	assert.equal(lines, ["half 1", "below 0 1", "whole 2", "more 3", "kevent 4"]);
 	w.checkClean();
 });
 

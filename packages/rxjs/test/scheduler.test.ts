@@ -2,25 +2,35 @@
 
 import { spawnSync } from "node:child_process";
 import { EVFILT_READ, EVFILT_TIMER, Kernel, kevents } from "@kqpoll/kqueue";
+import { VirtualHost } from "@kqpoll/kqueue/testing";
 import {
 	asapScheduler,
+	catchError,
 	debounceTime,
 	delay,
 	interval,
+	lastValueFrom,
+	map,
+	merge,
+	NEVER,
 	Observable,
 	observeOn,
 	of,
 	range,
 	retry,
 	timer as rxTimer,
+	type SchedulerLike,
 	Subject,
 	take,
 	takeWhile,
+	tap,
 	timeout,
 } from "rxjs";
+import { TestScheduler } from "rxjs/testing";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { fromKevent, kernelScheduler, kernelTimer } from "../src/index.ts";
+import { TestSchedulerHost } from "../src/testing.ts";
 import { world } from "./world.ts";
 
 test("work runs at its time, never inside schedule, in order of time and then of scheduling", () => {
@@ -152,15 +162,77 @@ test("scheduled work keeps a program alive, and nothing else does", () => {
 test("on a real host work is not early", async () => {
 	const kernel = new Kernel();
 	const scheduler = kernelScheduler(kernel);
-	const before = scheduler.now();
+	const before = kernel.host.now();
 	const after = await new Promise<number>((resolve) =>
-		scheduler.schedule(() => resolve(scheduler.now()), 20),
+		scheduler.schedule(() => resolve(kernel.host.now()), 20),
 	);
-	assert.ok(after - before >= 20);
+	assert.ok(after - before >= 20e6);
 	const it = kevents(kernel.spawn().main, { ident: 1, filter: EVFILT_TIMER, flags: 0, data: 5 });
 	// A busy machine may be late by some periods.
 	assert.ok(((await it.next()).value?.data ?? 0) >= 1);
 	await it.return();
+});
+
+/** What a date does in operators: when each of them has fired, on the scheduler's clock. */
+function atDates(scheduler: SchedulerLike, date: Date): Observable<string> {
+	const at = (): number => scheduler.now();
+	return merge(
+		rxTimer(date, scheduler).pipe(map(() => `timer ${at()}`)),
+		of("x").pipe(
+			delay(date, scheduler),
+			map(() => `delay ${at()}`),
+		),
+		NEVER.pipe(
+			timeout({ first: date, scheduler }),
+			catchError(() => of(`timeout ${at()}`)),
+		),
+	);
+}
+
+test("dates work on a virtual host, which counts from an epoch of its own", () => {
+	for (const epoch of [0, Date.UTC(2031, 4, 6, 7, 8, 9, 10)]) {
+		const host = new VirtualHost({ epoch });
+		const scheduler = kernelScheduler(new Kernel({ host }));
+		const fired: string[] = [];
+		host.advance(1000);
+		assert.is(scheduler.now(), epoch + 1000);
+		atDates(scheduler, new Date(epoch + 1250)).subscribe((line) => fired.push(line));
+		host.advance(249);
+		assert.equal(fired, []);
+		host.advance(1);
+		assert.equal(
+			fired,
+			["timer", "delay", "timeout"].map((name) => `${name} ${epoch + 1250}`),
+		);
+		atDates(scheduler, new Date(epoch)).subscribe((line) => fired.push(line));
+		host.advance(0);
+		// A date that has passed means at once.
+		assert.is(fired.at(-1), `timeout ${epoch + 1250}`);
+	}
+});
+
+test("dates work on a real host, and its scheduler agrees with Date", async () => {
+	const scheduler = kernelScheduler(new Kernel());
+	const before = Date.now();
+	const shown = scheduler.now();
+	assert.ok(shown > before - 1 && shown < Date.now() + 1, `${shown} is not ${before}`);
+	const date = new Date(Date.now() + 30);
+	const ends: number[] = [];
+	await lastValueFrom(atDates(scheduler, date).pipe(tap(() => ends.push(Date.now()))));
+	assert.ok(
+		ends.every((end) => end >= +date && end < +date + 5000),
+		`${ends} for ${+date}`,
+	);
+	assert.is(ends.length, 3);
+});
+
+test("with a TestScheduler a date is a frame", () => {
+	const marbles = new TestScheduler(assert.equal);
+	marbles.run(({ expectObservable }) => {
+		const scheduler = kernelScheduler(new Kernel({ host: new TestSchedulerHost(marbles) }));
+		expectObservable(rxTimer(new Date(5), scheduler)).toBe("-----(0|)", [0]);
+		expectObservable(of("x").pipe(delay(new Date(3), scheduler))).toBe("---(x|)");
+	});
 });
 
 test("programs that are always busy leave the platform its turns on the real host", async () => {
