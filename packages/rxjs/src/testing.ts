@@ -12,6 +12,12 @@ interface Scheduled extends HostTimer {
 /**
  * A host whose time is that of a TestScheduler, or of any VirtualTimeScheduler: a frame is a
  * millisecond. What a machine on it does can be compared with marbles.
+ *
+ * Within a frame the order is the scheduler's own. A time-out of the machine, or work of a
+ * `kernelScheduler`, has the place that an action of the scheduler would have, whatever else is
+ * pending. A kevent comes in a turn of its own, after what is due in its frame already: where a
+ * timer of RxJS and a `kernelTimer` are due together, that of RxJS emits first. All events of a
+ * thread that are ready by then come in that turn.
  */
 export class TestSchedulerHost implements Host {
 	private readonly scheduler: VirtualTimeScheduler;
@@ -21,6 +27,16 @@ export class TestSchedulerHost implements Host {
 	constructor(scheduler: VirtualTimeScheduler) {
 		checkFunction(Object(scheduler).schedule, "the scheduler's schedule", "TestSchedulerHost");
 		this.scheduler = scheduler;
+	}
+
+	/** True: what is under test sets timers of the scheduler too. */
+	get separate(): boolean {
+		return true;
+	}
+
+	/** True: nobody sets the clock. */
+	get steady(): boolean {
+		return true;
 	}
 
 	/** The scheduler's current frame, in nanoseconds. */

@@ -11,11 +11,29 @@ import {
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
-import { bufferTime, debounceTime, delay, map, merge, take, throttleTime } from "rxjs";
+import {
+	bufferTime,
+	debounceTime,
+	delay,
+	map,
+	merge,
+	type SchedulerLike,
+	type Subscription,
+	take,
+	throttleTime,
+	timer,
+} from "rxjs";
 import { TestScheduler } from "rxjs/testing";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { fromKevent, kernelTimer, readable, readBytes, withBackpressure } from "../src/index.ts";
+import {
+	fromKevent,
+	kernelScheduler,
+	kernelTimer,
+	readable,
+	readBytes,
+	withBackpressure,
+} from "../src/index.ts";
 import { TestSchedulerHost } from "../src/testing.ts";
 
 type Helpers = Parameters<Parameters<TestScheduler["run"]>[0]>[0];
@@ -118,6 +136,122 @@ test("7: a closed descriptor errors in its frame", () => {
 		expectObservable(cold("----|").pipe(map(() => code))).toBe("----|");
 		expectObservable(cold("----x|").pipe(map(() => code))).toBe("----x|", { x: "EBADF" });
 	});
+});
+
+/** Runs on a machine, and returns what was logged, with its frame. */
+function logged(act: (on: { log: (name: string) => void } & Stage) => void): string[] {
+	const lines: string[] = [];
+	const rx = new TestScheduler(assert.equal);
+	rx.run(() => {
+		const kernel = new Kernel({ host: new TestSchedulerHost(rx), diagnostics: true });
+		const log = (name: string): void => void lines.push(`${rx.now()} ${name}`);
+		act({ rx, kernel, log, kq: kernelScheduler(kernel), thread: kernel.spawn().main });
+	});
+	return lines;
+}
+
+interface Stage {
+	readonly rx: TestScheduler;
+	readonly kernel: Kernel;
+	readonly kq: SchedulerLike;
+	readonly thread: Thread;
+}
+
+/** Work that has nothing to do with what is tested, before its frame and in it. */
+const UNRELATED: Readonly<Record<string, (on: Stage) => void>> = {
+	nothing: () => {},
+	"a no-op of the kernel": ({ kq }) => void kq.schedule(() => {}, 2),
+	"a no-op of RxJS": ({ rx }) => void rx.schedule(() => {}, 2),
+	"a no-op in the same frame": ({ kq }) => void kq.schedule(() => {}, 5),
+	"a timer of another process": ({ kernel }) =>
+		void kernelTimer(kernel.spawn().main, 1).pipe(take(7)).subscribe(),
+	"a wake-up of another process in the same frame": ({ kernel }) =>
+		void kernelTimer(kernel.spawn().main, 5, { oneshot: true }).subscribe(),
+	"a timer that is taken back": ({ kernel, rx }) => {
+		const subscription = kernelTimer(kernel.spawn().main, 5).subscribe();
+		rx.schedule(() => subscription.unsubscribe(), 4);
+	},
+};
+
+test("7: unrelated work does not change the order within a frame", () => {
+	for (const [what, unrelated] of Object.entries(UNRELATED)) {
+		const lines = logged((on) => {
+			const { log, rx, kq, thread } = on;
+			unrelated(on);
+			timer(5, rx).subscribe(() => log("rx 1"));
+			kernelTimer(thread, 5, { oneshot: true }).subscribe(() => log("kevent"));
+			timer(5, kq).subscribe(() => log("kernel 1"));
+			timer(5).subscribe(() => log("async"));
+			timer(5, kq).subscribe(() => log("kernel 2"));
+			timer(5, rx).subscribe(() => {
+				log("rx 2");
+				timer(0, kq).subscribe(() => log("kernel 3"));
+				timer(0, rx).subscribe(() => log("rx 3"));
+			});
+		});
+		const order = ["rx 1", "kernel 1", "async", "kernel 2", "rx 2", "kevent", "kernel 3", "rx 3"];
+		assert.equal(
+			lines,
+			order.map((name) => `5 ${name}`),
+			what,
+		);
+	}
+});
+
+test("7: in a frame a timer of RxJS emits before a kevent that expires in it", () => {
+	marbles(({ expectObservable }, thread, kernel) => {
+		const tick = kernelTimer(thread, 5, { oneshot: true }).pipe(map(() => "k"));
+		const named = (name: string, scheduler?: SchedulerLike) =>
+			timer(5, scheduler).pipe(map(() => name));
+		const own = named("o", kernelScheduler(kernel));
+		expectObservable(merge(tick, named("r"), own)).toBe("-----(rok|)");
+		expectObservable(merge(named("r"), tick, own)).toBe("-----(rok|)");
+		expectObservable(merge(own, tick, named("r"))).toBe("-----(ork|)");
+	});
+});
+
+/** A program of actions that schedule, repeat and remove others, by a generator of numbers. */
+function program(seed: number, pick: () => SchedulerLike, log: (name: string) => void): void {
+	let state = seed;
+	const next = (below: number): number => {
+		state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+		return (state >>> 8) % below;
+	};
+	let left = 60;
+	const live: Subscription[] = [];
+	const act = (): void => {
+		const name = `#${left--}`;
+		let repeats = next(3);
+		const action = pick().schedule(function () {
+			log(name);
+			for (let i = next(3); i > 0 && left > 0; i--) act();
+			if (next(4) === 0) live[next(live.length)]?.unsubscribe();
+			if (repeats-- > 0) this.schedule(undefined, next(4));
+		}, next(6));
+		live.push(action);
+	};
+	for (let i = 0; i < 5; i++) act();
+}
+
+test("7: work of a kernelScheduler comes in the order of work of the TestScheduler itself", () => {
+	let total = 0;
+	for (let seed = 1; seed <= 200; seed++) {
+		let flips = seed;
+		const own = logged(({ rx, log }) => program(seed, () => rx, log));
+		const mixed = logged(({ rx, kq, log }) =>
+			program(
+				seed,
+				() => {
+					flips = (Math.imul(flips, 22695477) + 1) >>> 0;
+					return flips >>> 31 === 0 ? rx : kq;
+				},
+				log,
+			),
+		);
+		total += own.length;
+		assert.equal(mixed, own, `seed ${seed}`);
+	}
+	assert.ok(total > 4000, `${total} actions`);
 });
 
 test.run();

@@ -28,6 +28,12 @@ export interface Host {
 	 */
 	readonly steady?: boolean;
 	/**
+	 * Whether others set timers and defer work on the same clock, and see in which order all of it
+	 * comes. Then a kernel sets a timer for each of its timeouts, and defers each piece of its work for
+	 * itself. By default it has one timer, and one task for all that is to run.
+	 */
+	readonly separate?: boolean;
+	/**
 	 * Calls `fn` once when the clock shows `at` or more; never earlier, and never before this
 	 * returns.
 	 */

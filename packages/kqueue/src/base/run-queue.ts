@@ -21,10 +21,12 @@ const ROUND = 10_000;
 
 /** The run queue of one kernel. When it gets its first item, it asks its host to drain it soon. */
 export class RunQueue {
-	private readonly host: Host;
+	/** Where it runs. */
+	protected readonly host: Host;
 	private first: Runnable | null = null;
 	private last: Runnable | null = null;
-	private readonly activity: Activity;
+	/** What is on the stack. */
+	protected readonly activity: Activity;
 	private readonly slice: Slice;
 	private scheduled = false;
 

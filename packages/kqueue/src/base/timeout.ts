@@ -8,7 +8,7 @@ import type { Host, HostTimer } from "./host.ts";
 export class Timeout {
 	/** TimeoutQueue: the order in which timeouts were added, for those due at the same time. */
 	seq = 0;
-	/** TimeoutQueue: its place in the heap, -1 when it is not pending. */
+	/** TimeoutQueue: its place in the heap, 0 without one, -1 when it is not pending. */
 	index = -1;
 	/** Called once each time it is added, with the owner and the time at which it was due. */
 	readonly fn: (owner: unknown, at: number) => void;
@@ -30,7 +30,8 @@ const FIRST_ROOM = 16;
  * added.
  */
 export class TimeoutQueue {
-	private readonly host: Host;
+	/** Where its timers are set. */
+	protected readonly host: Host;
 	private readonly heap: Timeout[] = [];
 	/**
 	 * When each of them is due, in nanoseconds. They are compared often, so they are close together

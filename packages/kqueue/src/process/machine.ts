@@ -13,6 +13,7 @@ import { type Activity, activityOf } from "../base/activity.ts";
 import { type Host, isDrivable } from "../base/host.ts";
 import { RealHost } from "../base/real-host.ts";
 import { RunQueue } from "../base/run-queue.ts";
+import { SeparateRunQueue, SeparateTimeouts } from "../base/separate.ts";
 import { CountedSlice, type Slice, TimedSlice } from "../base/slice.ts";
 import { TimeoutQueue } from "../base/timeout.ts";
 import type { TraceSink } from "../base/trace.ts";
@@ -97,8 +98,9 @@ export abstract class Machine {
 		// A program that blocks lets its host have turns, but not the platform.
 		const blocks = slice !== undefined && isDrivable(this.host);
 		this.blockingSlice = blocks ? new TimedSlice(() => this.host.now()) : this.slice;
-		this.runqueue = new RunQueue(this.host, this.slice);
-		this.timeouts = new TimeoutQueue(this.host);
+		const separate = this.host.separate === true;
+		this.runqueue = new (separate ? SeparateRunQueue : RunQueue)(this.host, this.slice);
+		this.timeouts = new (separate ? SeparateTimeouts : TimeoutQueue)(this.host);
 		this.maxfiles = limit(options.maxfiles ?? 1024, "maxfiles");
 		this.firstPid = Math.max(1, limit(options.firstPid ?? 1, "firstPid"));
 		this.nextPid = this.firstPid;

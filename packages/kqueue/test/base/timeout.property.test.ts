@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type Runnable, RunQueue } from "../../src/base/run-queue.ts";
+import { SeparateRunQueue, SeparateTimeouts } from "../../src/base/separate.ts";
 import { CountedSlice } from "../../src/base/slice.ts";
 import { TimeoutQueue } from "../../src/base/timeout.ts";
 import { type HostTimer, Timeout } from "../../src/kernel.ts";
@@ -47,7 +48,9 @@ class CountingHost extends VirtualHost {
 /** Timeouts, and for comparison an array of those that are pending, in order of arming. */
 class Timeouts {
 	private readonly host: CountingHost = new CountingHost();
-	private readonly queue: TimeoutQueue = new TimeoutQueue(this.host);
+	private readonly queue: TimeoutQueue;
+	/** Whether each has a timer of its own. */
+	private readonly separate: boolean;
 	private readonly timeouts: Timeout[] = [];
 	private pending: { who: number; at: number }[] = [];
 	/** What the calls do: each takes the next list. */
@@ -56,8 +59,10 @@ class Timeouts {
 	/** The end of the current advance. */
 	private end = 0;
 
-	constructor(deeds: readonly Arming[][]) {
+	constructor(deeds: readonly Arming[][], separate: boolean) {
 		this.deeds = [...deeds];
+		this.separate = separate;
+		this.queue = new (separate ? SeparateTimeouts : TimeoutQueue)(this.host);
 		for (let who = 0; who < COUNT; who++)
 			this.timeouts.push(new Timeout((_owner, at) => this.called(who, at)));
 	}
@@ -104,7 +109,8 @@ class Timeouts {
 
 	private check(): void {
 		assert.is(this.queue.size, this.pending.length, "how many are pending");
-		assert.is(this.host.set.size, Math.min(1, this.pending.length), "how many timers the host has");
+		const timers = this.separate ? this.pending.length : Math.min(1, this.pending.length);
+		assert.is(this.host.set.size, timers, "how many timers the host has");
 		for (const [who, { index }] of this.timeouts.entries()) {
 			const expected = this.pending.some((it) => it.who === who);
 			assert.is(index >= 0, expected, `whether timeout ${who} is pending`);
@@ -120,8 +126,8 @@ test("timeouts are called in order of time, then of arming, also when some are m
 	const steps = fc.array(aStep, { size: "+1", maxLength: 50 });
 	const deeds = fc.array(fc.array(anArming, { maxLength: 3 }), { maxLength: 10 });
 	fc.assert(
-		fc.property(steps, deeds, (steps, deeds) => {
-			const timeouts = new Timeouts(deeds);
+		fc.property(steps, deeds, fc.boolean(), (steps, deeds, separate) => {
+			const timeouts = new Timeouts(deeds, separate);
 			for (const step of steps) {
 				if (step.do === "advance") timeouts.advance(step.ms);
 				else timeouts.arm(step);
@@ -177,14 +183,15 @@ class Item implements Runnable {
 /** A run queue, and for comparison an array of what is in it. */
 class Runners {
 	private readonly host: VirtualHost = new VirtualHost();
-	private readonly queue: RunQueue = new RunQueue(this.host, new CountedSlice());
+	private readonly queue: RunQueue;
 	private readonly items: Runnable[] = [];
 	private row: number[] = [];
 	private readonly thrown: unknown[] = [];
 	private readonly deeds: Queueing[][];
 
-	constructor(deeds: readonly Queueing[][]) {
+	constructor(deeds: readonly Queueing[][], separate: boolean) {
 		this.deeds = [...deeds];
+		this.queue = new (separate ? SeparateRunQueue : RunQueue)(this.host, new CountedSlice());
 		for (let who = 0; who < COUNT; who++) {
 			this.items.push(new Item(() => this.run(who)));
 		}
@@ -254,8 +261,8 @@ test("the run queue runs in the order of queueing, without those that were remov
 	const steps = fc.array(aStep, { size: "+1", maxLength: 40 });
 	const deeds = fc.array(fc.array(aDeed, { maxLength: 4 }), { maxLength: 15 });
 	fc.assert(
-		fc.property(steps, deeds, (steps, deeds) => {
-			const runners = new Runners(deeds);
+		fc.property(steps, deeds, fc.boolean(), (steps, deeds, separate) => {
+			const runners = new Runners(deeds, separate);
 			for (const step of steps) {
 				if (step.do === "settle") runners.settle();
 				else runners.act(step);
