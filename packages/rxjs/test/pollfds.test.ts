@@ -1,12 +1,14 @@
 // Repeated poll: what each poll says, and what ends it.
 import { pipe } from "@kqpoll/files";
 import { POLLHUP, POLLIN, POLLNVAL, POLLOUT } from "@kqpoll/kqpoll";
-import { close, exit, readNow, sigaction, writeNow } from "@kqpoll/kqueue";
+import { close, exit, Kernel, readNow, sigaction, writeNow } from "@kqpoll/kqueue";
 import { SIGUSR1, threadKill } from "@kqpoll/kqueue/signal";
-import { defer, EMPTY, take } from "rxjs";
+import { config, defer, EMPTY, map, NEVER, take } from "rxjs";
+import { TestScheduler } from "rxjs/testing";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { pollfds, withBackpressure } from "../src/index.ts";
+import { TestSchedulerHost } from "../src/testing.ts";
 import { type World, world } from "./world.ts";
 
 /** Lets promises and the machine run until nothing is left to do. */
@@ -31,11 +33,11 @@ test("each poll is emitted, for as long as a descriptor is ready", async () => {
 	writeNow(w.thread, wr, new Uint8Array(1));
 	await turns(w);
 	assert.equal([w.heard(), poller.state], [[" 1", " 1", " 1"], "asleep"]);
-	close(w.thread, wr);
-	await turns(w);
-	assert.is(w.log[0], ` ${POLLIN | POLLHUP}`);
 	subscription.unsubscribe();
+	close(w.thread, wr);
+	w.listen("", pollfds(poller, [{ fd: r, events: POLLIN }]).pipe(take(2)));
 	await turns(w);
+	assert.equal(w.heard(), [` ${POLLIN | POLLHUP}`, ` ${POLLIN | POLLHUP}`, " done"]);
 	assert.is(poller.state, "running");
 	assert.is(w.kernel.sleepers, 0);
 });
@@ -61,14 +63,11 @@ test("behind withBackpressure it polls when the work is done", async () => {
 	const [, wr] = pipe(w.thread);
 	const poller = w.process.spawnThread();
 	let works = 0;
-	const count = () => {
-		works++;
-		return EMPTY;
-	};
+	const count = () => (++works < 5 ? EMPTY : NEVER);
 	const source = pollfds(poller, [{ fd: wr, events: POLLOUT }]);
 	const subscription = w.listen("", source.pipe(withBackpressure(() => defer(count))));
 	await turns(w);
-	assert.ok(works > 1);
+	assert.is(works, 5);
 	subscription.unsubscribe();
 	await turns(w);
 	const after = works;
@@ -93,7 +92,56 @@ test("a busy thread, a signal and the end of the thread are errors", async () =>
 	await turns(w);
 	exit(w.thread, 0);
 	await turns(w);
-	assert.equal([w.heard(), w.kernel.sleepers], [["third EINTR"], 0]);
+	assert.equal([w.heard(), w.kernel.sleepers], [["third ESRCH"], 0]);
+});
+
+test("polls show in marbles, and what a descriptor becomes when it is closed", () => {
+	const rx = new TestScheduler((actual, expected) => assert.equal(actual, expected));
+	rx.run(({ cold, expectObservable }) => {
+		const kernel = new Kernel({ host: new TestSchedulerHost(rx), diagnostics: true });
+		const { main } = kernel.spawn();
+		const [r, wr] = pipe(main);
+		const fds = [{ fd: r, events: POLLIN }];
+		cold("--w--w-c--d").subscribe((what) => {
+			if (what === "w") writeNow(main, wr, new Uint8Array(1));
+			else close(main, what === "c" ? wr : r);
+		});
+		// While it hangs up, each poll returns at once: this one begins after the work.
+		const slow = pollfds(main.process.spawnThread(), fds).pipe(
+			withBackpressure(([revents]) => {
+				if (revents === POLLIN) readNow(main, r, new Uint8Array(8));
+				return cold("v-|").pipe(map(() => revents));
+			}),
+		);
+		expectObservable(slow, "^-----------!").toBe("--a--a-b-b-c-", {
+			a: POLLIN,
+			b: POLLIN | POLLHUP,
+			c: POLLNVAL,
+		});
+	});
+});
+
+test("a subscriber that throws is reported, and the thread can poll again", () => {
+	const w = world();
+	const [, wr] = pipe(w.thread);
+	const poller = w.process.spawnThread();
+	const source = pollfds(poller, [{ fd: wr, events: POLLOUT }]);
+	const thrown: unknown[] = [];
+	config.onUnhandledError = (error) => thrown.push(error);
+	const report = globalThis.setTimeout;
+	globalThis.setTimeout = ((fn: () => void) => fn()) as never;
+	try {
+		source.pipe(take(1)).subscribe(() => {
+			throw "mine";
+		});
+		w.host.settle();
+	} finally {
+		globalThis.setTimeout = report;
+		config.onUnhandledError = null;
+	}
+	w.listen("next", source.pipe(take(1)));
+	assert.equal([thrown, w.heard()], [["mine"], [`next ${POLLOUT}`, "next done"]]);
+	assert.equal([poller.state, w.kernel.sleepers], ["running", 0]);
 });
 
 test.run();
