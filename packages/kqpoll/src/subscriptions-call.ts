@@ -76,7 +76,6 @@ export class SubscriptionsCall extends KqpollCall implements ClockSink {
 		this.set = set;
 		set.busy = true;
 		try {
-			set.nevents = 0;
 			this.copyin(set, n);
 			this.registerEntries(this.knotes, n, 1);
 			this.checkClocks();
@@ -198,14 +197,14 @@ export class SubscriptionsCall extends KqpollCall implements ClockSink {
 	}
 
 	/**
-	 * Only tells when the descriptor is closed. If its file cannot be watched at all, the event has
-	 * the errno `refusal`, or there is none if that is 0.
+	 * Only tells when the descriptor is closed. If its file cannot be watched in any way, the event
+	 * has the errno `refusal`, or there is none if that is 0.
 	 */
 	private watchClose(i: number, refusal: number): void {
 		let error = this.ask(i, EVFILT_READ, WATCH_CLOSE);
-		if (isRefusal(error)) error = this.ask(i, EVFILT_WRITE, WATCH_CLOSE);
+		if (error !== 0) error = this.ask(i, EVFILT_WRITE, WATCH_CLOSE);
 		if (error === 0) this.registered++;
-		else if (!isRefusal(error)) this.settle(i, error, 0, 0);
+		else if (error === errno.EBADF || error === errno.ENOMEM) this.settle(i, error, 0, 0);
 		else if (refusal !== 0) this.settle(i, refusal, 0, 0);
 	}
 
@@ -304,16 +303,6 @@ function kindOf(type: number, flags: number): number {
 		default:
 			return UNKNOWN;
 	}
-}
-
-/** Whether an errno of register says that a file cannot be watched that way. */
-function isRefusal(error: number): boolean {
-	return (
-		error === errno.EINVAL ||
-		error === errno.EPERM ||
-		error === errno.EOPNOTSUPP ||
-		error === errno.EPIPE
-	);
 }
 
 /** The bytes of an event: what a file reports about itself may be anything. */

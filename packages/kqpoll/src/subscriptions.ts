@@ -118,8 +118,8 @@ export function pollSubscriptionsNow(
 /**
  * Begins the call behind {@link pollSubscriptions}, for hosts and any driver: its subscriptions are
  * in `set`, and so are their events once it has returned their number, which is 1 or more. When it
- * fails, the set has no events. Nothing is allocated when a thread makes the call again with as many
- * subscriptions, and those that ask for the same descriptors as the last time cost least.
+ * has failed, the set has no events. Nothing is allocated when a thread makes the call again with as
+ * many subscriptions, and those that ask for the same descriptors as the last time cost least.
  *
  * The set must not be changed before the call has ended. Errors: EFAULT for what is not a set;
  * EINVAL if it is empty; EBUSY if a call uses it, or the thread sleeps already; EDEADLK, ESRCH as
@@ -143,14 +143,15 @@ function begin(
 ): SubscriptionsCall {
 	if (!SubscriptionSet.is(set))
 		throw new SystemError(errno.EFAULT, name, `${show(set)} is not a SubscriptionSet`);
-	const { length } = set;
-	if (length === 0) throw new SystemError(errno.EINVAL, name, "there is no subscription");
 	if (set.busy)
 		throw new SystemError(
 			errno.EBUSY,
 			name,
 			"another call uses the set: calls that overlap need a set each",
 		);
+	const { length } = set;
+	set.nevents = 0;
+	if (length === 0) throw new SystemError(errno.EINVAL, name, "there is no subscription");
 	kqpollInit(thread, length, name);
 	try {
 		const state = pollState<unknown, unknown, SubscriptionsCall>(thread);

@@ -18,7 +18,14 @@ import {
 import { type Begin, callEither, keventCall, readCall } from "@kqpoll/kqueue/kernel";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 import { FdSet, POLLIN, POLLOUT, type Pollfd, pollNow, selectNow } from "../src/index.ts";
-import { pollCall } from "../src/kernel.ts";
+import {
+	EVENTTYPE_CLOCK,
+	EVENTTYPE_FD_READ,
+	EVENTTYPE_FD_WRITE,
+	pollCall,
+	SubscriptionSet,
+	subscriptionsCall,
+} from "../src/kernel.ts";
 
 /** What the calls of one kind allocated, in the round of several in which they allocated least. */
 export interface Allocated {
@@ -168,6 +175,30 @@ function eitherPoll(): () => void {
 	return either(thread, "poll", 1, pollCall, list, -1);
 }
 
+/**
+ * Subscriptions to the read and the write side of ten descriptors, of which `ready` are readable,
+ * and to a clock that is due in the call, with `timeout` nanoseconds.
+ */
+function oneoff(ready: number, timeout: number, absolute: number): () => void {
+	const { thread, fds } = some(ready);
+	const set = new SubscriptionSet();
+	set.reserve(2 * fds.length + 1);
+	for (const [i, fd] of fds.entries()) {
+		set.type[2 * i] = EVENTTYPE_FD_READ;
+		set.type[2 * i + 1] = EVENTTYPE_FD_WRITE;
+		set.ident.fill(fd, 2 * i, 2 * i + 2);
+	}
+	const clock = 2 * fds.length;
+	const due = timeout === 0 ? 1 : 0;
+	set.type[clock] = EVENTTYPE_CLOCK;
+	set.ident[clock] = 1;
+	return either(thread, "poll_oneoff", ready + due, (made) => {
+		set.timeout[2 * clock] = timeout;
+		set.flags[clock] = absolute;
+		return subscriptionsCall(made, set);
+	});
+}
+
 /** The last object of a call that allocates on purpose. */
 let kept: unknown = null;
 
@@ -227,6 +258,9 @@ function subjects(): Subject[] {
 		steady("either a read", eitherRead),
 		steady("either a kevent", eitherKevent),
 		steady("either a poll", eitherPoll),
+		steady("either a poll_oneoff of a clock", () => oneoff(0, 0, 0)),
+		steady("either a poll_oneoff of one, and a timeout", () => oneoff(1, 1e6, 0)),
+		steady("either a poll_oneoff of ten, and a time", () => oneoff(10, 1e6, 1)),
 		keventAdd(),
 		pollNew(),
 		steady(

@@ -14,6 +14,8 @@ import {
 	openFile,
 } from "@kqpoll/kqueue";
 import {
+	callAsync,
+	callNow,
 	File,
 	type Filterops,
 	filterops,
@@ -21,10 +23,18 @@ import {
 	type Knote,
 	knoteJoin,
 	kqueueDoCheck,
+	syscall,
 } from "@kqpoll/kqueue/kernel";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { FdSet, POLLIN, POLLOUT, poll, pollNow, select, selectNow } from "../src/index.ts";
+import {
+	EVENTTYPE_CLOCK,
+	EVENTTYPE_FD_READ,
+	EVENTTYPE_FD_WRITE,
+	SubscriptionSet,
+	subscriptionsCall,
+} from "../src/kernel.ts";
 import { entry, type Machine, machine } from "./machine.ts";
 
 /** How many descriptors are registered or polled: a cost either grows with them or does not. */
@@ -315,11 +325,40 @@ test("closing detaches each knote once and asks no filter", () => {
 	}
 });
 
-/** The forms of poll and select, over the read side of every bell. */
+/** Subscriptions of one type to descriptors. */
+function subscribed(fds: readonly number[], type = EVENTTYPE_FD_READ): SubscriptionSet {
+	const set = new SubscriptionSet();
+	set.reserve(fds.length);
+	set.type.fill(type);
+	set.ident.set(fds);
+	return set;
+}
+
+/** How many subscriptions of a set have an event now. */
+function subscriptionsNow({ thread }: Machine, set: SubscriptionSet): number {
+	try {
+		return syscall(thread, "poll_oneoff", () => callNow(subscriptionsCall(thread, set)));
+	} catch {
+		// It would sleep.
+		return 0;
+	}
+}
+
+/** The forms of poll, select and poll_oneoff, over the read side of every bell. */
 const CALLS = {
+	poll_oneoff: (all: World) => {
+		const set = subscribed(all.fds);
+		return {
+			// It also looks whether a descriptor is open for the direction.
+			lookups: 3,
+			now: () => subscriptionsNow(all, set),
+			sleeping: () => callAsync(all.thread, "poll_oneoff", null, subscriptionsCall, set),
+		};
+	},
 	poll: (all: World) => {
 		const list = all.fds.map((fd) => entry(fd, POLLIN));
 		return {
+			lookups: 2,
 			now: () => pollNow(all.thread, list),
 			sleeping: () => poll(all.thread, list, -1),
 		};
@@ -330,6 +369,7 @@ const CALLS = {
 		const nfds = (all.fds.at(-1) as number) + 1;
 		const refill = (): void => set.words.set(asked.words);
 		return {
+			lookups: 2,
 			now: () => {
 				refill();
 				return selectNow(all.thread, nfds, set, null, null);
@@ -347,7 +387,7 @@ for (const [name, prepare] of Object.entries(CALLS)) {
 		for (const n of SIZES) {
 			for (const ready of [0, 1, 8, n]) {
 				const all = world(n);
-				const { now } = prepare(all);
+				const { lookups, now } = prepare(all);
 				const title = `${ready} of ${n}`;
 				let result = -1;
 				const call = (): void => {
@@ -359,7 +399,7 @@ for (const [name, prepare] of Object.entries(CALLS)) {
 				assert.equal(
 					all.cost(call),
 					only({
-						lookup: 2 * n,
+						lookup: lookups * n,
 						kqueue: 1,
 						register: n,
 						attach: n,
@@ -500,6 +540,50 @@ test("an entry that asks for two things costs two knotes, which are looked up in
 			`n = ${n}, first`,
 		);
 		assert.equal(all.cost(call), { lookup: k, register: k, ask: k }, `n = ${n}, second`);
+	}
+});
+
+test("a poll_oneoff registers only the subscription that changed, and clocks cost nothing there", () => {
+	for (const n of SIZES) {
+		const all = world(n);
+		const set = subscribed([...all.fds, 1, 1, 99]);
+		set.type.fill(EVENTTYPE_CLOCK, n, n + 3);
+		const call = (): number => subscriptionsNow(all, set);
+		// Two are due at once, and the last is no clock.
+		assert.is(call(), 3);
+		assert.equal(all.cost(call), { register: n, ask: n }, `n = ${n}, again`);
+		set.timeout.fill(1e9, 2 * n);
+		assert.equal(all.cost(call), { register: n, ask: n }, `n = ${n}, another time`);
+		set.type[n - 1] = EVENTTYPE_FD_WRITE;
+		assert.equal(
+			all.cost(call),
+			{ lookup: 3, register: n, attach: 1, join: 1, ask: n },
+			`n = ${n}, changed`,
+		);
+		assert.equal(all.cost(call), { register: n, ask: n }, `n = ${n}, changed, again`);
+	}
+});
+
+test("poll_oneoff sleeps and wakes once for any number of clocks", async () => {
+	for (const n of SIZES) {
+		const all = world(0);
+		const set = subscribed(
+			Array.from({ length: n }, () => 1),
+			EVENTTYPE_CLOCK,
+		);
+		for (let i = 0; i < n; i++) set.timeout[2 * i] = 5e6;
+		subscriptionsNow(all, set);
+		let result = Promise.resolve(-1);
+		const sleep = (): void => {
+			result = callAsync(all.thread, "poll_oneoff", null, subscriptionsCall, set);
+		};
+		assert.equal(all.cost(sleep), { sleep: 1 }, `n = ${n}, asleep`);
+		assert.equal(
+			all.cost(() => all.host.advance(5)),
+			{ wake: 1 },
+			`n = ${n}, due`,
+		);
+		assert.is(await result, n);
 	}
 });
 
