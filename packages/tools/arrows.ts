@@ -14,6 +14,7 @@ const ARROWS: Record<string, string[]> = {
 	rxjs: ["kqueue", "kqpoll"],
 	node: ["kqueue", "files"],
 	wasi: ["kqueue", "kqpoll", "files"],
+	worker: ["kqueue", "wasi"],
 };
 
 /** What the tests of a package may import besides: pollers, to show what its files do to them. */
@@ -21,6 +22,7 @@ const TEST_ARROWS: Record<string, string[]> = {
 	files: ["kqpoll"],
 	rxjs: ["files"],
 	node: ["kqpoll"],
+	worker: ["files"],
 };
 
 /** What the commands of other private packages may import by path: it is not a package to install. */

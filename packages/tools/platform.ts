@@ -11,8 +11,13 @@ const PORTABLE = [
 	"packages/files/src",
 	"packages/rxjs/src",
 	"packages/wasi/src",
+	"packages/worker/src",
 ];
-const PLATFORM = ["packages/kqueue/src/base/real-host.ts", "packages/wasi/src/platform.ts"];
+const PLATFORM = [
+	"packages/kqueue/src/base/real-host.ts",
+	"packages/wasi/src/platform.ts",
+	"packages/worker/src/platform.ts",
+];
 
 /**
  * What the language itself offers and the compiler therefore accepts: access to the globals, and
