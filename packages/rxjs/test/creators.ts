@@ -3,6 +3,7 @@
 import { chmod, ftruncate, openNow, pipe, rename, shutdown, socketpair, Tree } from "@kqpoll/files";
 import { O_CREAT, O_RDWR } from "@kqpoll/files/fcntl";
 import { SHUT_WR } from "@kqpoll/files/socket";
+import { POLLIN } from "@kqpoll/kqpoll";
 import {
 	close,
 	EV_DISPATCH,
@@ -31,6 +32,7 @@ import {
 	fromKevent,
 	kernelScheduler,
 	kernelTimer,
+	pollfds,
 	processEvents,
 	readable,
 	readBytes,
@@ -268,6 +270,21 @@ export const CREATORS: readonly Creator[] = [
 		},
 	},
 	{
+		name: "pollfds",
+		multicast: false,
+		code: "ESRCH",
+		make({ process, thread }) {
+			const [r, w] = pipe(thread);
+			return {
+				values: pollfds(thread, [{ fd: r, events: POLLIN }]).pipe(
+					map(() => letterOf(readNow(process.main, r, bytes(8)))),
+				),
+				act: (which) => writeNow(process.main, w, bytes(which)),
+				ends: { errors: () => threadExit(thread) },
+			};
+		},
+	},
+	{
 		name: "readBytes of a pipe",
 		multicast: false,
 		code: "EBADF",
@@ -379,9 +396,12 @@ export function perform(
 /** Throws if a knote, pump, timer or sleeper is left. */
 export function checkClean({ kernel, process, thread }: Stage): void {
 	const { timeouts, ntimers, sleepers } = kernel;
+	const kqueues: unknown[] = [];
+	for (let kq = process.fdp.firstKqueue; kq !== null; kq = kq.next) kqueues.push(kq);
+	// The one of its polls stays with a thread.
 	const left = {
 		pump: thread.watches !== null,
-		kqueue: process.fdp.firstKqueue !== null,
+		kqueue: kqueues.some((kq) => kq !== thread.kq),
 		timeouts: timeouts.size,
 		ntimers,
 		sleepers,
