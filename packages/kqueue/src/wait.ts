@@ -1,4 +1,4 @@
-// @kqpoll/kqueue/wait: sys/wait.h, the meaning of a wait status.
+// @kqpoll/kqueue/wait: sys/wait.h, wait statuses, and what they mean.
 export {
 	WCOREDUMP,
 	WEXITSTATUS,
@@ -9,4 +9,4 @@ export {
 	WSTOPSIG,
 	WTERMSIG,
 } from "./abi/wait.ts";
-export type { WaitResult } from "./syscall/waitpid.ts";
+export { type WaitResult, waitStatusNow } from "./syscall/waitpid.ts";

@@ -30,6 +30,7 @@ import {
 import { copyOptions } from "./arguments.ts";
 import type { DemandObservable } from "./demand.ts";
 import { type FromKeventOptions, fromKevent } from "./from-kevent.ts";
+import { orLateExit } from "./late-exit.ts";
 
 /** Something can be read, or nothing will come any more. */
 export interface ReadableEvent {
@@ -262,8 +263,14 @@ const ALL_PROCESS_NOTES: number = NOTE_EXIT | NOTE_FORK | NOTE_EXEC;
 
 /**
  * What a process does, until it exits. `notes` are the NOTE_ flags to watch for, by default
- * NOTE_EXIT, NOTE_FORK and NOTE_EXEC. Its exit is always emitted. With NOTE_TRACK its children are
- * followed too, and the observable completes when the last of them has exited.
+ * NOTE_EXIT, NOTE_FORK and NOTE_EXEC. Its exit is always emitted. With NOTE_TRACK the children that
+ * are born from now on are followed too, and the observable completes when the last of them has
+ * exited.
+ *
+ * A child of the thread's process that has exited already can be asked for until it is waited for:
+ * then its exit is emitted, and the observable completes. It stays to be waited for. All other
+ * processes that have exited are ESRCH, as are ids that no process has; who else watches them makes
+ * no difference.
  */
 export function processEvents(
 	thread: Thread,
@@ -271,7 +278,7 @@ export function processEvents(
 	notes: number = ALL_PROCESS_NOTES,
 ): DemandObservable<ProcessEvent> {
 	const change = { ident: pid, filter: EVFILT_PROC, flags: 0, fflags: notes };
-	return fromKevent(thread, change).decoded((kevent) => {
+	return orLateExit(thread, pid, fromKevent(thread, change)).decoded((kevent) => {
 		const exited = isEof(kevent);
 		const signal = kevent.data & 0x7f;
 		return {

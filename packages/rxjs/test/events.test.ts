@@ -34,11 +34,16 @@ import {
 	NOTE_FORK,
 	NOTE_TRACK,
 	NOTE_WRITE,
+	type Process,
+	pledge,
 	sigaction,
+	threadExit,
+	waitpidNow,
 	writeNow,
 } from "@kqpoll/kqueue";
 import { O_APPEND } from "@kqpoll/kqueue/fcntl";
 import { SIG_IGN, SIGKILL, SIGUSR1, SIGUSR2 } from "@kqpoll/kqueue/signal";
+import { type Observable, of, Subscription, tap } from "rxjs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
@@ -51,6 +56,7 @@ import {
 	signals,
 	type VnodeEvent,
 	vnodeChanges,
+	withBackpressure,
 	writable,
 } from "../src/index.ts";
 import { world } from "./world.ts";
@@ -189,8 +195,91 @@ test("processEvents says what a process does, and how it ends", () => {
 	w.listen("killed", processEvents(w.thread, killed.pid, NOTE_EXIT), show);
 	kill(w.thread, killed.pid, SIGKILL);
 	assert.equal(w.heard(), [`killed exited null ${SIGKILL}`, "killed done"]);
+	waitpidNow(w.thread, killed.pid);
 	w.listen("gone", processEvents(w.thread, killed.pid));
 	assert.equal(w.heard(), ["gone ESRCH"]);
+	w.checkClean();
+});
+
+test("a child that has exited already is told of until it is waited for", () => {
+	const w = world();
+	const watchers = (pid: number): [string, Observable<ProcessEvent>][] => [
+		["plain", processEvents(w.thread, pid)],
+		["fork", processEvents(w.thread, pid, NOTE_FORK)],
+		["track", processEvents(w.thread, pid, NOTE_TRACK)],
+	];
+	for (const end of [
+		(child: Process) => exit(child.main, 7),
+		(child: Process) => void kill(w.thread, child.pid, SIGKILL),
+	]) {
+		const child = fork(w.thread);
+		const [early, late]: ProcessEvent[][] = [[], []];
+		for (const [, events] of watchers(child.pid)) events.subscribe((event) => early?.push(event));
+		end(child);
+		w.host.settle();
+		for (const [name, events] of watchers(child.pid)) {
+			w.listen(name, events.pipe(tap((event) => late?.push(event))), ({ exited }) => exited);
+			assert.equal(w.log, [], "nothing inside of subscribe");
+			assert.equal(w.heard(), [`${name} true`, `${name} done`]);
+		}
+		assert.equal(late, early);
+		assert.is(late?.length, 3);
+		const slow = withBackpressure(({ exitStatus }: ProcessEvent) => of(exitStatus));
+		w.listen("slow", processEvents(w.thread, child.pid).pipe(slow));
+		processEvents(w.thread, child.pid)
+			.subscribe(() => assert.unreachable())
+			.unsubscribe();
+		assert.equal(w.heard(), [`slow ${late?.[0]?.exitStatus}`, "slow done"]);
+		assert.is(waitpidNow(w.thread, child.pid)?.status, late?.[0]?.kevent.data);
+		for (const [name, events] of watchers(child.pid)) {
+			w.listen(name, events);
+			assert.equal(w.heard(), [`${name} ESRCH`]);
+		}
+	}
+	w.checkClean();
+});
+
+test("a late subscriber of a process is told the same, also when others follow it", () => {
+	const told = [false, true].map((followed) => {
+		const w = world();
+		const child = fork(w.thread);
+		const events = processEvents(w.thread, child.pid, NOTE_EXIT | NOTE_FORK | NOTE_TRACK);
+		const subscription = followed ? events.subscribe() : Subscription.EMPTY;
+		const grandchild = fork(child.main);
+		const great = fork(grandchild.main);
+		exit(grandchild.main, 3);
+		const show = ({ pid, exitStatus }: ProcessEvent): string => `${pid - child.pid} ${exitStatus}`;
+		// Not the caller's child: it is for its own parent to ask.
+		w.listen("grandchild", processEvents(w.thread, grandchild.pid, NOTE_TRACK), show);
+		const before = w.heard();
+		exit(child.main, 5);
+		w.listen("child", events, show);
+		const after = w.heard();
+		waitpidNow(w.thread, child.pid);
+		w.listen("gone", events, show);
+		const gone = w.heard();
+		exit(great.main, 0);
+		w.host.settle();
+		assert.is(subscription.closed, true);
+		w.checkClean();
+		return [before, after, gone];
+	});
+	assert.equal(told[0], [["grandchild ESRCH"], ["child 0 5", "child done"], ["gone ESRCH"]]);
+	assert.equal(told[1], told[0]);
+});
+
+test("a late subscriber of a process whose thread may not watch it, or has exited, is refused", () => {
+	const w = world();
+	const child = fork(w.thread);
+	exit(child.main, 7);
+	w.listen("flags", processEvents(w.thread, child.pid, 0.5));
+	const other = w.process.spawnThread();
+	w.listen("ended", processEvents(other, child.pid));
+	threadExit(other);
+	w.listen("exited", processEvents(other, child.pid));
+	pledge(w.thread, "stdio");
+	w.listen("pledged", processEvents(w.thread, child.pid));
+	assert.equal(w.heard().sort(), ["ended ESRCH", "exited ESRCH", "flags EINVAL", "pledged EPERM"]);
 	w.checkClean();
 });
 

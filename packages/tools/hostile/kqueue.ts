@@ -174,6 +174,7 @@ import {
 	WIFSTOPPED,
 	WSTOPSIG,
 	WTERMSIG,
+	waitStatusNow,
 } from "@kqpoll/kqueue/wait";
 import { begun, custom, type Effect, formsOf, now, plain, sleeps } from "./calls.ts";
 import {
@@ -618,6 +619,7 @@ export const kqueueOperations: Operations = {
 	threadExit: seldom(4, now(threadExit, [])),
 	waitpid: sleeps(waitpid, [pid]),
 	waitpidNow: now(waitpidNow, [pid]),
+	waitStatusNow: now(waitStatusNow, [pid]),
 	watchKevent: custom("watchKevent", watchSomething),
 	write: sleeps(write, [fd, bytes]),
 	writeNow: now(writeNow, [fd, bytes]),

@@ -54,7 +54,12 @@ function subscribe(world: World, source: Observable<unknown>): void {
 				(each) => each,
 				(each) => each.pipe(take(2)),
 				(each) => each.pipe(switchMap((value) => of(value))),
-				(each) => each.pipe(mergeMap(() => source.pipe(take(1)), 2)),
+				// What stays ready is polled without end, also while a subscriber blocks.
+				(each) =>
+					each.pipe(
+						take(20),
+						mergeMap(() => source.pipe(take(1)), 2),
+					),
 				(each) => each.pipe(retry(1)),
 				(each) => each.pipe(withBackpressure((value) => of(value), 1 + random.below(2))),
 			] as ((from: Observable<unknown>) => Observable<unknown>)[]

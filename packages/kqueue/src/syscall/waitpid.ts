@@ -70,6 +70,19 @@ export function waitpidNow(thread: Thread, pid: number): WaitResult | null {
 	});
 }
 
+/**
+ * The wait status of a child that has exited, which stays to be waited for; null for a process that
+ * has not exited, or is not a child of the thread's process. Source: waitid(2) with WNOHANG and
+ * WNOWAIT.
+ */
+export function waitStatusNow(thread: Thread, pid: number): number | null {
+	return syscall(thread, "waitid", () => {
+		const { kernel, process } = thread;
+		const child = kernel.processes.get(pid);
+		return child?.parent === process && child.zombie ? child.status : null;
+	});
+}
+
 /** The newest child that has exited and that `waitpid` means by a number; null while none has. */
 function exitedChild(thread: Thread, pid: number): Process | null {
 	const { kernel, process } = thread;

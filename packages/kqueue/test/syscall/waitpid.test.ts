@@ -3,6 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { exit, fork, type Process, type Thread, waitpidNow } from "../../src/index.ts";
 import { setpgid } from "../../src/unistd.ts";
+import { waitStatusNow } from "../../src/wait.ts";
 import { codeOf, machine } from "../machine.ts";
 
 /** Children of which every third is in a group of its own. */
@@ -90,5 +91,26 @@ for (const [what, number] of [
 		assert.ok(many <= few + 1, `${few} looks each of 30, ${many} each of 300`);
 	});
 }
+
+test("the status of a child can be looked at as often as one likes before it is taken", () => {
+	const { thread } = machine();
+	const child = fork(thread);
+	const grandchild = fork(child.main);
+	assert.is(waitStatusNow(thread, child.pid), null);
+	exit(grandchild.main, 1);
+	// Only the parent may ask, for exactly this child.
+	const others = [grandchild.pid, -1, 0, 1, 999, 0.5, Number.NaN, "2", null, undefined];
+	const asked = (): unknown[] => others.map((pid) => waitStatusNow(thread, pid as number));
+	assert.is(waitStatusNow(child.main, grandchild.pid), 1 << 8);
+	exit(child.main, 7);
+	assert.equal(new Set(asked()), new Set([null]));
+	for (let i = 0; i < 3; i++) assert.is(waitStatusNow(thread, child.pid), 7 << 8);
+	assert.equal(waitpidNow(thread, -1), { pid: child.pid, status: 7 << 8 });
+	assert.is(waitStatusNow(thread, child.pid), null);
+	assert.is(
+		codeOf(() => waitStatusNow(child.main, 1)),
+		"ESRCH",
+	);
+});
 
 test.run();
