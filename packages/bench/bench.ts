@@ -14,6 +14,7 @@ import { fairness } from "./rows/fairness.ts";
 import { linux } from "./rows/linux.ts";
 import { millionTimers } from "./rows/million-timers.ts";
 import { pingPongs } from "./rows/ping-pongs.ts";
+import { pollOneoff } from "./rows/poll-oneoff.ts";
 import { pump } from "./rows/pump.ts";
 import { rx } from "./rows/rx.ts";
 
@@ -26,6 +27,7 @@ const ROWS: Readonly<Record<RowName, (quick: boolean) => Contest[]>> = {
 	"million-timers": millionTimers,
 	c10k,
 	crowd: crowds,
+	"poll-oneoff": pollOneoff,
 	pump,
 	rx,
 	linux,

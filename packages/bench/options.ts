@@ -10,6 +10,7 @@ export const ROW_NAMES = [
 	"million-timers",
 	"c10k",
 	"crowd",
+	"poll-oneoff",
 	"pump",
 	"rx",
 	"linux",

@@ -549,7 +549,7 @@ test("a poll_oneoff registers only the subscription that changed, and clocks cos
 		const set = subscribed([...all.fds, 1, 1, 99]);
 		set.type.fill(EVENTTYPE_CLOCK, n, n + 3);
 		const call = (): number => subscriptionsNow(all, set);
-		// Two are due at once, and the last is no clock.
+		// Two are due at once, and the last is not a clock that exists.
 		assert.is(call(), 3);
 		assert.equal(all.cost(call), { register: n, ask: n }, `n = ${n}, again`);
 		set.timeout.fill(1e9, 2 * n);
