@@ -5,6 +5,7 @@ import {
 	combineLatest,
 	concatMap,
 	debounceTime,
+	dematerialize,
 	EMPTY,
 	exhaustMap,
 	finalize,
@@ -22,6 +23,7 @@ import {
 	retry,
 	share,
 	shareReplay,
+	skip,
 	switchMap,
 	take,
 	takeUntil,
@@ -89,6 +91,14 @@ function shown({ kind, ...rest }: ObservableNotification<string>): string {
 
 const after = (frames: number): Observable<string> => timer(frames).pipe(map(() => "t"));
 
+/** Values in frames 1 and 7. */
+const twice = ({ cold }: Helpers): Observable<string> => cold("-x-----y|");
+
+/** A timer begins again with each subscription. */
+function isNoTimer({ name }: Creator): boolean {
+	return !/timer|interval/i.test(name);
+}
+
 /** Work of eight frames for each value: the value after one, "1" after seven. */
 const work =
 	({ cold }: Helpers) =>
@@ -151,10 +161,10 @@ const ROWS: readonly Row[] = [
 			);
 			return once.pipe(retry({ count: 1, delay: 1 }));
 		},
-		expected: ({ name, state }) => {
-			// A timer begins again in frame 11.
-			if (/timer|interval/i.test(name)) return withEnds("-----a----------z--");
-			return withEnds(state === true ? "-----a-----b---c---" : "-----a---------c---");
+		expected: (creator) => {
+			// In frame 11.
+			if (!isNoTimer(creator)) return withEnds("-----a----------z--");
+			return withEnds(creator.state ? "-----a-----b---c---" : "-----a---------c---");
 		},
 	},
 	{
@@ -293,6 +303,49 @@ const ROWS: readonly Row[] = [
 		},
 	},
 	{
+		name: "inside of switchMap, which subscribes again in the turn in which it leaves",
+		fits: isNoTimer,
+		apply: (source, { helpers }) => twice(helpers).pipe(switchMap(() => source)),
+		expected: ({ state }) => withEnds(state ? "-----a-a--b----c---" : "-----a----b----c---"),
+	},
+	{
+		name: "inside of exhaustMap",
+		fits: isNoTimer,
+		apply: (source, { helpers }) => twice(helpers).pipe(exhaustMap(() => source)),
+		expected: UNCHANGED,
+	},
+	{
+		name: "inside of concatMap, which subscribes again when it is over",
+		fits: isNoTimer,
+		apply: (source, { helpers }) => twice(helpers).pipe(concatMap(() => source)),
+		expected: ({ name }) => ({
+			...UNCHANGED,
+			lasts: `-----a----b----c---(z${name === "processEvents" ? "#" : "z|"})`,
+		}),
+	},
+	{
+		name: "inside of mergeMap",
+		fits: (creator) => creator.multicast && isNoTimer(creator),
+		apply: (source, { helpers }) => twice(helpers).pipe(mergeMap(() => source)),
+		expected: ({ state }) => {
+			const marbles = state ? "-----a-a--(bb)-(cc)" : "-----a----(bb)-(cc)";
+			return { ...withEnds(marbles), lasts: `${marbles}(zz|)` };
+		},
+	},
+	{
+		name: "share, dematerialize, timeout, retry and takeUntil in a row",
+		apply: (source) =>
+			source.pipe(
+				share(),
+				materialize(),
+				dematerialize(),
+				timeout({ each: 6 }),
+				retry(2),
+				takeUntil(after(17)),
+			),
+		expected: always("-----a----b----c-|"),
+	},
+	{
 		name: "materialize",
 		apply: (source) => source.pipe(materialize(), map(shown)),
 		expected: {
@@ -350,6 +403,23 @@ for (const creator of CREATORS) {
 			on.helpers.cold("------x").subscribe(() => checkClean(on.stage));
 		});
 		assert.equal(await Promise.all(values), ["a"]);
+	});
+
+	test(`firstValueFrom is told how a source ends that has nothing more: ${creator.name}`, async () => {
+		const results: Promise<string>[] = [];
+		const endings = endingsOf(creator).filter((ending) => ending !== "goes on");
+		for (const ending of endings) {
+			runOn((on) => {
+				const rest = perform(creator, ending, on).pipe(skip(3));
+				const first = firstValueFrom(rest, { defaultValue: "nothing" });
+				results.push(first.catch(({ code }) => code));
+			});
+		}
+		const told = { completes: "nothing", lasts: "z", errors: creator.code };
+		assert.equal(
+			await Promise.all(results),
+			endings.map((ending) => told[ending]),
+		);
 	});
 }
 
