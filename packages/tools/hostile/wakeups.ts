@@ -29,7 +29,16 @@ import {
 } from "@kqpoll/files/kernel";
 import { SOCK_NONBLOCK } from "@kqpoll/files/socket";
 import { FdSet, POLLIN, POLLOUT, POLLRDNORM, type Pollfd, pollNow } from "@kqpoll/kqpoll";
-import { pollCall, ppollCall, pselectCall, selectCall } from "@kqpoll/kqpoll/kernel";
+import {
+	EVENTTYPE_CLOCK,
+	EVENTTYPE_FD_READ,
+	pollCall,
+	ppollCall,
+	pselectCall,
+	SubscriptionSet,
+	selectCall,
+	subscriptionsCall,
+} from "@kqpoll/kqpoll/kernel";
 import {
 	errnoName,
 	fork,
@@ -67,7 +76,7 @@ import {
 import { SIG_SETMASK, SIGUSR1 } from "@kqpoll/kqueue/signal";
 import type { Callable } from "./calls.ts";
 import { filesOperations, sleeperKinds } from "./files.ts";
-import { kqpollOperations, pollfds, setKinds } from "./kqpoll.ts";
+import { kqpollOperations, pollfds, setKinds, subscriptionSet } from "./kqpoll.ts";
 import { change, events, kqueueOperations } from "./kqueue.ts";
 import { label, print } from "./print.ts";
 import type { Outcome, Program, Progress } from "./program.ts";
@@ -102,6 +111,8 @@ const SLEEPS: readonly Sleep[] = [
 	{ begin: pollCall, kinds: [pollfds, () => -1], asks: certain },
 	{ begin: pollCall, kinds: [pollfds, () => -1], asks: certain },
 	{ begin: ppollCall, kinds: [pollfds, forever, sigset], asks: certain },
+	{ begin: subscriptionsCall, kinds: [subscriptionSet], asks: toRead },
+	{ begin: subscriptionsCall, kinds: [subscriptionSet], asks: toRead },
 	{ begin: selectCall, kinds: [...setKinds, forever] },
 	{ begin: pselectCall, kinds: [...setKinds, forever, sigset] },
 	{ begin: readCall, kinds: [fd, bytes] },
@@ -163,7 +174,7 @@ const EVENTS: readonly (readonly [Operations, readonly string[]])[] = [
 			"writevNow",
 		],
 	],
-	[kqpollOperations, ["pollNow", "selectNow"]],
+	[kqpollOperations, ["pollNow", "pollSubscriptionsNow", "selectNow"]],
 	[
 		filesOperations,
 		[
@@ -235,7 +246,24 @@ const CERTAIN = POLLIN | POLLRDNORM;
 function fdsOf(argument: unknown): number[] {
 	if (typeof argument === "number") return [argument];
 	if (argument instanceof FdSet) return [...argument];
+	if (argument instanceof SubscriptionSet) {
+		const { ident, length, type } = argument;
+		return [...ident.subarray(0, length)].filter((_fd, i) => type[i] !== EVENTTYPE_CLOCK);
+	}
 	return [];
+}
+
+/** The subscriptions with which to ask: those that every kind of file knows about, in another set. */
+function toRead([set]: readonly unknown[]): readonly unknown[] {
+	const { flags, ident, length, type } = set as SubscriptionSet;
+	const asked = new SubscriptionSet();
+	for (let i = 0; i < length; i++) {
+		if (type[i] !== EVENTTYPE_FD_READ || flags[i] !== 0) continue;
+		asked.reserve(asked.length + 1);
+		asked.type[asked.length - 1] = EVENTTYPE_FD_READ;
+		asked.ident[asked.length - 1] = ident[i] as number;
+	}
+	return [asked];
 }
 
 /**
