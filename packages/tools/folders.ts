@@ -58,7 +58,16 @@ export const LAYOUTS: Readonly<Record<string, Layout>> = {
 			tty: ["shared"],
 			device: ["shared", "tty"],
 		},
-		structures: ["socket/socket.ts", "socket/socket-io.ts", "tree/tree.ts", "tree/tree-file.ts"],
+		structures: [
+			"socket/socket.ts",
+			"socket/socket-io.ts",
+			"tree/file-system.ts",
+			"tree/memory-names.ts",
+			"tree/memory-vnode.ts",
+			"tree/tree.ts",
+			"tree/tree-file.ts",
+			"tree/vnode.ts",
+		],
 	},
 };
 

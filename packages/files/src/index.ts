@@ -39,6 +39,8 @@ export {
 	getdents,
 } from "./tree/descriptor-calls.ts";
 export type { Dirent, PositionedDirent } from "./tree/dirent.ts";
+export { FileSystem } from "./tree/file-system.ts";
+export { type MountOptions, mount, type UnmountOptions, unmount } from "./tree/mount-calls.ts";
 export {
 	link,
 	mkdir,
@@ -51,7 +53,7 @@ export {
 	unlink,
 } from "./tree/name-calls.ts";
 export { open, openNow } from "./tree/open-calls.ts";
-export { revoke, unmount } from "./tree/revoke-calls.ts";
+export { revoke } from "./tree/revoke-calls.ts";
 export { Tree, type TreeOptions } from "./tree/tree.ts";
 export type { VnodeStat } from "./tree/vnode-stat.ts";
 export { openpty, posix_openpt, ptsname } from "./tty/pty-calls.ts";

@@ -13,9 +13,19 @@ export {
 	SS_ISCONNECTING,
 	SS_ISDISCONNECTED,
 } from "./socket/socket-constants.ts";
-export { type LookupOptions, namei, type Place } from "./tree/namei.ts";
+export type { Caller } from "./tree/caller.ts";
+export { Directory, type Entry, type Present } from "./tree/directory.ts";
+export { FileSystem, newDevice, type OpenFile } from "./tree/file-system.ts";
+export { type LookupOptions, namei } from "./tree/namei.ts";
 export { openatCall, stayBeneath } from "./tree/open-at-calls.ts";
 export { openCall } from "./tree/open-calls.ts";
 export { rootOf, type Start, startAt } from "./tree/start.ts";
-export type { Vnode } from "./tree/vnode.ts";
+export {
+	checkSize,
+	type Named,
+	type NewFile,
+	type NewTime,
+	type Place,
+	Vnode,
+} from "./tree/vnode.ts";
 export { tcdrainCall, tcsetattrCall } from "./tty/tty-calls.ts";

@@ -109,6 +109,7 @@ const HONEST: Readonly<Record<string, (world: World, name: string) => unknown>> 
 	pgid: () => 0,
 	target: (made, name) => (name === "threadKill" ? made.thread : "file"),
 	tree: ({ tree }) => tree,
+	fs: () => new files.Tree(),
 	buffer: () => new Uint8Array(2),
 	bytes: () => new Uint8Array(2),
 	buffers: () => [new Uint8Array(1), new Uint8Array(1)],

@@ -32,7 +32,7 @@ import { SHUT_WR, SO_TYPE, SOCK_NONBLOCK, SOL_SOCKET } from "../src/socket.ts";
 import { ICANON, TTYDEF } from "../src/termios.ts";
 import { Directory, type Entry } from "../src/tree/directory.ts";
 import type { Fifo } from "../src/tree/fifo.ts";
-import type { Vnode } from "../src/tree/vnode.ts";
+import type { MemoryVnode as Vnode } from "../src/tree/memory-vnode.ts";
 import { Bytes } from "../src/tree/vnode-bytes.ts";
 import { findPty, type Pty } from "../src/tty/pty.ts";
 import type { Tty } from "../src/tty/tty.ts";
@@ -449,7 +449,10 @@ test("a removed file that still has links is found", () => {
 		["what has no name has no links", ({ p }) => set(p, "nlink", 1)],
 		[
 			"a directory without a name is empty",
-			({ tree, f }) => [...tree.opens][1]?.vnode.entries?.set("f", f, FREE),
+			({ tree, f }) =>
+				([...tree.opens] as { vnode: unknown }[])
+					.map(({ vnode }) => vnode as Vnode)[1]
+					?.entries?.set("f", f, FREE),
 		],
 	]);
 });

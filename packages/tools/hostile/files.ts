@@ -30,6 +30,7 @@ import {
 	lstat,
 	mkdir,
 	mkfifo,
+	mount,
 	open,
 	openDevice,
 	openNow,
@@ -319,9 +320,22 @@ function makeTree(world: World): void {
 	if (trees.length < 3) trees.push(made);
 }
 
+function mountTree(world: World): void {
+	const { random, thread, trees } = world;
+	const inner = random.once(3) ? random.pick(trees) : new Tree({ maxFileSize: 1 << 20 });
+	const fs = draw(() => inner, world) as Tree;
+	const options = draw(() => ({ readOnly: random.once(3) }), world) as object;
+	mount(thread, tree(world), draw(path, world) as string, fs, options);
+}
+
 function remount(world: World): void {
 	const { random, thread, trees } = world;
-	if (!random.once(10)) return;
+	if (random.once(2)) {
+		const options = draw(() => ({ force: random.once(2) }), world) as object;
+		unmount(thread, random.pick(trees), draw(path, world) as string, options);
+		return;
+	}
+	if (!random.once(5)) return;
 	const at = random.below(trees.length);
 	unmount(thread, trees[at] as Tree);
 	trees[at] = new Tree({ maxFileSize: 1 << 20 });
@@ -497,6 +511,7 @@ export const filesOperations: Operations = {
 	open: sleeps(open, [tree, path, ...openArguments], opened),
 	openNow: now(openNow, [tree, path, ...openArguments], opened),
 	revoke: now(revoke, [tree, path]),
+	mount: custom("mount", mountTree),
 	unmount: custom("unmount", remount),
 	fchmodat: now(fchmodat, [directoryFd, path, fileMode, followFlags]),
 	fchownat: now(fchownat, [directoryFd, path, owner, owner, followFlags]),

@@ -11,7 +11,7 @@ import {
 	timesOf,
 } from "./attributes.ts";
 import { find } from "./namei.ts";
-import { fromDescriptor, type Start, timeOf } from "./start.ts";
+import { fromDescriptor, type Start } from "./start.ts";
 import type { Vnode } from "./vnode.ts";
 import type { VnodeStat } from "./vnode-stat.ts";
 
@@ -21,7 +21,7 @@ import type { VnodeStat } from "./vnode-stat.ts";
  */
 export function fstatat(thread: Thread, fd: number, path: string, flags: number = 0): VnodeStat {
 	return fromDescriptor(thread, fd, "fstatat", (start) =>
-		found(start, path, flags).stat(start.tree.dev),
+		found(start, path, flags).stat(start.syscall, path),
 	);
 }
 
@@ -38,7 +38,7 @@ export function fchmodat(
 ): void {
 	fromDescriptor(thread, fd, "fchmodat", (start) => {
 		const permissions = permissionsOf(mode, "fchmodat");
-		setPermissions(found(start, path, flags), permissions, timeOf(start));
+		setPermissions(start, found(start, path, flags), permissions);
 	});
 }
 
@@ -56,7 +56,7 @@ export function fchownat(
 ): void {
 	fromDescriptor(thread, fd, "fchownat", (start) => {
 		checkOwner(uid, gid, "fchownat");
-		setOwner(found(start, path, flags), uid, gid, timeOf(start));
+		setOwner(start, found(start, path, flags), uid, gid);
 	});
 }
 
@@ -74,7 +74,7 @@ export function utimensat(
 ): void {
 	fromDescriptor(thread, fd, "utimensat", (start) => {
 		const [atime, mtime] = timesOf(times, "utimensat");
-		setTimes(found(start, path, flags), atime, mtime, timeOf(start));
+		setTimes(start, found(start, path, flags), atime, mtime);
 	});
 }
 

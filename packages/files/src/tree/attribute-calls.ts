@@ -1,4 +1,5 @@
 // System calls on the attributes of files by path: stat, truncate, chmod, chown, utimes.
+
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
 import { show, unwrap } from "@kqpoll/kqueue/kernel";
 import {
@@ -9,20 +10,21 @@ import {
 	setPermissions,
 	setTimes,
 } from "./attributes.ts";
-import { find } from "./namei.ts";
-import { fromRoot, timeOf } from "./start.ts";
+import { timeOf } from "./caller.ts";
+import { checkWritable, find } from "./namei.ts";
+import { fromRoot } from "./start.ts";
 import type { Tree } from "./tree.ts";
 import type { VnodeStat } from "./vnode-stat.ts";
 
 /** What is known about a file, directory or fifo. Errors: those of a path. Source: stat(2). */
 export function stat(thread: Thread, tree: Tree, path: string): VnodeStat {
-	return fromRoot(thread, tree, "stat", (start) => find(start, path).stat(tree.dev));
+	return fromRoot(thread, tree, "stat", (start) => find(start, path).stat(start.syscall, path));
 }
 
 /** As {@link stat}, but a symbolic link is not followed if it is the last name. Source: lstat(2). */
 export function lstat(thread: Thread, tree: Tree, path: string): VnodeStat {
 	return fromRoot(thread, tree, "lstat", (start) =>
-		find(start, path, { follow: false }).stat(tree.dev),
+		find(start, path, { follow: false }).stat(start.syscall, path),
 	);
 }
 
@@ -35,8 +37,9 @@ export function truncate(thread: Thread, tree: Tree, path: string, size: number)
 	fromRoot(thread, tree, "truncate", (start) => {
 		if (!Number.isSafeInteger(size) || size < 0)
 			throw new SystemError(errno.EINVAL, "truncate", `size ${show(size)}`);
-		const result = find(start, path).truncate(size, tree.maxFileSize, timeOf(start));
-		unwrap(result, "truncate", path);
+		const vnode = find(start, path);
+		if (!vnode.isDirectory) checkWritable(start, vnode, path);
+		unwrap(vnode.truncate(size, timeOf(start)), "truncate", path);
 	});
 }
 
@@ -47,7 +50,7 @@ export function truncate(thread: Thread, tree: Tree, path: string, size: number)
 export function chmod(thread: Thread, tree: Tree, path: string, mode: number): void {
 	fromRoot(thread, tree, "chmod", (start) => {
 		const permissions = permissionsOf(mode, "chmod");
-		setPermissions(find(start, path), permissions, timeOf(start));
+		setPermissions(start, find(start, path), permissions);
 	});
 }
 
@@ -59,7 +62,7 @@ export function chmod(thread: Thread, tree: Tree, path: string, mode: number): v
 export function chown(thread: Thread, tree: Tree, path: string, uid: number, gid: number): void {
 	fromRoot(thread, tree, "chown", (start) => {
 		checkOwner(uid, gid, "chown");
-		setOwner(find(start, path), uid, gid, timeOf(start));
+		setOwner(start, find(start, path), uid, gid);
 	});
 }
 
@@ -67,7 +70,7 @@ export function chown(thread: Thread, tree: Tree, path: string, uid: number, gid
 export function lchown(thread: Thread, tree: Tree, path: string, uid: number, gid: number): void {
 	fromRoot(thread, tree, "lchown", (start) => {
 		checkOwner(uid, gid, "lchown");
-		setOwner(find(start, path, { follow: false }), uid, gid, timeOf(start));
+		setOwner(start, find(start, path, { follow: false }), uid, gid);
 	});
 }
 
@@ -84,6 +87,6 @@ export function utimes(
 ): void {
 	fromRoot(thread, tree, "utimes", (start) => {
 		checkTimes(atime, mtime, "utimes");
-		setTimes(find(start, path), atime, mtime, timeOf(start));
+		setTimes(start, find(start, path), atime, mtime);
 	});
 }

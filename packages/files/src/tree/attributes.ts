@@ -1,20 +1,16 @@
 // The attributes of files: what the calls on them set, whichever way the file was found.
 import { errno, NOTE_ATTRIB, SystemError } from "@kqpoll/kqueue";
-import { copyin, isInt32, isUint32, lengthOfList, show } from "@kqpoll/kqueue/kernel";
+import { copyin, isInt32, isUint32, lengthOfList, show, unwrap } from "@kqpoll/kqueue/kernel";
 import { UTIME_NOW, UTIME_OMIT } from "@kqpoll/kqueue/stat";
 import type { Timespec } from "@kqpoll/kqueue/time";
-import type { Vnode } from "./vnode.ts";
+import { type Caller, timeOf as nowOf } from "./caller.ts";
+import type { NewTime, Vnode } from "./vnode.ts";
 
 /** The S_IF type and the permission bits. */
 const MODE_BITS = 0o177777;
-/** The permission bits that make a program run as its user or its group. */
-const SET_ID = 0o6000;
 
 /** The times of futimens and utimensat: of the last read, and of the last write. */
 export type Times = readonly [atime: Timespec, mtime: Timespec];
-
-/** A time in nanoseconds, "now", or null for the time that there is. */
-export type NewTime = number | "now" | null;
 
 /** Returns the permission bits of a mode. Errors: EINVAL for other bits than those of a mode. */
 export function permissionsOf(mode: number, syscall: string): number {
@@ -23,11 +19,9 @@ export function permissionsOf(mode: number, syscall: string): number {
 	return mode & 0o7777;
 }
 
-/** Sets the permission bits, and notifies watchers. */
-export function setPermissions(vnode: Vnode, permissions: number, now: number): void {
-	vnode.permissions = permissions;
-	vnode.ctime = now;
-	vnode.post(NOTE_ATTRIB);
+/** Sets the permission bits, and notifies watchers. EROFS. */
+export function setPermissions(by: Caller, vnode: Vnode, permissions: number): void {
+	set(by, vnode, (now) => vnode.setPermissions(permissions, now));
 }
 
 /** Throws EINVAL for what is neither the number of a user or a group nor -1. */
@@ -37,17 +31,9 @@ export function checkOwner(uid: number, gid: number, syscall: string): void {
 		throw new SystemError(errno.EINVAL, syscall, `user ${show(uid)}, group ${show(gid)}`);
 }
 
-/** Sets the user and the group, except for -1, and notifies watchers. */
-export function setOwner(vnode: Vnode, uid: number, gid: number, now: number): void {
-	const user = kept(uid) ? vnode.uid : uid;
-	const group = kept(gid) ? vnode.gid : gid;
-	const permissions = kept(uid) && kept(gid) ? vnode.permissions : vnode.permissions & ~SET_ID;
-	const changes = user !== vnode.uid || group !== vnode.gid || permissions !== vnode.permissions;
-	vnode.uid = user;
-	vnode.gid = group;
-	vnode.permissions = permissions;
-	if (changes) vnode.ctime = now;
-	vnode.post(NOTE_ATTRIB);
+/** Sets the user and the group, except for -1, and notifies watchers. EROFS. */
+export function setOwner(by: Caller, vnode: Vnode, uid: number, gid: number): void {
+	set(by, vnode, (now) => vnode.setOwner(kept(uid) ? -1 : uid, kept(gid) ? -1 : gid, now));
 }
 
 /** Whether a number says that the user or the group stays: -1, also as an unsigned number. */
@@ -84,10 +70,13 @@ function timeOf(time: Timespec, syscall: string): NewTime {
 	return sec * 1e9 + nsec;
 }
 
-/** Sets when a file was read and written last, and notifies watchers, even if no time changes. */
-export function setTimes(vnode: Vnode, atime: NewTime, mtime: NewTime, now: number): void {
-	if (atime !== null) vnode.atime = atime === "now" ? now : atime;
-	if (mtime !== null) vnode.mtime = mtime === "now" ? now : mtime;
-	vnode.ctime = now;
+/** Sets when a file was read and written last, and notifies watchers, even if no time changes. EROFS. */
+export function setTimes(by: Caller, vnode: Vnode, atime: NewTime, mtime: NewTime): void {
+	set(by, vnode, (now) => vnode.setTimes(atime, mtime, now));
+}
+
+function set(by: Caller, vnode: Vnode, act: (now: number) => number): void {
+	if (vnode.fs.readOnly) throw new SystemError(errno.EROFS, by.syscall);
+	unwrap(act(nowOf(by)), by.syscall);
 	vnode.post(NOTE_ATTRIB);
 }

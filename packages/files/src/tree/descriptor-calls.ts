@@ -11,6 +11,7 @@ import {
 	type Times,
 	timesOf,
 } from "./attributes.ts";
+import type { Caller } from "./caller.ts";
 import type { PositionedDirent } from "./dirent.ts";
 import { getTreeFile, TreeFile } from "./tree-file.ts";
 import type { Vnode } from "./vnode.ts";
@@ -41,8 +42,8 @@ export function ftruncate(thread: Thread, fd: number, size: number): void {
  * Source: fchmod(2).
  */
 export function fchmod(thread: Thread, fd: number, mode: number): void {
-	onVnode(thread, fd, "fchmod", (vnode, now) =>
-		setPermissions(vnode, permissionsOf(mode, "fchmod"), now),
+	onVnode(thread, fd, "fchmod", (vnode, by) =>
+		setPermissions(by, vnode, permissionsOf(mode, "fchmod")),
 	);
 }
 
@@ -52,9 +53,9 @@ export function fchmod(thread: Thread, fd: number, mode: number): void {
  * not of a tree's file. Source: fchown(2).
  */
 export function fchown(thread: Thread, fd: number, uid: number, gid: number): void {
-	onVnode(thread, fd, "fchown", (vnode, now) => {
+	onVnode(thread, fd, "fchown", (vnode, by) => {
 		checkOwner(uid, gid, "fchown");
-		setOwner(vnode, uid, gid, now);
+		setOwner(by, vnode, uid, gid);
 	});
 }
 
@@ -64,9 +65,9 @@ export function fchown(thread: Thread, fd: number, uid: number, gid: number): vo
  * and for a descriptor that is not of a tree's file. Source: futimes(2).
  */
 export function futimes(thread: Thread, fd: number, atime: number, mtime: number): void {
-	onVnode(thread, fd, "futimes", (vnode, now) => {
+	onVnode(thread, fd, "futimes", (vnode, by) => {
 		checkTimes(atime, mtime, "futimes");
-		setTimes(vnode, atime, mtime, now);
+		setTimes(by, vnode, atime, mtime);
 	});
 }
 
@@ -78,31 +79,33 @@ export function futimes(thread: Thread, fd: number, atime: number, mtime: number
  * futimens(2).
  */
 export function futimens(thread: Thread, fd: number, times: Times | null): void {
-	onVnode(thread, fd, "futimens", (vnode, now) => {
+	onVnode(thread, fd, "futimens", (vnode, by) => {
 		const [atime, mtime] = timesOf(times, "futimens");
-		setTimes(vnode, atime, mtime, now);
+		setTimes(by, vnode, atime, mtime);
 	});
 }
 
 /**
- * Does nothing to a file, directory, fifo, terminal or device: what is written is stored already.
- * Errors: EBADF, also for a revoked file; EINVAL for a pipe, a socket or a kqueue. Source: fsync(2).
+ * Stores what was written to a file or directory. It does nothing in memory, and to a fifo, a terminal
+ * or a device: there it is stored already. Errors: EBADF, also for a revoked file; EINVAL for a pipe, a
+ * socket or a kqueue; those of its file system. Source: fsync(2).
  */
 export function fsync(thread: Thread, fd: number): void {
-	sync(thread, fd, "fsync");
+	sync(thread, fd, "fsync", false);
 }
 
-/** As {@link fsync}. Source: fdatasync(2). */
+/** As {@link fsync}, for the bytes and not the attributes. Source: fdatasync(2). */
 export function fdatasync(thread: Thread, fd: number): void {
-	sync(thread, fd, "fdatasync");
+	sync(thread, fd, "fdatasync", true);
 }
 
-function sync(thread: Thread, fd: number, name: string): void {
+function sync(thread: Thread, fd: number, name: string, bytesOnly: boolean): void {
 	syscall(thread, name, () => {
 		const file = getFile(thread, fd, name);
 		if (file.type !== "vnode")
 			throw new SystemError(errno.EINVAL, name, `descriptor ${fd} is a ${file.type}`);
 		if (file.revoked) throw new SystemError(errno.EBADF, name, "the file was revoked");
+		if (file instanceof TreeFile) unwrap(file.vnode.sync(bytesOnly), name);
 	});
 }
 
@@ -124,7 +127,9 @@ export function getdents(thread: Thread, fd: number, count: number): PositionedD
 			throw new SystemError(errno.EINVAL, "getdents", `descriptor ${fd} is not a directory`);
 		if (!Number.isSafeInteger(count) || count < 1)
 			throw new SystemError(errno.EINVAL, "getdents", `count ${show(count)}`);
-		return file.readdir(thread, count);
+		const found: PositionedDirent[] = [];
+		unwrap(file.readdir(thread, count, found), "getdents");
+		return found;
 	});
 }
 
@@ -133,9 +138,7 @@ function onVnode(
 	thread: Thread,
 	fd: number,
 	name: string,
-	act: (vnode: Vnode, now: number) => void,
+	act: (vnode: Vnode, by: Caller) => void,
 ): void {
-	syscall(thread, name, () =>
-		act(getTreeFile(thread, fd, name).vnode, thread.kernel.host.realtime()),
-	);
+	syscall(thread, name, () => act(getTreeFile(thread, fd, name).vnode, { thread, syscall: name }));
 }

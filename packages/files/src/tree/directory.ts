@@ -25,6 +25,12 @@ export interface Entry<T> {
 	readonly payer: Quota;
 }
 
+/** A name that is there. */
+export interface Present<T> extends Entry<T> {
+	/** The file that has it. */
+	readonly vnode: T;
+}
+
 /**
  * The names in a directory. A name keeps its position until it is removed, so that a position stays
  * good for a reader while other names come and go: it leads to the first name that is there or
@@ -90,10 +96,10 @@ export class Directory<T> implements Iterable<readonly [string, T]> {
 	}
 
 	/** The names from a position on, and their files. */
-	*from(position: number): Generator<Entry<T> & { readonly vnode: T }> {
+	*from(position: number): Generator<Present<T>> {
 		for (let i = this.indexOf(position); i < this.entries.length; i++) {
 			const entry = this.entries[i] as Entry<T>;
-			if (entry.vnode !== null) yield entry as Entry<T> & { readonly vnode: T };
+			if (entry.vnode !== null) yield entry as Present<T>;
 		}
 	}
 

@@ -1,7 +1,4 @@
 // struct dirent: a name in a directory, as it is read.
-import { S_IFDIR } from "@kqpoll/kqueue/stat";
-import { DOT, DOTDOT } from "./directory.ts";
-import type { Vnode } from "./vnode.ts";
 
 /** A name in a directory. */
 export interface Dirent {
@@ -20,21 +17,4 @@ export interface PositionedDirent extends Dirent {
 	 * come and go, and for every descriptor of the directory.
 	 */
 	readonly off: number;
-}
-
-/** At most `count` names of a directory from a position on, with "." and "..". */
-export function direntsFrom(vnode: Vnode, position: number, count: number): PositionedDirent[] {
-	const { entries, ino, parent, isRemoved } = vnode;
-	const found: PositionedDirent[] = [];
-	if (entries === null || isRemoved) return found;
-	const add = (name: string, of: number, type: number, off: number): void => {
-		if (found.length < count) found.push({ name, ino: of, type, off });
-	};
-	if (position <= DOT) add(".", ino, S_IFDIR, DOTDOT);
-	if (position <= DOTDOT) add("..", parent.ino, S_IFDIR, 2 * DOTDOT);
-	for (const { name, vnode: of, end } of entries.from(position)) {
-		if (found.length === count) break;
-		add(name, of.ino, of.type, end);
-	}
-	return found;
 }

@@ -34,7 +34,7 @@ export class FifoFile extends TreeFile implements FifoHolder {
 		const { fifo, vnode } = this;
 		const n = fifo.read(buffer);
 		if (thread.kernel.diagnostics) fifo.check();
-		if (n >= 0) vnode.atime = thread.kernel.host.realtime();
+		if (n >= 0) vnode.accessed(thread.kernel.host.realtime());
 		return n === -errno.EAGAIN && nonblocking && fifo.writing.opens === 0 ? 0 : n;
 	}
 
@@ -46,10 +46,7 @@ export class FifoFile extends TreeFile implements FifoHolder {
 		fifo.buffer.payer ??= thread.process.account.bytes;
 		const n = fifo.write(buffer);
 		if (thread.kernel.diagnostics) fifo.check();
-		if (n > 0) {
-			vnode.mtime = thread.kernel.host.realtime();
-			vnode.ctime = vnode.mtime;
-		}
+		if (n > 0) vnode.modified(thread.kernel.host.realtime());
 		return n;
 	}
 

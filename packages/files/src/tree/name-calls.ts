@@ -1,7 +1,10 @@
 // System calls on the names in a tree, by path: link, symlink, unlink, rename, mkdir, rmdir, readdir.
+
 import { errno, type Thread } from "@kqpoll/kqueue";
-import type { Dirent } from "./dirent.ts";
-import { fail, find } from "./namei.ts";
+import { unwrap } from "@kqpoll/kqueue/kernel";
+import { fail, timeOf } from "./caller.ts";
+import type { Dirent, PositionedDirent } from "./dirent.ts";
+import { find } from "./namei.ts";
 import {
 	addLink,
 	makeDirectory,
@@ -12,7 +15,7 @@ import {
 	removeName,
 } from "./names.ts";
 import { renameFrom } from "./rename.ts";
-import { fromRoot, timeOf } from "./start.ts";
+import { fromRoot } from "./start.ts";
 import type { Tree } from "./tree.ts";
 
 /**
@@ -100,8 +103,10 @@ export function rename(thread: Thread, tree: Tree, from: string, to: string): vo
 export function readdir(thread: Thread, tree: Tree, path: string): Dirent[] {
 	return fromRoot(thread, tree, "readdir", (start) => {
 		const directory = find(start, path);
-		if (directory.entries === null) fail(start, errno.ENOTDIR, path);
-		directory.atime = timeOf(start);
-		return [...directory.entries].map(([name, { ino, type }]) => ({ name, ino, type }));
+		if (!directory.isDirectory) fail(start, errno.ENOTDIR, path);
+		const found: PositionedDirent[] = [];
+		unwrap(directory.readdir(0, Number.POSITIVE_INFINITY, found, timeOf(start)), "readdir", path);
+		// Without "." and "..".
+		return found.slice(2).map(({ name, ino, type }) => ({ name, ino, type }));
 	});
 }

@@ -1,5 +1,8 @@
 // namei: follows a path, name by name and link by link, to a file or to the place of a new one.
+
 import { errno, SystemError } from "@kqpoll/kqueue";
+import { fail } from "./caller.ts";
+import { mountedOn } from "./file-system.ts";
 import {
 	afterSlashes,
 	checkName,
@@ -9,7 +12,7 @@ import {
 	withoutSlashes,
 } from "./path.ts";
 import type { Start } from "./start.ts";
-import type { Vnode } from "./vnode.ts";
+import type { Named, Place, Vnode } from "./vnode.ts";
 
 /** A path leads through at most this many symbolic links. */
 const MAXSYMLINKS = 32;
@@ -23,18 +26,6 @@ export interface LookupOptions {
 	readonly follow?: boolean;
 	/** Whether slashes at the end are ignored (default: false), as for a directory to be made. */
 	readonly stripSlashes?: boolean;
-}
-
-/** Where a path leads. */
-export interface Place {
-	/** The path, for messages. */
-	readonly path: string;
-	/** The directory of the last name. */
-	readonly directory: Vnode;
-	/** The last name: of the path, or of the last link on it. Empty for the root. */
-	readonly name: string;
-	/** The file that has that name, null if there is none. */
-	readonly vnode: Vnode | null;
 }
 
 /**
@@ -85,22 +76,25 @@ export function findPlace(start: Start, path: string, options: LookupOptions = {
 	return place;
 }
 
-/** As {@link findPlace}, for a name that must exist. Also throws ENOENT. */
-export function findName(start: Start, path: string): Place & { readonly vnode: Vnode } {
+/** As {@link findPlace}, for a name that must exist and will go. Also throws ENOENT and EROFS. */
+export function findName(start: Start, path: string): Named {
 	const place = findPlace(start, path);
-	return { ...place, vnode: place.vnode ?? fail(start, errno.ENOENT, path) };
+	const vnode = place.vnode ?? fail(start, errno.ENOENT, path);
+	checkWritable(start, place.directory, path);
+	return { ...place, vnode };
 }
 
-/** As {@link findPlace}, for a name that must not exist. Also throws EEXIST. */
+/** As {@link findPlace}, for a name that must not exist. Also throws EEXIST and EROFS. */
 export function findNewName(start: Start, path: string, options: LookupOptions = {}): Place {
 	const place = findPlace(start, path, options);
 	if (place.vnode !== null) fail(start, errno.EEXIST, path);
+	checkWritable(start, place.directory, path);
 	return place;
 }
 
-/** Throws the error of a call on a path. */
-export function fail({ syscall }: Start, number: number, path: string): never {
-	throw new SystemError(number, syscall, path);
+/** Throws EROFS for a file of a file system that is mounted read-only. */
+export function checkWritable(start: Start, vnode: Vnode, path: string): void {
+	if (vnode.fs.readOnly) fail(start, errno.EROFS, path);
 }
 
 function checkPath({ tree, syscall }: Start, path: string): void {
@@ -112,7 +106,7 @@ function checkPath({ tree, syscall }: Start, path: string): void {
 /** Where a path begins: at the root if it begins with a slash, otherwise at `directory`. */
 function beginning(start: Start, rest: string, directory: Vnode | null, path: string): Vnode {
 	if (!rest.startsWith("/")) return directory ?? fail(start, errno.ENOTDIR, path);
-	return start.beneath ? fail(start, errno.EPERM, path) : start.tree.root;
+	return start.beneath ? fail(start, errno.EPERM, path) : mountedOn(start.tree.root);
 }
 
 /** The first name of a path. To find it, only the slashes around it are looked at. */
@@ -136,19 +130,33 @@ function nextStep(path: string): Step {
 }
 
 /** The path of a link, and behind it what follows the link. */
-function expanded(start: Start, { target }: Vnode, rest: string, path: string): string {
+function expanded(start: Start, link: Vnode, rest: string, path: string): string {
+	const target = link.readlink(start, path);
 	if (target === "") fail(start, errno.ENOENT, path);
 	// With the NUL at its end it has to fit, as in the kernel's buffer.
 	if (utf8Length(target) + utf8Length(rest) + 1 >= PATH_MAX) fail(start, errno.ENAMETOOLONG, path);
 	return target + rest;
 }
 
-/** The file that has a name in a directory, null if there is none. */
+/** The file that has a name in a directory, null if there is none; of a mount its root. */
 function child(start: Start, directory: Vnode, name: string, path: string): Vnode | null {
 	checkName(name, start.syscall);
 	if (directory.isRemoved) fail(start, errno.ENOENT, path);
-	if (name === ".") return directory;
-	if (name !== "..") return directory.entries?.get(name) ?? null;
-	if (start.beneath && directory === start.directory) fail(start, errno.EPERM, path);
-	return directory.parent;
+	if (name === ".") return mountedOn(directory);
+	if (name === "..") return above(start, directory, path);
+	const vnode = directory.lookup(start, name, path);
+	return vnode === null || vnode.mountedHere === null ? vnode : mountedOn(vnode);
+}
+
+/** The directory that holds one: of a mount's root, the one that holds what the mount covers. */
+function above(start: Start, directory: Vnode, path: string): Vnode {
+	const { tree, beneath } = start;
+	const top = mountedOn(tree.root);
+	for (let at = directory; ; ) {
+		if (beneath && at === start.directory) fail(start, errno.EPERM, path);
+		// A tree that is mounted in another one ends here too, for paths that begin at it.
+		if (at === top || at === tree.root) return top;
+		if (at !== at.fs.root || at.fs.covered === null) return mountedOn(at.parent);
+		at = at.fs.covered;
+	}
 }

@@ -1,4 +1,5 @@
 // What the calls of the open family do, wherever their paths begin.
+
 import { errno, SystemError } from "@kqpoll/kqueue";
 import { type BlockingCall, FWRITE, newDescriptor, unwrap } from "@kqpoll/kqueue/kernel";
 import { S_IFIFO, S_IFREG } from "@kqpoll/kqueue/stat";
@@ -11,17 +12,23 @@ import {
 	O_NOFOLLOW,
 	O_TRUNC,
 } from "../shared/vnode-flags.ts";
+import { fail, timeOf } from "./caller.ts";
 import { FifoFile } from "./fifo-file.ts";
 import { FifoOpen, mustWait } from "./fifo-open.ts";
-import { fail, findPlace, namei, type Place } from "./namei.ts";
+import { checkWritable, findPlace, namei } from "./namei.ts";
 import { checkMode, make } from "./names.ts";
-import { checked, type Start, timeOf } from "./start.ts";
-import type { Vnode } from "./vnode.ts";
+import { checked, type Start } from "./start.ts";
+import type { Place, Vnode } from "./vnode.ts";
 import { VnodeFile } from "./vnode-file.ts";
+
+/** How often a file is looked for that is made and removed by others all the time. */
+const TRIES = 8;
 
 /** What is to be opened, and how. */
 interface Opening {
 	readonly vnode: Vnode;
+	/** Its path, for messages. */
+	readonly path: string;
 	/** What the open file keeps of the flags. */
 	readonly kept: number;
 	/** Whether it has to wait for the other end of a fifo. */
@@ -37,6 +44,7 @@ export function beginOpen(
 ): BlockingCall | number {
 	const opening = prepare(start, path, flags, mode);
 	if (!opening.waits) return checked(finish(start, opening, flags), start);
+	unwrap(opening.vnode.open(opening.kept), start.syscall, path);
 	const file = new FifoFile(start.tree, opening.vnode, opening.kept);
 	const call = new FifoOpen(start.thread, file, path, flags);
 	call.syscall = start.syscall;
@@ -62,10 +70,25 @@ function prepare(start: Start, path: string, flags: number, mode: number): Openi
 	if ((flags & O_CREAT) !== 0) checkMode(start, mode);
 	const { fdp } = thread.process;
 	newDescriptor(fdp, fdp.findNew(), syscall);
-	const place = placeOf(start, path, flags);
-	const vnode = place.vnode ?? create(start, place, flags, mode);
-	if (place.vnode !== null) checkOpen(start, vnode, place, flags);
-	return { vnode, kept, waits: vnode.type === S_IFIFO && mustWait(vnode, kept, path) };
+	const vnode = findOrMake(start, path, flags, mode);
+	return { vnode, path, kept, waits: vnode.type === S_IFIFO && mustWait(vnode, kept, path) };
+}
+
+/** Somebody outside may make the file at the moment when it was not found: then it is looked for again. */
+function findOrMake(start: Start, path: string, flags: number, mode: number): Vnode {
+	for (let tries = 1; ; tries++) {
+		const place = placeOf(start, path, flags);
+		if (place.vnode !== null) {
+			checkOpen(start, place.vnode, place, flags);
+			return place.vnode;
+		}
+		try {
+			return create(start, place, flags, mode);
+		} catch (error) {
+			const made = error instanceof SystemError && error.errno === errno.EEXIST;
+			if (!made || (flags & O_EXCL) !== 0 || tries === TRIES) throw error;
+		}
+	}
 }
 
 /** Follows the path; a link at its end unless a flag forbids that, or a new file must be made. */
@@ -76,7 +99,9 @@ function placeOf(start: Start, path: string, flags: number): Place {
 }
 
 /** Opens what does not have to wait. */
-function finish({ thread, tree, beneath }: Start, { vnode, kept }: Opening, flags: number): number {
+function finish(start: Start, { vnode, kept, path }: Opening, flags: number): number {
+	const { thread, tree, beneath } = start;
+	unwrap(vnode.open(kept), start.syscall, path);
 	const file =
 		vnode.type === S_IFIFO ? new FifoFile(tree, vnode, kept) : new VnodeFile(tree, vnode, kept);
 	file.beneath = beneath;
@@ -89,6 +114,7 @@ function create(start: Start, place: Place, flags: number, mode: number): Vnode 
 		const why = "O_CREAT does not make directories: use mkdir";
 		throw new SystemError(errno.EINVAL, start.syscall, why);
 	}
+	checkWritable(start, place.directory, place.path);
 	return make(start, place, S_IFREG, mode & 0o7777);
 }
 
@@ -98,8 +124,9 @@ function checkOpen(start: Start, vnode: Vnode, { path }: Place, flags: number): 
 	if ((flags & exclusive) === exclusive) fail(start, errno.EEXIST, path);
 	if (vnode.isLink) fail(start, errno.ELOOP, path);
 	if ((flags & O_DIRECTORY) !== 0 && !vnode.isDirectory) fail(start, errno.ENOTDIR, path);
-	if (vnode.isDirectory && (fileFlags(flags, start.syscall) & FWRITE) !== 0)
-		fail(start, errno.EISDIR, path);
-	if ((flags & O_TRUNC) === 0) return;
-	unwrap(vnode.truncate(0, start.tree.maxFileSize, timeOf(start)), start.syscall, path);
+	if ((fileFlags(flags, start.syscall) & FWRITE) === 0) return;
+	if (vnode.isDirectory) fail(start, errno.EISDIR, path);
+	// What is written to a fifo does not go to its file system.
+	if (vnode.type !== S_IFIFO) checkWritable(start, vnode, path);
+	if ((flags & O_TRUNC) !== 0) unwrap(vnode.truncate(0, timeOf(start)), start.syscall, path);
 }

@@ -1,16 +1,14 @@
 // Where the paths of a system call begin: at the root of a tree, or at the directory of a descriptor.
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
 import { getFile, show, syscall } from "@kqpoll/kqueue/kernel";
+import type { Caller } from "./caller.ts";
+import { mountedOn } from "./file-system.ts";
 import { Tree } from "./tree.ts";
 import { TreeFile } from "./tree-file.ts";
 import type { Vnode } from "./vnode.ts";
 
 /** Where the paths of a system call begin. */
-export interface Start {
-	/** The caller. */
-	readonly thread: Thread;
-	/** The name of the call, for its errors. */
-	readonly syscall: string;
+export interface Start extends Caller {
 	/** The tree that the files are in. */
 	readonly tree: Tree;
 	/**
@@ -49,7 +47,7 @@ export function fromDescriptor<T>(
 /** The root of a tree as the beginning of paths. EFAULT for what is not a tree. */
 export function rootOf(thread: Thread, tree: Tree, name: string): Start {
 	if (!Tree.isTree(tree)) throw new SystemError(errno.EFAULT, name, `${show(tree)} is not a Tree`);
-	return { thread, syscall: name, tree, directory: tree.root, beneath: false };
+	return { thread, syscall: name, tree, directory: mountedOn(tree.root), beneath: false };
 }
 
 /**
@@ -63,11 +61,6 @@ export function startAt(thread: Thread, fd: number, name: string): Start {
 	const { tree, vnode, revoked, beneath } = file;
 	const directory = revoked || !vnode.isDirectory ? null : vnode;
 	return { thread, syscall: name, tree, directory, beneath };
-}
-
-/** The time of a call. */
-export function timeOf({ thread }: Start): number {
-	return thread.kernel.host.realtime();
 }
 
 /** Returns the result of a call, after which the tree is checked when diagnostics are on. */

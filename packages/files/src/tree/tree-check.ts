@@ -1,13 +1,20 @@
 // What must hold of a tree between calls.
 import { type File, FREAD, FWRITE, kassert } from "@kqpoll/kqueue/kernel";
 import { S_IFIFO, S_IFLNK, S_IFREG } from "@kqpoll/kqueue/stat";
+import type { MemoryVnode } from "./memory-vnode.ts";
 import { PATH_MAX, utf8Length } from "./path.ts";
 import type { Share } from "./share.ts";
-import type { Vnode } from "./vnode.ts";
 
 /** An open file of the tree. */
 interface OpenFile extends File {
-	readonly vnode: Vnode;
+	readonly vnode: unknown;
+}
+
+/** What is checked: a tree. */
+interface Checked {
+	readonly root: MemoryVnode;
+	readonly opens: ReadonlySet<OpenFile>;
+	readonly usage: Share;
 }
 
 /** How many open files of a fifo read, and how many write. */
@@ -23,16 +30,18 @@ const CLOSED: Opens = { readers: 0, writers: 0 };
  * open files, the tree its names and bytes, and directories and symbolic links hold what they may.
  * Returns how much there was to look at.
  */
-export function treeCheck(root: Vnode, files: ReadonlySet<OpenFile>, usage: Share): number {
+export function treeCheck({ root, opens: files, usage }: Checked): number {
 	const links = linksOf(root);
 	let looks = files.size;
 	for (const [vnode, nlink] of links) {
 		kassert(vnode.nlink === nlink, "a file counts its names");
 		looks += nlink;
 	}
-	const opens: Map<Vnode, Opens> = new Map();
-	const counts: Map<Vnode, number> = new Map();
-	for (const { vnode, revoked, refs, flags } of files) {
+	const opens: Map<MemoryVnode, Opens> = new Map();
+	const counts: Map<MemoryVnode, number> = new Map();
+	for (const file of files) {
+		const { revoked, refs, flags } = file;
+		const vnode = file.vnode as MemoryVnode;
 		kassert(!revoked && refs > 0, "the tree's open files are open");
 		if (!links.has(vnode)) removedCheck(vnode);
 		const count = opens.get(vnode) ?? { readers: 0, writers: 0 };
@@ -55,8 +64,8 @@ export function treeCheck(root: Vnode, files: ReadonlySet<OpenFile>, usage: Shar
 }
 
 /** How many links each file and directory has that names lead to, with "." and "..". */
-function linksOf(root: Vnode): Map<Vnode, number> {
-	const links: Map<Vnode, number> = new Map([[root, 2]]);
+function linksOf(root: MemoryVnode): Map<MemoryVnode, number> {
+	const links: Map<MemoryVnode, number> = new Map([[root, 2]]);
 	const directories = [root];
 	kassert(root.parent === root, "the root is in itself");
 	for (let at = directories.pop(); at !== undefined; at = directories.pop()) {
@@ -77,12 +86,12 @@ function linksOf(root: Vnode): Map<Vnode, number> {
 }
 
 /** Of a file that has no name any more, and is still open. */
-function removedCheck({ nlink, entries }: Vnode): void {
+function removedCheck({ nlink, entries }: MemoryVnode): void {
 	kassert(nlink === 0, "what has no name has no links");
 	kassert(entries === null || entries.count === 0, "a directory without a name is empty");
 }
 
-function vnodeCheck(vnode: Vnode, opens: Opens): void {
+function vnodeCheck(vnode: MemoryVnode, opens: Opens): void {
 	const { type, entries, isDirectory, bytes, target, fifo } = vnode;
 	kassert(isDirectory === (entries !== null), "directories alone have entries");
 	kassert(type === S_IFREG || bytes.size === 0, "regular files alone have bytes");

@@ -7,13 +7,13 @@ import type { Vnode } from "./vnode.ts";
 import type { VnodeStat } from "./vnode-stat.ts";
 
 /**
- * An open file of a tree, which has it in `opens` until it is closed or revoked. Once it is
+ * An open file of a tree. Its file system has it in `opens` until it is closed or revoked. Once it is
  * revoked, a class that extends this must answer reads and writes with EIO; to watchers it is dead.
  */
 export abstract class TreeFile extends File {
 	/** The file, directory or fifo that is open. */
 	readonly vnode: Vnode;
-	/** The tree it is in. */
+	/** The tree in which it was opened: there paths begin that begin with a slash. */
 	readonly tree: Tree;
 	/**
 	 * Of a directory: whether paths that begin at it must stay in it; so must those that begin at the
@@ -27,7 +27,7 @@ export abstract class TreeFile extends File {
 		this.tree = tree;
 		this.vnode = vnode;
 		this.flags = flags;
-		tree.opened(this);
+		vnode.fs.opened(this);
 	}
 
 	/** As {@link File.kqfilter}, for a file that is not revoked. */
@@ -41,20 +41,21 @@ export abstract class TreeFile extends File {
 	/** Cuts the file or adds zeros; as {@link Vnode.truncate}, and EBADF once it is revoked. */
 	truncate(thread: Thread, size: number): number {
 		if (this.revoked) return -errno.EBADF;
-		return this.vnode.truncate(size, this.tree.maxFileSize, thread.kernel.host.realtime());
+		return this.vnode.truncate(size, thread.kernel.host.realtime());
 	}
 
 	/** What fstat returns. Throws EBADF once it is revoked. */
 	override stat(): VnodeStat {
 		if (this.revoked) throw new SystemError(errno.EBADF, "fstat", "the file was revoked");
-		return this.vnode.stat(this.tree.dev);
+		return this.vnode.stat("fstat", "the file");
 	}
 
 	/** Leaves the tree. */
 	override close(thread: Thread | null): void {
-		this.tree.closed(this);
+		const { fs } = this.vnode;
+		fs.closed(this);
 		this.left();
-		if (thread?.kernel.diagnostics) this.tree.check();
+		if (thread?.kernel.diagnostics) fs.check();
 	}
 
 	/** Called when it was closed and is not in `opens` any more. */

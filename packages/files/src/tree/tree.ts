@@ -2,19 +2,16 @@
 import { errno, type Process, SystemError } from "@kqpoll/kqueue";
 import { copyin, Quota, show } from "@kqpoll/kqueue/kernel";
 import { S_IFDIR } from "@kqpoll/kqueue/stat";
+import { FileSystem } from "./file-system.ts";
+import { MemoryVnode } from "./memory-vnode.ts";
 import type { Share } from "./share.ts";
 import { treeCheck } from "./tree-check.ts";
-import type { TreeFile } from "./tree-file.ts";
-import { Vnode } from "./vnode.ts";
 
 /** A file has at most this many links: names, and for a directory those of `.` and `..`. */
 export const LINK_MAX = 32767;
 
 /** For diagnostics: a tree of up to this many files is checked after each change. */
 const CHECKED = 64;
-
-/** How many trees were made. */
-let trees = 0;
 
 /** What can be chosen about a tree: whole numbers from 0 on. */
 export interface TreeOptions {
@@ -45,19 +42,17 @@ export interface TreeOptions {
  * with a link's path in it; EINVAL when it contains a NUL. One that makes or moves something fails
  * with ENOSPC beyond a limit of the tree. A call that fails changes nothing.
  */
-export class Tree {
+export class Tree extends FileSystem {
 	/** What a Proxy of a tree does not have. */
 	readonly #brand = true;
 	/** How many bytes and names there are, and can be. */
 	readonly usage: Share;
 	/** The root directory. @internal */
-	readonly root: Vnode;
-	/** The open files, with those that have no name any more. @internal */
-	readonly opens: Set<TreeFile> = new Set();
-	/** Its number, for stat. @internal */
-	readonly dev: number = ++trees;
+	override readonly root: MemoryVnode;
 	/** How many bytes a file can have. */
-	readonly maxFileSize: number;
+	override readonly maxFileSize: number;
+	/** A file has at most this many links. @internal */
+	override readonly linkMax: number = LINK_MAX;
 	/** Whether it can be reached by paths. @internal */
 	mounted = true;
 	/** How deep a directory can be. */
@@ -74,6 +69,7 @@ export class Tree {
 
 	/** Makes an empty tree: there is only the root. EINVAL for a limit that is not a whole number. */
 	constructor(options: TreeOptions = {}) {
+		super();
 		const limit = (name: keyof TreeOptions, value: number): number =>
 			checkLimit(
 				copyin("Tree", "the options", () => options[name] ?? value),
@@ -87,7 +83,7 @@ export class Tree {
 			bytes: new Quota(limit("maxBytes", 2 ** 30), null),
 			names: new Quota(limit("maxNames", 524_288), null),
 		};
-		this.root = new Vnode(2, S_IFDIR, 0o755, 0, this.usage);
+		this.root = new MemoryVnode(this, 2, S_IFDIR, 0o755, 0, this.usage);
 		this.root.nlink = 2;
 	}
 
@@ -104,19 +100,6 @@ export class Tree {
 		return share;
 	}
 
-	/** A file of the tree was opened. @internal */
-	opened(file: TreeFile): void {
-		this.opens.add(file);
-		file.vnode.opens++;
-	}
-
-	/** An open file was closed or revoked. @internal */
-	closed(file: TreeFile): void {
-		if (!this.opens.delete(file)) return;
-		file.vnode.opens--;
-		file.vnode.discard();
-	}
-
 	/** Whether a value is a tree, and not only something that looks like one. @internal */
 	static isTree(value: unknown): value is Tree {
 		return typeof value === "object" && value !== null && #brand in value;
@@ -127,15 +110,15 @@ export class Tree {
 	 * at a small tree each time, and at a large one less often, so that a call does not cost more.
 	 * @internal
 	 */
-	check(): void {
+	override check(): void {
 		if (++this.unchecked * CHECKED < this.checked) return;
 		this.unchecked = 0;
-		this.checked = treeCheck(this.root, this.opens, this.usage);
+		this.checked = treeCheck(this);
 	}
 
 	/** Makes a file of an S_IF type, without a name. @internal */
-	makeVnode(type: number, permissions: number, now: number, payer: Share): Vnode {
-		return new Vnode(++this.lastIno, type, permissions, now, payer);
+	makeVnode(type: number, permissions: number, now: number, payer: Share): MemoryVnode {
+		return new MemoryVnode(this, ++this.lastIno, type, permissions, now, payer);
 	}
 }
 

@@ -1,10 +1,10 @@
 // An open regular file or directory: a vnode and an offset.
 import { errno, type Thread } from "@kqpoll/kqueue";
-import { O_APPEND } from "@kqpoll/kqueue/fcntl";
+import { O_APPEND, O_SYNC } from "@kqpoll/kqueue/fcntl";
 import { FIOASYNC, FIONBIO, FIONREAD } from "@kqpoll/kqueue/ioctl";
 import type { Knote } from "@kqpoll/kqueue/kernel";
 import { SEEK_CUR, SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
-import { direntsFrom, type PositionedDirent } from "./dirent.ts";
+import type { PositionedDirent } from "./dirent.ts";
 import { TreeFile } from "./tree-file.ts";
 import { type Readable, vnodeKqfilter } from "./vnode-filter.ts";
 
@@ -22,56 +22,60 @@ export class VnodeFile extends TreeFile implements Readable {
 	override read(thread: Thread, buffer: Uint8Array): number {
 		if (this.revoked) return -errno.EIO;
 		if (this.vnode.isDirectory) return -errno.EISDIR;
-		const n = this.vnode.bytes.read(this.offset, buffer);
-		this.offset += n;
-		this.vnode.atime = thread.kernel.host.realtime();
+		const n = this.vnode.read(this.offset, buffer, thread.kernel.host.realtime());
+		if (n > 0) this.offset += n;
 		return n;
 	}
 
 	/** Writes at the offset, or with O_APPEND at the end. EFBIG, ENOSPC, EIO once it is revoked. */
 	override write(thread: Thread, buffer: Uint8Array, _whole: number): number {
 		if (this.revoked) return -errno.EIO;
-		const { vnode, tree } = this;
-		const from = (this.flags & O_APPEND) !== 0 ? vnode.size : this.offset;
+		const { vnode } = this;
+		const append = (this.flags & O_APPEND) !== 0;
+		const from = append ? vnode.size : this.offset;
 		const now = thread.kernel.host.realtime();
 		let n = buffer.length;
 		try {
 			// Watchers are notified before the offset moves, as in the kernel.
-			n = vnode.write(from, buffer, tree.maxFileSize, now);
-			if (thread.kernel.diagnostics) vnode.bytes.check();
+			n = vnode.write(from, buffer, append, now);
+			if (thread.kernel.diagnostics) vnode.check();
 		} finally {
 			// A watcher that throws does not undo what was written.
 			if (n > 0) this.offset = from + n;
 		}
-		return n;
+		return (this.flags & O_SYNC) === 0 ? n : this.stored(n);
 	}
 
 	/** As {@link VnodeFile.read}, from an offset that the caller has; the file's does not move. */
 	override pread(thread: Thread, buffer: Uint8Array, offset: number): number {
 		if (this.revoked) return -errno.EIO;
 		if (this.vnode.isDirectory) return -errno.EISDIR;
-		this.vnode.atime = thread.kernel.host.realtime();
-		return this.vnode.bytes.read(offset, buffer);
+		return this.vnode.read(offset, buffer, thread.kernel.host.realtime());
 	}
 
 	/** As {@link VnodeFile.write}, to an offset that the caller has, whatever O_APPEND says. */
 	override pwrite(thread: Thread, buffer: Uint8Array, offset: number): number {
 		if (this.revoked) return -errno.EIO;
-		const { vnode, tree } = this;
-		const n = vnode.write(offset, buffer, tree.maxFileSize, thread.kernel.host.realtime());
-		if (thread.kernel.diagnostics) vnode.bytes.check();
-		return n;
+		const { vnode } = this;
+		const n = vnode.write(offset, buffer, false, thread.kernel.host.realtime());
+		if (thread.kernel.diagnostics) vnode.check();
+		return (this.flags & O_SYNC) === 0 ? n : this.stored(n);
 	}
 
-	/** Reads at most `count` names of a directory from the offset on, and moves it behind them. */
-	readdir(thread: Thread, count: number): PositionedDirent[] {
-		const { vnode } = this;
-		const found = direntsFrom(vnode, this.offset, count);
-		// At the end the offset is the size, as it is for the kernel, which reads whole blocks.
-		if (found.length === count) this.offset = found[count - 1]?.off as number;
-		else this.offset = Math.max(this.offset, vnode.size);
-		vnode.atime = thread.kernel.host.realtime();
-		return found;
+	/** With O_SYNC: stores what was written. Returns `n`, or the errno of that. */
+	private stored(n: number): number {
+		return n > 0 ? this.vnode.sync(false) || n : n;
+	}
+
+	/**
+	 * Reads at most `count` names of a directory from the offset on, and moves it behind them. Returns
+	 * 0 or a negative errno.
+	 */
+	readdir(thread: Thread, count: number, into: PositionedDirent[]): number {
+		const to = this.vnode.readdir(this.offset, count, into, thread.kernel.host.realtime());
+		if (to < 0) return to;
+		this.offset = to;
+		return 0;
 	}
 
 	/** FIONREAD: how many bytes there are to read, 0 behind the end. */
@@ -98,6 +102,6 @@ export class VnodeFile extends TreeFile implements Readable {
 
 	/** Joins a READ, WRITE or VNODE knote. */
 	protected override watch(kn: Knote): number {
-		return vnodeKqfilter(kn, this.vnode.klist);
+		return vnodeKqfilter(kn, this.vnode);
 	}
 }

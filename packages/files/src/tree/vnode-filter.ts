@@ -15,25 +15,40 @@ import {
 	type File,
 	type Filterops,
 	filterops,
-	type Klist,
 	type Knote,
 	vnodeEvent,
 } from "@kqpoll/kqueue/kernel";
+import type { Vnode } from "./vnode.ts";
 
 /** What the filters ask of an open file. */
 export interface Readable extends File {
 	/** How many bytes there are from the offset to the end; negative when it is behind the end. */
 	readonly remaining: number;
+	/** What is open. */
+	readonly vnode: Vnode;
 }
 
-/** Joins a READ, WRITE or VNODE knote to a vnode's list. EINVAL for other filters. */
-export function vnodeKqfilter(kn: Knote, klist: Klist): number {
+const POLLS = __EV_POLL | __EV_SELECT;
+
+/**
+ * Joins a READ, WRITE or VNODE knote to a vnode's list. EINVAL for other filters; for VNODE the errno
+ * of a file system that has no way to learn of changes from outside.
+ */
+export function vnodeKqfilter(kn: Knote, vnode: Vnode): number {
 	if (kn.filter === EVFILT_READ) kn.fop = readFiltops;
 	else if (kn.filter === EVFILT_WRITE) kn.fop = writeFiltops;
 	else if (kn.filter === EVFILT_VNODE) kn.fop = vnodeFiltops;
 	else return errno.EINVAL;
-	klist.insert(kn);
+	// Poll and select do not wait for files: these are always ready.
+	const error = (kn.flags & POLLS) === 0 ? vnode.watched(kn) : 0;
+	if (error !== 0 && kn.filter === EVFILT_VNODE) return error;
+	vnode.klist.insert(kn);
 	return 0;
+}
+
+function detach(kn: Knote): void {
+	kn.klist?.remove(kn);
+	if ((kn.flags & POLLS) === 0) (kn.fp as Readable).vnode.unwatched(kn);
 }
 
 /** The vnode is revoked: the scan turns the knote into a dead one. */
@@ -49,7 +64,7 @@ function readEvent(kn: Knote, hint: number): boolean {
 		kn.fflags |= NOTE_EOF;
 		return true;
 	}
-	if ((kn.flags & (__EV_POLL | __EV_SELECT)) !== 0) return true;
+	if ((kn.flags & POLLS) !== 0) return true;
 	return kn.data !== 0;
 }
 
@@ -59,6 +74,21 @@ function writeEvent(kn: Knote, hint: number): boolean {
 	return true;
 }
 
-const readFiltops: Filterops = filterops({ name: "vnode read", mpsafe: true, event: readEvent });
-const writeFiltops: Filterops = filterops({ name: "vnode write", mpsafe: true, event: writeEvent });
-const vnodeFiltops: Filterops = filterops({ name: "vnode", mpsafe: true, event: vnodeEvent });
+const readFiltops: Filterops = filterops({
+	name: "vnode read",
+	mpsafe: true,
+	detach,
+	event: readEvent,
+});
+const writeFiltops: Filterops = filterops({
+	name: "vnode write",
+	mpsafe: true,
+	detach,
+	event: writeEvent,
+});
+const vnodeFiltops: Filterops = filterops({
+	name: "vnode",
+	mpsafe: true,
+	detach,
+	event: vnodeEvent,
+});

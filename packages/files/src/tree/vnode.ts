@@ -1,75 +1,72 @@
-// struct vnode: a regular file, directory, fifo or symbolic link, which names and open files refer to.
-import {
-	errno,
-	NOTE_ATTRIB,
-	NOTE_EXTEND,
-	NOTE_REVOKE,
-	NOTE_TRUNCATE,
-	NOTE_WRITE,
-} from "@kqpoll/kqueue";
-import { doAll, Klist, type Quota } from "@kqpoll/kqueue/kernel";
-import { S_IFDIR, S_IFIFO, S_IFLNK } from "@kqpoll/kqueue/stat";
-import { Directory } from "./directory.ts";
+// struct vnode: a file that names and open files refer to, and what its file system must be able to do.
+import { errno, NOTE_REVOKE } from "@kqpoll/kqueue";
+import { doAll, Klist, type Knote } from "@kqpoll/kqueue/kernel";
+import { S_IFDIR, S_IFLNK } from "@kqpoll/kqueue/stat";
+import type { Caller } from "./caller.ts";
+import type { PositionedDirent } from "./dirent.ts";
 import type { Fifo } from "./fifo.ts";
-import { utf8Length } from "./path.ts";
-import type { Share } from "./share.ts";
-import { Bytes } from "./vnode-bytes.ts";
+import type { FileSystem } from "./file-system.ts";
 import type { VnodeStat } from "./vnode-stat.ts";
 
-/** A regular file, a directory, a fifo or a symbolic link. */
-export class Vnode {
-	/** Its number. */
-	readonly ino: number;
-	/** What it is: S_IFREG, S_IFDIR, S_IFIFO or S_IFLNK. */
+/** Where a path leads. */
+export interface Place {
+	/** The path, for messages. */
+	readonly path: string;
+	/** The directory of the last name. */
+	readonly directory: Vnode;
+	/** The last name: of the path, or of the last link on it. Empty for the root. */
+	readonly name: string;
+	/** The file that has that name, null if there is none. */
+	readonly vnode: Vnode | null;
+}
+
+/** Where a path leads whose last name exists. */
+export interface Named extends Place {
+	/** The file that has it. */
+	readonly vnode: Vnode;
+}
+
+/** What is to be made. */
+export interface NewFile {
+	/** S_IFREG, S_IFDIR, S_IFIFO or S_IFLNK. */
 	readonly type: number;
-	/** What a directory holds, by name; null for others. */
-	readonly entries: Directory<Vnode> | null;
-	/** What a regular file holds; empty for others. */
-	readonly bytes: Bytes = new Bytes();
+	/** Its permission bits. */
+	readonly permissions: number;
 	/** Of a symbolic link: the path that it leads to; empty for others. */
-	target = "";
-	/** Of a directory: the one that holds it, itself for the root. */
-	parent: Vnode = this;
-	/**
-	 * Of a directory: at least how many there are from it down to the deepest one in it, both counted;
-	 * more after the deepest one was removed, until they are counted again. More than that of each
-	 * directory in it.
-	 */
-	height = 1;
-	/** The permission bits. They are never checked: every process is root's. */
-	permissions: number;
-	/** The number of the user whose it is. */
-	uid = 0;
-	/** The number of its group. */
-	gid = 0;
-	/** How many names it has. */
-	nlink: number;
-	/** When it was read last, in nanoseconds. */
-	atime: number;
-	/** When it was written last, in nanoseconds. */
-	mtime: number;
-	/** When anything about it changed last, in nanoseconds. */
-	ctime: number;
+	readonly target: string;
+}
+
+/** A time in nanoseconds, "now", or null for the time that there is. */
+export type NewTime = number | "now" | null;
+
+/**
+ * A regular file, a directory, a fifo or a symbolic link of a file system. A file system extends this
+ * with the operations below. There must be one object, and not two, of a file that is open, covered by
+ * a mount, or the root.
+ *
+ * The calls have checked arguments, types and names before they call an operation: a name is one step
+ * of a path, and neither "." nor "..". Nothing may sleep. Operations on names throw a SystemError with
+ * the name of the call and a path; others return a negative errno. After an operation on names or
+ * attributes the caller notifies the watchers; `write`, `append` and `truncate` do so themselves.
+ */
+export abstract class Vnode {
+	/** The file system it is of. */
+	readonly fs: FileSystem;
+	/** What it is: S_IFREG, S_IFDIR, S_IFIFO or S_IFLNK; others cannot be opened. */
+	readonly type: number;
 	/** Its watchers. When it is revoked it gets a new list, for those that come later. */
 	klist: Klist = new Klist();
 	/** How many open files there are of it. */
 	opens = 0;
-	/** What its bytes are charged to: the share of the account that made it. */
-	private readonly payer: Share;
 	/** The bytes and the ends of a fifo while it is open, else null. */
 	fifo: Fifo | null = null;
+	/** The file system that is mounted on a directory and hides it, else null. */
+	mountedHere: FileSystem | null = null;
 
-	/** Makes one without a name. */
-	constructor(ino: number, type: number, permissions: number, now: number, payer: Share) {
-		this.ino = ino;
-		this.payer = payer;
+	/** Makes a file of an S_IF type. */
+	constructor(fs: FileSystem, type: number) {
+		this.fs = fs;
 		this.type = type;
-		this.entries = type === S_IFDIR ? new Directory() : null;
-		this.permissions = permissions;
-		this.nlink = this.isDirectory ? 1 : 0;
-		this.atime = now;
-		this.mtime = now;
-		this.ctime = now;
 	}
 
 	/** Whether it is a directory. */
@@ -82,81 +79,119 @@ export class Vnode {
 		return this.type === S_IFLNK;
 	}
 
+	/** Its number in its file system. */
+	abstract readonly ino: number;
+	/** Of a directory: the one that holds it, itself for the root of the file system. */
+	abstract readonly parent: Vnode;
 	/** Whether it is a directory without a name. There is nothing in it, not even "." and "..". */
-	get isRemoved(): boolean {
-		return this.isDirectory && this.nlink === 0;
+	abstract readonly isRemoved: boolean;
+	/** Its size in bytes. Does not throw: watchers ask. */
+	abstract readonly size: number;
+
+	/** What stat returns. Throws an error of the call `syscall`. */
+	abstract stat(syscall: string, path: string): VnodeStat;
+
+	/** The file that has a name in a directory, null if there is none. `path` is for messages. */
+	abstract lookup(caller: Caller, name: string, path: string): Vnode | null;
+
+	/** Whether there is no name in a directory, but "." and "..". */
+	abstract isEmpty(caller: Caller, path: string): boolean;
+
+	/** Makes a file in a directory under a name that was not there. */
+	abstract create(caller: Caller, place: Place, file: NewFile): Vnode;
+
+	/** Adds a name in this directory to a file of the same file system. */
+	abstract link(caller: Caller, place: Place, vnode: Vnode): void;
+
+	/** Removes a name, of what is not a directory, from this directory. */
+	abstract remove(caller: Caller, named: Named): void;
+
+	/** Removes an empty directory from this directory. */
+	abstract removeDirectory(caller: Caller, named: Named): void;
+
+	/**
+	 * Renames a file of this directory, to a place in the same file system; a file or an empty directory
+	 * that has the new name is replaced. Both are directories, or neither is, and not the same file.
+	 */
+	abstract rename(caller: Caller, from: Named, to: Place): void;
+
+	/**
+	 * Adds at most `count` names of a directory from a position on to `into`, with "." and "..". Returns
+	 * the position behind them, or a negative errno. A position stays good while other names come and
+	 * go, as long as the directory is open.
+	 */
+	abstract readdir(position: number, count: number, into: PositionedDirent[], now: number): number;
+
+	/** The path that a symbolic link leads to. */
+	abstract readlink(caller: Caller, path: string): string;
+
+	/** Sets the permission bits. Returns 0 or a negative errno. */
+	abstract setPermissions(permissions: number, now: number): number;
+
+	/** Sets the user and the group, except for -1. Returns 0 or a negative errno. */
+	abstract setOwner(uid: number, gid: number, now: number): number;
+
+	/** Sets when it was read and written last. Returns 0 or a negative errno. */
+	abstract setTimes(atime: NewTime, mtime: NewTime, now: number): number;
+
+	/** Reads bytes of a regular file. Returns how many, 0 at the end, or a negative errno. */
+	abstract read(offset: number, into: Uint8Array, now: number): number;
+
+	/**
+	 * Writes bytes to a regular file and notifies watchers. With `append` they go to the end, which was
+	 * at `offset`. Returns how many bytes were written, or a negative errno with nothing done: EFBIG,
+	 * ENOSPC …
+	 */
+	abstract write(offset: number, from: Uint8Array, append: boolean, now: number): number;
+
+	/**
+	 * Cuts a regular file, or adds zeros, and notifies watchers; nothing happens to a fifo. Returns 0 or
+	 * a negative errno: EISDIR; EINVAL for what is not a size; EFBIG, ENOSPC …
+	 */
+	abstract truncate(size: number, now: number): number;
+
+	/** Stores what was written: only the bytes, or the attributes too. Returns 0 or a negative errno. */
+	sync(_bytesOnly: boolean): number {
+		return 0;
 	}
 
-	/** Its size in bytes: that of its path for a link, 0 for a fifo and a removed directory. */
-	get size(): number {
-		if (this.isRemoved) return 0;
-		return this.entries?.size ?? (this.isLink ? utf8Length(this.target) : this.bytes.size);
+	/** Is to be opened, with FREAD and FWRITE. Returns 0 or a negative errno. */
+	open(_flags: number): number {
+		return 0;
 	}
 
-	/** What stat returns; `dev` is the number of the tree. */
-	stat(dev: number): VnodeStat {
-		const { size, ino, nlink, uid, gid, atime, mtime, ctime } = this;
-		const mode = this.type | this.permissions;
-		return { mode, size, blksize: 16384, dev, ino, nlink, uid, gid, atime, mtime, ctime };
+	/** An open file with these flags is gone. `opens` does not count it any more. */
+	closed(_flags: number): void {}
+
+	/** Something is mounted on it: as long as that is so, there must be this object of it. */
+	hold(): void {}
+
+	/** Undoes {@link hold}. */
+	release(): void {}
+
+	/** A fifo or directory was read. */
+	accessed(_now: number): void {}
+
+	/** A fifo was written. */
+	modified(_now: number): void {}
+
+	/**
+	 * Gets a watcher: a knote that is not of poll or select. Returns 0, or an errno if there is no way to
+	 * learn of changes from outside.
+	 */
+	watched(_kn: Knote): number {
+		return 0;
 	}
+
+	/** A watcher goes. */
+	unwatched(_kn: Knote): void {}
+
+	/** For diagnostics: throws a Panic unless what it is made of agrees. */
+	check(): void {}
 
 	/** Notifies watchers of NOTE_ flags. */
 	post(note: number): void {
 		this.klist.notify(note);
-	}
-
-	/**
-	 * Writes at an offset and notifies watchers. Returns how many bytes, or a negative errno with
-	 * nothing done: EFBIG beyond `limit`, ENOSPC without enough memory or beyond a limit of the tree.
-	 */
-	write(offset: number, from: Uint8Array, limit: number, now: number): number {
-		if (from.length === 0) return 0;
-		const before = this.size;
-		if (offset + from.length > limit) return -errno.EFBIG;
-		if (!this.makeRoom(offset + from.length)) return -errno.ENOSPC;
-		this.bytes.write(offset, from);
-		this.mtime = now;
-		this.ctime = now;
-		this.post(this.size > before ? NOTE_WRITE | NOTE_EXTEND : NOTE_WRITE);
-		return from.length;
-	}
-
-	/**
-	 * Cuts a regular file, or adds zeros, and notifies watchers; nothing happens to a fifo. Returns
-	 * 0, or a negative errno: EISDIR, EINVAL for what is not a size, EFBIG beyond `limit`, ENOSPC
-	 * without enough memory or beyond a limit of the tree.
-	 */
-	truncate(size: number, limit: number, now: number): number {
-		if (!Number.isSafeInteger(size) || size < 0) return -errno.EINVAL;
-		if (this.isDirectory) return -errno.EISDIR;
-		if (this.type === S_IFIFO) return 0;
-		if (size > limit) return -errno.EFBIG;
-		const before = this.size;
-		if (!this.makeRoom(size)) return -errno.ENOSPC;
-		if (size < before) this.payer.bytes.release(before - size);
-		this.bytes.resize(size);
-		this.mtime = now;
-		this.ctime = now;
-		// As in OpenBSD, there is no NOTE_EXTEND when it grows this way.
-		this.post(size < before ? NOTE_ATTRIB | NOTE_TRUNCATE : NOTE_ATTRIB);
-		return 0;
-	}
-
-	/** Charges what a size needs, and makes room for it. Returns false if that is not possible. */
-	private makeRoom(size: number): boolean {
-		const more = size - this.bytes.size;
-		if (more <= 0) return true;
-		if (!this.payer.bytes.charge(more)) return false;
-		if (this.bytes.reserve(size)) return true;
-		this.payer.bytes.release(more);
-		return false;
-	}
-
-	/** Lets the bytes go when it has neither a name nor an open file any more. */
-	discard(): void {
-		if (this.nlink > 0 || this.opens > 0) return;
-		this.payer.bytes.release(this.bytes.size);
-		this.bytes.resize(0);
 	}
 
 	/** Tells watchers and sleepers that it is revoked. The open files have been marked already. */
@@ -169,48 +204,11 @@ export class Vnode {
 			() => fifo?.revoke(),
 		);
 	}
+}
 
-	/**
-	 * Adds a name to a directory, charged to `payer`; a name that is there will be of another file,
-	 * after {@link forget}.
-	 */
-	enter(name: string, vnode: Vnode, now: number, payer: Quota): void {
-		this.entries?.set(name, vnode, payer);
-		this.mtime = now;
-		this.ctime = now;
-		vnode.nlink++;
-		vnode.ctime = now;
-		if (!vnode.isDirectory) return;
-		vnode.parent = this;
-		this.nlink++;
-		this.raise(vnode.height + 1);
-	}
-
-	/** Raises its height, and with it those of the directories it is in. */
-	private raise(height: number): void {
-		let at: Vnode = this;
-		let least = height;
-		while (at.height < least) {
-			at.height = least;
-			// The root is in itself.
-			if (at.parent === at) return;
-			at = at.parent;
-			least++;
-		}
-	}
-
-	/** Removes a name from a directory. */
-	leave(name: string, vnode: Vnode, now: number): void {
-		this.entries?.delete(name);
-		this.forget(vnode, now);
-	}
-
-	/** Counts one name less, which is removed or will be of another file. */
-	forget(vnode: Vnode, now: number): void {
-		this.mtime = now;
-		this.ctime = now;
-		vnode.nlink--;
-		vnode.ctime = now;
-		if (vnode.isDirectory) this.nlink--;
-	}
+/** The errno of a size that a regular file cannot be set to, else 0. */
+export function checkSize(vnode: Vnode, size: number): number {
+	if (!Number.isSafeInteger(size) || size < 0) return errno.EINVAL;
+	if (vnode.isDirectory) return errno.EISDIR;
+	return size > vnode.fs.maxFileSize ? errno.EFBIG : 0;
 }

@@ -40,8 +40,9 @@ import { SEEK_CUR } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { O_RDONLY, O_RDWR, O_WRONLY } from "../../src/shared/vnode-flags.ts";
+import { unmount } from "../../src/tree/mount-calls.ts";
 import { open, openNow } from "../../src/tree/open-calls.ts";
-import { revoke, unmount } from "../../src/tree/revoke-calls.ts";
+import { revoke } from "../../src/tree/revoke-calls.ts";
 import { checkMachine, codeOf, collect, outcome, revents, selected } from "../machine.ts";
 import { add, bytes, drain, traces, type World, world } from "./fifo-world.ts";
 

@@ -101,7 +101,9 @@ test("a link that is not followed does not lead out", () => {
 	const { thread, fd } = world();
 	const start = { ...startAt(thread, fd, "test"), beneath: true };
 	assert.equal(
-		["absolute", "out", "a/out"].map((path) => namei(start, path, { follow: false }).vnode?.target),
+		["absolute", "out", "a/out"].map((path) =>
+			namei(start, path, { follow: false }).vnode?.readlink(start, path),
+		),
 		["/jail/a", "..", "../../secret"],
 	);
 	assert.is(

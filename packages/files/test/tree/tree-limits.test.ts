@@ -7,6 +7,7 @@ import * as assert from "uvu/assert";
 import { O_CREAT, O_RDWR, O_TRUNC } from "../../src/shared/vnode-flags.ts";
 import { stat, truncate } from "../../src/tree/attribute-calls.ts";
 import { Directory } from "../../src/tree/directory.ts";
+import { unmount } from "../../src/tree/mount-calls.ts";
 import {
 	link,
 	mkdir,
@@ -18,7 +19,6 @@ import {
 	unlink,
 } from "../../src/tree/name-calls.ts";
 import { openNow } from "../../src/tree/open-calls.ts";
-import { unmount } from "../../src/tree/revoke-calls.ts";
 import { Tree, type TreeOptions } from "../../src/tree/tree.ts";
 import { codeOf } from "../machine.ts";
 

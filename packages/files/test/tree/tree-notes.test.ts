@@ -46,6 +46,7 @@ import {
 	futimes,
 	getdents,
 } from "../../src/tree/descriptor-calls.ts";
+import { unmount } from "../../src/tree/mount-calls.ts";
 import { mkdirat, renameat, symlinkat, unlinkat } from "../../src/tree/name-at-calls.ts";
 import {
 	link,
@@ -59,7 +60,7 @@ import {
 	unlink,
 } from "../../src/tree/name-calls.ts";
 import { openNow } from "../../src/tree/open-calls.ts";
-import { revoke, unmount } from "../../src/tree/revoke-calls.ts";
+import { revoke } from "../../src/tree/revoke-calls.ts";
 import { Tree } from "../../src/tree/tree.ts";
 import { checkMachine, codeOf, type Machine, machine } from "../machine.ts";
 

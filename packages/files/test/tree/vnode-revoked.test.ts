@@ -31,9 +31,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { O_RDONLY, O_RDWR } from "../../src/shared/vnode-flags.ts";
 import { ftruncate } from "../../src/tree/descriptor-calls.ts";
+import { unmount } from "../../src/tree/mount-calls.ts";
 import { unlink } from "../../src/tree/name-calls.ts";
 import { openNow } from "../../src/tree/open-calls.ts";
-import { revoke, unmount } from "../../src/tree/revoke-calls.ts";
+import { revoke } from "../../src/tree/revoke-calls.ts";
 import { checkMachine, codeOf, collect, outcome, revents, selected } from "../machine.ts";
 import { add, FILTERS, world } from "./vnode-world.ts";
 
