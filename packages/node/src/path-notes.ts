@@ -25,6 +25,8 @@ export interface Change {
 	readonly inPlace: boolean;
 	/** Whether it had just been written when it was seen last: then another write may not show. */
 	readonly hadJustChanged: boolean;
+	/** Whether what was seen last is a change that watchers know of: then only another one counts. */
+	readonly own?: boolean;
 }
 
 /** What happened to a file: NOTE_ flags, 0 if nothing is known. */
@@ -45,12 +47,12 @@ function fileNotes({ before, after, event, inPlace, hadJustChanged }: Change): n
 	return hadJustChanged ? NOTE_WRITE : 0;
 }
 
-function directoryNotes({ before, after, event, inPlace }: Change): number {
+function directoryNotes({ before, after, event, inPlace, own = false }: Change): number {
 	if (after.nlink === 0n) return before.nlink === 0n ? 0 : NOTE_DELETE;
 	if (event === "rename" && !inPlace) return NOTE_RENAME;
 	const links = after.nlink === before.nlink ? 0 : NOTE_LINK;
 	// 'change' may be about a file in the directory, which is not reported.
-	const written = event === "rename" || after.mtimeNs !== before.mtimeNs;
+	const written = (event === "rename" && !own) || after.mtimeNs !== before.mtimeNs;
 	return links | (written ? NOTE_WRITE : 0);
 }
 
