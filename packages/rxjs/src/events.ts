@@ -156,6 +156,17 @@ export type KqueueEvent =
 	| SignalEvent
 	| TimerEvent;
 
+/**
+ * A guard for events of some filters: `events.pipe(filter(hasFilter(EVFILT_READ)))` emits
+ * ReadableEvents. `event.filter === EVFILT_READ` narrows an event too, in `if`, in `switch` and, from
+ * TypeScript 5.5 on, in `filter`.
+ */
+export function hasFilter<F extends KqueueEvent["filter"]>(
+	...filters: readonly [F, ...F[]]
+): <E extends Pick<KqueueEvent, "filter">>(event: E) => event is Extract<E, Record<"filter", F>> {
+	return (event): event is never => (filters as readonly number[]).includes(event.filter);
+}
+
 /** Options of {@link readable} and {@link writable}. */
 export interface ReadinessOptions extends FromKeventOptions {
 	/**

@@ -9,6 +9,7 @@ export {
 export {
 	type ExceptionalEvent,
 	exceptional,
+	hasFilter,
 	type KqueueEvent,
 	kernelTimer,
 	type ProcessEvent,

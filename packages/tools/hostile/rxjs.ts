@@ -3,6 +3,7 @@ import {
 	DemandObservable,
 	exceptional,
 	fromKevent,
+	hasFilter,
 	kernelScheduler,
 	kernelTimer,
 	pollfds,
@@ -26,7 +27,7 @@ import {
 	switchMap,
 	take,
 } from "rxjs";
-import { custom } from "./calls.ts";
+import { custom, plain } from "./calls.ts";
 import { change } from "./kqueue.ts";
 import {
 	bytes,
@@ -157,6 +158,7 @@ export const rxjsOperations: Operations = {
 	DemandObservable: custom("DemandObservable", ownObservable),
 	exceptional: observable("exceptional", exceptional, [fd]),
 	fromKevent: observable("fromKevent", fromKevent, [change, eofOption]),
+	hasFilter: plain(hasFilter, [upTo(9), signal]),
 	kernelScheduler: custom("kernelScheduler", schedule),
 	kernelTimer: observable("kernelTimer", kernelTimer, [
 		milliseconds,
