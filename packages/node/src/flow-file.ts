@@ -15,6 +15,7 @@ import {
 	__EV_POLL,
 	__EV_SELECT,
 	File,
+	type FileType,
 	type Filterops,
 	FREAD,
 	FWRITE,
@@ -42,8 +43,8 @@ export abstract class FlowFile extends File {
 	protected badChunk = 0;
 
 	/** Makes a file that is open for FREAD, FWRITE or both. */
-	constructor(mode: number) {
-		super("pipe");
+	constructor(mode: number, type: FileType = "pipe") {
+		super(type);
 		this.flags = mode;
 	}
 

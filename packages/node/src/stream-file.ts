@@ -1,12 +1,14 @@
 // Node's Readable, Writable and Duplex as open files, which report what the streams report.
 import type { Readable, Writable } from "node:stream";
-import { errno } from "@kqpoll/kqueue";
+import { errno, type Thread } from "@kqpoll/kqueue";
 import { FREAD, FWRITE } from "@kqpoll/kqueue/kernel";
+import type { Stat } from "@kqpoll/kqueue/stat";
 import { FlowFile } from "./flow-file.ts";
 import { ignoreErrors, Listeners, offWhenClosed } from "./listeners.ts";
 import { errnoOf } from "./node-errors.ts";
 import type { NodeFile, Refable } from "./open.ts";
 import { ReadableBytes } from "./readable-bytes.ts";
+import { isTerminal, terminalIoctl, terminalStat } from "./terminal.ts";
 
 /** A write of up to this many bytes goes into a stream as a whole, as into a pipe. */
 const PIPE_BUF = 512;
@@ -53,7 +55,8 @@ export class StreamFile extends FlowFile implements NodeFile {
 
 	/** Makes a file that does not follow the stream yet. */
 	constructor({ readable, writable, closes }: Ends) {
-		super((readable === null ? 0 : FREAD) | (writable === null ? 0 : FWRITE));
+		const mode = (readable === null ? 0 : FREAD) | (writable === null ? 0 : FWRITE);
+		super(mode, isTerminal(readable ?? writable) ? "vnode" : "pipe");
 		this.readable = readable;
 		this.writable = writable;
 		this.closes = closes;
@@ -68,6 +71,18 @@ export class StreamFile extends FlowFile implements NodeFile {
 	/** The stream, which may have `ref` and `unref`. */
 	get handle(): Refable {
 		return this.stream as Refable;
+	}
+
+	/** That of a pipe, or of a terminal. */
+	override stat(): Stat {
+		return isTerminal(this.stream) ? terminalStat : super.stat();
+	}
+
+	/** FIONREAD; what one asks a terminal, if it is one. */
+	override ioctl(thread: Thread, command: number, argument: unknown): number {
+		const result = super.ioctl(thread, command, argument);
+		if (result !== -errno.ENOTTY || !isTerminal(this.stream)) return result;
+		return terminalIoctl(this.stream, command, argument);
 	}
 
 	/** Listens. A Readable begins to fill its buffer. */

@@ -19,6 +19,9 @@ import { isStandard, StreamFile } from "./stream-file.ts";
  * is read in UTF-8. With any other chunk reading ends: EV_EOF has EINVAL in fflags, and reads fail
  * with an error that says which chunk it is.
  *
+ * The stream of a terminal, such as `process.stdin` often is, is a terminal for `isatty`,
+ * `tcgetattr`, `tcgetwinsize` and `tcsetattr`: without ICANON that puts it into raw mode, with it back.
+ *
  * Closing the last descriptor destroys the stream, even a Duplex that is still written to. With
  * `close` false what was not read stays in it. Standard input stays open unless `close` is true, and
  * is paused, so that it does not keep the program alive.
@@ -44,6 +47,9 @@ export function openReadable(thread: Thread, stream: Readable, options: OpenOpti
  *
  * A stream in object mode counts chunks, not bytes: while it does not need to drain it takes one
  * chunk of up to 16384 bytes, and WRITE data is that number.
+ *
+ * The stream of a terminal is a terminal, as with {@link openReadable}; its mode is set by the
+ * descriptor that is read from.
  *
  * Closing the last descriptor ends the stream, which goes on until everything is written. Standard
  * output and standard error stay open unless `close` is true.
