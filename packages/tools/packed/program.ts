@@ -2,8 +2,8 @@
 import { openpty, pipe } from "@kqpoll/files";
 import { O_RDWR } from "@kqpoll/files/fcntl";
 import { ICANON } from "@kqpoll/files/termios";
-import { FdSet, POLLIN, poll, select } from "@kqpoll/kqpoll";
-import { pollCall } from "@kqpoll/kqpoll/kernel";
+import { FdSet, POLLIN, poll, pollSubscriptions, select } from "@kqpoll/kqpoll";
+import { pollCall, SubscriptionSet, subscriptionsCall } from "@kqpoll/kqpoll/kernel";
 import {
 	BlockingHost,
 	EV_ADD,
@@ -64,5 +64,9 @@ export async function program(): Promise<void> {
 	readBytes(thread, r).subscribe(console.log);
 	const blocking = thread.kernel.host instanceof BlockingHost;
 	if (blocking) callSync(thread, "poll", null, pollCall, fds, -1);
+	const events = await pollSubscriptions(thread, [{ type: "fd_read", fd: r }]);
+	const set = new SubscriptionSet();
+	set.reserve(events.length);
+	if (blocking) callSync(thread, "poll_oneoff", null, subscriptionsCall, set);
 	console.log(openSocket);
 }

@@ -1,4 +1,5 @@
 // What programs see of the structures that the engine shares with them: these members and no others.
+import type { SubscriptionSet } from "@kqpoll/kqpoll/kernel";
 import type { Kernel, Process, SyntheticFile, Thread } from "@kqpoll/kqueue";
 import type { Driver, File, Klist, Knote, Machine, WaitChannel } from "@kqpoll/kqueue/kernel";
 
@@ -57,3 +58,20 @@ export const channel: Same<keyof WaitChannel, never> = true;
 export const driver: Same<keyof Driver, "woken" | "done" | "failed"> = true;
 export const file: Same<Extract<keyof File, "refs">, never> = true;
 export const synthetic: Same<Extract<keyof SyntheticFile, "side" | "readSide">, never> = true;
+
+// What a host fills, and reads after the call.
+export const subscriptions: Same<
+	keyof SubscriptionSet,
+	| "length"
+	| "reserve"
+	| "type"
+	| "ident"
+	| "flags"
+	| "timeout"
+	| "userdata"
+	| "nevents"
+	| "events"
+	| "error"
+	| "nbytes"
+	| "hangup"
+> = true;

@@ -8,6 +8,9 @@ import {
 	POLLPRI,
 	poll,
 	pollNow,
+	pollSubscriptions,
+	pollSubscriptionsNow,
+	type Subscription,
 	select,
 } from "@kqpoll/kqpoll";
 import {
@@ -255,6 +258,38 @@ test("the readiness of every state, through poll, select and kevent", () => {
 	close(w.thread, w.w);
 	close(w.thread, w.r);
 	assert.equal(revents(w.thread, POLLOUT, w.w), [POLLNVAL]);
+});
+
+test("for poll_oneoff an end goes one way: the other is never ready, and no sleeper spins on it", async () => {
+	const { host, thread } = machine();
+	const [r, w] = pipe(thread);
+	const both: Subscription[] = [r, w].flatMap((fd) => [
+		{ type: "fd_write", fd },
+		{ type: "fd_read", fd },
+	]);
+	const told = () =>
+		pollSubscriptionsNow(thread, both).map(({ index, nbytes, hangup }) => [index, nbytes, hangup]);
+	writeNow(thread, r, new Uint8Array(3));
+	assert.equal(told(), [[2, 16384, false]]);
+	const waiting = pollSubscriptions(thread, both.slice(0, 2));
+	host.settle();
+	assert.is(thread.state, "asleep");
+	writeNow(thread.process.spawnThread(), w, new Uint8Array(5));
+	host.settle();
+	assert.equal(
+		(await waiting).map(({ index, nbytes }) => [index, nbytes]),
+		[[1, 5]],
+	);
+	// Its reader is gone: the write tells, and what was written to the wrong end is lost.
+	close(thread, r);
+	assert.equal(
+		pollSubscriptionsNow(thread, both.slice(2)).map(({ type, error, hangup }) => [
+			type,
+			error,
+			hangup,
+		]),
+		[["fd_write", 0, false]],
+	);
 });
 
 test("filters that a pipe does not have are refused, and so is EXCEPT except for poll", () => {
