@@ -28,7 +28,7 @@ import {
 	type Thread,
 } from "@kqpoll/kqueue";
 import { copyOptions } from "./arguments.ts";
-import type { DemandObservable } from "./demand.ts";
+import type { DemandObservable } from "./demand/observable.ts";
 import { type FromKeventOptions, fromKevent } from "./from-kevent.ts";
 import { orLateExit } from "./late-exit.ts";
 

@@ -17,7 +17,7 @@ import {
 } from "@kqpoll/kqueue";
 import { doAll } from "@kqpoll/kqueue/kernel";
 import { type CopiedChange, checkThread, checkWord, copyChange, copyOptions } from "./arguments.ts";
-import { type Demand, DemandObservable, type DemandObserver } from "./demand.ts";
+import { type Demand, DemandObservable, type DemandObserver } from "./demand/observable.ts";
 
 /** Options of an observable of kevents. */
 export interface FromKeventOptions {

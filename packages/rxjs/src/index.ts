@@ -4,8 +4,9 @@ export {
 	type Demand,
 	DemandObservable,
 	type DemandObserver,
-	withBackpressure,
-} from "./demand.ts";
+	type DemandOperator,
+} from "./demand/observable.ts";
+export { withBackpressure } from "./demand/with-backpressure.ts";
 export {
 	type ExceptionalEvent,
 	exceptional,

@@ -12,7 +12,7 @@ import {
 	type Thread,
 } from "@kqpoll/kqueue";
 import { waitStatusNow } from "@kqpoll/kqueue/wait";
-import { type Demand, DemandObservable, type DemandObserver } from "./demand.ts";
+import { type Demand, DemandObservable, type DemandObserver } from "./demand/observable.ts";
 
 /** The flags of the event of an exit. */
 const EXIT_FLAGS: number = EV_ADD | EV_CLEAR | EV_ONESHOT | EV_EOF;

@@ -12,7 +12,7 @@ import {
 	WOULD_SLEEP,
 } from "@kqpoll/kqueue/kernel";
 import { checkThread } from "./arguments.ts";
-import { type Demand, DemandObservable, type DemandObserver } from "./demand.ts";
+import { type Demand, DemandObservable, type DemandObserver } from "./demand/observable.ts";
 
 /** A descriptor, and what to ask of it. */
 export interface PollRequest {

@@ -12,7 +12,7 @@ import {
 	type Thread,
 } from "@kqpoll/kqueue";
 import { checkCount, checkThread, copyOptions } from "./arguments.ts";
-import { DemandObservable, type DemandObserver } from "./demand.ts";
+import { DemandObservable, type DemandObserver } from "./demand/observable.ts";
 import { type Watching, watch } from "./from-kevent.ts";
 
 /** Options of {@link readBytes}. */

@@ -12,7 +12,7 @@ import {
 import { isIntact, viewOf } from "@kqpoll/kqueue/kernel";
 import { Observable, type OperatorFunction, Subject, type Subscriber, takeUntil } from "rxjs";
 import { checkCount, checkThread, copyOptions } from "./arguments.ts";
-import { type Demand, DemandObservable, type DemandObserver } from "./demand.ts";
+import { type Demand, DemandObservable, type DemandObserver } from "./demand/observable.ts";
 import { type Watching, watch } from "./from-kevent.ts";
 import { isError } from "./read-bytes.ts";
 

@@ -27,6 +27,7 @@ const ENTRIES = [
 	"files/termios",
 	"files/ttycom",
 	"rxjs",
+	"rxjs/demand",
 	"rxjs/testing",
 ];
 

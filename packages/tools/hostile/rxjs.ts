@@ -1,6 +1,7 @@
 // Operations of @kqpoll/rxjs: kevents, bytes and polls as observables.
 import {
 	DemandObservable,
+	type DemandOperator,
 	exceptional,
 	fromKevent,
 	hasFilter,
@@ -16,6 +17,7 @@ import {
 	writable,
 	writeBytes,
 } from "@kqpoll/rxjs";
+import * as demand from "@kqpoll/rxjs/demand";
 import {
 	from,
 	interval,
@@ -62,9 +64,10 @@ function subscribe(world: World, source: Observable<unknown>): void {
 						mergeMap(() => source.pipe(take(1)), 2),
 					),
 				(each) => each.pipe(retry(1)),
-				(each) => each.pipe(withBackpressure((value) => of(value), 1 + random.below(2))),
+				(each) => chain(world, each),
+				(each) => withBackpressure((value) => of(value), 1 + random.below(2))(each as never),
 			] as ((from: Observable<unknown>) => Observable<unknown>)[]
-		).slice(0, source instanceof DemandObservable ? 6 : 5),
+		).slice(0, source instanceof DemandObservable ? 7 : 6),
 	);
 	// Behind withBackpressure what stays ready is reported again and again.
 	const subscription = through(source)
@@ -75,6 +78,31 @@ function subscribe(world: World, source: Observable<unknown>): void {
 		});
 	world.endings.push(() => subscription.unsubscribe());
 	if (random.once(6)) subscription.unsubscribe();
+}
+
+/** Up to three operators that keep demand, whose functions may make any call. */
+function chain(world: World, source: Observable<unknown>): Observable<unknown> {
+	const { random } = world;
+	const call = world.callback(false);
+	const operators = [
+		demand.bufferCount<unknown>(1 + random.below(2)),
+		demand.concatMap(() => [call(), 1]),
+		demand.distinctUntilChanged<unknown>(() => Boolean(call())),
+		demand.filter(() => random.once(2)),
+		demand.finalize<unknown>(call),
+		demand.lift(retry<unknown>(1)),
+		demand.map(call),
+		demand.mergeMap(() => demand.concat(of(1), demand.from([2, 3])), 1 + random.below(3)),
+		demand.scan(call),
+		demand.skip<unknown>(random.below(2)),
+		demand.take<unknown>(random.below(4)),
+		demand.takeUntil<unknown>(source),
+		demand.takeWhile(() => random.once(4)),
+		demand.tap(call),
+	] as readonly DemandOperator<unknown, unknown>[];
+	let from = source;
+	for (let i = random.below(4); i > 0; i--) from = random.pick(operators)(from);
+	return from;
 }
 
 /** Subscribes to what a function makes of random arguments. RangeErrors are documented. */
@@ -178,4 +206,4 @@ export const rxjsOperations: Operations = {
 };
 
 /** What the operations above use for others. */
-export const rxjsUsed: readonly unknown[] = [withBackpressure];
+export const rxjsUsed: readonly unknown[] = [withBackpressure, ...Object.values(demand)];
