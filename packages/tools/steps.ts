@@ -32,7 +32,11 @@ export const STEPS: Record<string, string[]> = {
 		'tsc -p packages/kqueue --noEmit --composite false --lib es2022 --types ""',
 	],
 	language: [tool("language")],
-	types: ["tsc -p tsconfig.check.json", "tsc -p packages/tools/browser/pages"],
+	types: [
+		"tsc -p tsconfig.check.json",
+		"tsc -p packages/tools/browser/pages",
+		"tsc -p packages/wasi/test/browser",
+	],
 	build: BUILD,
 	packages: [
 		...BUILD,
@@ -48,7 +52,7 @@ export const STEPS: Record<string, string[]> = {
 
 /** Steps that take minutes, or need the network: they run only if they are named, or with --all. */
 export const HEAVY: Record<string, string[]> = {
-	// Installs Deno and Bun.
+	// Installs Deno, Bun, and later versions of Node.
 	runtimes: [tool("runtimes")],
 	// Installs Chromium, which takes the packages as browsers get them.
 	browser: [tool("bundle"), tool("browser")],

@@ -1,12 +1,12 @@
 // The pages that run in a browser: found, and bundled with the packages as browsers get them.
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { build } from "esbuild";
 import { documentedBlocks } from "../docs.ts";
 import { packages } from "../workspace.ts";
 
-/** The folder of the pages, and of what they share. */
-const FOLDER = "packages/tools/browser/pages";
+/** The folders of the pages, and of what they share. */
+const FOLDERS = ["packages/tools/browser/pages", "packages/wasi/test/browser"];
 /** Where programs of the documentation are written: below a package that depends on all others. */
 const EXTRACTED = "packages/tools/node_modules/.browser";
 
@@ -20,12 +20,19 @@ export interface Page {
 	readonly output: string | null;
 }
 
-/** The pages of the folder, then the programs of the documentation that are marked "browser". */
+/** The files of the folders with such an ending, from the root of the workspace. */
+function filesOf(root: string, ending: string): string[] {
+	return FOLDERS.flatMap((folder) => {
+		const files = readdirSync(join(root, folder)).filter((file) => file.endsWith(ending));
+		return files.sort().map((file) => `${folder}/${file}`);
+	});
+}
+
+/** The pages of the folders, then the programs of the documentation that are marked "browser". */
 export function allPages(root: string): Page[] {
-	const files = readdirSync(join(root, FOLDER)).filter((file) => file.endsWith(".page.ts"));
-	const pages = files.sort().map((file) => ({
-		name: file.replace(/\.page\.ts$/, ""),
-		file: `${FOLDER}/${file}`,
+	const pages = filesOf(root, ".page.ts").map((file) => ({
+		name: basename(file, ".page.ts"),
+		file,
 		output: null,
 	}));
 	rmSync(join(root, EXTRACTED), { recursive: true, force: true });
@@ -43,13 +50,13 @@ export function allPages(root: string): Page[] {
 /**
  * Bundles the module of each page, and of each `*.worker.ts` of the folder, which a page starts as
  * `new Worker("/NAME.js", { type: "module" })`. Returns the files by their names. A page may import
- * a .wasm file, as a Uint8Array.
+ * a .wasm file, as a Uint8Array, and a .txt file, as a text.
  */
 export async function bundlePages(pages: readonly Page[]): Promise<Map<string, Uint8Array>> {
-	const workers = readdirSync(FOLDER).filter((file) => file.endsWith(".worker.ts"));
+	const workers = filesOf(".", ".worker.ts");
 	const entries = [
 		...pages.map(({ name, file }) => ({ out: name, in: file })),
-		...workers.map((file) => ({ out: file.replace(/\.ts$/, ""), in: `${FOLDER}/${file}` })),
+		...workers.map((file) => ({ out: basename(file, ".ts"), in: file })),
 	];
 	const published = packages(".").filter(({ manifest }) => !manifest.private);
 	const { outputFiles } = await build({
@@ -61,7 +68,7 @@ export async function bundlePages(pages: readonly Page[]): Promise<Map<string, U
 		format: "esm",
 		platform: "browser",
 		target: "es2022",
-		loader: { ".wasm": "binary" },
+		loader: { ".wasm": "binary", ".txt": "text" },
 		alias: Object.fromEntries(
 			published.map(({ folder, manifest }) => [manifest.name, resolve(folder, "dist")]),
 		),

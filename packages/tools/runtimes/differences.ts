@@ -1,8 +1,8 @@
-// Where runtimes differ from Node: the tests that fail there, with the reason for each. A test that
+// Where runtimes differ from Node 20: the tests that fail there, with the reason for each. A test that
 // is listed and passes is an error, unless it varies, so the list is never longer than it has to be.
 
-/** A runtime other than Node. */
-export type Runtime = "deno" | "bun";
+/** A runtime other than the Node that runs the tests otherwise. */
+export type Runtime = "deno" | "bun" | "node22" | "node24" | "node26";
 
 /** Tests that fail under some runtimes. */
 export interface Difference {
