@@ -15,6 +15,7 @@ const ARROWS: Record<string, string[]> = {
 	node: ["kqueue", "files"],
 	wasi: ["kqueue", "kqpoll", "files"],
 	worker: ["kqueue", "wasi"],
+	cli: ["kqueue", "files", "node", "wasi", "worker"],
 };
 
 /** What the tests of a package may import besides: pollers, to show what its files do to them. */
@@ -82,7 +83,7 @@ function importProblem(
 	// Tests and private packages may use whatever is installed; what is published may not.
 	if (!isSource || from.manifest.private) return undefined;
 	if (specifier.startsWith("node:")) {
-		return from.name === "node" ? undefined : "ties it to Node";
+		return ["node", "cli"].includes(from.name) ? undefined : "ties it to Node";
 	}
 	const { dependencies, peerDependencies } = from.manifest;
 	const isDeclared = Object.keys({ ...dependencies, ...peerDependencies }).some(

@@ -1,0 +1,138 @@
+// Runs a program: makes a machine, starts the guest there, and waits for its end.
+import type { Server } from "node:net";
+import { constants } from "node:os";
+import { resolve } from "node:path";
+import {
+	close,
+	exit,
+	Kernel,
+	type Process,
+	type Thread,
+	waitpid,
+	waitpidNow,
+} from "@kqpoll/kqueue";
+import { type Host, signalName } from "@kqpoll/kqueue/kernel";
+import { VirtualHost } from "@kqpoll/kqueue/testing";
+import { forwardSignals, openServer } from "@kqpoll/node";
+import { type SpawnOptions, spawn } from "@kqpoll/wasi";
+import { workerRunner } from "@kqpoll/worker";
+import { loadProgram } from "./module.ts";
+import type { RunOptions } from "./options.ts";
+import { Refusal } from "./refusal.ts";
+import { checkDirectories, listenOn, openDirectories, openTrace, type Trace } from "./resources.ts";
+import { flush, openStreams, openVirtualStreams, readAll } from "./stdio.ts";
+import { canSuspend } from "./webassembly.ts";
+import type { World } from "./world.ts";
+
+/** What a signal to this process becomes. */
+const FORWARDED: NodeJS.Signals[] = [
+	"SIGHUP",
+	"SIGINT",
+	"SIGTERM",
+	"SIGUSR1",
+	"SIGUSR2",
+	"SIGWINCH",
+];
+
+/** What was opened for the guest. */
+interface Opened {
+	readonly trace: Trace | null;
+	readonly servers: readonly Server[];
+	readonly module: object;
+}
+
+/** Runs a program, and returns its exit status. */
+export async function run(options: RunOptions, world: World): Promise<number> {
+	const mode = modeOf(options);
+	checkDirectories(options.directories, world);
+	const trace = options.trace === undefined ? null : openTrace(options.trace, world);
+	let servers: Server[] = [];
+	try {
+		servers = await listenOn(options.ports, world);
+		const module = await loadProgram(resolve(world.cwd, options.program), options.program);
+		const opened: Opened = { trace, servers, module };
+		return options.virtual
+			? await runVirtually(options, world, opened)
+			: await runReally(options, world, opened, mode);
+	} finally {
+		for (const server of servers) server.close();
+		trace?.close();
+	}
+}
+
+type Mode = NonNullable<SpawnOptions["mode"]>;
+
+/** A guest that blocks needs a thread of its own: what it waits for comes to this one. */
+function modeOf({ mode, virtual }: RunOptions): Mode {
+	if (virtual) return "sync";
+	if (mode === "jspi" && !canSuspend)
+		throw new Refusal(
+			`--mode jspi: Node ${process.versions.node} cannot suspend WebAssembly; use --mode sync`,
+		);
+	return mode !== "sync" && canSuspend ? "jspi" : workerRunner();
+}
+
+/** A machine, and the process on it that starts the guest. */
+function boot(trace: Trace | null, host?: Host): Process {
+	return new Kernel({ ...(host && { host }), ...(trace && { sink: trace.sink }) }).spawn();
+}
+
+function start(
+	main: Thread,
+	options: RunOptions,
+	world: World,
+	opened: Opened,
+	mode: Mode,
+): number {
+	const { program, args, env, directories } = options;
+	const descriptors = opened.servers.map((server) => openServer(main, server));
+	const preopens = openDirectories(main, directories, world);
+	const given = { args: [program, ...args], env, descriptors, preopens, mode };
+	const pid = spawn(main, opened.module, given);
+	// They are the guest's: when it closes one, nobody listens any more.
+	for (const fd of descriptors) close(main, fd);
+	return pid;
+}
+
+async function runReally(
+	options: RunOptions,
+	world: World,
+	opened: Opened,
+	mode: Mode,
+): Promise<number> {
+	const { main, kernel } = boot(opened.trace);
+	openStreams(main, world);
+	const pid = start(main, options, world, opened, mode);
+	const guest = kernel.processes.get(pid) as Process;
+	// A program that is suspended runs in this thread: ^\ must end it if it never makes a call.
+	const signals = mode === "jspi" ? FORWARDED : [...FORWARDED, "SIGQUIT" as const];
+	const forwarding = forwardSignals(guest, signals);
+	// A guest may wait for what only a signal will end.
+	const alive = setInterval(() => {}, 2 ** 30);
+	const { status } = await waitpid(main, pid);
+	clearInterval(alive);
+	exit(main, 0);
+	await Promise.all([flush(world.stdout), flush(world.stderr)]);
+	forwarding.close();
+	return exitStatus(status);
+}
+
+async function runVirtually(options: RunOptions, world: World, opened: Opened): Promise<number> {
+	const input = await readAll(world);
+	const host = new VirtualHost();
+	const { main } = boot(opened.trace, host);
+	openVirtualStreams(main, world, input);
+	const pid = start(main, options, world, opened, "sync");
+	host.settle();
+	const status = waitpidNow(main, pid)?.status ?? 0;
+	exit(main, 0);
+	return exitStatus(status);
+}
+
+/** The exit status for a wait status: 128 and the number of a signal, which is that of this system. */
+function exitStatus(status: number): number {
+	const signal = status & 0x7f;
+	if (signal === 0) return status >> 8;
+	const name = signalName(signal) as NodeJS.Signals;
+	return 128 + (constants.signals[name] ?? signal);
+}

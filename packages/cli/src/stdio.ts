@@ -1,0 +1,98 @@
+// The standard streams of the guest: descriptors 0, 1 and 2 of the process that starts it.
+import { writeSync } from "node:fs";
+import type { Readable, Writable } from "node:stream";
+import { errno, openFile, SyntheticFile, type Thread } from "@kqpoll/kqueue";
+import { FREAD, FWRITE } from "@kqpoll/kqueue/kernel";
+import { S_IFCHR, S_IFIFO } from "@kqpoll/kqueue/stat";
+import { openReadable, openWritable } from "@kqpoll/node";
+import { errnoOf, RealFile } from "./real-file.ts";
+import { isRegularFile, type World } from "./world.ts";
+
+/** How much room there always is in virtual time. */
+const ROOM = 65_536;
+
+/** Opens the streams in real time: they wake a guest when input comes, or there is room. */
+export function openStreams(thread: Thread, world: World): void {
+	if (isRegularFile(world, 0)) openFile(thread, new RealFile(0, FREAD));
+	else openReadable(thread, survivor(world.stdin), { close: false });
+	for (const [fd, name] of [
+		[1, "stdout"],
+		[2, "stderr"],
+	] as const) {
+		if (isRegularFile(world, fd)) openFile(thread, new RealFile(fd, FWRITE));
+		else openWritable(thread, survivor(world[name]), { close: false });
+	}
+}
+
+/** A failure of a stream is the guest's business, and that of nobody when the guest has ended. */
+function survivor<S extends Readable | Writable>(stream: S): S {
+	return stream.on("error", () => {}) as S;
+}
+
+/** Reads standard input to its end. */
+export async function readAll({ stdin }: World): Promise<Uint8Array> {
+	const chunks: Uint8Array[] = [];
+	for await (const chunk of stdin as AsyncIterable<Uint8Array | string>)
+		chunks.push(typeof chunk === "string" ? Buffer.from(chunk) : chunk);
+	return Buffer.concat(chunks);
+}
+
+/** Opens the streams in virtual time, in which the platform does nothing: input is there already. */
+export function openVirtualStreams(thread: Thread, world: World, input: Uint8Array): void {
+	const stdin = new SyntheticFile({ type: "vnode", stat: statOf(world.stdin) });
+	stdin.flags = FREAD;
+	stdin.push(input);
+	stdin.set("read", { eof: true, hup: true });
+	openFile(thread, stdin);
+	for (const [fd, stream] of [world.stdout, world.stderr].entries()) {
+		const put = world.real ? putNow(fd + 1) : putLater(stream);
+		const file = new SyntheticFile({ type: "vnode", stat: statOf(stream), write: put });
+		file.flags = FWRITE;
+		file.set("write", ROOM);
+		openFile(thread, file);
+	}
+}
+
+function statOf(
+	stream: Readable | Writable,
+): () => { mode: number; size: number; blksize: number } {
+	const isTerminal = (stream as { readonly isTTY?: boolean }).isTTY === true;
+	const mode = isTerminal ? S_IFCHR | 0o620 : S_IFIFO | 0o600;
+	return () => ({ mode, size: 0, blksize: ROOM });
+}
+
+/** Writes to a real descriptor, and waits until there is room. */
+function putNow(fd: number): (bytes: Uint8Array) => number {
+	return (bytes) => {
+		for (;;) {
+			try {
+				return writeSync(fd, bytes);
+			} catch (error) {
+				const reason = errnoOf(error);
+				if (reason !== errno.EAGAIN) return -reason;
+				pause();
+			}
+		}
+	};
+}
+
+const nobody = new Int32Array(new SharedArrayBuffer(4));
+
+/** Others may have made the descriptor non-blocking: then it is tried again a little later. */
+function pause(): void {
+	Atomics.wait(nobody, 0, 0, 1);
+}
+
+function putLater(stream: Writable): (bytes: Uint8Array) => number {
+	return (bytes) => {
+		if (!stream.writable) return -errno.EPIPE;
+		stream.write(bytes.slice());
+		return bytes.length;
+	};
+}
+
+/** Waits until all that was written is out, or can never be. */
+export async function flush(stream: Writable): Promise<void> {
+	if (stream.writable && stream.writableLength > 0)
+		await new Promise<void>((resolve) => stream.write("", () => resolve()));
+}
