@@ -175,7 +175,12 @@ export interface ReadinessOptions extends FromKeventOptions {
 	readonly lowat?: number | undefined;
 }
 
-/** When a descriptor can be read. {@link fromKevent} says what holds for all of these functions. */
+/**
+ * When a descriptor can be read. {@link fromKevent} says what holds for all of these functions. A
+ * subscriber is told first what can be read already. Completes after the event of the end of file,
+ * unless `eof` is "emit". Errors with EBADF when the descriptor is closed or becomes another
+ * file's, ESRCH when the thread exits.
+ */
 export function readable(
 	thread: Thread,
 	fd: number,
@@ -191,7 +196,10 @@ export function readable(
 	}));
 }
 
-/** When a descriptor can be written. */
+/**
+ * When a descriptor can be written. A subscriber is told first of the room that there is. Completes
+ * when no reader is left, unless `eof` is "emit". Errors as {@link readable} does.
+ */
 export function writable(
 	thread: Thread,
 	fd: number,
@@ -225,7 +233,10 @@ function isEof(kevent: Kevent): boolean {
 	return (kevent.flags & EV_EOF) !== 0;
 }
 
-/** When out-of-band data arrives. */
+/**
+ * When out-of-band data arrives. A subscriber is told first of data that is there. It never
+ * completes. Errors as {@link readable} does, and with EINVAL for a descriptor that cannot have any.
+ */
 export function exceptional(thread: Thread, fd: number): DemandObservable<ExceptionalEvent> {
 	const change = { ident: fd, filter: EVFILT_EXCEPT, flags: 0, fflags: NOTE_OOB };
 	return fromKevent(thread, change).decoded((kevent) => ({
@@ -248,6 +259,8 @@ const ALL_VNODE_NOTES: number =
 
 /**
  * When an open file or directory changes. `notes` are the NOTE_ flags to watch for, by default all.
+ * A subscriber is told of what happens from then on. Completes after the event of a revoked file.
+ * Errors as {@link readable} does, and with EINVAL for what is not a file of a tree.
  */
 export function vnodeChanges(
 	thread: Thread,
@@ -306,7 +319,11 @@ export function processEvents(
 	});
 }
 
-/** Signals to the thread's process, even those that it ignores; the count says how many. */
+/**
+ * Signals to the thread's process, even those that it ignores; the count says how many. A subscriber
+ * is told of those that are sent from then on. It never completes. Errors with EINVAL for what is not
+ * a signal, ESRCH when the thread exits.
+ */
 export function signals(thread: Thread, signal: number): DemandObservable<SignalEvent> {
 	const change = { ident: signal, filter: EVFILT_SIGNAL, flags: 0 };
 	return fromKevent(thread, change).decoded((kevent) => ({
@@ -325,9 +342,11 @@ export interface TimerOptions {
 
 /**
  * A timer with a period of `ms` milliseconds, which begins when it is subscribed to. Parts of a
- * millisecond are rounded up; the shortest period is 1. Each subscriber has a timer of its own:
- * EINVAL for what is not a number of milliseconds; ENOMEM when there are too many, see `timermax`
- * of the machine, and the `timers` of its limits.
+ * millisecond are rounded up; the shortest period is 1. Each subscriber has a timer of its own. It
+ * completes only with `oneshot`, after its event.
+ *
+ * Errors with ESRCH when the thread exits; EINVAL for what is not a number of milliseconds; ENOMEM
+ * when there are too many timers, see `timermax` of the machine, and the `timers` of its limits.
  */
 export function kernelTimer(
 	thread: Thread,

@@ -23,7 +23,7 @@ import {
 	threadExit,
 	writeNow,
 } from "@kqpoll/kqueue";
-import { SIG_IGN, SIGUSR1 } from "@kqpoll/kqueue/signal";
+import { SIG_IGN, SIGCHLD, SIGUSR1 } from "@kqpoll/kqueue/signal";
 import { interval, map, type Observable, type ObservableNotification, of, Subject } from "rxjs";
 import { TestScheduler } from "rxjs/testing";
 import * as assert from "uvu/assert";
@@ -222,6 +222,8 @@ export const CREATORS: readonly Creator[] = [
 		multicast: true,
 		code: "ESRCH",
 		make({ process, thread, letter }) {
+			// The child is not to be waited for: when it has exited it is gone.
+			sigaction(process.main, SIGCHLD, SIG_IGN);
 			const child = fork(process.main);
 			const acts = [() => exit(fork(child.main).main, 0), () => exec(child.main)];
 			return {
