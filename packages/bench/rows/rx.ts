@@ -29,6 +29,7 @@ import {
 	readBytes,
 	writeBytes,
 } from "@kqpoll/rxjs";
+import * as keeping from "@kqpoll/rxjs/demand";
 import {
 	filter,
 	fromEvent,
@@ -215,11 +216,12 @@ function contestOfBytes(pieces: number): Contest {
 		unit: "KiB",
 		count: (pieces * PIECE) / 1024,
 		contestants: [
-			throughPipes("readBytes, writeBytes", pieces, (thread, from, to) =>
+			throughPipes("readBytes, map, writeBytes", pieces, (thread, from, to) =>
 				lastValueFrom(
-					readBytes(thread, from)
-						.decoded(transform)
-						.pipe(writeBytes(thread, to, { close: true })),
+					readBytes(thread, from).pipe(
+						keeping.map(transform),
+						writeBytes(thread, to, { close: true }),
+					),
 				),
 			),
 			throughPipes("read, write", pieces, async (thread, from, to) => {

@@ -14,7 +14,7 @@ test("the rows of rx and their contestants have these names", () => {
 			["fromKevent", "watchKevent", "kevent", "Subject", "fromEvent", "EventEmitter", "kevents"],
 		],
 		["rx operators", ["readable", "fromEvent"]],
-		["rx bytes", ["readBytes, writeBytes", "read, write", "pipeline"]],
+		["rx bytes", ["readBytes, map, writeBytes", "read, write", "pipeline"]],
 		["rx timers", ["kernelTimer", "interval, kernelScheduler", "interval, VirtualTimeScheduler"]],
 	]);
 });

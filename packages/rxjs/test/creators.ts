@@ -27,6 +27,7 @@ import { SIG_IGN, SIGCHLD, SIGUSR1 } from "@kqpoll/kqueue/signal";
 import { interval, map, type Observable, type ObservableNotification, of, Subject } from "rxjs";
 import { TestScheduler } from "rxjs/testing";
 import * as assert from "uvu/assert";
+import * as demand from "../src/demand.ts";
 import {
 	exceptional,
 	fromKevent,
@@ -348,6 +349,44 @@ export const CREATORS: readonly Creator[] = [
 			const out = socketpair(thread, "stream")[0];
 			return {
 				values: readBytes(thread, r).pipe(writeBytes(thread, out), map(letterOf)),
+				act: (which) => writeNow(thread, w, bytes(which)),
+				ends: { completes: () => close(thread, w), errors: () => close(thread, out) },
+			};
+		},
+	},
+	{
+		name: "operators that keep demand",
+		multicast: false,
+		code: "EBADF",
+		make({ thread }) {
+			const [r, w] = pipe(thread);
+			const chunks = readBytes(thread, r).pipe(
+				demand.filter(({ length }) => length > 0),
+				demand.map(({ length }) => length),
+				// Without a memory: some operators subscribe again.
+				demand.scan((_, length) => length, 0),
+				demand.concatMap((length) => of(letterOf(length))),
+			);
+			return {
+				values: chunks,
+				act: (which) => writeNow(thread, w, bytes(which)),
+				ends: { completes: () => close(thread, w), errors: () => close(thread, r) },
+			};
+		},
+	},
+	{
+		name: "readBytes to writeBytes, with a transformation",
+		multicast: false,
+		code: "EBADF",
+		make({ thread }) {
+			const [r, w] = pipe(thread);
+			const out = socketpair(thread, "stream")[0];
+			return {
+				values: readBytes(thread, r).pipe(
+					demand.map((chunk) => chunk.slice()),
+					writeBytes(thread, out),
+					map(letterOf),
+				),
 				act: (which) => writeNow(thread, w, bytes(which)),
 				ends: { completes: () => close(thread, w), errors: () => close(thread, out) },
 			};
