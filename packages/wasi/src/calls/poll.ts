@@ -21,6 +21,7 @@ import { stop } from "../guest/trouble.ts";
 /** How long a subscription and an event are, in bytes. */
 const SUBSCRIPTION = 48;
 const EVENT = 32;
+const WORD = 2 ** 32;
 
 /**
  * Waits until at least one of `count` subscriptions has an event, writes the events of all that have
@@ -105,8 +106,9 @@ function copyout({ memory }: Guest, set: SubscriptionSet, events: number, nevent
 		view.setUint32(at + 4, userdata[2 * i + 1] as number, true);
 		view.setUint32(at + 8, wasiErrnoOf(error[i] as number) | ((type[i] as number) << 16), true);
 		view.setUint32(at + 12, 0, true);
-		view.setUint32(at + 16, bytes % 2 ** 32, true);
-		view.setUint32(at + 20, bytes / 2 ** 32, true);
+		const high = bytes < WORD ? 0 : Math.floor(bytes / WORD);
+		view.setUint32(at + 16, bytes - high * WORD, true);
+		view.setUint32(at + 20, high, true);
 		view.setUint32(at + 24, hangup[i] === 1 ? EVENTRWFLAGS_FD_READWRITE_HANGUP : 0, true);
 		view.setUint32(at + 28, 0, true);
 	}

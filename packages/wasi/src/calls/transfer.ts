@@ -8,8 +8,12 @@ import {
 	writeCall,
 	writevCall,
 } from "@kqpoll/kqueue/kernel";
-import { RIGHTS } from "../abi/constants.ts";
+import { preadv, pwritev } from "@kqpoll/kqueue/uio";
+import { FILETYPE_REGULAR_FILE, RIGHTS } from "../abi/constants.ts";
+import { wasiErrno } from "../abi/errno.ts";
 import { type Answer, type Guest, isDetached, SUCCESS } from "../guest/guest.ts";
+import { stop } from "../guest/trouble.ts";
+import { sizeOf } from "./file.ts";
 
 /** Reads into the pieces of memory that a list names, and writes how many bytes it were. */
 export function fd_read(
@@ -79,4 +83,48 @@ function transfer(
 			return transfer(guest, name, right, begin, fd, iovs, count, result);
 		},
 	);
+}
+
+/** As {@link fd_read}, from an offset of the file on, which does not move its own. */
+export function fd_pread(
+	guest: Guest,
+	fd: number,
+	iovs: number,
+	count: number,
+	offset: bigint,
+	nread: number,
+): number {
+	const right = RIGHTS.fd_read | RIGHTS.fd_seek;
+	return positioned(guest, right, preadv, fd, iovs, count, offset, nread);
+}
+
+/** As {@link fd_write}, to an offset of the file, which does not move its own. */
+export function fd_pwrite(
+	guest: Guest,
+	fd: number,
+	iovs: number,
+	count: number,
+	offset: bigint,
+	nwritten: number,
+): number {
+	const right = RIGHTS.fd_write | RIGHTS.fd_seek;
+	return positioned(guest, right, pwritev, fd, iovs, count, offset, nwritten);
+}
+
+function positioned(
+	{ thread, memory, descriptors }: Guest,
+	rights: number,
+	move: typeof preadv,
+	fd: number,
+	iovs: number,
+	count: number,
+	offset: bigint,
+	result: number,
+): number {
+	const { base, filetype } = descriptors.get(fd);
+	if ((base & rights) !== rights)
+		stop(filetype === FILETYPE_REGULAR_FILE ? wasiErrno.NOTCAPABLE : wasiErrno.SPIPE);
+	memory.check(result, 4);
+	memory.setU32(result, move(thread, fd, memory.pieces(iovs, count), sizeOf(offset)));
+	return SUCCESS;
 }

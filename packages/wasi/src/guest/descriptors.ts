@@ -89,6 +89,11 @@ const STREAM =
 	RIGHTS.poll_fd_readwrite;
 const SOCKET = STREAM | RIGHTS.sock_shutdown | RIGHTS.sock_accept;
 
+/** Rights as the guest passes them. Bits that do not exist are left out. */
+export function rightsOfBits(bits: bigint): number {
+	return Number(BigInt.asUintN(30, bits));
+}
+
 /** The descriptors of a guest. */
 export class Descriptors {
 	private readonly thread: Thread;
