@@ -17,6 +17,7 @@ import { pingPongs } from "./rows/ping-pongs.ts";
 import { pollOneoff } from "./rows/poll-oneoff.ts";
 import { pump } from "./rows/pump.ts";
 import { rx } from "./rows/rx.ts";
+import { wasi } from "./rows/wasi.ts";
 
 type RowName = (typeof ROW_NAMES)[number];
 type FigureName = (typeof FIGURE_NAMES)[number];
@@ -31,6 +32,7 @@ const ROWS: Readonly<Record<RowName, (quick: boolean) => Contest[]>> = {
 	pump,
 	rx,
 	linux,
+	wasi,
 };
 
 /** Rows that are not contests. */

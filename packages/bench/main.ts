@@ -25,7 +25,7 @@ await build({
 	format: "esm",
 	platform: "node",
 	alias: Object.fromEntries(
-		["files", "kqpoll", "kqueue", "rxjs"].map((name) => [
+		["files", "kqpoll", "kqueue", "rxjs", "wasi"].map((name) => [
 			`@kqpoll/${name}`,
 			join(import.meta.dirname, "..", name, "dist/node"),
 		]),

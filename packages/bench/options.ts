@@ -14,6 +14,7 @@ export const ROW_NAMES = [
 	"pump",
 	"rx",
 	"linux",
+	"wasi",
 ] as const;
 /** The rows that are not contests. */
 export const FIGURE_NAMES = ["idle", "load", "fairness"] as const;
