@@ -89,6 +89,8 @@ export interface Creator {
 	readonly name: string;
 	/** Whether a new subscriber gets what is ready already. */
 	readonly state?: boolean;
+	/** Whether it errors with ESRCH when it is subscribed to after its last value. */
+	readonly gone?: boolean;
 	/** Whether each of several subscribers gets everything. */
 	readonly multicast: boolean;
 	/** The code with which it errors in frame 19. */
@@ -102,6 +104,31 @@ const letterOf = (count: number): string => LETTERS[count] ?? String(count);
 
 function bytes(count: number): Uint8Array {
 	return new Uint8Array(count);
+}
+
+/** A watched child, whose exit can be had later on if it becomes a zombie. */
+function processCreator(name: string, zombie: boolean): Creator {
+	return {
+		name,
+		gone: !zombie,
+		multicast: true,
+		code: "ESRCH",
+		make({ process, thread, letter }) {
+			if (!zombie) sigaction(process.main, SIGCHLD, SIG_IGN);
+			const child = fork(process.main);
+			const acts = [() => exit(fork(child.main).main, 0), () => exec(child.main)];
+			return {
+				values: processEvents(thread, child.pid).pipe(
+					map(({ forked, execed, exited }) => {
+						if (exited) return "z";
+						return forked !== execed ? letter() : "both";
+					}),
+				),
+				act: (which) => acts[(which - 1) % 2]?.(),
+				ends: { lasts: () => exit(child.main, 0), errors: () => threadExit(thread) },
+			};
+		},
+	};
 }
 
 /** All creators. */
@@ -218,27 +245,8 @@ export const CREATORS: readonly Creator[] = [
 			};
 		},
 	},
-	{
-		name: "processEvents",
-		multicast: true,
-		code: "ESRCH",
-		make({ process, thread, letter }) {
-			// The child is not to be waited for: when it has exited it is gone.
-			sigaction(process.main, SIGCHLD, SIG_IGN);
-			const child = fork(process.main);
-			const acts = [() => exit(fork(child.main).main, 0), () => exec(child.main)];
-			return {
-				values: processEvents(thread, child.pid).pipe(
-					map(({ forked, execed, exited }) => {
-						if (exited) return "z";
-						return forked !== execed ? letter() : "both";
-					}),
-				),
-				act: (which) => acts[(which - 1) % 2]?.(),
-				ends: { lasts: () => exit(child.main, 0), errors: () => threadExit(thread) },
-			};
-		},
-	},
+	processCreator("processEvents", true),
+	processCreator("processEvents of a child that leaves no zombie", false),
 	{
 		name: "signals",
 		multicast: true,

@@ -137,11 +137,11 @@ const ROWS: readonly Row[] = [
 		name: "repeat",
 		apply: (source) => source.pipe(repeat({ count: 2, delay: 3 })),
 		// What is over ends again at once.
-		expected: {
+		expected: ({ gone }) => ({
 			...UNCHANGED,
 			completes: "-----a----b----c------|",
-			lasts: "-----a----b----c---z--(z|)",
-		},
+			lasts: `-----a----b----c---z--${gone ? "#" : "(z|)"}`,
+		}),
 	},
 	{
 		name: "retry of an error of the source",
@@ -318,7 +318,10 @@ const ROWS: readonly Row[] = [
 		name: "inside of concatMap, which subscribes again when it is over",
 		fits: isNoTimer,
 		apply: (source, { helpers }) => twice(helpers).pipe(concatMap(() => source)),
-		expected: { ...UNCHANGED, lasts: "-----a----b----c---(zz|)" },
+		expected: ({ gone }) => ({
+			...UNCHANGED,
+			lasts: `-----a----b----c---(z${gone ? "#" : "z|"})`,
+		}),
 	},
 	{
 		name: "inside of mergeMap",
