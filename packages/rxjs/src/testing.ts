@@ -16,8 +16,7 @@ interface Scheduled extends HostTimer {
  * Within a frame the order is the scheduler's own. A time-out of the machine, or work of a
  * `kernelScheduler`, has the place that an action of the scheduler would have, whatever else is
  * pending. A kevent comes in a turn of its own, after what is due in its frame already: where a
- * timer of RxJS and a `kernelTimer` are due together, that of RxJS emits first. All events of a
- * thread that are ready by then come in that turn.
+ * timer of RxJS and a `kernelTimer` are due together, that of RxJS emits first.
  */
 export class TestSchedulerHost implements Host {
 	private readonly scheduler: VirtualTimeScheduler;

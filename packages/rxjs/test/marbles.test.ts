@@ -167,6 +167,8 @@ const UNRELATED: Readonly<Record<string, (on: Stage) => void>> = {
 		void kernelTimer(kernel.spawn().main, 1).pipe(take(7)).subscribe(),
 	"a wake-up of another process in the same frame": ({ kernel }) =>
 		void kernelTimer(kernel.spawn().main, 5, { oneshot: true }).subscribe(),
+	"a timer of the same thread in the same frame": ({ thread }) =>
+		void kernelTimer(thread, 5, { oneshot: true }).subscribe(),
 	"a timer that is taken back": ({ kernel, rx }) => {
 		const subscription = kernelTimer(kernel.spawn().main, 5).subscribe();
 		rx.schedule(() => subscription.unsubscribe(), 4);
@@ -185,11 +187,26 @@ test("7: unrelated work does not change the order within a frame", () => {
 			timer(5, kq).subscribe(() => log("kernel 2"));
 			timer(5, rx).subscribe(() => {
 				log("rx 2");
+				timer(0, rx).subscribe(() => log("soon"));
+			});
+			kernelTimer(thread, 5, { oneshot: true }).subscribe(() => log("kevent 2"));
+			timer(5, rx).subscribe(() => {
 				timer(0, kq).subscribe(() => log("kernel 3"));
 				timer(0, rx).subscribe(() => log("rx 3"));
 			});
 		});
-		const order = ["rx 1", "kernel 1", "async", "kernel 2", "rx 2", "kevent", "kernel 3", "rx 3"];
+		const order = [
+			"rx 1",
+			"kernel 1",
+			"async",
+			"kernel 2",
+			"rx 2",
+			"kevent",
+			"soon",
+			"kevent 2",
+			"kernel 3",
+			"rx 3",
+		];
 		assert.equal(
 			lines,
 			order.map((name) => `5 ${name}`),

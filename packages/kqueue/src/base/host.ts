@@ -29,8 +29,8 @@ export interface Host {
 	readonly steady?: boolean;
 	/**
 	 * Whether others set timers and defer work on the same clock, and see in which order all of it
-	 * comes. Then a kernel sets a timer for each of its timeouts, and defers each piece of its work for
-	 * itself. By default it has one timer, and one task for all that is to run.
+	 * comes. Then a kernel sets a timer for each of its timeouts, and defers each piece of its work, and
+	 * each event of a watch, for itself. By default it has one timer, and one task for all that is to run.
 	 */
 	readonly separate?: boolean;
 	/**

@@ -47,6 +47,22 @@ const WATCH_FLAGS: number = EV_CLEAR | EV_DISPATCH | EV_ONESHOT | EV_ENABLE | EV
 /** After this many events other tasks and threads have a turn. */
 const TURN = 64;
 
+/** A turn of a pump for one event, on a host where each event has a place of its own. */
+class Turn implements Runnable {
+	queued = false;
+	runnext: Runnable | null = null;
+	runprev: Runnable | null = null;
+	private readonly pump: Pump;
+
+	constructor(pump: Pump) {
+		this.pump = pump;
+	}
+
+	run(): void {
+		this.pump.run();
+	}
+}
+
 /**
  * Delivers the events of a thread's watches, in a turn of the run queue after they happened: so a
  * watch is never told of an event while it is being made. A thread has a pump while it has watches.
@@ -60,6 +76,8 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	runprev: Runnable | null = null;
 
 	private readonly thread: Thread;
+	/** Whether each event has a turn of its own. */
+	private readonly separate: boolean;
 	private readonly kq: Kqueue;
 	private readonly scan: ScanState = new ScanState(this);
 	/** The event that the scan found. */
@@ -93,6 +111,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	constructor(thread: Thread) {
 		const { kernel, process } = thread;
 		this.thread = thread;
+		this.separate = kernel.host.separate === true;
 		this.kq = kqueueAlloc(kernel, process.fdp);
 		this.kq.owner = this;
 		process.fdp.insertKqueue(this.kq);
@@ -284,7 +303,7 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 	/** KqueueOwner: delivers the event in a turn of its own. */
 	woken(): void {
 		if (this.following.size > 0) this.noticeChild(this.kq.last);
-		this.thread.kernel.runqueue.add(this);
+		this.thread.kernel.runqueue.add(this.separate ? new Turn(this) : this);
 	}
 
 	/** KqueueOwner: does what could not be done inside of the callback. */
@@ -310,7 +329,8 @@ export class Pump implements EventSink, Runnable, KqueueOwner, ThreadPart {
 		try {
 			while (this.leaving.length > 0) this.change(this.leaving.pop() as Source, EV_DELETE);
 			if (this.recipients.length > 0) this.deliverMore();
-			for (let done = 0; done < TURN && this.hasEvents && !this.stopped; done++) {
+			const turn = this.separate ? 1 : TURN;
+			for (let done = 0; done < turn && this.hasEvents && !this.stopped; done++) {
 				// The first one is counted where this runs.
 				if (this.recipients.length > 0 || (done > 0 && kernel.slice.spend())) break;
 				if (!this.handOutOne()) break;
