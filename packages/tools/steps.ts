@@ -58,6 +58,8 @@ export const HEAVY: Record<string, string[]> = {
 	browser: [tool("bundle"), tool("browser")],
 	// Installs a C compiler; compares its modules, and what Linux prints, with the files here.
 	guests: [`${tool("guests")} --check`],
+	// Installs Debian's compiler of Rust, and Ruby from npm.
+	toolchains: [tool("toolchains")],
 };
 
 /** All steps, in the order in which they run. */
