@@ -241,6 +241,8 @@ export class DirectoryVnode extends Vnode implements Anchored {
 				anchors.unpin(this);
 			}
 		});
+		// The watchers of the old directory have been notified before.
+		for (const each of [this, directory, vnode, replaced]) each?.watch?.settle();
 		this.listing?.delete(from.name);
 		directory.listing?.set(to.name, true, FREE);
 		replaced?.lost(directory, to.name);
@@ -556,7 +558,7 @@ export class DirectoryVnode extends Vnode implements Anchored {
 
 	/** Before a change is made through the tree: changes from outside are reported first. */
 	private look(): void {
-		this.watch?.look("change");
+		this.watch?.lookBefore();
 	}
 
 	private attempt(act: () => void): number {

@@ -50,11 +50,19 @@ export class DirectoryWatch {
 		this.own = true;
 	}
 
-	/** Looks what has changed, and notifies watchers. */
-	look(event: WatchEvent): void {
+	/** Before a change through the vnode: looks whether there was another one from outside. */
+	lookBefore(): void {
+		this.look("change", false);
+	}
+
+	/**
+	 * Looks what has changed, and notifies watchers. `told` says whether there is an event: then
+	 * something has changed, even if that does not show.
+	 */
+	private look(event: WatchEvent, told: boolean): void {
 		const before = this.seen;
 		const after = this.stats();
-		const hadJustChanged = !this.own && this.seenAt - before.mtimeNs < TICK;
+		const hadJustChanged = told && !this.own && this.seenAt - before.mtimeNs < TICK;
 		const { own } = this;
 		this.seen = after;
 		this.seenAt = now();
@@ -73,7 +81,7 @@ export class DirectoryWatch {
 	private add(vnode: Anchored): void {
 		const isOwn = vnode === this.vnode;
 		const watcher = watch(this.anchors.reach(vnode), { persistent: false }, (event) => {
-			if (isOwn) this.look(event as WatchEvent);
+			if (isOwn) this.look(event as WatchEvent, true);
 			else this.lookForEnd();
 		});
 		// It cannot be watched any more.
@@ -82,7 +90,7 @@ export class DirectoryWatch {
 	}
 
 	private lookForEnd(): void {
-		if (this.stats().nlink === 0n && this.seen.nlink !== 0n) this.look("change");
+		if (this.stats().nlink === 0n && this.seen.nlink !== 0n) this.look("change", false);
 	}
 
 	/** What is known now; a file that is gone has no names. */
@@ -99,9 +107,10 @@ export class DirectoryWatch {
 	/** Whether the file is where it was. */
 	private isInPlace(): boolean {
 		const { vnode } = this;
-		if (vnode.parent === vnode) return true;
+		// The root has no name; a name that was removed through the tree is known to have gone.
+		if (vnode.parent === vnode || vnode.name === null) return true;
 		try {
-			const path = this.anchors.child(vnode.parent, vnode.name ?? "");
+			const path = this.anchors.child(vnode.parent, vnode.name);
 			const { ino, dev } = lstatSync(path, { bigint: true });
 			return ino === vnode.inode && dev === vnode.device;
 		} catch {

@@ -67,6 +67,8 @@ export class RealDirectory extends FileSystem {
 	anchors!: Anchors;
 	/** The real descriptors that are open. @internal */
 	readonly fds: Set<number> = new Set();
+	/** How many files that nobody uses are remembered. @internal */
+	remembers = REMEMBERED;
 	private top: DirectoryVnode | null = null;
 	private readonly byPath: boolean;
 	private devices: Map<bigint, Device> = new Map();
@@ -160,7 +162,7 @@ export class RealDirectory extends FileSystem {
 		this.unneeded.delete(vnode);
 		this.unneeded.add(vnode);
 		for (const oldest of this.unneeded) {
-			if (this.unneeded.size <= REMEMBERED) return;
+			if (this.unneeded.size <= this.remembers) return;
 			this.forget(oldest);
 		}
 	}
