@@ -5,18 +5,26 @@ import {
 	EV_CLEAR,
 	EVFILT_READ,
 	EVFILT_TIMER,
+	exit,
+	fork,
 	Kernel,
 	openFile,
 	SyntheticFile,
 	type Thread,
+	waitpidNow,
 	writeNow,
 } from "@kqpoll/kqueue";
 import {
 	bufferTime,
+	catchError,
 	debounceTime,
+	defer,
 	delay,
+	firstValueFrom,
 	map,
 	merge,
+	of,
+	repeat,
 	type SchedulerLike,
 	type Subscription,
 	take,
@@ -30,9 +38,11 @@ import {
 	fromKevent,
 	kernelScheduler,
 	kernelTimer,
+	processEvents,
 	readable,
 	readBytes,
 	withBackpressure,
+	writable,
 } from "../src/index.ts";
 import { TestSchedulerHost } from "../src/testing.ts";
 
@@ -72,6 +82,47 @@ test("7: what marbles do to a file is reported in the same frames", () => {
 		cold("-a--b---c|", { a: 1, b: 2, c: 5 }).subscribe((data) => file.set("read", { data }));
 		const source = readable(thread, fd).pipe(map(({ bytes }) => bytes));
 		expectObservable(source, "^---------!").toBe("-a--b---c", { a: 1, b: 2, c: 5 });
+	});
+});
+
+test("7: a later subscriber is told of the present state in its frame, and alone", () => {
+	marbles(({ cold, expectObservable }, thread) => {
+		const file = new SyntheticFile();
+		const fd = openFile(thread, file);
+		cold("-a----b", { a: 1, b: 2 }).subscribe((data) => {
+			file.set("read", { data });
+			file.set("write", { data });
+		});
+		const reads = readable(thread, fd).pipe(map(({ bytes }) => bytes));
+		const room = writable(thread, fd).pipe(map((event) => event.room));
+		const values = { a: 1, b: 2 };
+		for (const source of [reads, room]) {
+			expectObservable(source, "^--------!").toBe("-a----b--", values);
+			expectObservable(source.pipe(take(1)), "---^").toBe("---(a|)", values);
+			expectObservable(
+				defer(() => firstValueFrom(source)),
+				"----^----!",
+			).toBe("---------");
+			expectObservable(source, "-----^---!").toBe("-----ab--", values);
+			expectObservable(source.pipe(take(1), repeat(2)), "-------^").toBe("-------(bb|)", values);
+		}
+	});
+});
+
+test("7: a process that has exited is told of in the frame of the subscriber", () => {
+	marbles(({ cold, expectObservable }, thread) => {
+		const child = fork(thread);
+		cold("--e----w").subscribe((what) => {
+			if (what === "e") exit(child.main, 7);
+			else waitpidNow(thread, child.pid);
+		});
+		const source = defer(() => processEvents(thread, child.pid)).pipe(
+			map(({ exitStatus }) => String(exitStatus)),
+			catchError(({ code }) => of(code)),
+		);
+		expectObservable(source).toBe("--(7|)");
+		expectObservable(source, "----^").toBe("----(7|)");
+		expectObservable(source, "---------^").toBe("---------(e|)", { e: "ESRCH" });
 	});
 });
 

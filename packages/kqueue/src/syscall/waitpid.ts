@@ -6,7 +6,7 @@ import type { Process } from "../process/process.ts";
 import type { Thread } from "../process/thread.ts";
 import { BlockingCall, type SleepOptions, WOULD_SLEEP } from "../sched/call.ts";
 import { callAsync } from "../sched/call-async.ts";
-import { syscall } from "../sched/entry.ts";
+import { checkThread, syscall } from "../sched/entry.ts";
 import type { WaitChannel } from "../sched/wait-channel.ts";
 
 /** A child that has exited. */
@@ -72,15 +72,15 @@ export function waitpidNow(thread: Thread, pid: number): WaitResult | null {
 
 /**
  * The wait status of a child that has exited, which stays to be waited for; null for a process that
- * has not exited, or is not a child of the thread's process. Source: waitid(2) with WNOHANG and
- * WNOWAIT.
+ * has not exited, or is not a child of the thread's process. It only looks: no handler of a
+ * signal runs, and the trace sink may ask too. Errors: ESRCH for a thread that has exited. Source:
+ * waitid(2) with WNOHANG and WNOWAIT.
  */
 export function waitStatusNow(thread: Thread, pid: number): number | null {
-	return syscall(thread, "waitid", () => {
-		const { kernel, process } = thread;
-		const child = kernel.processes.get(pid);
-		return child?.parent === process && child.zombie ? child.status : null;
-	});
+	checkThread(thread, "waitid");
+	const { kernel, process } = thread;
+	const child = kernel.processes.get(pid);
+	return child?.parent === process && child.zombie ? child.status : null;
 }
 
 /** The newest child that has exited and that `waitpid` means by a number; null while none has. */
