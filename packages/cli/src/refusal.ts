@@ -1,7 +1,7 @@
 // Why the command cannot do what it was asked for.
 
 /** Status of a command line that is wrong, or asks for what is not there. */
-export const USAGE = 2;
+const USAGE = 2;
 /** Status of a program that was found, and cannot run. */
 export const CANNOT_RUN = 126;
 /** Status of a program that was not found. */
@@ -29,7 +29,7 @@ export function messageOf(thrown: unknown): string {
 	return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
-/** The error code that Node gives an error of the system, or "". */
+/** The error code of an error of the system, or "". */
 export function codeOf(thrown: unknown): string {
 	const code = (thrown as { readonly code?: unknown } | null | undefined)?.code;
 	return typeof code === "string" ? code : "";
