@@ -1,7 +1,16 @@
 // A regular file that is a standard stream, as an open file.
 import { fstatSync, readFileSync, readSync, writeSync } from "node:fs";
-import { errno, type Thread } from "@kqpoll/kqueue";
-import { File, type FREAD, type FWRITE, type Knote, seltrueKqfilter } from "@kqpoll/kqueue/kernel";
+import { EVFILT_READ, errno, type Thread } from "@kqpoll/kqueue";
+import {
+	File,
+	type Filterops,
+	type FREAD,
+	type FWRITE,
+	filterops,
+	Klist,
+	type Knote,
+	seltrueKqfilter,
+} from "@kqpoll/kqueue/kernel";
 import type { Stat } from "@kqpoll/kqueue/stat";
 import { SEEK_CUR, SEEK_END } from "@kqpoll/kqueue/unistd";
 import { codeOf } from "./refusal.ts";
@@ -27,6 +36,7 @@ function attempt(act: () => number): number {
  * that, and from then on the offset is the guest's own.
  */
 export class RealFile extends File {
+	private readonly klist: Klist = new Klist();
 	private readonly fd: number;
 	/** The guest's own offset; null while it is the shared one. */
 	private offset: number | null = null;
@@ -87,8 +97,24 @@ export class RealFile extends File {
 		return { mode, size, blksize };
 	}
 
-	/** It is always ready. */
+	/** How many bytes there are from the offset on. */
+	get left(): number {
+		return Math.max(0, this.stat().size - this.tell());
+	}
+
+	/** It is always ready, as regular files are. */
 	override kqfilter(kn: Knote): number {
-		return seltrueKqfilter(kn);
+		if (kn.filter !== EVFILT_READ) return seltrueKqfilter(kn);
+		kn.fop = readFiltops;
+		this.klist.insert(kn);
+		return 0;
 	}
 }
+
+const readFiltops: Filterops = filterops({
+	name: "real file read",
+	event: (kn) => {
+		kn.data = (kn.fp as RealFile).left;
+		return true;
+	},
+});

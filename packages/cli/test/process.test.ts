@@ -1,0 +1,99 @@
+// The command as a process of its own, with real descriptors.
+import * as assert from "node:assert/strict";
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import { test } from "uvu";
+import { programs } from "./programs.ts";
+
+const { folder, remove } = programs();
+test.after(remove);
+
+const TEXT = "twelve bytes and more";
+const BIN = fileURLToPath(new URL("../src/bin.ts", import.meta.url));
+
+function start(stdio: StdioOptions, ...args: string[]): ChildProcess {
+	return spawn(process.execPath, ["--import", "tsx", BIN, "run", ...args], { stdio });
+}
+
+function program(name: string): string {
+	return join(folder, `${name}.wasm`);
+}
+
+/** How it ended, and what it wrote to its standard error. */
+async function endOf(child: ChildProcess): Promise<[code: number | null, errors: string]> {
+	const errors = child.stderr === null ? Promise.resolve("") : text(child.stderr);
+	const [code] = (await once(child, "close")) as [number | null];
+	return [code, await errors];
+}
+
+/** What all tests need takes longer to start than to run: so it runs at the same time. */
+const all = {
+	poll: polled(),
+	cat: copied(),
+	broken: [[], ["--virtual"]].map(brokenOff),
+	closed: endOf(
+		spawn(
+			"sh",
+			["-c", `exec "$0" --import tsx "$1" run "$2" <&-`, process.execPath, BIN, program("cat")],
+			{ stdio: ["ignore", "pipe", "pipe"] },
+		),
+	),
+	open: endOf(start(["pipe", "pipe", "pipe"], program("show"))),
+};
+
+async function polled(): Promise<[code: number | null, errors: string]> {
+	const from = join(folder, "polled");
+	writeFileSync(from, TEXT);
+	const input = openSync(from, "r");
+	const end = await endOf(start([input, "ignore", "pipe"], program("poll")));
+	closeSync(input);
+	return end;
+}
+
+/** Copies a file from its middle on; also returns what came out, and how much is left to read. */
+async function copied(): Promise<[...end: [number | null, string], output: string, left: number]> {
+	const [from, to] = [join(folder, "from"), join(folder, "to")];
+	writeFileSync(from, TEXT);
+	const [input, output] = [openSync(from, "r"), openSync(to, "w")];
+	readSync(input, Buffer.alloc(7));
+	const end = await endOf(start([input, output, "pipe"], program("cat")));
+	const left = readSync(input, Buffer.alloc(1));
+	for (const fd of [input, output]) closeSync(fd);
+	return [...end, readFileSync(to, "utf8"), left];
+}
+
+function brokenOff(options: string[]): Promise<[code: number | null, errors: string]> {
+	const child = start(["pipe", "pipe", "pipe"], ...options, program("cat"));
+	child.stdin?.on("error", () => {}).end(Buffer.alloc(4_000_000));
+	child.stdout?.once("data", () => child.stdout?.destroy());
+	return endOf(child);
+}
+
+test("a regular file is ready at once, with the number of its bytes", async () => {
+	assert.deepEqual(await all.poll, [TEXT.length, ""]);
+});
+
+test("regular files are standard input and output, and their offsets are shared", async () => {
+	assert.deepEqual(await all.cat, [0, "", "bytes and more", 0]);
+});
+
+test("a program whose reader goes away gets EPIPE, in virtual time too", async () => {
+	assert.deepEqual(await Promise.all(all.broken), [
+		[64, ""],
+		[64, ""],
+	]);
+});
+
+test("standard input that is closed is at its end", async () => {
+	assert.deepEqual(await all.closed, [0, ""]);
+});
+
+test("standard input that nobody reads does not keep the command from ending", async () => {
+	assert.deepEqual(await all.open, [0, ""]);
+});
+
+test.run();
