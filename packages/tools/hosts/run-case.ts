@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { open, pipe, Tree } from "@kqpoll/files";
 import { O_CREAT, O_RDWR } from "@kqpoll/files/fcntl";
-import { BlockingHost, close, Kernel, lseek, type Thread, writeNow } from "@kqpoll/kqueue";
+import { BlockingHost, close, fcntl, Kernel, lseek, type Thread, writeNow } from "@kqpoll/kqueue";
+import { F_DUPFD } from "@kqpoll/kqueue/fcntl";
 import { SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { WASI } from "@kqpoll/wasi";
 import { GUESTS } from "../guests/compile.ts";
@@ -36,7 +37,9 @@ async function emulated(thread: Thread, input: Input): Promise<number> {
 	}
 	const [reader, writer] = pipe(thread);
 	if (input === "five") writeNow(thread, writer, bytes);
-	if (input === "ended") close(thread, writer);
+	// The guest's own descriptors begin at 0, and what is there is closed.
+	if (input !== "ended") fcntl(thread, writer, F_DUPFD, 10);
+	close(thread, writer);
 	return reader;
 }
 

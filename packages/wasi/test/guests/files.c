@@ -22,6 +22,9 @@ static const char *error_name(int error) {
 	case ENOTDIR: return "ENOTDIR";
 	case ENOTEMPTY: return "ENOTEMPTY";
 	case EPERM: return "EPERM";
+#ifdef ENOTCAPABLE
+	case ENOTCAPABLE: return "ENOTCAPABLE";
+#endif
 	default: return strerror(error);
 	}
 }
