@@ -196,6 +196,9 @@ export class DirectoryVnode extends Vnode implements Anchored {
 		source.look();
 		translate(caller.syscall, path, () => {
 			if (source.name === null) throw Object.assign(new Error(), { code: "ENOENT" });
+			// There link(2) follows it, wherever it leads.
+			if (source.isLink && process.platform === "darwin")
+				throw Object.assign(new Error(), { code: "ENOTSUP" });
 			const { anchors } = this.fs;
 			anchors.pin(this);
 			try {

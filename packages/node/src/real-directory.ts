@@ -2,6 +2,7 @@
 import { type BigIntStats, closeSync, constants, lstatSync, realpathSync, statSync } from "node:fs";
 import { FileSystem, newDevice } from "@kqpoll/files/kernel";
 import { errno, SystemError } from "@kqpoll/kqueue";
+import { kassert } from "@kqpoll/kqueue/kernel";
 import { type Anchors, anchorsOf } from "./directory-anchors.ts";
 import { DirectoryVnode } from "./directory-vnode.ts";
 import { translated } from "./node-errors.ts";
@@ -19,6 +20,9 @@ function closeAll(fds: Set<number>): void {
 	for (const fd of fds) closeSync(fd);
 	fds.clear();
 }
+
+/** For diagnostics: as long as no more files are known than this they are checked after each change. */
+const CHECKED = 64;
 
 /** What can be chosen about a real directory. */
 export interface RealDirectoryOptions {
@@ -126,6 +130,21 @@ export class RealDirectory extends FileSystem {
 		this.unneeded.clear();
 		this.top = null;
 		closeAll(this.fds);
+	}
+
+	/**
+	 * For diagnostics: throws a Panic unless what is known of its files agrees. Looks at a few files only,
+	 * so that a call does not cost more.
+	 */
+	override check(): void {
+		if (this.remembered > CHECKED) return;
+		const known = [...this.devices.values()].flatMap(({ files }) => [...files.values()]);
+		for (const vnode of known) {
+			const inside = known.filter((each) => each.parent === vnode && each !== vnode).length;
+			kassert(vnode.known, "what is forgotten is not found");
+			kassert(vnode.needs >= inside + vnode.opens, "a file is needed by what is open and in it");
+			kassert(vnode.needs > 0 !== this.unneeded.has(vnode), "files are needed, or remembered");
+		}
 	}
 
 	/** The object of a file that was found under a name. @internal */

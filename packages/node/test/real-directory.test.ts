@@ -77,6 +77,7 @@ import {
 	NOTE_EXTEND,
 	NOTE_LINK,
 	NOTE_RENAME,
+	NOTE_REVOKE,
 	NOTE_TRUNCATE,
 	NOTE_WRITE,
 	writeNow,
@@ -542,6 +543,50 @@ test("only watched files cost a watcher, and files that are not used cost nothin
 		}
 		assert.ok(real.remembered <= 100 + vnodes + 3, `${real.remembered} files`);
 		assert.ok(real.fds.size <= 130, `${real.fds.size} descriptors`);
+	}));
+
+test("unmount by force closes everything real, and tells watchers", () =>
+	inMount(({ thread, tree, kq, real }) => {
+		const before = realFds();
+		const fds = ["m/f", "m/d", "m/d/g"].map((path) => openNow(thread, tree, path, O_RDONLY));
+		const add = { filter: EVFILT_VNODE, flags: EV_ADD | EV_CLEAR, fflags: NOTE_REVOKE };
+		keventNow(
+			thread,
+			kq,
+			fds.map((ident) => ({ ident, ...add })),
+			null,
+		);
+		assert.is(
+			codeOf(() => unmount(thread, tree, "m")),
+			"EBUSY",
+		);
+		unmount(thread, tree, "m", { force: true });
+		assert.is(keventNow(thread, kq, null, eventList(4)), 3);
+		assert.equal(
+			fds.map((fd) => text(thread, fd)),
+			["EIO", "EIO", "EIO"],
+		);
+		assert.is(real.fds.size, 0);
+		assert.ok(realFds() < before || !LINUX);
+		mount(thread, tree, "m", real);
+		assert.is(text(thread, openNow(thread, tree, "m/f", O_RDONLY)), "f");
+	}));
+
+test("a file that others make at the moment when it was not found is opened", () =>
+	inMount(({ thread, tree, folder, real }) => {
+		const top = real.root as unknown as { lookup: (...args: unknown[]) => unknown };
+		const { lookup } = top;
+		top.lookup = (...args: unknown[]) => {
+			const found = lookup.apply(top, args);
+			if (found === null) writeFileSync(join(folder, "late"), "theirs");
+			return found;
+		};
+		assert.is(text(thread, openNow(thread, tree, "m/late", O_CREAT | O_RDWR)), "theirs");
+		unlink(thread, tree, "m/late");
+		assert.is(
+			codeOf(() => openNow(thread, tree, "m/late", O_CREAT | O_EXCL)),
+			"EEXIST",
+		);
 	}));
 
 test("a tree deeper than what is kept open is walked, and what is open is told apart by its number", () =>

@@ -2,7 +2,7 @@
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
 import { getFile, show, syscall } from "@kqpoll/kqueue/kernel";
 import type { Caller } from "./caller.ts";
-import { mountedOn } from "./file-system.ts";
+import { type FileSystem, mountedOn } from "./file-system.ts";
 import { Tree } from "./tree.ts";
 import { TreeFile } from "./tree-file.ts";
 import type { Vnode } from "./vnode.ts";
@@ -65,6 +65,12 @@ export function startAt(thread: Thread, fd: number, name: string): Start {
 
 /** Returns the result of a call, after which the tree is checked when diagnostics are on. */
 export function checked<T>(result: T, { thread, tree }: Start): T {
-	if (thread.kernel.diagnostics) tree.check();
+	if (thread.kernel.diagnostics) checkAll(tree);
 	return result;
+}
+
+/** Checks a file system and what is mounted in it. */
+function checkAll(fs: FileSystem): void {
+	fs.check();
+	for (const inner of fs.mounts) checkAll(inner);
 }
