@@ -1,5 +1,5 @@
-// Runs programs of other toolchains as guests, in virtual time: Rust, with Debian's compiler, and Ruby,
-// with the interpreter that npm has.
+// Runs programs of other toolchains as guests: Rust, with Debian's compiler, and Ruby, with the
+// interpreter that npm has.
 import { parseArgs } from "node:util";
 import { Command, messageOf } from "./command.ts";
 import type { Expectation, Mode } from "./toolchains/machine.ts";
