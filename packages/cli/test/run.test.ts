@@ -1,8 +1,10 @@
 // Programs that the command runs: what they see, and what becomes of their ends.
 import * as assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { setTimeout as after } from "node:timers/promises";
 import { test } from "uvu";
 import { programs } from "./programs.ts";
@@ -17,11 +19,11 @@ function refusal(status: number, line: string): Outcome {
 }
 
 test("a program reads standard input to its end and writes to standard output", async () => {
-	const text = "a line\n".repeat(50_000);
-	const expected = { status: 0, output: text, errors: "" };
-	assert.deepEqual(await run(folder, text, "run", "cat.wasm"), expected);
-	assert.deepEqual(await run(folder, text, "run", "--mode", "sync", "cat.wasm"), expected);
-	assert.deepEqual(await run(folder, text, "run", "--virtual", "cat.wasm"), expected);
+	const lines = "a line\n".repeat(50_000);
+	const expected = { status: 0, output: lines, errors: "" };
+	assert.deepEqual(await run(folder, lines, "run", "cat.wasm"), expected);
+	assert.deepEqual(await run(folder, lines, "run", "--mode", "sync", "cat.wasm"), expected);
+	assert.deepEqual(await run(folder, lines, "run", "--virtual", "cat.wasm"), expected);
 });
 
 test("the program gets its name, its arguments, and the variables of the command line", async () => {
@@ -140,6 +142,37 @@ test("the same virtual run has the same trace", async () => {
 	const text = readFileSync(join(folder, "one"), "utf8");
 	assert.equal(readFileSync(join(folder, "other"), "utf8"), text);
 	assert.match(text, /"time":3600000000000/);
+});
+
+test("a program finds its directories by their names, behind its listeners", async () => {
+	mkdirSync(join(folder, "x"));
+	const args = ["--dir", "x", "--dir", ".::/host", "--tmp", "/tmp", "--ro", "x::/host"];
+	const { output } = await run(folder, "", "run", ...args, "names.wasm");
+	assert.equal(output, "x\n/host\n/tmp\n");
+});
+
+test("a directory of the host is changed for real, one that is read-only and one in memory are not", async () => {
+	mkdirSync(join(folder, "home"));
+	const made = join(folder, "home", "made");
+	const EROFS = 69;
+	assert.equal((await run(folder, "", "run", "--ro", "home", "make.wasm")).status, EROFS);
+	assert.equal((await run(folder, "", "run", "--tmp", "home", "make.wasm")).status, 0);
+	assert.equal(existsSync(made), false);
+	assert.equal((await run(folder, "", "run", "--dir", "home", "make.wasm")).status, 0);
+	assert.equal(existsSync(made), true);
+	const again = await run(folder, "", "run", "--virtual", "--dir", "home::/", "make.wasm");
+	const EEXIST = 20;
+	assert.equal(again.status, EEXIST);
+});
+
+test("a program asleep in poll_oneoff gets the connections to its port", async () => {
+	const { stderr, outcome } = start(folder, "run", "--listen", "0", "serve.wasm");
+	const [line] = (await once(stderr, "data")) as [Buffer];
+	await after(50);
+	const client = connect(Number(/:([0-9]+)/.exec(`${line}`)?.[1]), "127.0.0.1");
+	client.end("hello");
+	assert.equal(await text(client), "hello");
+	assert.equal((await outcome).status, 0);
 });
 
 test("a port that the system chooses is printed", async () => {

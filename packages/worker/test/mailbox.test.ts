@@ -54,6 +54,11 @@ const content = fc.array(
 	{ minLength: 256, maxLength: 256 },
 );
 
+/** The trees of the two machines are not on the same device. */
+function forgetDevice(memory: Uint8Array, pointer: number): void {
+	memory.fill(0, pointer, pointer + 8);
+}
+
 test("every call by a mailbox returns and writes what the function itself does", () => {
 	fc.assert(
 		fc.property(content, fc.array(call, { maxLength: 20 }), (words, calls) => {
@@ -61,12 +66,13 @@ test("every call by a mailbox returns and writes what the function itself does",
 			for (const { memory } of [one, other])
 				for (let at = 0; at < SIZE; at += 1024) new Int32Array(memory.buffer, at, 256).set(words);
 			for (const { name, values } of calls) {
-				if (one.wasi.functions[name] === undefined) continue;
 				const [expected, got] = [one.call(name, ...values), other.call(name, ...values)];
 				// Pointers are checked first, and lists, before the kernel is asked about anything else.
 				if (expected !== got && (got === wasiErrno.FAULT || (values[2] as number) >>> 0 > 1024))
 					return;
 				assert.equal(got, expected, name);
+				if (got === wasiErrno.SUCCESS && name.endsWith("filestat_get"))
+					for (const { memory } of [one, other]) forgetDevice(memory, values.at(-1) as number);
 				if (got === wasiErrno.SUCCESS || name === "poll_oneoff")
 					assert.deepEqual(other.memory, one.memory, name);
 			}
@@ -75,13 +81,8 @@ test("every call by a mailbox returns and writes what the function itself does",
 	);
 });
 
-test("the table knows all functions of the host, and no others but those of the specification", () => {
-	const { functions } = direct().wasi;
-	assert.deepEqual(
-		Object.keys(functions).filter((name) => !FUNCTIONS.includes(name)),
-		[],
-	);
-	assert.equal(FUNCTIONS.length, 46);
+test("the table knows the functions of the host", () => {
+	assert.deepEqual([...FUNCTIONS].sort(), Object.keys(direct().wasi.functions).sort());
 });
 
 test("a pointer out of the memory is FAULT, and the kernel is not asked", () => {

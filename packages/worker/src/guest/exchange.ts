@@ -110,6 +110,7 @@ function copyIn(
 	values: readonly Value[],
 	regions: readonly Region[],
 ): void {
+	const counts = regions.some((it) => typeof it.parameter === "number");
 	let free = mailbox.start;
 	let value = 0;
 	let index = 0;
@@ -122,8 +123,8 @@ function copyIn(
 		const it = regions[region++] as Region;
 		it.at = free;
 		free += aligned(it.size);
-		// Also what the function may leave as it is.
-		if (!isFilled(parameter)) gather(it.pieces, mailbox.bytes, it.at);
+		// Also what the function may leave as it is, and comes back as a whole.
+		if (!isFilled(parameter) || !counts) gather(it.pieces, mailbox.bytes, it.at);
 		if (isList(parameter)) {
 			mailbox.view.setUint32(free, it.at, true);
 			mailbox.view.setUint32(free + 4, it.size, true);
