@@ -25,11 +25,11 @@ export function checkCount(value: number, what: string, name: string, infinite: 
 /** Throws EINVAL for what is not one of the words. */
 export function checkWord(
 	value: unknown,
-	words: readonly string[],
+	words: readonly unknown[],
 	what: string,
 	name: string,
 ): void {
-	if (words.includes(value as string)) return;
+	if (words.includes(value)) return;
 	const rule = `is not one of ${words.join(", ")}`;
 	throw new SystemError(errno.EINVAL, name, `${what} ${show(value)} ${rule}`);
 }

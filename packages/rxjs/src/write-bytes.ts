@@ -9,17 +9,28 @@ import {
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
-import { isIntact, viewOf } from "@kqpoll/kqueue/kernel";
-import { Observable, type OperatorFunction, Subject, type Subscriber, takeUntil } from "rxjs";
-import { checkCount, checkThread, copyOptions } from "./arguments.ts";
-import { type Demand, DemandObservable, type DemandObserver } from "./demand/observable.ts";
+import { type File, FWRITE, isIntact, viewOf } from "@kqpoll/kqueue/kernel";
+import { Observable, Subject, takeUntil } from "rxjs";
+import { checkCount, checkThread, checkWord, copyOptions } from "./arguments.ts";
+import { keepingDemand } from "./demand/lift.ts";
+import {
+	type Demand,
+	DemandObservable,
+	type DemandObserver,
+	type DemandOperator,
+} from "./demand/observable.ts";
+import { Queue } from "./demand/queue.ts";
 import { type Watching, watch } from "./from-kevent.ts";
 import { isError } from "./read-bytes.ts";
 
 /** Options of {@link writeBytes}. */
 export interface WriteBytesOptions {
-	/** Whether the descriptor is closed when all is written; by default it is not. */
-	readonly close?: boolean | undefined;
+	/**
+	 * Whether the descriptor is closed. `false`, the default: it stays open. `true`: it is closed when
+	 * the source has completed and all is written. `"always"`: also after an error, of the source or of
+	 * a write, and when the subscriber leaves.
+	 */
+	readonly close?: boolean | "always" | undefined;
 	/** How many chunks are kept of a source that cannot wait, by default 64. */
 	readonly bound?: number | undefined;
 }
@@ -29,34 +40,46 @@ export interface WriteBytesOptions {
  * chunk is written it emits the chunk's number of bytes; it completes when the source has completed
  * and all is written.
  *
- * From a {@link DemandObservable}, `readBytes` for example, it takes the next chunk when the one
- * before is written, and buffers nothing. Other sources do not wait: up to `bound` of their chunks
- * are kept, and one more is the error ENOBUFS.
+ * From a {@link DemandObservable}, `readBytes` for example, also behind operators that keep demand, it
+ * takes the next chunk when the one before is written, and buffers nothing; the result can be asked,
+ * too. Other sources do not wait: up to `bound` of their chunks are kept, and one more is the error
+ * ENOBUFS.
+ *
+ * Chunks are not copied: a chunk belongs to the writer until its number is emitted, and what the
+ * program changes before may be written as it is then.
  *
  * Errors with a SystemError: what write(2) fails with, for EPIPE together with SIGPIPE; EBADF when
- * the descriptor is closed; ESRCH when the thread exits; EFAULT for a chunk that is not a
- * Uint8Array, or whose buffer shrinks before it is written. Errors of the source are passed on.
- * Throws EINVAL for a bound that is not a whole number from 1 on or Infinity, EFAULT for what is not
- * a thread.
+ * the descriptor is closed or not open for writing, even if there is nothing to write; ESRCH when the
+ * thread exits; EFAULT for a chunk that is not a Uint8Array, or whose buffer shrinks before it is
+ * written. Errors of the source are passed on. Throws EINVAL for a bound that is not a whole number
+ * from 1 on or Infinity, or another word for `close`; EFAULT for what is not a thread.
  */
 export function writeBytes(
 	thread: Thread,
 	fd: number,
 	options: WriteBytesOptions | null = {},
-): OperatorFunction<Uint8Array, number> {
+): DemandOperator<Uint8Array, number> {
 	checkThread(thread, "write");
 	const { bound = 64, closes = false } = copyOptions(options, "write", (from) => ({
 		bound: from.bound,
 		closes: from.close,
 	}));
 	checkCount(bound, "bound", "writeBytes", true);
-	return (source) =>
+	checkWord(closes, [false, true, "always"], "close", "writeBytes");
+	const buffered = (source: Observable<Uint8Array>): Observable<number> =>
 		new Observable((subscriber) => {
-			const writer = new Writer(thread, fd, closes === true, subscriber);
+			const writer = new Writer(thread, fd, closes, subscriber);
 			// First of all, as the source may emit everything at once.
-			subscriber.add(() => writer.stop());
+			subscriber.add(() => writer.close());
 			writer.takeFrom(source, bound);
 		});
+	return keepingDemand(buffered, (source) => {
+		return new DemandObservable((observer) => {
+			const writer = new Writer(thread, fd, closes, observer);
+			writer.askFrom(source);
+			return writer;
+		});
+	});
 }
 
 /** The bytes of a chunk, and how many there were when it came. */
@@ -65,34 +88,39 @@ interface Chunk {
 	readonly length: number;
 }
 
-/** Writes for one subscriber. */
-class Writer implements DemandObserver<Uint8Array> {
+/** Writes for one observer. */
+class Writer implements DemandObserver<Uint8Array>, Demand {
 	private readonly thread: Thread;
 	private readonly fd: number;
 	/** The open file: the descriptor may become another file's. */
-	private readonly file: unknown;
-	private readonly closes: boolean;
-	private readonly subscriber: Subscriber<number>;
+	private readonly file: File | null;
+	private readonly closes: boolean | "always";
+	private readonly observer: DemandObserver<number>;
 	private readonly room: Watching;
 	private source: Demand = { request: () => {}, close: () => {} };
 	/** The chunks that came; the first one is being written. */
-	private readonly chunks: Chunk[] = [];
+	private readonly chunks = new Queue<Chunk>();
 	private bound = 1;
 	/** How much of the first chunk is written. */
 	private done = 0;
 	/** Whether the watch is to report room. */
 	private waiting = false;
-	/** Whether it is writing: the file, or the subscriber, may make the source emit. */
+	/** Whether it is writing: the file, or the observer, may make the source emit. */
 	private writing = false;
 	private ended = false;
 	private stopped = false;
 
-	constructor(thread: Thread, fd: number, closes: boolean, subscriber: Subscriber<number>) {
+	constructor(
+		thread: Thread,
+		fd: number,
+		closes: boolean | "always",
+		observer: DemandObserver<number>,
+	) {
 		this.thread = thread;
 		this.fd = fd;
 		this.file = thread.process.fdp.get(fd);
 		this.closes = closes;
-		this.subscriber = subscriber;
+		this.observer = observer;
 		const change = { ident: fd, filter: EVFILT_WRITE, flags: EV_CLEAR | EV_DISABLE };
 		this.room = watch(thread, change, {
 			next: () => this.write(),
@@ -102,22 +130,34 @@ class Writer implements DemandObserver<Uint8Array> {
 		});
 	}
 
-	/** Asks a source that waits; keeps the chunks of any other. */
+	/** Keeps the chunks of a source that cannot wait. */
 	takeFrom(source: Observable<Uint8Array>, bound: number): void {
 		// Operators such as combineLatest subscribe although it is over.
 		if (this.stopped) return;
-		if (source instanceof DemandObservable) {
-			const demand = source.connect(this);
-			this.source = demand;
-			if (this.stopped) demand.close();
-			else demand.request();
-			return;
-		}
 		this.bound = bound;
 		// A source that emits all at once has to stop in the middle.
 		const stop = new Subject<void>();
 		this.source = { request: () => {}, close: () => stop.next() };
 		source.pipe(takeUntil(stop)).subscribe(this);
+	}
+
+	/** Passes each request on to a source that waits. */
+	askFrom(source: DemandObservable<Uint8Array>): void {
+		const demand = source.connect(this);
+		this.source = demand;
+		// It may have ended inside of `connect`.
+		if (this.stopped) demand.close();
+	}
+
+	request(): void {
+		if (!this.stopped && !this.ended) this.source.request();
+	}
+
+	/** The observer leaves. */
+	close(): void {
+		if (this.stopped) return;
+		this.stop();
+		this.closeAnyway();
 	}
 
 	next(from: Uint8Array): void {
@@ -141,7 +181,8 @@ class Writer implements DemandObserver<Uint8Array> {
 	error(error: unknown): void {
 		if (this.stopped) return;
 		this.stop();
-		this.subscriber.error(error);
+		this.closeAnyway();
+		this.observer.error(error);
 	}
 
 	complete(): void {
@@ -150,10 +191,9 @@ class Writer implements DemandObserver<Uint8Array> {
 		if (this.chunks.length === 0) this.finish();
 	}
 
-	stop(): void {
-		if (this.stopped) return;
+	private stop(): void {
 		this.stopped = true;
-		this.chunks.length = 0;
+		this.chunks.clear();
 		this.room.close();
 		this.source.close();
 	}
@@ -176,7 +216,7 @@ class Writer implements DemandObserver<Uint8Array> {
 
 	/** Writes from the first chunk. Returns whether there may be room for more. */
 	private writeFirst(): boolean {
-		const { bytes, length } = this.chunks[0] as Chunk;
+		const { bytes, length } = this.chunks.first as Chunk;
 		if (!isIntact(bytes, length)) {
 			this.error(new SystemError(errno.EFAULT, "write", "the buffer of the chunk has shrunk"));
 			return false;
@@ -187,8 +227,7 @@ class Writer implements DemandObserver<Uint8Array> {
 		if (this.done < length) return true;
 		this.done = 0;
 		this.chunks.shift();
-		this.subscriber.next(length);
-		if (!this.stopped && !this.ended) this.source.request();
+		this.observer.next(length);
 		return true;
 	}
 
@@ -219,17 +258,38 @@ class Writer implements DemandObserver<Uint8Array> {
 		throw new SystemError(errno.EBADF, syscall, `descriptor ${this.fd} was closed`);
 	}
 
+	/** Throws what a write would, whatever the file is: also if there was nothing to write. */
+	private checkWritable(): void {
+		this.checkFile("write");
+		if (this.thread.state === "exited")
+			throw new SystemError(errno.ESRCH, "write", `thread ${this.thread.tid} has exited`);
+		const file = this.thread.process.fdp.get(this.fd);
+		if (file !== null && (file.flags & FWRITE) !== 0) return;
+		throw new SystemError(errno.EBADF, "write", `descriptor ${this.fd} is not open for writing`);
+	}
+
+	/** All is written. */
 	private finish(): void {
-		this.stop();
 		try {
-			if (this.closes) {
-				this.checkFile("close");
-				close(this.thread, this.fd);
-			}
+			this.checkWritable();
+			if (this.closes !== false) close(this.thread, this.fd);
 		} catch (error) {
-			this.subscriber.error(error);
+			this.error(error);
 			return;
 		}
-		this.subscriber.complete();
+		this.stop();
+		this.observer.complete();
+	}
+
+	/** Closes the descriptor, if it is to be closed in any case and is still the same file's. */
+	private closeAnyway(): void {
+		if (this.closes !== "always" || this.file === null) return;
+		if (this.thread.process.fdp.get(this.fd) !== this.file) return;
+		try {
+			close(this.thread, this.fd);
+		} catch (error) {
+			// A file's own error: there is another one to be told of already, or nobody to tell.
+			if (!(error instanceof SystemError)) throw error;
+		}
 	}
 }

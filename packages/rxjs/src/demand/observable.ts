@@ -1,5 +1,5 @@
 // Observables that can be asked for one value at a time.
-import { Observable, type Subscriber, type UnaryFunction } from "rxjs";
+import { Observable, type OperatorFunction, type Subscriber, type UnaryFunction } from "rxjs";
 import { checkFunction } from "../arguments.ts";
 
 /** An observer that gets values on demand. */
@@ -63,76 +63,137 @@ export class DemandObservable<T> extends Observable<T> {
 	}
 
 	/** Applies operators, one after the other. The result can be asked if all of them keep demand. */
-	override pipe(): DemandObservable<T>;
-	override pipe<A>(a: UnaryFunction<DemandObservable<T>, A>): A;
-	override pipe<A, B>(a: UnaryFunction<DemandObservable<T>, A>, b: UnaryFunction<A, B>): B;
+	override pipe<A>(a: UnaryFunction<DemandObservable<T>, DemandObservable<A>>): DemandObservable<A>;
+	override pipe<A, B>(
+		a: UnaryFunction<DemandObservable<T>, DemandObservable<A>>,
+		b: UnaryFunction<DemandObservable<A>, DemandObservable<B>>,
+	): DemandObservable<B>;
 	override pipe<A, B, C>(
-		a: UnaryFunction<DemandObservable<T>, A>,
-		b: UnaryFunction<A, B>,
-		c: UnaryFunction<B, C>,
-	): C;
+		a: UnaryFunction<DemandObservable<T>, DemandObservable<A>>,
+		b: UnaryFunction<DemandObservable<A>, DemandObservable<B>>,
+		c: UnaryFunction<DemandObservable<B>, DemandObservable<C>>,
+	): DemandObservable<C>;
 	override pipe<A, B, C, D>(
-		a: UnaryFunction<DemandObservable<T>, A>,
-		b: UnaryFunction<A, B>,
-		c: UnaryFunction<B, C>,
-		d: UnaryFunction<C, D>,
-	): D;
+		a: UnaryFunction<DemandObservable<T>, DemandObservable<A>>,
+		b: UnaryFunction<DemandObservable<A>, DemandObservable<B>>,
+		c: UnaryFunction<DemandObservable<B>, DemandObservable<C>>,
+		d: UnaryFunction<DemandObservable<C>, DemandObservable<D>>,
+	): DemandObservable<D>;
 	override pipe<A, B, C, D, E>(
-		a: UnaryFunction<DemandObservable<T>, A>,
-		b: UnaryFunction<A, B>,
-		c: UnaryFunction<B, C>,
-		d: UnaryFunction<C, D>,
-		e: UnaryFunction<D, E>,
-	): E;
+		a: UnaryFunction<DemandObservable<T>, DemandObservable<A>>,
+		b: UnaryFunction<DemandObservable<A>, DemandObservable<B>>,
+		c: UnaryFunction<DemandObservable<B>, DemandObservable<C>>,
+		d: UnaryFunction<DemandObservable<C>, DemandObservable<D>>,
+		e: UnaryFunction<DemandObservable<D>, DemandObservable<E>>,
+	): DemandObservable<E>;
 	override pipe<A, B, C, D, E, F>(
-		a: UnaryFunction<DemandObservable<T>, A>,
-		b: UnaryFunction<A, B>,
-		c: UnaryFunction<B, C>,
-		d: UnaryFunction<C, D>,
-		e: UnaryFunction<D, E>,
-		f: UnaryFunction<E, F>,
-	): F;
+		a: UnaryFunction<DemandObservable<T>, DemandObservable<A>>,
+		b: UnaryFunction<DemandObservable<A>, DemandObservable<B>>,
+		c: UnaryFunction<DemandObservable<B>, DemandObservable<C>>,
+		d: UnaryFunction<DemandObservable<C>, DemandObservable<D>>,
+		e: UnaryFunction<DemandObservable<D>, DemandObservable<E>>,
+		f: UnaryFunction<DemandObservable<E>, DemandObservable<F>>,
+	): DemandObservable<F>;
 	override pipe<A, B, C, D, E, F, G>(
-		a: UnaryFunction<DemandObservable<T>, A>,
-		b: UnaryFunction<A, B>,
-		c: UnaryFunction<B, C>,
-		d: UnaryFunction<C, D>,
-		e: UnaryFunction<D, E>,
-		f: UnaryFunction<E, F>,
-		g: UnaryFunction<F, G>,
-	): G;
+		a: UnaryFunction<DemandObservable<T>, DemandObservable<A>>,
+		b: UnaryFunction<DemandObservable<A>, DemandObservable<B>>,
+		c: UnaryFunction<DemandObservable<B>, DemandObservable<C>>,
+		d: UnaryFunction<DemandObservable<C>, DemandObservable<D>>,
+		e: UnaryFunction<DemandObservable<D>, DemandObservable<E>>,
+		f: UnaryFunction<DemandObservable<E>, DemandObservable<F>>,
+		g: UnaryFunction<DemandObservable<F>, DemandObservable<G>>,
+	): DemandObservable<G>;
 	override pipe<A, B, C, D, E, F, G, H>(
-		a: UnaryFunction<DemandObservable<T>, A>,
-		b: UnaryFunction<A, B>,
-		c: UnaryFunction<B, C>,
-		d: UnaryFunction<C, D>,
-		e: UnaryFunction<D, E>,
-		f: UnaryFunction<E, F>,
-		g: UnaryFunction<F, G>,
-		h: UnaryFunction<G, H>,
-	): H;
+		a: UnaryFunction<DemandObservable<T>, DemandObservable<A>>,
+		b: UnaryFunction<DemandObservable<A>, DemandObservable<B>>,
+		c: UnaryFunction<DemandObservable<B>, DemandObservable<C>>,
+		d: UnaryFunction<DemandObservable<C>, DemandObservable<D>>,
+		e: UnaryFunction<DemandObservable<D>, DemandObservable<E>>,
+		f: UnaryFunction<DemandObservable<E>, DemandObservable<F>>,
+		g: UnaryFunction<DemandObservable<F>, DemandObservable<G>>,
+		h: UnaryFunction<DemandObservable<G>, DemandObservable<H>>,
+	): DemandObservable<H>;
 	override pipe<A, B, C, D, E, F, G, H, I>(
-		a: UnaryFunction<DemandObservable<T>, A>,
-		b: UnaryFunction<A, B>,
-		c: UnaryFunction<B, C>,
-		d: UnaryFunction<C, D>,
-		e: UnaryFunction<D, E>,
-		f: UnaryFunction<E, F>,
-		g: UnaryFunction<F, G>,
-		h: UnaryFunction<G, H>,
-		i: UnaryFunction<H, I>,
-	): I;
+		a: UnaryFunction<DemandObservable<T>, DemandObservable<A>>,
+		b: UnaryFunction<DemandObservable<A>, DemandObservable<B>>,
+		c: UnaryFunction<DemandObservable<B>, DemandObservable<C>>,
+		d: UnaryFunction<DemandObservable<C>, DemandObservable<D>>,
+		e: UnaryFunction<DemandObservable<D>, DemandObservable<E>>,
+		f: UnaryFunction<DemandObservable<E>, DemandObservable<F>>,
+		g: UnaryFunction<DemandObservable<F>, DemandObservable<G>>,
+		h: UnaryFunction<DemandObservable<G>, DemandObservable<H>>,
+		i: UnaryFunction<DemandObservable<H>, DemandObservable<I>>,
+	): DemandObservable<I>;
+	override pipe(): DemandObservable<T>;
+	override pipe<A>(a: OperatorFunction<T, A>): Observable<A>;
+	override pipe<A, B>(a: OperatorFunction<T, A>, b: OperatorFunction<A, B>): Observable<B>;
+	override pipe<A, B, C>(
+		a: OperatorFunction<T, A>,
+		b: OperatorFunction<A, B>,
+		c: OperatorFunction<B, C>,
+	): Observable<C>;
+	override pipe<A, B, C, D>(
+		a: OperatorFunction<T, A>,
+		b: OperatorFunction<A, B>,
+		c: OperatorFunction<B, C>,
+		d: OperatorFunction<C, D>,
+	): Observable<D>;
+	override pipe<A, B, C, D, E>(
+		a: OperatorFunction<T, A>,
+		b: OperatorFunction<A, B>,
+		c: OperatorFunction<B, C>,
+		d: OperatorFunction<C, D>,
+		e: OperatorFunction<D, E>,
+	): Observable<E>;
+	override pipe<A, B, C, D, E, F>(
+		a: OperatorFunction<T, A>,
+		b: OperatorFunction<A, B>,
+		c: OperatorFunction<B, C>,
+		d: OperatorFunction<C, D>,
+		e: OperatorFunction<D, E>,
+		f: OperatorFunction<E, F>,
+	): Observable<F>;
+	override pipe<A, B, C, D, E, F, G>(
+		a: OperatorFunction<T, A>,
+		b: OperatorFunction<A, B>,
+		c: OperatorFunction<B, C>,
+		d: OperatorFunction<C, D>,
+		e: OperatorFunction<D, E>,
+		f: OperatorFunction<E, F>,
+		g: OperatorFunction<F, G>,
+	): Observable<G>;
+	override pipe<A, B, C, D, E, F, G, H>(
+		a: OperatorFunction<T, A>,
+		b: OperatorFunction<A, B>,
+		c: OperatorFunction<B, C>,
+		d: OperatorFunction<C, D>,
+		e: OperatorFunction<D, E>,
+		f: OperatorFunction<E, F>,
+		g: OperatorFunction<F, G>,
+		h: OperatorFunction<G, H>,
+	): Observable<H>;
 	override pipe<A, B, C, D, E, F, G, H, I>(
-		a: UnaryFunction<DemandObservable<T>, A>,
-		b: UnaryFunction<A, B>,
-		c: UnaryFunction<B, C>,
-		d: UnaryFunction<C, D>,
-		e: UnaryFunction<D, E>,
-		f: UnaryFunction<E, F>,
-		g: UnaryFunction<F, G>,
-		h: UnaryFunction<G, H>,
-		i: UnaryFunction<H, I>,
-		...others: UnaryFunction<never, unknown>[]
+		a: OperatorFunction<T, A>,
+		b: OperatorFunction<A, B>,
+		c: OperatorFunction<B, C>,
+		d: OperatorFunction<C, D>,
+		e: OperatorFunction<D, E>,
+		f: OperatorFunction<E, F>,
+		g: OperatorFunction<F, G>,
+		h: OperatorFunction<G, H>,
+		i: OperatorFunction<H, I>,
+	): Observable<I>;
+	override pipe<A, B, C, D, E, F, G, H, I>(
+		a: OperatorFunction<T, A>,
+		b: OperatorFunction<A, B>,
+		c: OperatorFunction<B, C>,
+		d: OperatorFunction<C, D>,
+		e: OperatorFunction<D, E>,
+		f: OperatorFunction<E, F>,
+		g: OperatorFunction<F, G>,
+		h: OperatorFunction<G, H>,
+		i: OperatorFunction<H, I>,
+		...others: OperatorFunction<never, unknown>[]
 	): Observable<unknown>;
 	override pipe(...operators: UnaryFunction<never, unknown>[]): unknown {
 		return operators.reduce<unknown>((source, operator) => operator(source as never), this);

@@ -3,6 +3,7 @@ import {
 	type MonoTypeOperatorFunction,
 	type ObservableInput,
 	type ObservedValueOf,
+	type OperatorFunction,
 	bufferCount as rxBufferCount,
 	distinctUntilChanged as rxDistinctUntilChanged,
 	filter as rxFilter,
@@ -75,23 +76,23 @@ export function mergeMap<T, O extends ObservableInput<unknown>>(
 	concurrent: number = Number.POSITIVE_INFINITY,
 ): DemandOperator<T, ObservedValueOf<O>> {
 	const asked = withBackpressure(project, concurrent);
-	return keepingDemand(rxMergeMap(project, concurrent) as never, asked);
+	const plain = rxMergeMap(project, concurrent) as OperatorFunction<T, ObservedValueOf<O>>;
+	return keepingDemand(plain, asked);
 }
 
 /** RxJS's `scan`: what `accumulate` returns for each value and its own result before. */
-export function scan<T, A = T>(
-	accumulate: (before: A | T, value: T, index: number) => A,
-): DemandOperator<T, T | A>;
+export function scan<T>(
+	accumulate: (before: T, value: T, index: number) => T,
+): DemandOperator<T, T>;
 export function scan<T, A>(
 	accumulate: (before: A, value: T, index: number) => A,
 	seed: A,
 ): DemandOperator<T, A>;
 export function scan<T, A>(
-	accumulate: (before: A, value: T, index: number) => A,
-	...seed: [A?]
+	...args: [accumulate: (before: A, value: T, index: number) => A, seed?: A]
 ): DemandOperator<T, A> {
 	// Whether there is a seed is a matter of how many arguments there are.
-	return lift(rxScan(accumulate, ...(seed as [A])));
+	return lift(rxScan(...(args as [(before: A, value: T, index: number) => A, A])));
 }
 
 /** RxJS's `skip`: all values but the first `count`. */
@@ -136,8 +137,10 @@ export function tap<T>(
 }
 
 /** RxJS's `concat`: one source after the other. Sources that can be asked wait. */
-export function concat<O extends ObservableInput<unknown>>(
-	...sources: readonly O[]
-): DemandObservable<ObservedValueOf<O>> {
-	return from(sources).pipe(withBackpressure((source: O) => source));
+export function concat<S extends readonly ObservableInput<unknown>[]>(
+	...sources: S
+): DemandObservable<ObservedValueOf<S[number]>> {
+	return from(sources).pipe(withBackpressure((source) => source)) as DemandObservable<
+		ObservedValueOf<S[number]>
+	>;
 }

@@ -7,11 +7,12 @@ import {
 	type ObservedValueOf,
 	from as rxFrom,
 	tap,
-	type UnaryFunction,
+	throwError,
 } from "rxjs";
 import { checkCount, checkFunction } from "../arguments.ts";
 import { from, isIterable } from "./iterable.ts";
-import { DemandObservable } from "./observable.ts";
+import { keepingDemand } from "./lift.ts";
+import { DemandObservable, type DemandOperator } from "./observable.ts";
 import { Stage } from "./stage.ts";
 
 /**
@@ -30,11 +31,10 @@ import { Stage } from "./stage.ts";
 export function withBackpressure<T, O extends ObservableInput<unknown>>(
 	project: (value: T, index: number) => O,
 	concurrent = 1,
-): UnaryFunction<DemandObservable<T>, DemandObservable<ObservedValueOf<O>>> {
+): DemandOperator<T, ObservedValueOf<O>> {
 	checkFunction(project, "project", "withBackpressure");
 	checkCount(concurrent, "concurrent", "withBackpressure", true);
-	return (source) => {
-		if (!(source instanceof DemandObservable)) return refused();
+	return keepingDemand(refused, (source) => {
 		return new DemandObservable((observer) => {
 			let active = 0;
 			const stage = new Stage<T, ObservedValueOf<O>>(observer, () => active < concurrent);
@@ -51,7 +51,7 @@ export function withBackpressure<T, O extends ObservableInput<unknown>>(
 			stage.begin(source.connect, (values) => values.pipe(tap(begin), mergeMap(work, concurrent)));
 			return stage;
 		});
-	};
+	});
 }
 
 /** Work of a stage: asked by it if that is possible. */
@@ -65,11 +65,8 @@ function workOf<T, O extends ObservableInput<unknown>>(
 }
 
 /** What becomes of a source that cannot wait: an error that says what to do. */
-function refused(): DemandObservable<never> {
+function refused(): Observable<never> {
 	const why =
 		"the source cannot wait: put operators that do not keep demand behind this one, or lift() them";
-	return new DemandObservable((observer) => {
-		observer.error(new SystemError(errno.EINVAL, "withBackpressure", why));
-		return { request: () => {}, close: () => {} };
-	});
+	return throwError(() => new SystemError(errno.EINVAL, "withBackpressure", why));
 }
