@@ -12,7 +12,7 @@ import {
 	type Thread,
 } from "@kqpoll/kqueue";
 import { checkCount, checkThread, copyOptions } from "./arguments.ts";
-import { DemandObservable, type DemandObserver } from "./demand/observable.ts";
+import { type Demand, DemandObservable, type DemandObserver } from "./demand/observable.ts";
 import { type Watching, watch } from "./from-kevent.ts";
 
 /** Options of {@link readBytes}. */
@@ -33,7 +33,8 @@ const SIZE = 65536;
  * If a read returns nothing although there is something, as from a terminal that has fewer bytes
  * than VMIN, it waits for the next change: VTIME does not count.
  *
- * The descriptor stays open. Each byte goes to one subscriber. Errors with a SystemError: what
+ * The descriptor stays open. Each byte goes to one subscriber, so that a second one at the same time
+ * errors with EBUSY: `share()` the observable, and all get the same chunks. Errors with a SystemError: what
  * read(2) fails with, EBADF when the descriptor is closed, ENOMEM when there is no memory for a
  * chunk, EAGAIN when there are too many watches, ESRCH when the thread exits. Throws EINVAL for a
  * size that is not a whole number from 1 on, EFAULT for what is not a thread.
@@ -49,14 +50,87 @@ export function readBytes(
 	const flags = EV_CLEAR | EV_DISABLE;
 	// Files report their end only with NOTE_EOF.
 	const change = { ident: fd, filter: EVFILT_READ, flags, fflags: NOTE_EOF };
+	const turn: Turn = { reader: null };
 	return new DemandObservable((observer) => {
+		const reading = new Reading(thread, fd, turn, observer);
 		const demand = watch(thread, change, {
-			next: (event) => readInto(observer, demand, () => readChunk(thread, fd, event, size)),
-			error: (error) => observer.error(error),
-			complete: () => observer.complete(),
+			next: (event) => readInto(reading, demand, () => readChunk(thread, fd, event, size)),
+			error: (error) => reading.error(error),
+			complete: () => reading.complete(),
 		});
-		return demand;
+		reading.demand = demand;
+		return reading;
 	});
+}
+
+/** Who reads for the subscribers of one observable. */
+interface Turn {
+	/** The connection that has asked and has not ended. */
+	reader: Reading | null;
+}
+
+/** One connection, which reads unless another one does. */
+class Reading implements Demand, DemandObserver<Uint8Array> {
+	demand: Demand | null = null;
+	private readonly thread: Thread;
+	private readonly fd: number;
+	private readonly turn: Turn;
+	private readonly observer: DemandObserver<Uint8Array>;
+	private over = false;
+
+	constructor(thread: Thread, fd: number, turn: Turn, observer: DemandObserver<Uint8Array>) {
+		this.thread = thread;
+		this.fd = fd;
+		this.turn = turn;
+		this.observer = observer;
+	}
+
+	request(): void {
+		if (this.over) return;
+		if (this.begin()) this.demand?.request();
+		// The other one may be about to leave: subscribers are told of an end before it is closed.
+		else this.thread.kernel.host.defer(() => this.retry());
+	}
+
+	close(): void {
+		this.leave();
+		this.demand?.close();
+	}
+
+	next(chunk: Uint8Array): void {
+		this.observer.next(chunk);
+	}
+
+	error(error: unknown): void {
+		this.leave();
+		this.observer.error(error);
+	}
+
+	complete(): void {
+		this.leave();
+		this.observer.complete();
+	}
+
+	private begin(): boolean {
+		this.turn.reader ??= this;
+		return this.turn.reader === this;
+	}
+
+	private retry(): void {
+		if (this.over) return;
+		if (this.begin()) {
+			this.demand?.request();
+			return;
+		}
+		this.demand?.close();
+		const why = `descriptor ${this.fd} has another subscriber: share() the observable`;
+		this.error(new SystemError(errno.EBUSY, "read", why));
+	}
+
+	private leave(): void {
+		this.over = true;
+		if (this.turn.reader === this) this.turn.reader = null;
+	}
 }
 
 /** Delivers what one read returns: a chunk, the end, or an error. */

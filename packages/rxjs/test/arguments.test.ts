@@ -215,6 +215,7 @@ test("options that are not valid are EINVAL when the observable is made", () => 
 		];
 		if (odd !== 2 ** 31) {
 			calls.push(() => readBytes(w.thread, w.fd, { size: odd as never }));
+			calls.push(() => writeBytes(w.thread, w.fd, { close: odd as never }));
 			if (odd !== Number.POSITIVE_INFINITY) {
 				calls.push(() => writeBytes(w.thread, w.fd, { bound: odd as never }));
 				calls.push(() => withBackpressure(() => of(1), odd as never));

@@ -41,18 +41,22 @@ import { SEEK_SET } from "@kqpoll/kqueue/unistd";
 import fc from "fast-check";
 import {
 	combineLatest,
+	concat,
 	config,
 	EMPTY,
 	from,
 	NEVER,
 	Observable,
 	of,
+	repeat,
 	Subject,
+	share,
 	take,
 	throwError,
 } from "rxjs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { take as demandTake } from "../src/demand.ts";
 import { DemandObservable, readBytes, type WriteBytesOptions, writeBytes } from "../src/index.ts";
 import { world as anyWorld, type World } from "./world.ts";
 
@@ -440,6 +444,45 @@ test("of two subscribers each byte goes to one", () => {
 	assert.equal(got.slice(-2), [bytes(1), bytes(2)]);
 });
 
+test("a second subscriber at the same time is EBUSY, and with share all get the same chunks", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const source = readBytes(w.thread, reader);
+	const first = w.listen("a", source, (chunk) => `[${chunk}]`);
+	w.listen("b", source, (chunk) => `[${chunk}]`);
+	assert.equal(w.log, []);
+	writeNow(w.thread, writer, bytes(1, 2));
+	assert.equal(w.heard().sort(), ["a [1,2]", "b EBUSY"]);
+	first.unsubscribe();
+	const shared = source.pipe(share());
+	w.listen("a", shared, (chunk) => `[${chunk}]`);
+	w.listen("b", shared, (chunk) => `[${chunk}]`);
+	writeNow(w.thread, writer, bytes(3));
+	close(w.thread, writer);
+	assert.equal(w.heard(), ["a [3]", "b [3]", "a done", "b done"]);
+	w.checkClean();
+});
+
+test("one subscriber may follow the other, also inside of its end", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const source = readBytes(w.thread, reader, { size: 1 });
+	for (const one of [source.pipe(take(1)), source.pipe(demandTake(1))]) {
+		writeNow(w.thread, writer, bytes(1, 2, 3, 4));
+		one.subscribe({
+			next: (chunk) => w.log.push(`a [${chunk}]`),
+			complete: () => w.listen("b", one, (chunk) => `[${chunk}]`),
+		});
+		assert.equal(w.heard(), ["a [1]", "b [2]", "b done"]);
+		w.listen("c", concat(one, one), (chunk) => `[${chunk}]`);
+		assert.equal(w.heard(), ["c [3]", "c [4]", "c done"]);
+		writeNow(w.thread, writer, bytes(5, 6));
+		w.listen("d", one.pipe(repeat(2)), (chunk) => `[${chunk}]`);
+		assert.equal(w.heard(), ["d [5]", "d [6]", "d done"]);
+	}
+	w.checkClean();
+});
+
 test("another reader that takes the bytes a subscriber was told of does no harm", () => {
 	const w = world();
 	const [reader, writer] = pipe(w.thread);
@@ -740,6 +783,10 @@ test("a descriptor is closed at the end with the option close, and only then", (
 		[{}, of(chunk), ["w 1", "w done"], true],
 		[{ close: true }, throwError(() => "mine"), ["w mine"], true],
 		[{ close: true }, NEVER, [], true],
+		[{ close: "always" }, of(chunk), ["w 1", "w done"], false],
+		[{ close: "always" }, throwError(() => "mine"), ["w mine"], false],
+		[{ close: "always" }, of<Uint8Array>("text" as never), ["w EFAULT"], false],
+		[{ close: "always" }, NEVER, [], false],
 	];
 	for (const [options, source, heard, open] of cases) {
 		const w = world();
@@ -750,6 +797,70 @@ test("a descriptor is closed at the end with the option close, and only then", (
 		assert.is(w.process.fdp.get(writer) !== null, open);
 		w.checkClean();
 	}
+});
+
+test("closing in any case spares another file under the same number", () => {
+	const w = world();
+	const [, writer] = pipe(w.thread);
+	const source = new Subject<Uint8Array>();
+	const subscription = w.listen(
+		"w",
+		source.pipe(writeBytes(w.thread, writer, { close: "always" })),
+	);
+	close(w.thread, writer);
+	const other = openFile(w.thread, new SyntheticFile());
+	assert.is(other, writer);
+	subscription.unsubscribe();
+	assert.ok(w.process.fdp.get(other) !== null);
+	w.checkClean();
+});
+
+test("without anything to write a wrong descriptor is EBADF, and an ended thread ESRCH", () => {
+	const w = world();
+	const [, writer] = pipe(w.thread);
+	const readOnly = openDevice(w.thread, "null", O_RDONLY);
+	const empty = (): readonly Observable<Uint8Array>[] => [
+		EMPTY,
+		readBytes(w.thread, openDevice(w.thread, "null", O_RDONLY)),
+	];
+	for (const fd of [99, -1, 0.5, readOnly]) {
+		for (const source of empty()) {
+			w.listen("w", source.pipe(writeBytes(w.thread, fd)));
+			assert.equal(w.heard(), ["w EBADF"], String(fd));
+		}
+	}
+	const other = w.process.spawnThread();
+	threadExit(other);
+	for (const source of empty()) {
+		w.listen("w", source.pipe(writeBytes(other, writer)));
+		assert.equal(w.heard(), ["w ESRCH"]);
+	}
+	const late = new Subject<Uint8Array>();
+	w.listen("w", late.pipe(writeBytes(w.thread, writer)));
+	close(w.thread, writer);
+	late.complete();
+	assert.equal(w.heard(), ["w EBADF"]);
+	w.checkClean();
+});
+
+test("a chunk is not copied: what is changed before its number comes is written as it is then", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	fill(w, writer);
+	const chunk = bytes(1, 2);
+	w.listen("w", of(chunk).pipe(writeBytes(w.thread, writer)));
+	chunk[1] = 9;
+	drain(w.thread, reader);
+	assert.equal(
+		[w.heard(), [...drain(w.thread, reader)]],
+		[
+			["w 2", "w done"],
+			[1, 9],
+		],
+	);
+	chunk[0] = 7;
+	assert.equal([...drain(w.thread, reader)], []);
+	w.checkClean();
 });
 
 test("a descriptor that was closed elsewhere is an error at the end", () => {

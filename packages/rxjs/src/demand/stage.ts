@@ -82,7 +82,7 @@ export class Stage<T, R> implements Demand {
 		if (this.asking || this.feeding > 0) return;
 		this.asking = true;
 		try {
-			while (this.wanted && !this.over && this.values.length === 0 && this.ask());
+			while (this.wanted && !this.over && this.ask());
 		} finally {
 			this.asking = false;
 		}
