@@ -63,7 +63,7 @@ export function readBytes(
 	});
 }
 
-/** Who reads for the subscribers of one observable. */
+/** The reader among the connections of one observable. */
 interface Turn {
 	/** The connection that has asked and has not ended. */
 	reader: Reading | null;

@@ -204,7 +204,7 @@ interface Script {
 	readonly chain: readonly Pair[];
 }
 
-/** What an observer hears, in words. */
+/** An observer that writes down what it is told. */
 const hearing = (log: string[]): rx.Observer<number> => ({
 	next: (value) => log.push(String(value)),
 	error: (error) => log.push(`error ${error}`),
@@ -231,7 +231,7 @@ function theirChain(
 	return chain.reduce<rx.Observable<number>>((from, { theirs }) => from.pipe(theirs), source);
 }
 
-test("a plain subscriber hears the same as with RxJS's own operators", () => {
+test("a plain subscriber is told the same as with RxJS's own operators", () => {
 	fc.assert(
 		fc.property(script, (each) => {
 			const w = world();
@@ -247,7 +247,7 @@ test("a plain subscriber hears the same as with RxJS's own operators", () => {
 	);
 });
 
-test("an observer that asks hears the same, one value for each request, and no more is read", () => {
+test("an observer that asks is told the same, one value for each request, and no more is read", () => {
 	fc.assert(
 		fc.property(script, fc.nat(12), (each, stop) => {
 			const w = world();
@@ -288,7 +288,7 @@ test("an observer that asks hears the same, one value for each request, and no m
 			const read = Supply.sent;
 			w.host.advance(100);
 			assert.equal([ours.length, Supply.sent], [heard, read], "nobody asks, and nothing is read");
-			// RxJS's, given one value of the source after the other, until as many were heard.
+			// RxJS's, given one value of the source after the other, until as many have come.
 			let needed = 0;
 			theirChain(each, () => {
 				if (theirs.length < heard) needed++;

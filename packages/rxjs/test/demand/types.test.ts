@@ -81,7 +81,7 @@ test("one operator of RxJS in between makes a plain observable, which is buffere
 	assert.not.instance(asked, DemandObservable);
 });
 
-test("withBackpressure and its kin take unions of inputs, as concatMap does", () => {
+test("withBackpressure and concatMap take unions of inputs, as RxJS does", () => {
 	const cond = (chunk: Uint8Array): boolean => chunk.length > 1;
 	const plain = of(new Uint8Array(1)).pipe(concatMap((c) => (cond(c) ? of(1) : of("a"))));
 	is<Observable<string | number>>()(plain, true);
