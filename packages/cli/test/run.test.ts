@@ -134,6 +134,20 @@ test("a trace has one object a line", async () => {
 	assert.ok(events.every(({ time }) => typeof time === "number"));
 });
 
+test("a trace that cannot be written any more is told once, and the program runs on", async () => {
+	if (!existsSync("/dev/full")) return;
+	const { status, output, errors } = await run(
+		folder,
+		"x",
+		"run",
+		"--trace",
+		"/dev/full",
+		"cat.wasm",
+	);
+	assert.deepEqual([status, output], [0, "x"]);
+	assert.match(errors, /^kqpoll: --trace \/dev\/full: .*\n$/);
+});
+
 test("the same virtual run has the same trace", async () => {
 	mkdirSync(join(folder, "d"));
 	const args = ["--virtual", "--dir", "d", "hour.wasm"];

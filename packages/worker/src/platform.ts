@@ -72,10 +72,19 @@ export function startWorker(program: string, told: unknown, events: WorkerEvents
 	return { terminate: () => void worker.terminate() };
 }
 
-/** In a worker: what it was told, and how to send a message to the thread that has started it. */
-export function inWorker(): { readonly told: unknown; post(message: Message): void } {
-	const { parentPort, workerData } = nodeThreads() as NodeThreads;
-	return { told: workerData, post: (message) => parentPort?.postMessage(message) };
+/** The side of the worker. */
+export interface InWorker {
+	/** What it was told. */
+	readonly told: unknown;
+	/** Sends a message to the thread that has started it. */
+	post(message: Message): void;
+}
+
+/** In a worker: its side; null elsewhere. */
+export function inWorker(): InWorker | null {
+	const { parentPort, workerData } = nodeThreads() ?? { parentPort: null, workerData: null };
+	if (parentPort === null) return null;
+	return { told: workerData, post: (message) => parentPort.postMessage(message) };
 }
 
 /** Instantiates a module, and returns what it exports. */

@@ -73,6 +73,16 @@ test("timers of the platform go on while a guest is asleep, and what they do wak
 	assert.equal(await statusOf(world), 5 << 8);
 });
 
+test("without workers there is an error that says so", () => {
+	const { getBuiltinModule } = process;
+	try {
+		Object.assign(process, { getBuiltinModule: () => undefined });
+		assert.throws(() => workerRunner(), { code: "ENOTSUP", syscall: "workerRunner" });
+	} finally {
+		Object.assign(process, { getBuiltinModule });
+	}
+});
+
 test("a trap ends the guest with SIGABRT, and a message on its standard error", async () => {
 	const world = start("trap");
 	assert.equal(await statusOf(world), SIGABRT);
