@@ -13,6 +13,7 @@ import {
 import { type Observable, of, take } from "rxjs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import * as demand from "../src/demand.ts";
 import {
 	DemandObservable,
 	exceptional,
@@ -174,6 +175,9 @@ test("what is not a thread, change, list or function is EFAULT", () => {
 		}
 		if (typeof odd !== "function") {
 			calls.push(() => withBackpressure(odd as never));
+			calls.push(() => demand.concatMap(odd as never));
+			calls.push(() => demand.mergeMap(odd as never));
+			calls.push(() => demand.lift(odd as never));
 			calls.push(() => new DemandObservable(odd as never));
 		}
 		assert.equal(
@@ -219,6 +223,7 @@ test("options that are not valid are EINVAL when the observable is made", () => 
 			if (odd !== Number.POSITIVE_INFINITY) {
 				calls.push(() => writeBytes(w.thread, w.fd, { bound: odd as never }));
 				calls.push(() => withBackpressure(() => of(1), odd as never));
+				calls.push(() => demand.mergeMap(() => of(1), odd as never));
 			}
 		}
 		assert.equal(

@@ -27,7 +27,8 @@ import { SIG_IGN, SIGPIPE } from "@kqpoll/kqueue/signal";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 import { WEXITSTATUS } from "@kqpoll/kqueue/wait";
 import { openSocket } from "@kqpoll/node";
-import { fromKevent, readBytes } from "@kqpoll/rxjs";
+import { type DemandObservable, fromKevent, readBytes, writeBytes } from "@kqpoll/rxjs";
+import { map } from "@kqpoll/rxjs/demand";
 
 const always = filterops({ name: "always", event: () => true });
 
@@ -61,7 +62,12 @@ export async function program(): Promise<void> {
 	for await (const event of kevents(thread, change)) console.log(event.data);
 	watchKevent(thread, change, { next: console.log, error: console.error, complete: () => {} });
 	fromKevent(thread, change).subscribe(console.log);
-	readBytes(thread, r).subscribe(console.log);
+	const flipped = map((chunk: Uint8Array) => chunk.map((byte) => byte ^ 255));
+	const copied: DemandObservable<number> = readBytes(thread, r).pipe(
+		flipped,
+		writeBytes(thread, r),
+	);
+	copied.subscribe(console.log);
 	const blocking = thread.kernel.host instanceof BlockingHost;
 	if (blocking) callSync(thread, "poll", null, pollCall, fds, -1);
 	const events = await pollSubscriptions(thread, [{ type: "fd_read", fd: r }]);

@@ -335,6 +335,39 @@ function countMoves(): () => number {
 	};
 }
 
+test("ten thousand pipelines that end in every way leave nothing", () => {
+	const w = world();
+	const [reader, writer] = pipe(w.thread);
+	const [reader2, writer2] = pipe(w.thread);
+	const stop = new Subject<void>();
+	const buffer = new Uint8Array(10);
+	const boom = (): never => {
+		throw "mine";
+	};
+	const ends = [
+		demand.take<Uint8Array>(1),
+		demand.takeUntil<Uint8Array>(stop),
+		demand.map<Uint8Array, Uint8Array>(boom),
+		demand.concatMap<Uint8Array, Subject<Uint8Array>>(() => new Subject()),
+		demand.concatMap<Uint8Array, readonly Uint8Array[]>((chunk) => [chunk, chunk]),
+	];
+	for (let i = 0; i < 10_000; i++) {
+		const pumping = readBytes(w.thread, reader).pipe(
+			demand.filter(() => true),
+			ends[i % ends.length] as DemandOperator<Uint8Array, Uint8Array>,
+			writeBytes(w.thread, writer2),
+		);
+		const subscription = pumping.subscribe({ error: () => {} });
+		if (i % 3 > 0) writeNow(w.thread, writer, new Uint8Array(1));
+		if (i % 7 > 0) w.host.settle();
+		stop.next();
+		subscription.unsubscribe();
+		for (const fd of [reader, reader2]) if (unread(w, fd) > 0) readNow(w.thread, fd, buffer);
+		w.checkClean();
+	}
+	assert.is(stop.observed, false);
+});
+
 test("a device that always has bytes is read through operators without a stop of others", () => {
 	const w = world();
 	const zero = openDevice(w.thread, "zero", O_RDONLY);
