@@ -1,5 +1,6 @@
 // Type-checks packages/tools/packed/*.ts against the packages as they were packed, as a program that
-// installed them does: what it should see is there, and what is the engine's own is not.
+// installed them does: what it should see is there, and what is the engine's own is not. Then runs a guest
+// by the packed command.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -43,3 +44,8 @@ writeFileSync(
 );
 writeFileSync(join(CONSUMER, "package.json"), '{ "type": "module" }');
 run("node_modules/.bin/tsc", ["-p", CONSUMER]);
+
+// The command, as npm would link it.
+const { bin } = packages(".").find(({ name }) => name === "cli")?.manifest ?? {};
+const kqpoll = join(CONSUMER, "node_modules/@kqpoll/cli", bin?.["kqpoll"] ?? "");
+run("node", [kqpoll, "run", "--mode", "sync", "packages/wasi/test/guests/nap.wasm"]);

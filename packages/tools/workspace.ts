@@ -14,6 +14,7 @@ export interface Manifest {
 	name: string;
 	private?: boolean;
 	exports?: Record<string, unknown>;
+	bin?: Record<string, string>;
 	dependencies?: Record<string, string>;
 	devDependencies?: Record<string, string>;
 	peerDependencies?: Record<string, string>;

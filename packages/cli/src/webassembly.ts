@@ -21,7 +21,8 @@ interface Platform {
 }
 
 /** WebAssembly. */
-export const { WebAssembly } = globalThis as unknown as { readonly WebAssembly: Platform };
+export const WebAssembly: Platform = (globalThis as unknown as { WebAssembly: Platform })
+	.WebAssembly;
 
 /** Whether the platform can suspend programs (JSPI). */
 export const canSuspend: boolean = typeof WebAssembly.Suspending === "function";
