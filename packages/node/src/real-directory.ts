@@ -72,7 +72,7 @@ export class RealDirectory extends FileSystem {
 	/** The real descriptors that are open. @internal */
 	readonly fds: Set<number> = new Set();
 	/** How many files that nobody uses are remembered. @internal */
-	remembers = REMEMBERED;
+	remembers: number = REMEMBERED;
 	private top: DirectoryVnode | null = null;
 	private readonly byPath: boolean;
 	private devices: Map<bigint, Device> = new Map();

@@ -82,7 +82,38 @@ export const EVENTRWFLAGS_FD_READWRITE_HANGUP = 1;
 export const SUBCLOCKFLAGS_ABSTIME = 1;
 
 /** Rights of descriptors, by what they allow. They fit into 30 bits. */
-export const RIGHTS = {
+export const RIGHTS: {
+	readonly fd_datasync: number;
+	readonly fd_read: number;
+	readonly fd_seek: number;
+	readonly fd_fdstat_set_flags: number;
+	readonly fd_sync: number;
+	readonly fd_tell: number;
+	readonly fd_write: number;
+	readonly fd_advise: number;
+	readonly fd_allocate: number;
+	readonly path_create_directory: number;
+	readonly path_create_file: number;
+	readonly path_link_source: number;
+	readonly path_link_target: number;
+	readonly path_open: number;
+	readonly fd_readdir: number;
+	readonly path_readlink: number;
+	readonly path_rename_source: number;
+	readonly path_rename_target: number;
+	readonly path_filestat_get: number;
+	readonly path_filestat_set_size: number;
+	readonly path_filestat_set_times: number;
+	readonly fd_filestat_get: number;
+	readonly fd_filestat_set_size: number;
+	readonly fd_filestat_set_times: number;
+	readonly path_symlink: number;
+	readonly path_remove_directory: number;
+	readonly path_unlink_file: number;
+	readonly poll_fd_readwrite: number;
+	readonly sock_shutdown: number;
+	readonly sock_accept: number;
+} = {
 	fd_datasync: 1 << 0,
 	fd_read: 1 << 1,
 	fd_seek: 1 << 2,
