@@ -4,40 +4,38 @@ import { join } from "node:path";
 
 const [folder, outside] = process.argv.slice(2);
 const at = (name) => join(folder, name);
-mkdirSync(at("real"));
-mkdirSync(at("real/sub"));
-writeFileSync(at("real/secret"), "inside");
-writeFileSync(at("real/sub/secret"), "inside");
+mkdirSync(at("real/sub"), { recursive: true });
+for (const name of ["real/secret", "real/sub/secret", "plain"]) writeFileSync(at(name), "inside");
 symlinkSync(outside, at("link"));
-writeFileSync(at("plain"), "inside");
 symlinkSync(join(outside, "secret"), at("plain-link"));
 symlinkSync(outside, at("real/sub-link"));
-process.send?.("ready");
 
-/** Swaps what two names stand for. */
-function swap(one, other) {
-	renameSync(at(one), at(`${one}-away`));
-	renameSync(at(other), at(one));
-	renameSync(at(`${one}-away`), at(other));
+/** Lets a link take the place of a name for a moment. As little time as possible there is neither. */
+function swap(name, link) {
+	const [there, away, lead] = [at(name), at(`${name}-away`), at(link)];
+	renameSync(there, away);
+	renameSync(lead, there);
+	for (const end = process.hrtime.bigint() + 20_000n; process.hrtime.bigint() < end; );
+	renameSync(there, lead);
+	renameSync(away, there);
+	for (const end = process.hrtime.bigint() + 20_000n; process.hrtime.bigint() < end; );
 }
 
 let going = true;
 process.on("message", () => {
 	going = false;
 });
+
 function some() {
-	for (let i = 0; i < 200; i++) {
-		swap("real", "link");
-		swap("real", "link");
-		swap("plain", "plain-link");
-		swap("plain", "plain-link");
-		swap("real/sub", "real/sub-link");
-		swap("real/sub", "real/sub-link");
-	}
+	for (let i = 0; i < 300; i++) swap("real", "link");
+	for (let i = 0; i < 50; i++) swap("plain", "plain-link");
+	for (let i = 0; i < 300; i++) swap("real/sub", "real/sub-link");
 	if (going) setImmediate(some);
 	else {
 		rmSync(folder, { recursive: true });
-		process.disconnect?.();
+		process.disconnect();
 	}
 }
+
+process.send("ready");
 some();
