@@ -54,6 +54,7 @@ import { errnoOf } from "./node-errors.ts";
 
 /** How many bytes go in one transfer at most. */
 const MAXPHYS = 2 ** 30;
+const NS_PER_S = 1_000_000_000n;
 /** The positions of "..", and behind it. */
 const DOTDOT = 12;
 const FIRST = 24;
@@ -154,6 +155,8 @@ export class DirectoryVnode extends Vnode implements Anchored {
 			atime: Number(stats.atimeNs),
 			mtime: Number(stats.mtimeNs),
 			ctime: Number(stats.ctimeNs),
+			atimensec: Number(stats.atimeNs % NS_PER_S),
+			mtimensec: Number(stats.mtimeNs % NS_PER_S),
 		};
 	}
 
@@ -282,6 +285,7 @@ export class DirectoryVnode extends Vnode implements Anchored {
 			const now = performance.timeOrigin + performance.now();
 			const seconds = (time: NewTime, kept: bigint): number => {
 				if (time === "now") return now / 1000;
+				if (typeof time === "object" && time !== null) return time.sec + time.nsec / 1e9;
 				return (time ?? Number(kept)) / 1e9;
 			};
 			const times = [seconds(atime, stats.atimeNs), seconds(mtime, stats.mtimeNs)] as const;

@@ -67,7 +67,8 @@ function timeOf(time: Timespec, syscall: string): NewTime {
 			syscall,
 			`{ sec: ${show(sec)}, nsec: ${show(nsec)} } is out of range`,
 		);
-	return sec * 1e9 + nsec;
+	const ns = sec * 1e9 + nsec;
+	return Number.isSafeInteger(ns) ? ns : { sec, nsec };
 }
 
 /** Sets when a file was read and written last, and notifies watchers, even if no time changes. EROFS. */

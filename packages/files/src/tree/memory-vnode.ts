@@ -9,6 +9,7 @@ import {
 } from "@kqpoll/kqueue";
 import type { Quota } from "@kqpoll/kqueue/kernel";
 import { S_IFDIR, S_IFIFO } from "@kqpoll/kqueue/stat";
+import type { Timespec } from "@kqpoll/kqueue/time";
 import type { Caller } from "./caller.ts";
 import { Directory } from "./directory.ts";
 import type { PositionedDirent } from "./dirent.ts";
@@ -16,7 +17,15 @@ import type { FileSystem } from "./file-system.ts";
 import * as names from "./memory-names.ts";
 import { utf8Length } from "./path.ts";
 import type { Share } from "./share.ts";
-import { checkSize, type Named, type NewFile, type NewTime, type Place, Vnode } from "./vnode.ts";
+import {
+	checkSize,
+	type Named,
+	type NewFile,
+	type NewTime,
+	nanosecondsOf,
+	type Place,
+	Vnode,
+} from "./vnode.ts";
 import { Bytes } from "./vnode-bytes.ts";
 import type { VnodeStat } from "./vnode-stat.ts";
 
@@ -31,6 +40,16 @@ export interface MemoryFileSystem extends FileSystem {
 	share(process: Process): Share;
 	/** Makes a file of an S_IF type, without a name. */
 	makeVnode(type: number, permissions: number, now: number, payer: Share): MemoryVnode;
+}
+
+/** Times that a number of nanoseconds does not hold exactly; null where it does. */
+interface ExactTimes {
+	readonly atime: Timespec | null;
+	readonly mtime: Timespec | null;
+}
+
+function exactOf(time: number | Timespec | "now"): Timespec | null {
+	return typeof time === "object" ? time : null;
 }
 
 /** A file of a tree. */
@@ -66,6 +85,8 @@ export class MemoryVnode extends Vnode {
 	mtime: number;
 	/** When anything about it changed last, in nanoseconds. */
 	ctime: number;
+	/** Times that were set and that a number of nanoseconds does not hold exactly; mostly null. */
+	private exact: ExactTimes | null = null;
 	/** What its bytes are charged to: the share of the account that made it. */
 	private readonly payer: Share;
 
@@ -105,7 +126,16 @@ export class MemoryVnode extends Vnode {
 		const { size, ino, nlink, uid, gid, atime, mtime, ctime } = this;
 		const { dev } = this.fs;
 		const mode = this.type | this.permissions;
-		return { mode, size, blksize: 16384, dev, ino, nlink, uid, gid, atime, mtime, ctime };
+		const stat = { mode, size, blksize: 16384, dev, ino, nlink, uid, gid, atime, mtime, ctime };
+		return this.exact === null ? stat : { ...stat, ...this.exactParts(this.exact) };
+	}
+
+	/** What of the times that were set a number does not hold, unless they have changed since. */
+	private exactParts({ atime, mtime }: ExactTimes): Partial<VnodeStat> {
+		return {
+			...(atime !== null && nanosecondsOf(atime) === this.atime && { atimensec: atime.nsec }),
+			...(mtime !== null && nanosecondsOf(mtime) === this.mtime && { mtimensec: mtime.nsec }),
+		};
 	}
 
 	/** Reads bytes. */
@@ -203,8 +233,13 @@ export class MemoryVnode extends Vnode {
 
 	/** Sets the times. */
 	override setTimes(atime: NewTime, mtime: NewTime, now: number): number {
-		if (atime !== null) this.atime = atime === "now" ? now : atime;
-		if (mtime !== null) this.mtime = mtime === "now" ? now : mtime;
+		this.exact = {
+			atime: atime === null ? (this.exact?.atime ?? null) : exactOf(atime),
+			mtime: mtime === null ? (this.exact?.mtime ?? null) : exactOf(mtime),
+		};
+		if (this.exact.atime === null && this.exact.mtime === null) this.exact = null;
+		if (atime !== null) this.atime = atime === "now" ? now : nanosecondsOf(atime);
+		if (mtime !== null) this.mtime = mtime === "now" ? now : nanosecondsOf(mtime);
 		this.ctime = now;
 		return 0;
 	}

@@ -17,6 +17,13 @@ export interface VnodeStat extends Stat {
 	readonly atime: number;
 	/** When it was written last. */
 	readonly mtime: number;
+	/**
+	 * The nanoseconds of the second of `atime`, where a number does not hold that time exactly: it is
+	 * rounded to a multiple of 256 ns in our days. Not there otherwise.
+	 */
+	readonly atimensec?: number;
+	/** The same of `mtime`. */
+	readonly mtimensec?: number;
 	/** When it, its names or its attributes changed last. */
 	readonly ctime: number;
 }

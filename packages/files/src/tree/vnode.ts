@@ -2,6 +2,7 @@
 import { errno, NOTE_REVOKE } from "@kqpoll/kqueue";
 import { doAll, Klist, type Knote } from "@kqpoll/kqueue/kernel";
 import { S_IFDIR, S_IFLNK } from "@kqpoll/kqueue/stat";
+import type { Timespec } from "@kqpoll/kqueue/time";
 import type { Caller } from "./caller.ts";
 import type { PositionedDirent } from "./dirent.ts";
 import type { Fifo } from "./fifo.ts";
@@ -36,8 +37,16 @@ export interface NewFile {
 	readonly target: string;
 }
 
-/** A time in nanoseconds, "now", or null for the time that there is. */
-export type NewTime = number | "now" | null;
+/**
+ * A time in nanoseconds, or in seconds and nanoseconds where a number does not hold it exactly, "now",
+ * or null for the time that there is.
+ */
+export type NewTime = number | Timespec | "now" | null;
+
+/** A time as a number of nanoseconds, rounded if need be. */
+export function nanosecondsOf(time: number | Timespec): number {
+	return typeof time === "number" ? time : time.sec * 1e9 + time.nsec;
+}
 
 /**
  * A regular file, a directory, a fifo or a symbolic link of a file system. A file system extends this

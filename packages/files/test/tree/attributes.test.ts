@@ -213,6 +213,25 @@ test("a new file is of the group of its directory", () => {
 	);
 });
 
+test("a time that a number of nanoseconds does not hold has its nanoseconds beside it", () => {
+	const { thread, tree, fd } = world();
+	const sec = 1_800_000_000;
+	const exact = (): unknown[] => {
+		const { atime, atimensec, mtime, mtimensec } = stat(thread, tree, "f");
+		return [atime, atimensec, mtime, mtimensec];
+	};
+	const omit = { sec: 0, nsec: UTIME_OMIT };
+	futimens(thread, fd, [
+		{ sec: 1, nsec: 2 },
+		{ sec, nsec: 100 },
+	]);
+	assert.equal(exact(), [1_000_000_002, undefined, sec * 1e9, 100]);
+	futimens(thread, fd, [{ sec, nsec: 999_999_999 }, omit]);
+	assert.equal(exact(), [(sec + 1) * 1e9, 999_999_999, sec * 1e9, 100]);
+	utimes(thread, tree, "f", 5, 6);
+	assert.equal(exact(), [5, undefined, 6, undefined]);
+});
+
 test("futimes and futimens set times, leave times, and set the time of the call", () => {
 	const { thread, host, tree, fd } = world();
 	const times = (): number[] => {

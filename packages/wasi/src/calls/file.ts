@@ -1,6 +1,6 @@
 // Calls on open files: offsets, sizes, times, and what a file is.
 
-import { fdatasync, fsync, ftruncate, futimens } from "@kqpoll/files";
+import { fdatasync, fsync, ftruncate, futimens, type VnodeStat } from "@kqpoll/files";
 import { fstat, lseek, type Thread } from "@kqpoll/kqueue";
 import { type Stat, UTIME_NOW, UTIME_OMIT } from "@kqpoll/kqueue/stat";
 import { SEEK_CUR, SEEK_END, SEEK_SET } from "@kqpoll/kqueue/unistd";
@@ -99,7 +99,7 @@ export function putFilestat(
 	memory: GuestMemory,
 	pointer: number,
 	filetype: number,
-	stat: Stat & Partial<Record<"dev" | "ino" | "nlink" | "atime" | "mtime" | "ctime", number>>,
+	stat: Stat & Partial<VnodeStat>,
 ): void {
 	const { dev = 0, ino = 0, nlink = 1, atime = 0, mtime = 0, ctime = 0, size } = stat;
 	memory.bytes(pointer, FILESTAT).fill(0);
@@ -109,9 +109,18 @@ export function putFilestat(
 	memory.setU8(at + 16, filetype);
 	memory.setU64(at + 24, nlink);
 	memory.setU64(at + 32, size);
-	memory.setU64(at + 40, Math.max(0, Math.trunc(atime)));
-	memory.setU64(at + 48, Math.max(0, Math.trunc(mtime)));
-	memory.setU64(at + 56, Math.max(0, Math.trunc(ctime)));
+	putTime(memory, at + 40, atime, stat.atimensec);
+	putTime(memory, at + 48, mtime, stat.mtimensec);
+	putTime(memory, at + 56, ctime);
+}
+
+/** Writes a time, which `nsec` makes exact where a number does not hold it. */
+function putTime(memory: GuestMemory, at: number, time: number, nsec?: number): void {
+	if (nsec === undefined) memory.setU64(at, Math.max(0, Math.trunc(time)));
+	else {
+		const exact = BigInt(Math.round((time - nsec) / 1e9)) * NS_PER_S + BigInt(nsec);
+		memory.setBigU64(at, exact < 0n ? 0n : exact);
+	}
 }
 
 /** Writes the filestat of a file that a path leads to. */

@@ -170,7 +170,10 @@ function flagsOf(oflags: number, fdflags: number, base: number): number {
 	if ((oflags & ~all) !== 0) stop(wasiErrno.INVAL);
 	const isDirectory = (oflags & OFLAGS_DIRECTORY) !== 0;
 	if (isDirectory && (oflags & OFLAGS_CREAT) !== 0) stop(wasiErrno.INVAL);
-	const writes = !isDirectory && ((base & WRITES) !== 0 || (oflags & OFLAGS_TRUNC) !== 0);
+	// Of a directory only the right to write says so: libraries ask for the others of any file.
+	const writes = isDirectory
+		? (base & RIGHTS.fd_write) !== 0
+		: (base & WRITES) !== 0 || (oflags & OFLAGS_TRUNC) !== 0;
 	const reads = isDirectory || (base & READS) !== 0;
 	const access = !writes ? O_RDONLY : reads ? O_RDWR : O_WRONLY;
 	return (

@@ -9,7 +9,7 @@ import {
 	writevCall,
 } from "@kqpoll/kqueue/kernel";
 import { preadv, pwritev } from "@kqpoll/kqueue/uio";
-import { FILETYPE_REGULAR_FILE, RIGHTS } from "../abi/constants.ts";
+import { FILETYPE_DIRECTORY, FILETYPE_REGULAR_FILE, RIGHTS } from "../abi/constants.ts";
 import { wasiErrno } from "../abi/errno.ts";
 import { type Answer, type Guest, isDetached, SUCCESS } from "../guest/guest.ts";
 import { stop } from "../guest/trouble.ts";
@@ -122,8 +122,10 @@ function positioned(
 	result: number,
 ): number {
 	const { base, filetype } = descriptors.get(fd);
-	if ((base & rights) !== rights)
-		stop(filetype === FILETYPE_REGULAR_FILE ? wasiErrno.NOTCAPABLE : wasiErrno.SPIPE);
+	if ((base & rights) !== rights) {
+		const seeks = filetype === FILETYPE_REGULAR_FILE || filetype === FILETYPE_DIRECTORY;
+		stop(seeks ? wasiErrno.NOTCAPABLE : wasiErrno.SPIPE);
+	}
 	memory.check(result, 4);
 	memory.setU32(result, move(thread, fd, memory.pieces(iovs, count), sizeOf(offset)));
 	return SUCCESS;
