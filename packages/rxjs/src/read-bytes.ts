@@ -11,6 +11,7 @@ import {
 	SystemError,
 	type Thread,
 } from "@kqpoll/kqueue";
+import { show } from "@kqpoll/kqueue/kernel";
 import { checkCount, checkThread, copyOptions } from "./arguments.ts";
 import { type Demand, DemandObservable, type DemandObserver } from "./demand/observable.ts";
 import { type Watching, watch } from "./from-kevent.ts";
@@ -123,7 +124,7 @@ class Reading implements Demand, DemandObserver<Uint8Array> {
 			return;
 		}
 		this.demand?.close();
-		const why = `descriptor ${this.fd} has another subscriber: share() the observable`;
+		const why = `descriptor ${show(this.fd)} has another subscriber: share() the observable`;
 		this.error(new SystemError(errno.EBUSY, "read", why));
 	}
 

@@ -9,7 +9,7 @@ import {
 	type Thread,
 	writeNow,
 } from "@kqpoll/kqueue";
-import { type File, FWRITE, isIntact, viewOf } from "@kqpoll/kqueue/kernel";
+import { type File, FWRITE, isIntact, show, viewOf } from "@kqpoll/kqueue/kernel";
 import { Observable, Subject, takeUntil } from "rxjs";
 import { checkCount, checkThread, checkWord, copyOptions } from "./arguments.ts";
 import { keepingDemand } from "./demand/lift.ts";
@@ -126,7 +126,7 @@ class Writer implements DemandObserver<Uint8Array>, Demand {
 			next: () => this.write(),
 			// A pipe without a reader cannot be watched; a write, if there is one, fails with SIGPIPE.
 			error: (error) => isError(error, errno.EPIPE) || this.error(error),
-			complete: () => this.error(new SystemError(errno.EPIPE, "write", `descriptor ${fd}`)),
+			complete: () => this.error(new SystemError(errno.EPIPE, "write", `descriptor ${show(fd)}`)),
 		});
 	}
 
@@ -170,7 +170,7 @@ class Writer implements DemandObserver<Uint8Array>, Demand {
 			return;
 		}
 		if (this.chunks.length === this.bound) {
-			const why = `${this.bound} chunks wait for descriptor ${this.fd}`;
+			const why = `${this.bound} chunks wait for descriptor ${show(this.fd)}`;
 			this.error(new SystemError(errno.ENOBUFS, "write", why));
 			return;
 		}
@@ -255,7 +255,7 @@ class Writer implements DemandObserver<Uint8Array>, Demand {
 	private checkFile(syscall: string): void {
 		const file = this.thread.process.fdp.get(this.fd);
 		if (file === null || file === this.file) return;
-		throw new SystemError(errno.EBADF, syscall, `descriptor ${this.fd} was closed`);
+		throw new SystemError(errno.EBADF, syscall, `descriptor ${show(this.fd)} was closed`);
 	}
 
 	/** Throws what a write would, whatever the file is: also if there was nothing to write. */
@@ -265,7 +265,11 @@ class Writer implements DemandObserver<Uint8Array>, Demand {
 			throw new SystemError(errno.ESRCH, "write", `thread ${this.thread.tid} has exited`);
 		const file = this.thread.process.fdp.get(this.fd);
 		if (file !== null && (file.flags & FWRITE) !== 0) return;
-		throw new SystemError(errno.EBADF, "write", `descriptor ${this.fd} is not open for writing`);
+		throw new SystemError(
+			errno.EBADF,
+			"write",
+			`descriptor ${show(this.fd)} is not open for writing`,
+		);
 	}
 
 	/** All is written. */

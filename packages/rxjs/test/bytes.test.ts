@@ -829,6 +829,16 @@ test("without anything to write a wrong descriptor is EBADF, and an ended thread
 			assert.equal(w.heard(), ["w EBADF"], String(fd));
 		}
 	}
+	// Also one that cannot be shown in a message.
+	const revoked = Proxy.revocable({}, {});
+	revoked.revoke();
+	for (const odd of [revoked.proxy, Symbol("odd"), Object.create(null)]) {
+		w.listen("w", EMPTY.pipe(writeBytes(w.thread, odd as never)));
+		const some = of(bytes(1), bytes(2));
+		w.listen("w", some.pipe(writeBytes(w.thread, odd as never, { bound: 1 })));
+		w.listen("w", NEVER.pipe(writeBytes(w.thread, odd as never)));
+		for (const line of w.heard()) assert.match(line, /^w E[A-Z]+$/);
+	}
 	const other = w.process.spawnThread();
 	threadExit(other);
 	for (const source of empty()) {
