@@ -56,6 +56,8 @@ export const HEAVY: Record<string, string[]> = {
 	runtimes: [tool("runtimes")],
 	// Installs Chromium, which takes the packages as browsers get them.
 	browser: [tool("bundle"), tool("browser")],
+	// Types into programs in a pseudo-terminal, which needs Python.
+	terminal: [tool("terminal")],
 	// Installs a C compiler; compares its modules, and what Linux prints, with the files here.
 	guests: [`${tool("guests")} --check`],
 	// Installs Debian's compiler of Rust, and Ruby from npm.
