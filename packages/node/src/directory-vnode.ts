@@ -510,7 +510,8 @@ export class DirectoryVnode extends Vnode implements Anchored {
 		}
 	}
 
-	private stats(): BigIntStats {
+	/** What is known of it now. Throws errors of Node. */
+	stats(): BigIntStats {
 		const fd = this.readFd >= 0 ? this.readFd : this.writeFd;
 		return fd >= 0 ? fstatSync(fd, { bigint: true }) : this.fs.anchors.stat(this);
 	}

@@ -11,6 +11,8 @@ const TICK = 20_000_000n;
 interface Watched extends Anchored {
 	readonly klist: Klist;
 	readonly isDirectory: boolean;
+	/** What is known of it now. Throws errors of Node. */
+	stats(): BigIntStats;
 }
 
 /** The watcher of one file. It does not keep the program alive. */
@@ -28,7 +30,7 @@ export class DirectoryWatch {
 	constructor(vnode: Watched, anchors: Anchors) {
 		this.vnode = vnode;
 		this.anchors = anchors;
-		this.seen = anchors.stat(vnode);
+		this.seen = vnode.stats();
 		try {
 			this.add(vnode);
 			// As long as a directory is open, its own watcher does not report that it was removed.
@@ -41,11 +43,7 @@ export class DirectoryWatch {
 
 	/** A change was made through the vnode, and its watchers know. */
 	settle(): void {
-		try {
-			this.seen = this.anchors.stat(this.vnode);
-		} catch {
-			// It is not there any more. What was seen is all that is known.
-		}
+		this.seen = this.stats();
 		this.seenAt = now();
 		this.own = true;
 	}
@@ -96,7 +94,7 @@ export class DirectoryWatch {
 	/** What is known now; a file that is gone has no names. */
 	private stats(): BigIntStats {
 		try {
-			return this.anchors.stat(this.vnode);
+			return this.vnode.stats();
 		} catch {
 			return Object.assign(Object.create(Object.getPrototypeOf(this.seen) as object), this.seen, {
 				nlink: 0n,

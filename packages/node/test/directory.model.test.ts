@@ -79,6 +79,8 @@ interface Side {
 	readonly top: number;
 	/** What is open. */
 	readonly fds: number[];
+	/** Whether directories stay open: reached by path, those that were removed are ENOENT. */
+	readonly keeps: boolean;
 }
 
 type Operation = (side: Side) => unknown;
@@ -133,8 +135,9 @@ function step<T extends unknown[]>(
 const fdOf = ({ fds, top }: Side, at: number): number => fds[at % Math.max(1, fds.length)] ?? top;
 
 function open(side: Side, to: string, how: number, mode: number): unknown {
-	const { thread, kq, fds, top } = side;
+	const { thread, kq, fds, top, keeps } = side;
 	const ident = openatNow(thread, top, to, how, mode);
+	if (!keeps && (fstat(thread, ident).mode & S_IFDIR) !== 0) return close(thread, ident);
 	if (fds.length === SLOTS) close(thread, fds.shift() as number);
 	fds.push(ident);
 	const change = { ident, filter: EVFILT_VNODE, flags: EV_ADD | EV_CLEAR, fflags: ALL };
@@ -233,7 +236,7 @@ function notes({ thread, kq, fds }: Side): string[] {
 	return events.slice(0, n).map(({ ident, fflags }) => `${fds.indexOf(ident)}: ${fflags}`);
 }
 
-function side({ thread }: World, fs: FileSystem): { side: Side; end: () => void } {
+function side({ thread }: World, fs: FileSystem, keeps: boolean): { side: Side; end: () => void } {
 	const tree = new Tree();
 	mkdir(thread, tree, "m");
 	mount(thread, tree, "m", fs);
@@ -242,7 +245,7 @@ function side({ thread }: World, fs: FileSystem): { side: Side; end: () => void 
 	for (const to of ["a", "b/a"]) close(thread, openatNow(thread, top, to, O_CREAT, 0o700));
 	symlinkat(thread, "b/a", top, "c");
 	const end = (): void => unmount(thread, tree, "m", { force: true });
-	return { side: { thread, kq: kqueue(thread), top, fds: [] }, end };
+	return { side: { thread, kq: kqueue(thread), top, fds: [], keeps }, end };
 }
 
 /** Runs the steps on both sides, and compares after each. */
@@ -252,7 +255,7 @@ function run(steps: readonly Step[], byPath: boolean): void {
 	chmodSync(folder, 0o755);
 	const real = new RealDirectory(folder, { byPath });
 	const w = world();
-	const [one, other] = [side(w, new Tree()), side(w, real)];
+	const [one, other] = [side(w, new Tree(), !byPath), side(w, real, !byPath)];
 	try {
 		const seen: string[] = [];
 		for (const { name: label, act } of steps) {
@@ -276,19 +279,22 @@ function run(steps: readonly Step[], byPath: boolean): void {
 
 const RUNS = Number(process.env["RUNS"] ?? 60);
 
-test("a real directory answers random calls as memory does", () => {
+/** Runs random programs, with permissions that the umask leaves alone. */
+function compare(byPath: boolean, numRuns: number): void {
 	const before = process.umask(0);
+	const programs = fc.array(fc.oneof(...STEPS), { minLength: 10, maxLength: 60, size: "max" });
 	try {
 		fc.assert(
-			fc.property(
-				fc.array(fc.oneof(...STEPS), { minLength: 10, maxLength: 60, size: "max" }),
-				(steps) => run(steps, false),
-			),
-			{ numRuns: RUNS },
+			fc.property(programs, (steps) => run(steps, byPath)),
+			{ numRuns },
 		);
 	} finally {
 		process.umask(before);
 	}
-});
+}
+
+test("a real directory answers random calls as memory does", () => compare(false, RUNS));
+
+test("so does one whose files are reached by path", () => compare(true, RUNS / 2));
 
 test.run();
