@@ -17,7 +17,7 @@ import { pingPongs } from "./rows/ping-pongs.ts";
 import { pollOneoff } from "./rows/poll-oneoff.ts";
 import { pump } from "./rows/pump.ts";
 import { rx } from "./rows/rx.ts";
-import { wasi } from "./rows/wasi.ts";
+import { wasi, wasiSleepers } from "./rows/wasi.ts";
 
 type RowName = (typeof ROW_NAMES)[number];
 type FigureName = (typeof FIGURE_NAMES)[number];
@@ -40,6 +40,7 @@ const FIGURES: Readonly<Record<FigureName, (quick: boolean) => Figure[] | Promis
 	idle,
 	load,
 	fairness,
+	"wasi-sleepers": wasiSleepers,
 };
 
 /** A number with three figures. */

@@ -17,7 +17,7 @@ export const ROW_NAMES = [
 	"wasi",
 ] as const;
 /** The rows that are not contests. */
-export const FIGURE_NAMES = ["idle", "load", "fairness"] as const;
+export const FIGURE_NAMES = ["idle", "load", "fairness", "wasi-sleepers"] as const;
 /** All of them: those that run by default. */
 const NAMES: readonly string[] = [...ROW_NAMES, ...FIGURE_NAMES];
 

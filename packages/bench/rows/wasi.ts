@@ -3,11 +3,13 @@ import { execFileSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { WASI as NodeWASI } from "node:wasi";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pipe } from "@kqpoll/files";
-import { BlockingHost, Kernel, type Process, waitpid, writeNow } from "@kqpoll/kqueue";
+import { BlockingHost, close, Kernel, kill, type Process, waitpid, writeNow } from "@kqpoll/kqueue";
+import { SIGKILL } from "@kqpoll/kqueue/signal";
 import { spawn, WASI } from "@kqpoll/wasi";
 import { type Contest, type Contestant, timed, timedAsync } from "../contest.ts";
+import type { Figure } from "../footprint.ts";
 
 type Module = object;
 type Imports = Record<string, Record<string, unknown>>;
@@ -24,6 +26,8 @@ const { WebAssembly } = globalThis as unknown as {
 };
 
 const GUEST = join(import.meta.dirname, "../../wasi/test/guests/bench.wasm");
+/** In how many bytes the guests move them. */
+const PIECE = 65_536;
 /** Whether this Node can suspend guests. */
 const SUSPENDS = WebAssembly.Suspending !== undefined;
 
@@ -81,7 +85,9 @@ function nodeWasi(module: Module, args: readonly string[]): Contestant {
 	const output = openSync(fifo, "r+");
 	return {
 		name: "node:wasi",
-		run: () => {
+		run: async () => {
+			// Here, as it warns when it is loaded.
+			const { WASI: NodeWASI } = await import("node:wasi");
 			const wasi = new NodeWASI({
 				version: "preview1",
 				args: ["bench", ...args],
@@ -147,43 +153,65 @@ function sparse(n: number, count: number): Contest {
 	};
 }
 
-/** Two guests with a pipe in each direction, or one pipe: both sleep again and again. */
-function pairs(
+/** Two guests with a pipe in each direction: both sleep again and again. */
+function pair(
 	module: Module,
-	name: string,
-	roles: readonly [string, string],
-	unit: string,
-	n: number,
-	count: number,
+	contest: Omit<Contest, "contestants">,
+	roles: readonly [readonly string[], readonly string[]],
 ): Contest {
 	const run = async (): Promise<number> => {
 		const { main } = new Kernel().spawn();
 		const [nearIn, farOut] = pipe(main);
 		const [farIn, nearOut] = pipe(main);
+		const start = (args: readonly string[], stdin: number, stdout: number): number =>
+			spawn(main, module, {
+				args: ["bench", ...args],
+				stdio: [stdin, stdout, stdout],
+				mode: "jspi",
+			});
 		return timedAsync(async () => {
-			const guests = [
-				spawn(main, module, {
-					args: ["bench", roles[0], String(count)],
-					stdio: [nearIn, nearOut, nearOut],
-				}),
-				spawn(main, module, {
-					args: ["bench", roles[1], String(count)],
-					stdio: [farIn, farOut, farOut],
-				}),
-			];
-			for (const pid of guests) {
-				const { status } = await waitpid(main, pid);
-				check(status);
-			}
+			const guests = [start(roles[0], nearIn, nearOut), start(roles[1], farIn, farOut)];
+			// The receiver sees the end when nobody else has the ends to write to.
+			for (const fd of [nearIn, nearOut, farIn, farOut]) close(main, fd);
+			for (const pid of guests) check((await waitpid(main, pid)).status);
 		});
 	};
-	return {
-		name,
-		n,
-		unit,
-		count: count * (n > 2 ? n : 1),
-		contestants: [{ name: "suspended", run }],
-	};
+	return { ...contest, contestants: [{ name: "suspended", run }] };
+}
+
+/** A thousand guests that sleep in a poll: what each takes, and the processor time of all. */
+export async function wasiSleepers(quick: boolean): Promise<Figure[]> {
+	if (!SUSPENDS) return [];
+	const n = quick ? 100 : 1000;
+	const row = `wasi-sleepers n=${n}`;
+	const module = guest();
+	const { main } = new Kernel({ maxfiles: 4096 }).spawn();
+	const [stdin, far] = pipe(main);
+	const args = ["bench", "wait", "1"];
+	const pids: number[] = [];
+	const bytes = await bytesEachAsync(n, async () => {
+		for (let i = 0; i < n; i++)
+			pids.push(spawn(main, module, { args, stdio: [stdin, far, far], mode: "jspi" }));
+		while (main.kernel.sleepers < n) await sleep(10);
+	});
+	const before = process.cpuUsage();
+	await sleep(1000);
+	const { user, system } = process.cpuUsage(before);
+	for (const pid of pids) kill(main, pid, SIGKILL);
+	for (const pid of pids) await waitpid(main, pid);
+	return [
+		{ row, what: "a sleeping guest", value: bytes, unit: "bytes" },
+		{ row, what: "processor time in a second", value: (user + system) / 1000, unit: "ms" },
+	];
+}
+
+/** How much the process grows by, divided by `n`: guests have their memory outside of the heap. */
+async function bytesEachAsync(n: number, make: () => Promise<void>): Promise<number> {
+	globalThis.gc?.();
+	const before = process.memoryUsage().rss;
+	await make();
+	globalThis.gc?.();
+	return (process.memoryUsage().rss - before) / n;
 }
 
 /** The contests; those of two guests need a Node that can suspend guests. */
@@ -197,8 +225,17 @@ export function wasi(quick: boolean): Contest[] {
 		...[1, 10, 100, 1000].map((n) => sparse(n, Math.max(20, (20_000 * scale) / n))),
 	];
 	if (!SUSPENDS) return contests;
+	const rounds = 2000 * scale;
+	const pieces = 500 * scale;
 	return [
 		...contests,
-		pairs(module, "wasi-ping-pongs", ["ping", "pong"], "round", 2, 2000 * scale),
+		pair(module, { name: "wasi-ping-pongs", n: 2, unit: "round", count: rounds }, [
+			["ping", String(rounds)],
+			["pong", String(rounds)],
+		]),
+		pair(module, { name: "wasi-bytes", n: PIECE, unit: "byte", count: pieces * PIECE }, [
+			["send", String(pieces)],
+			["receive"],
+		]),
 	];
 }

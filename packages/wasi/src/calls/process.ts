@@ -1,6 +1,6 @@
 // proc_exit, proc_raise, sched_yield.
 import { exit, kill, type Thread } from "@kqpoll/kqueue";
-import { BlockingCall, WaitChannel, WOULD_SLEEP } from "@kqpoll/kqueue/kernel";
+import { BlockingCall, WaitChannel, WOULD_SLEEP, wakeup } from "@kqpoll/kqueue/kernel";
 import { wasiErrno } from "../abi/errno.ts";
 import { signalOf } from "../abi/signals.ts";
 import { type Answer, type Guest, SUCCESS } from "../guest/guest.ts";
@@ -30,18 +30,22 @@ function yieldCall(thread: Thread): BlockingCall {
 	return new YieldCall(thread);
 }
 
-/** Sleeps until the host has had a turn. */
+/** Sleeps until everything that is ready now has run. */
 class YieldCall extends BlockingCall {
-	/** Nothing wakes it but its time, which is over at once. */
 	override readonly channel: WaitChannel = new WaitChannel();
+	private over = false;
 
 	constructor(thread: Thread) {
 		super(thread, "sched_yield");
-		this.timeout = Number.MIN_VALUE;
+		this.timeout = Number.POSITIVE_INFINITY;
+		thread.kernel.host.defer(() => {
+			this.over = true;
+			wakeup(this.channel);
+		});
 	}
 
 	override step(woken: number): number {
-		return woken === 0 && this.mayBlock() ? WOULD_SLEEP : 0;
+		return woken === 0 && !this.over ? WOULD_SLEEP : 0;
 	}
 
 	override end(): void {}
