@@ -64,7 +64,7 @@ async function idleTime(dial: Dial): Promise<number> {
 }
 
 /** The transcript that every version must produce. */
-function recordedTranscript(): string {
+export function recordedTranscript(): string {
 	return readFileSync(new URL("expected/chat.txt", import.meta.url), "utf8").trimEnd();
 }
 

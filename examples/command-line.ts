@@ -22,6 +22,7 @@ export const EXAMPLES: Readonly<Record<string, () => Promise<Example>>> = {
 	"proc-open": () => import("./proc-open.ts"),
 	"reactor-kevent": () => import("./reactor-kevent.ts"),
 	"reactor-select": () => import("./reactor-select.ts"),
+	"wasi-chat": () => import("./wasi-chat.ts"),
 	"wasi-virtual": () => import("./wasi-virtual.ts"),
 };
 

@@ -5,6 +5,12 @@ export type Module = object;
 
 interface Platform {
 	readonly Module: new (bytes: Uint8Array) => Module;
+	readonly Suspending?: unknown;
 }
 
-export const { Module } = (globalThis as unknown as { WebAssembly: Platform }).WebAssembly;
+const { WebAssembly } = globalThis as unknown as { WebAssembly: Platform };
+
+export const { Module } = WebAssembly;
+
+/** Whether the platform can suspend guests. */
+export const canSuspend: boolean = WebAssembly.Suspending !== undefined;
