@@ -24,6 +24,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import {
 	chmod,
 	chown,
@@ -544,6 +546,29 @@ test("only watched files cost a watcher, and files that are not used cost nothin
 		assert.ok(real.remembered <= 100 + vnodes + 3, `${real.remembered} files`);
 		assert.ok(real.fds.size <= 130, `${real.fds.size} descriptors`);
 	}));
+
+if (LINUX)
+	test("a machine that is forgotten without being ended leaves no real descriptors open", () =>
+		inMount(async ({ folder }) => {
+			const before = realFds();
+			const forget = (): void => {
+				const { thread } = world();
+				const tree = new Tree();
+				mount(thread, tree, "/", new RealDirectory(folder));
+				openNow(thread, tree, "d/g", O_RDWR);
+			};
+			for (let i = 0; i < 20; i++) forget();
+			assert.ok(realFds() - before >= 60);
+			setFlagsFromString("--expose-gc");
+			const gc = runInNewContext("gc") as () => void;
+			// The last one may still be on the stack.
+			const few = before + 8;
+			for (let i = 0; i < 50 && realFds() > few; i++) {
+				gc();
+				await pause(5);
+			}
+			assert.ok(realFds() <= few);
+		}));
 
 test("unmount by force closes everything real, and tells watchers", () =>
 	inMount(({ thread, tree, kq, real }) => {
