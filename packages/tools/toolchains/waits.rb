@@ -1,7 +1,7 @@
 # Waits as Ruby programs do: standard input and output are the two ends of a pipe. Returns what it
 # found.
 found = []
-[0, 0.001, 0.02].each do |seconds|
+[0, 0.001, 0.02, 3600].each do |seconds|
   start = Process.clock_gettime(Process::CLOCK_MONOTONIC)
   sleep seconds
   passed = Process.clock_gettime(Process::CLOCK_MONOTONIC) - start
@@ -18,6 +18,6 @@ found << "its other end: #{writable == [writer]}"
 writer.write("hello\n")
 readable, = IO.select([reader], nil, nil, 60)
 found << "with a line: #{readable == [reader]}, #{reader.gets.chomp}"
-readable, = IO.select([reader], nil, nil, 0.02)
-found << "a moment later: #{readable.inspect}"
+readable, = IO.select([reader], nil, nil, 3600)
+found << "an hour later: #{readable.inspect}"
 found.join("\n")

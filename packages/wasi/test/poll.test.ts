@@ -171,4 +171,23 @@ test("a signal ends a guest that sleeps in a poll", () => {
 	);
 });
 
+test("a guest that asks again and again if a time is over sees virtual time pass", () => {
+	const world = new World();
+	const ask = (): number => {
+		poll(world, [{ clock: 1, ns: 0n }]);
+		return world.host.now();
+	};
+	assert.equal([ask(), ask(), ask(), ask()], [0, 1000, 1000, 2000]);
+});
+
+test("a guest that finds bytes each time takes no time", () => {
+	const world = new World((process) => {
+		const [r, w] = pipe(process.main);
+		void write(process.main, w, new Uint8Array(1));
+		return { stdin: r, descriptors: [w] };
+	});
+	for (let i = 0; i < 5; i++) poll(world, [{ clock: 1, ns: 0n }, { fd: 0 }]);
+	assert.is(world.host.now(), 0);
+});
+
 test.run();

@@ -36,7 +36,8 @@ export function sched_yield(guest: Guest): Answer {
 	return SUCCESS;
 }
 
-function yieldCall(thread: Thread): BlockingCall {
+/** Begins the sleep of a {@link sched_yield}. */
+export function yieldCall(thread: Thread): BlockingCall {
 	return new YieldCall(thread);
 }
 

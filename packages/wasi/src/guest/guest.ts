@@ -50,6 +50,8 @@ export class Guest {
 	readonly mode: WaitMode;
 	/** When it was started, on the host's clock. */
 	readonly started: number;
+	/** When poll_oneoff found last that a time was over without waiting for it, in virtual time. */
+	polledAt = -1;
 	/** What poll_oneoff keeps from call to call. */
 	pollstate: unknown = null;
 
