@@ -58,8 +58,8 @@ export function poll_oneoff(
 }
 
 /**
- * Whether the guest asks again and again if a time is over. Where time is virtual it would do so for
- * ever, unless that takes some: a microsecond, from the second time on.
+ * Whether the guest asks again and again if a time is over. Where time is virtual it would do so
+ * forever, unless that takes some: a microsecond, from the second time on.
  */
 function spins(guest: Guest, { nevents, events, type }: SubscriptionSet, before: number): boolean {
 	if (nevents === 0 || type[events[0] as number] !== EVENTTYPE_CLOCK) return false;
