@@ -384,9 +384,14 @@ export class DirectoryVnode extends Vnode implements Anchored {
 		this.fs.released(this);
 	}
 
-	override hold(): void {
-		this.fs.anchors.pin(this);
+	override hold(): number {
+		try {
+			this.fs.anchors.pin(this);
+		} catch (error) {
+			return -hostErrno(error);
+		}
 		this.fs.needed(this);
+		return 0;
 	}
 
 	override release(): void {

@@ -394,6 +394,39 @@ test("fifos are those of the emulated machine, devices and sockets cannot be ope
 		unmount(thread, dev, "/");
 	}));
 
+both(
+	"another file system is mounted in a real directory, and stays where the directory goes",
+	(m) => {
+		const { thread, tree, folder, real } = m;
+		const inner = new Tree();
+		mount(thread, tree, "m/d", inner);
+		close(thread, openNow(thread, tree, "m/d/x", O_CREAT));
+		assert.equal([names(m, "m/d"), readdirSync(join(folder, "d"))], [["x"], ["g"]]);
+		assert.is(
+			codeOf(() => unmount(thread, tree, "m")),
+			"EBUSY",
+		);
+		assert.is(
+			codeOf(() => rename(thread, tree, "m/d", "m/e")),
+			"EXDEV",
+		);
+		renameSync(join(folder, "d"), join(folder, "e"));
+		assert.equal([names(m, "m/e"), names(m, "m/e/..")], [["x"], ["e", "f"]]);
+		unmount(thread, tree, "m/e");
+		assert.equal(names(m, "m/e"), ["g"]);
+		const gone = new RealDirectory(join(folder, "e"));
+		rmSync(join(folder, "e"), { recursive: true });
+		const known = real.remembered;
+		mkdir(thread, tree, "m/at");
+		assert.is(
+			codeOf(() => mount(thread, tree, "m/at", gone)),
+			"ENOENT",
+		);
+		rmdir(thread, tree, "m/at");
+		assert.ok(real.remembered <= known);
+	},
+);
+
 test("what is not a directory is refused when it is named, and what has gone when it is mounted", () =>
 	inMount(({ thread, folder }) => {
 		const make = (path: string) => codeOf(() => new RealDirectory(path));

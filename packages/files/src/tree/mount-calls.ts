@@ -1,7 +1,7 @@
 // System calls that put file systems into a tree and take them out: mount, unmount.
 
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
-import { attempt, copyin, type Failure, rethrow, show } from "@kqpoll/kqueue/kernel";
+import { attempt, copyin, type Failure, rethrow, show, unwrap } from "@kqpoll/kqueue/kernel";
 import { fail } from "./caller.ts";
 import { FileSystem } from "./file-system.ts";
 import { find } from "./namei.ts";
@@ -47,12 +47,17 @@ export function mount(
 		const directory = find(start, path);
 		if (!directory.isDirectory) fail(start, errno.ENOTDIR, path);
 		if (fs.covered !== null || contains(fs, directory)) fail(start, errno.EBUSY, path);
-		fs.mounting("mount");
+		unwrap(directory.hold(), "mount", path);
+		try {
+			fs.mounting("mount");
+		} catch (error) {
+			directory.release();
+			throw error;
+		}
 		fs.readOnly = readOnly;
 		fs.covered = directory;
 		directory.mountedHere = fs;
 		directory.fs.mounts.add(fs);
-		directory.hold();
 	});
 }
 

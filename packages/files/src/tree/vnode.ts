@@ -172,8 +172,13 @@ export abstract class Vnode {
 	/** An open file with these flags is gone. `opens` does not count it any more. */
 	closed(_flags: number): void {}
 
-	/** Something is mounted on it: as long as that is so, there must be this object of it. */
-	hold(): void {}
+	/**
+	 * Something is going to be mounted on it: as long as that is so, there must be this object of it.
+	 * Returns 0 or a negative errno.
+	 */
+	hold(): number {
+		return 0;
+	}
 
 	/** Undoes {@link hold}. */
 	release(): void {}
