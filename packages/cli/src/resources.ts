@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { closeSync, openSync, statSync, writeSync } from "node:fs";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { resolve } from "node:path";
-import { mount, Tree } from "@kqpoll/files";
-import type { Thread } from "@kqpoll/kqueue";
+import { mount, Tree, unmount } from "@kqpoll/files";
+import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
 import type { TraceEvent } from "@kqpoll/kqueue/kernel";
 import { RealDirectory } from "@kqpoll/node";
 import type { DirectoryOption } from "./options.ts";
@@ -42,6 +42,18 @@ export function openDirectories(
 		trees[guest] = tree;
 	}
 	return trees;
+}
+
+/** Takes real directories out of trees again. */
+export function closeDirectories(thread: Thread, trees: readonly Tree[]): void {
+	for (const tree of trees) {
+		try {
+			unmount(thread, tree, "/", { force: true });
+		} catch (error) {
+			// It is one in memory.
+			if (!(error instanceof SystemError && error.errno === errno.EINVAL)) throw error;
+		}
+	}
 }
 
 function mountHost(thread: Thread, tree: Tree, path: string, readOnly: boolean): void {

@@ -2,11 +2,13 @@
 import type { Server } from "node:net";
 import { constants } from "node:os";
 import { resolve } from "node:path";
+import type { Tree } from "@kqpoll/files";
 import {
 	close,
 	exit,
 	Kernel,
 	type Process,
+	SystemError,
 	type Thread,
 	waitpid,
 	waitpidNow,
@@ -18,8 +20,15 @@ import { type SpawnOptions, spawn } from "@kqpoll/wasi";
 import { workerRunner } from "@kqpoll/worker";
 import { loadProgram } from "./module.ts";
 import type { RunOptions } from "./options.ts";
-import { Refusal } from "./refusal.ts";
-import { checkDirectories, listenOn, openDirectories, openTrace, type Trace } from "./resources.ts";
+import { CANNOT_RUN, Refusal } from "./refusal.ts";
+import {
+	checkDirectories,
+	closeDirectories,
+	listenOn,
+	openDirectories,
+	openTrace,
+	type Trace,
+} from "./resources.ts";
 import { flush, openStreams, openVirtualStreams, readAll } from "./stdio.ts";
 import { canSuspend } from "./webassembly.ts";
 import type { World } from "./world.ts";
@@ -77,21 +86,39 @@ function boot(trace: Trace | null, host?: Host): Process {
 	return new Kernel({ ...(host && { host }), ...(trace && { sink: trace.sink }) }).spawn();
 }
 
+/** A guest that was started, and what it was started with. */
+interface Started {
+	readonly pid: number;
+	/** Its trees, in which real directories may be mounted. */
+	readonly trees: readonly Tree[];
+}
+
 function start(
 	main: Thread,
 	options: RunOptions,
 	world: World,
 	opened: Opened,
 	mode: Mode,
-): number {
+): Started {
 	const { program, args, env, directories } = options;
-	const descriptors = opened.servers.map((server) => openServer(main, server));
 	const preopens = openDirectories(main, directories, world);
-	const given = { args: [program, ...args], env, descriptors, preopens, mode };
-	const pid = spawn(main, opened.module, given);
-	// They are the guest's: when it closes one, nobody listens any more.
-	for (const fd of descriptors) close(main, fd);
-	return pid;
+	try {
+		const descriptors = opened.servers.map((server) => openServer(main, server));
+		const given = { args: [program, ...args], env, descriptors, preopens, mode };
+		const pid = spawn(main, opened.module, given);
+		// They are the guest's: when it closes one, nobody listens any more.
+		for (const fd of descriptors) close(main, fd);
+		return { pid, trees: Object.values(preopens) };
+	} catch (error) {
+		if (!(error instanceof SystemError)) throw error;
+		throw new Refusal(`${program} cannot be started: ${error.message}`, CANNOT_RUN);
+	}
+}
+
+/** The guest has ended: closes what was opened for it. */
+function stop(main: Thread, { trees }: Started): void {
+	closeDirectories(main, trees);
+	exit(main, 0);
 }
 
 async function runReally(
@@ -102,16 +129,16 @@ async function runReally(
 ): Promise<number> {
 	const { main, kernel } = boot(opened.trace);
 	openStreams(main, world);
-	const pid = start(main, options, world, opened, mode);
-	const guest = kernel.processes.get(pid) as Process;
+	const started = start(main, options, world, opened, mode);
+	const guest = kernel.processes.get(started.pid) as Process;
 	// A program that is suspended runs in this thread: ^\ must end it if it never makes a call.
 	const signals = mode === "jspi" ? FORWARDED : [...FORWARDED, "SIGQUIT" as const];
 	const forwarding = forwardSignals(guest, signals);
 	// A guest may wait for what only a signal will end.
 	const alive = setInterval(() => {}, 2 ** 30);
-	const { status } = await waitpid(main, pid);
+	const { status } = await waitpid(main, started.pid);
 	clearInterval(alive);
-	exit(main, 0);
+	stop(main, started);
 	await Promise.all([flush(world.stdout), flush(world.stderr)]);
 	forwarding.close();
 	return exitStatus(status);
@@ -122,10 +149,10 @@ async function runVirtually(options: RunOptions, world: World, opened: Opened): 
 	const host = new VirtualHost();
 	const { main } = boot(opened.trace, host);
 	openVirtualStreams(main, world, input);
-	const pid = start(main, options, world, opened, "sync");
+	const started = start(main, options, world, opened, "sync");
 	host.settle();
-	const status = waitpidNow(main, pid)?.status ?? 0;
-	exit(main, 0);
+	const status = waitpidNow(main, started.pid)?.status ?? 0;
+	stop(main, started);
 	return exitStatus(status);
 }
 

@@ -1,7 +1,7 @@
 // Programs that the command runs: what they see, and what becomes of their ends.
 import * as assert from "node:assert/strict";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -177,6 +177,22 @@ test("a directory of the host is changed for real, one that is read-only and one
 	const again = await run(folder, "", "run", "--virtual", "--dir", "home::/", "make.wasm");
 	const EEXIST = 20;
 	assert.equal(again.status, EEXIST);
+});
+
+test("no real descriptor stays open behind a program", async () => {
+	if (!existsSync("/proc/self/fd")) return;
+	await run(folder, "", "run", "--dir", ".", "names.wasm");
+	const before = readdirSync("/proc/self/fd").length;
+	for (let i = 0; i < 3; i++)
+		await run(folder, "", "run", "--dir", ".", "--tmp", "t", "names.wasm");
+	assert.equal(readdirSync("/proc/self/fd").length, before);
+});
+
+test("a program that would have too many descriptors is not started", async () => {
+	const args = Array.from({ length: 1100 }, (_, i) => ["--tmp", `t${i}`]).flat();
+	const { status, errors } = await run(folder, "", "run", ...args, "names.wasm");
+	assert.equal(status, 126);
+	assert.match(errors, /^kqpoll: names\.wasm cannot be started: EMFILE: .*\n$/);
 });
 
 test("a program asleep in poll_oneoff gets the connections to its port", async () => {
