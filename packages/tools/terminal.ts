@@ -61,7 +61,7 @@ interface Case {
 	readonly line: readonly string[];
 	/** What is typed, or how large the window becomes: rows and columns. */
 	readonly steps: readonly (string | [rows: number, columns: number])[];
-	/** What is on the screen behind the first line. */
+	/** What is on the screen, but for the port that is printed. */
 	readonly screen: string;
 	readonly status: number;
 	/** A signal that the guest has to get, by its number on the emulated machine. */
@@ -73,6 +73,13 @@ const CASES: readonly Case[] = [
 		name: "a terminal is one for the program",
 		line: [kinds],
 		steps: [],
+		screen: "",
+		status: CHARACTER_DEVICES,
+	},
+	{
+		name: "a terminal is one for the program in virtual time too",
+		line: ["--virtual", kinds],
+		steps: ["\x04"],
 		screen: "",
 		status: CHARACTER_DEVICES,
 	},
@@ -119,15 +126,16 @@ async function run({
 	steps,
 	signal,
 }: Case): Promise<[screen: string, status: number, signaled: boolean]> {
+	// What it prints then says that it is about to start.
+	const listens = line[0] !== "--virtual";
 	const kqpoll = [process.execPath, "--import", "tsx", "packages/tools/kqpoll.ts", "run"];
-	const command = [...kqpoll, "--listen", "0", "--trace", trace, ...line];
-	const python = spawn("python3", ["-c", PTY, JSON.stringify([command, "listening", steps])], {
-		stdio: ["ignore", "pipe", "inherit"],
-	});
+	const command = [...kqpoll, ...(listens ? ["--listen", "0"] : []), "--trace", trace, ...line];
+	const task = JSON.stringify([command, listens ? "listening" : "", steps]);
+	const python = spawn("python3", ["-c", PTY, task], { stdio: ["ignore", "pipe", "inherit"] });
 	const [output, status] = JSON.parse(await text(python.stdout)) as [string, number];
 	const events = readFileSync(trace, "utf8");
 	const signaled = signal === undefined || events.includes(`"signal":${signal}`);
-	return [output.slice(output.indexOf("\n") + 1), status, signaled];
+	return [output.slice(listens ? output.indexOf("\n") + 1 : 0), status, signaled];
 }
 
 for (const each of CASES) {

@@ -86,7 +86,7 @@ export class RealFile extends File {
 		if (this.offset !== null) return this.offset;
 		try {
 			const info = readFileSync(`/proc/self/fdinfo/${this.fd}`, "latin1");
-			return Number(/^pos:\s*([0-9]+)$/m.exec(info)?.[1] ?? this.passed);
+			return Number((/^pos:\s*([0-9]+)$/m.exec(info) as RegExpExecArray)[1]);
 		} catch {
 			return this.passed;
 		}

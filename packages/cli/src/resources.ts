@@ -38,7 +38,8 @@ export function openDirectories(
 	const trees: Record<string, Tree> = {};
 	for (const { guest, host, readOnly } of directories) {
 		const tree = new Tree();
-		if (host !== null) mountHost(thread, tree, resolve(cwd, host), readOnly);
+		if (host !== null)
+			mount(thread, tree, "/", new RealDirectory(resolve(cwd, host)), { readOnly });
 		trees[guest] = tree;
 	}
 	return trees;
@@ -53,14 +54,6 @@ export function closeDirectories(thread: Thread, trees: readonly Tree[]): void {
 			// It is one in memory.
 			if (!(error instanceof SystemError && error.errno === errno.EINVAL)) throw error;
 		}
-	}
-}
-
-function mountHost(thread: Thread, tree: Tree, path: string, readOnly: boolean): void {
-	try {
-		mount(thread, tree, "/", new RealDirectory(path), { readOnly });
-	} catch (error) {
-		throw new Refusal(`${path} cannot be used: ${messageOf(error)}`);
 	}
 }
 

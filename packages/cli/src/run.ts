@@ -1,6 +1,5 @@
 // Runs a program: makes a machine, starts the guest there, and waits for its end.
 import type { Server } from "node:net";
-import { constants } from "node:os";
 import { resolve } from "node:path";
 import type { Tree } from "@kqpoll/files";
 import {
@@ -8,12 +7,13 @@ import {
 	exit,
 	Kernel,
 	type Process,
+	RealHost,
 	SystemError,
 	type Thread,
 	waitpid,
 	waitpidNow,
 } from "@kqpoll/kqueue";
-import { type Host, signalName } from "@kqpoll/kqueue/kernel";
+import type { Host } from "@kqpoll/kqueue/kernel";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 import { forwardSignals, openServer } from "@kqpoll/node";
 import { type SpawnOptions, spawn } from "@kqpoll/wasi";
@@ -29,6 +29,7 @@ import {
 	openTrace,
 	type Trace,
 } from "./resources.ts";
+import { exitStatus } from "./status.ts";
 import { flush, openStreams, openVirtualStreams, readAll } from "./stdio.ts";
 import { canSuspend } from "./webassembly.ts";
 import type { World } from "./world.ts";
@@ -82,8 +83,8 @@ function modeOf({ mode, virtual }: RunOptions): Mode {
 }
 
 /** A machine, and the process on it that starts the guest. */
-function boot(trace: Trace | null, host?: Host): Process {
-	return new Kernel({ ...(host && { host }), ...(trace && { sink: trace.sink }) }).spawn();
+function boot(trace: Trace | null, host: Host): Process {
+	return new Kernel({ host, ...(trace && { sink: trace.sink }) }).spawn();
 }
 
 /** A guest that was started, and what it was started with. */
@@ -101,8 +102,8 @@ function start(
 	mode: Mode,
 ): Started {
 	const { program, args, env, directories } = options;
-	const preopens = openDirectories(main, directories, world);
 	try {
+		const preopens = openDirectories(main, directories, world);
 		const descriptors = opened.servers.map((server) => openServer(main, server));
 		const given = { args: [program, ...args], env, descriptors, preopens, mode };
 		const pid = spawn(main, opened.module, given);
@@ -127,7 +128,7 @@ async function runReally(
 	opened: Opened,
 	mode: Mode,
 ): Promise<number> {
-	const { main, kernel } = boot(opened.trace);
+	const { main, kernel } = boot(opened.trace, new RealHost());
 	openStreams(main, world);
 	const started = start(main, options, world, opened, mode);
 	const guest = kernel.processes.get(started.pid) as Process;
@@ -151,15 +152,7 @@ async function runVirtually(options: RunOptions, world: World, opened: Opened): 
 	openVirtualStreams(main, world, input);
 	const started = start(main, options, world, opened, "sync");
 	host.settle();
-	const status = waitpidNow(main, started.pid)?.status ?? 0;
+	const { status } = waitpidNow(main, started.pid) as { status: number };
 	stop(main, started);
 	return exitStatus(status);
-}
-
-/** The exit status for a wait status: 128 and the number of a signal, which is that of this system. */
-function exitStatus(status: number): number {
-	const signal = status & 0x7f;
-	if (signal === 0) return status >> 8;
-	const name = signalName(signal) as NodeJS.Signals;
-	return 128 + (constants.signals[name] ?? signal);
 }

@@ -1,7 +1,15 @@
 // The standard streams of the guest: descriptors 0, 1 and 2 of the process that starts it.
 import { writeSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
-import { errno, openFile, SyntheticFile, type Thread } from "@kqpoll/kqueue";
+import { type Termios, TTYDEF } from "@kqpoll/files/termios";
+import { TIOCGETA } from "@kqpoll/files/ttycom";
+import {
+	errno,
+	openFile,
+	SyntheticFile,
+	type SyntheticFileOptions,
+	type Thread,
+} from "@kqpoll/kqueue";
 import { FREAD, FWRITE } from "@kqpoll/kqueue/kernel";
 import { S_IFCHR, S_IFIFO } from "@kqpoll/kqueue/stat";
 import { openReadable, openWritable } from "@kqpoll/node";
@@ -39,27 +47,41 @@ export async function readAll({ stdin }: World): Promise<Uint8Array> {
 
 /** Opens the streams in virtual time, in which the platform does nothing: input is there already. */
 export function openVirtualStreams(thread: Thread, world: World, input: Uint8Array): void {
-	const stdin = new SyntheticFile({ type: "vnode", stat: statOf(world.stdin) });
+	const stdin = new SyntheticFile({ type: "vnode", ...kindOf(world.stdin) });
 	stdin.flags = FREAD;
 	stdin.push(input);
 	stdin.set("read", { eof: true, hup: true });
 	openFile(thread, stdin);
-	for (const [fd, stream] of [world.stdout, world.stderr].entries()) {
-		const put = world.real ? putNow(fd + 1) : putLater(stream);
-		const file = new SyntheticFile({ type: "vnode", stat: statOf(stream), write: put });
+	for (const [i, stream] of [world.stdout, world.stderr].entries()) {
+		const write = world.real ? putNow(i + 1) : putLater(stream);
+		const file = new SyntheticFile({ type: "vnode", ...kindOf(stream), write });
 		file.flags = FWRITE;
 		file.set("write", ROOM);
 		openFile(thread, file);
 	}
 }
 
-function statOf(
-	stream: Readable | Writable,
-): () => { mode: number; size: number; blksize: number } {
+type Kind = Required<Pick<SyntheticFileOptions, "stat" | "ioctl">>;
+
+/** A pipe, or a terminal if the stream is that of one. */
+function kindOf(stream: Readable | Writable): Kind {
 	const isTerminal = (stream as { readonly isTTY?: boolean }).isTTY === true;
-	const mode = isTerminal ? S_IFCHR | 0o620 : S_IFIFO | 0o600;
-	return () => ({ mode, size: 0, blksize: ROOM });
+	return isTerminal ? TERMINAL : PIPE;
 }
+
+const PIPE: Kind = {
+	stat: () => ({ mode: S_IFIFO | 0o600, size: 0, blksize: ROOM }),
+	ioctl: () => -errno.ENOTTY,
+};
+
+const TERMINAL: Kind = {
+	stat: () => ({ mode: S_IFCHR | 0o620, size: 0, blksize: ROOM }),
+	ioctl: (command, argument) => {
+		if (command !== TIOCGETA) return -errno.ENOTTY;
+		Object.assign(argument as Termios, TTYDEF);
+		return 0;
+	},
+};
 
 /** Writes to a real descriptor, and waits until there is room. */
 function putNow(fd: number): (bytes: Uint8Array) => number {

@@ -35,9 +35,6 @@ export function realWorld(cwd: string = process.cwd()): World {
 
 /** Whether a standard descriptor is a regular file, which is read and written without its stream. */
 export function isRegularFile({ real }: World, fd: number): boolean {
-	try {
-		return real && fstatSync(fd).isFile();
-	} catch {
-		return false;
-	}
+	// Node opens /dev/null in place of one that is closed.
+	return real && fstatSync(fd).isFile();
 }

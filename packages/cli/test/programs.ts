@@ -27,6 +27,9 @@ const BYTES = {
 	// Prints the names of its directories, each with a newline behind it.
 	names:
 		"AGFzbQEAAAABGQRgAn9/AX9gA39/fwF/YAR/f39/AX9gAAACeAMWd2FzaV9zbmFwc2hvdF9wcmV2aWV3MQ5mZF9wcmVzdGF0X2dldAAAFndhc2lfc25hcHNob3RfcHJldmlldzETZmRfcHJlc3RhdF9kaXJfbmFtZQABFndhc2lfc25hcHNob3RfcHJldmlldzEIZmRfd3JpdGUAAgMCAQMFAwEAAQcTAgZtZW1vcnkCAAZfc3RhcnQAAwphAV8BAn9BAyEAA0AgAEHAABAAQQBHBEAPC0HEACgCACEBIABBgMAAIAEQARpBgMAAIAFqQQo6AABBAEGAwAA2AgBBBCABQQFqNgIAQQFBAEEBQQgQAhogAEEBaiEADAALCw==",
+	// Ends with the kinds of descriptors 0 and 1 for WASI, as one number in hexadecimal.
+	kinds:
+		"AGFzbQEAAAABDgNgAn9/AX9gAX8AYAAAAksCFndhc2lfc25hcHNob3RfcHJldmlldzENZmRfZmRzdGF0X2dldAAAFndhc2lfc25hcHNob3RfcHJldmlldzEJcHJvY19leGl0AAEDAgECBQMBAAEHEwIGbWVtb3J5AgAGX3N0YXJ0AAIKIgEgAEEAQQAQABpBAUEgEAAaQQAtAABBIC0AAEEEdHIQAQs=",
 	// Makes the directory "made" in descriptor 3, and ends with the error.
 	make: "AGFzbQEAAAABDwNgA39/fwF/YAF/AGAAAAJTAhZ3YXNpX3NuYXBzaG90X3ByZXZpZXcxFXBhdGhfY3JlYXRlX2RpcmVjdG9yeQAAFndhc2lfc25hcHNob3RfcHJldmlldzEJcHJvY19leGl0AAEDAgECBQMBAAEHEwIGbWVtb3J5AgAGX3N0YXJ0AAIKDgEMAEEDQQBBBBAAEAELCwoBAEEACwRtYWRl",
 } as const;

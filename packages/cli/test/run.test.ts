@@ -97,6 +97,9 @@ test("directories, ports and traces that cannot be had are status 2 and a line, 
 		await run(folder, "", "run", "--dir", "none::/x", "cat.wasm"),
 		refusal(2, "--dir none: there is no such directory"),
 	);
+	const long = await run(folder, "", "run", "--dir", "x".repeat(300), "cat.wasm");
+	assert.equal(long.status, 2);
+	assert.match(long.errors, /^kqpoll: --dir x+: ENAMETOOLONG: .*\n$/);
 	assert.deepEqual(
 		await run(folder, "", "run", "--ro", "file", "cat.wasm"),
 		refusal(2, "--ro file: it is not a directory"),
@@ -146,6 +149,26 @@ test("a trace that cannot be written any more is told once, and the program runs
 	);
 	assert.deepEqual([status, output], [0, "x"]);
 	assert.match(errors, /^kqpoll: --trace \/dev\/full: .*\n$/);
+});
+
+test("a terminal is a terminal for the program, in virtual time too", async () => {
+	for (const options of [["--virtual"], []]) {
+		const { stdin, stdout, outcome } = start(folder, "run", ...options, "kinds.wasm");
+		for (const stream of [stdin, stdout]) Object.assign(stream, { isTTY: true });
+		stdin.end();
+		const CHARACTER_DEVICE = 2;
+		assert.equal((await outcome).status, CHARACTER_DEVICE | (CHARACTER_DEVICE << 4));
+	}
+	const UNKNOWN = 0;
+	assert.equal((await run(folder, "", "run", "kinds.wasm")).status, UNKNOWN);
+	assert.equal((await run(folder, "", "run", "--virtual", "kinds.wasm")).status, UNKNOWN);
+});
+
+test("in virtual time too, a program whose output is closed gets EPIPE", async () => {
+	const { stdin, stdout, outcome } = start(folder, "run", "--virtual", "cat.wasm");
+	stdout.end();
+	stdin.end("x");
+	assert.equal((await outcome).status, 64);
 });
 
 test("the same virtual run has the same trace", async () => {

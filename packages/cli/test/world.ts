@@ -13,6 +13,7 @@ export interface Outcome {
 /** A command that runs. */
 export interface Running {
 	readonly stdin: PassThrough;
+	readonly stdout: PassThrough;
 	readonly stderr: PassThrough;
 	readonly outcome: Promise<Outcome>;
 }
@@ -27,7 +28,7 @@ export function start(cwd: string, ...args: string[]): Running {
 		stderr.end();
 		return { status, output: await output, errors: await errors };
 	});
-	return { stdin, stderr, outcome };
+	return { stdin, stdout, stderr, outcome };
 }
 
 /** Runs the command to its end, with this input. */

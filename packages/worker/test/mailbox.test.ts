@@ -3,8 +3,10 @@ import * as assert from "node:assert/strict";
 import { wasiErrno } from "@kqpoll/wasi/kernel";
 import fc from "fast-check";
 import { test } from "uvu";
+import { Mailbox } from "../src/abi/mailbox.ts";
 import { FUNCTIONS, type Parameter, SIGNATURES } from "../src/abi/signatures.ts";
 import type { Value } from "../src/guest/exchange.ts";
+import { fillRandom } from "../src/platform.ts";
 import { direct, mailed, SIZE } from "./pair.ts";
 
 /** Parameters of the two sorts of functions that the table does not describe. */
@@ -96,6 +98,39 @@ test("a pointer out of the memory is FAULT, and the kernel is not asked", () => 
 	assert.equal(side.call("args_get", SIZE - 4, 0), wasiErrno.FAULT);
 	assert.equal(side.call("environ_sizes_get", 0, SIZE - 2), wasiErrno.FAULT);
 	assert.equal(asked, 0);
+});
+
+test("the clocks of process and thread are those of the kernel", () => {
+	let asked = 0;
+	const side = mailed(() => asked++, undefined, undefined, 0);
+	assert.equal(side.call("clock_time_get", 2, 0n, 8), wasiErrno.SUCCESS);
+	assert.equal(side.call("clock_time_get", 9, 0n, 8), wasiErrno.INVAL);
+	assert.equal(asked, 2);
+	assert.equal(side.call("clock_time_get", 1, 0n, 8), wasiErrno.SUCCESS);
+	assert.equal(asked, 2);
+});
+
+test("a call that has to stay whole, and is larger than any mailbox, is NOMEM", () => {
+	const side = mailed(() => {}, undefined, 20 * 2 ** 20);
+	assert.equal(side.call("fd_readdir", 3, 64, 17 * 2 ** 20, 0n, 0), wasiErrno.NOMEM);
+	assert.equal(side.call("fd_readdir", 3, 64, 2 ** 20, 0n, 0), wasiErrno.SUCCESS);
+});
+
+test("what goes wrong with the exchange itself ends the guest", () => {
+	const side = mailed(() => {
+		throw new Error("gone");
+	});
+	assert.throws(() => side.call("sched_yield"), { message: "gone" });
+});
+
+test("random bytes go into shared memory too", () => {
+	const shared = new Uint8Array(new SharedArrayBuffer(100_000));
+	fillRandom(shared);
+	assert.ok(shared.subarray(90_000).some((byte) => byte !== 0));
+});
+
+test("a mailbox in which nobody asks is left alone", () => {
+	assert.equal(Mailbox.make(0).asked, -1);
 });
 
 test.run();

@@ -53,7 +53,12 @@ export function direct(wasi: WASI = machine()): Side {
 }
 
 /** The side whose calls go through a mailbox; `posted` is called for each. */
-export function mailed(posted: () => void = () => {}, wasi: WASI = machine(), size = SIZE): Side {
+export function mailed(
+	posted: () => void = () => {},
+	wasi: WASI = machine(),
+	size: number = SIZE,
+	origin: number | null = null,
+): Side {
 	const buffer = new ArrayBuffer(size);
 	let failure: unknown = null;
 	const service = new Service(wasi, Mailbox.make(CAPACITY), (error) => {
@@ -72,7 +77,7 @@ export function mailed(posted: () => void = () => {}, wasi: WASI = machine(), si
 		service.serve(larger as SharedArrayBuffer | null);
 		if (failure !== null) throw failure;
 	});
-	const imports = importsOf(FUNCTIONS, { args, env, origin: null }, memory, exchange);
+	const imports = importsOf(FUNCTIONS, { args, env, origin }, memory, exchange);
 	return {
 		memory: new Uint8Array(buffer),
 		wasi,

@@ -43,6 +43,7 @@ function kernelWith(
 	};
 	const functions: Record<string, (...values: never[]) => number> = {
 		fd_fdstat_get: (_fd: number, at: number) => {
+			if (filetype < 0) return wasiErrno.NOTCAPABLE;
 			view().setUint8(at, filetype);
 			return wasiErrno.SUCCESS;
 		},
@@ -124,6 +125,12 @@ test("a long read of a file fills the buffer, one of a stream takes what is ther
 		stream.kept.lengths[0] as number,
 	]);
 	assert.equal(stream.kept.lengths.length, 1);
+});
+
+test("a descriptor whose kind is not known is one of a stream", () => {
+	const { side, kept } = kernelWith(-1, all);
+	assert.deepEqual(megabyte(side, "fd_read"), [wasiErrno.SUCCESS, kept.lengths[0] as number]);
+	assert.deepEqual(megabyte(side, "fd_write"), [wasiErrno.SUCCESS, MEGABYTE]);
 });
 
 test("a long receive that waits for all goes on until the buffer is full", () => {

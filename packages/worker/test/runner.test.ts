@@ -1,5 +1,6 @@
 // Guests in workers of Node: how they run, sleep, fail and end.
 import * as assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
 import { setTimeout as after } from "node:timers/promises";
 import type { Worker } from "node:worker_threads";
 import { pipe, socketpair } from "@kqpoll/files";
@@ -124,6 +125,42 @@ test("a worker that the platform ends is a process that SIGKILL has ended", asyn
 	process.removeAllListeners("worker");
 	for (const worker of workers) void worker.terminate();
 	assert.deepEqual(await Promise.all([spinning, sleeping].map(statusOf)), [SIGKILL, SIGKILL]);
+});
+
+/** A worker that does nothing but what the test lets it do. */
+class Puppet extends EventEmitter {
+	static readonly last: Puppet[] = [];
+
+	constructor() {
+		super();
+		Puppet.last.push(this);
+	}
+
+	async terminate(): Promise<void> {}
+}
+
+/** Starts a guest in a worker that is a puppet. */
+async function inPuppet(): Promise<[World, Puppet]> {
+	const { getBuiltinModule } = process;
+	Object.assign(process, { getBuiltinModule: () => ({ Worker: Puppet }) });
+	const world = start("poll");
+	await after(5);
+	Object.assign(process, { getBuiltinModule });
+	return [world, Puppet.last.at(-1) as Puppet];
+}
+
+test("a worker without memory is a process that SIGKILL has ended, one that fails is one of SIGABRT", async () => {
+	const [poor, one] = await inPuppet();
+	one.emit("error", Object.assign(new Error(), { code: "ERR_WORKER_OUT_OF_MEMORY" }));
+	one.emit("exit", 1);
+	assert.equal(await statusOf(poor), SIGKILL);
+	const [broken, other] = await inPuppet();
+	other.emit("error", new TypeError("no"));
+	other.emit("exit", 1);
+	assert.equal(await statusOf(broken), SIGABRT);
+	assert.equal(`${await contents(broken, broken.errors)}`, "wasi: TypeError: no\n");
+	// It is over: what comes late changes nothing.
+	other.emit("message", null);
 });
 
 test("what a guest copies in pieces larger than its mailbox stays as it is", async () => {
