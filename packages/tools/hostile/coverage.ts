@@ -83,6 +83,7 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
 	knoteSubmit: FILTER,
 	kqpollDone: FILTER,
 	kqpollInit: FILTER,
+	onThreadExit: "tells a host of the end of a thread; no call of a program",
 	kqueueDoCheck: "what checks the machine after the operations",
 	kqueueRefresh: FILTER,
 	kqueueRegister: FILTER,

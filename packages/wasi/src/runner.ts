@@ -27,7 +27,7 @@ export class NotStarted extends Error {
 }
 
 /** Runs guests that block this thread of the platform. */
-export const syncRunner: Runner = {
+const syncRunner: Runner = {
 	mode: "sync",
 	run(module, wasi) {
 		const instance = before(() => {
@@ -40,7 +40,7 @@ export const syncRunner: Runner = {
 };
 
 /** Runs guests that are suspended while they sleep. */
-export const jspiRunner: Runner = {
+const jspiRunner: Runner = {
 	mode: "jspi",
 	async run(module, wasi) {
 		const instance = await instantiate(module, wasi.getImportObject()).catch(notStarted);

@@ -43,7 +43,7 @@ export function collector(thread: Thread): { readonly fd: number; text(): string
 }
 
 /** A descriptor at its end. */
-export function emptyInput(thread: Thread): number {
+function emptyInput(thread: Thread): number {
 	const file = new SyntheticFile({ type: "vnode", stat: () => STAT });
 	file.set("read", { eof: true, hup: true });
 	return openFile(thread, file);

@@ -1,7 +1,7 @@
 // Where the rows of the guests differ from Linux's, and why. Everything else is equal.
 
 /** A row that differs. */
-export interface Difference {
+interface Difference {
 	/** The guest. */
 	readonly guest: string;
 	/** The names of the rows, and what they are here. */
@@ -11,7 +11,7 @@ export interface Difference {
 }
 
 /** All rows that differ. */
-export const DIFFERENCES: readonly Difference[] = [
+const DIFFERENCES: readonly Difference[] = [
 	{
 		guest: "poll-rows",
 		rows: {

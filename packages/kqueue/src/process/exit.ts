@@ -48,15 +48,17 @@ export function threadExit1(thread: Thread): void {
  * elsewhere, and have to stop it. Returns a function that takes this back.
  */
 export function onThreadExit(thread: Thread, fn: () => void): () => void {
-	if (thread.state === "exited") {
-		thread.kernel.host.defer(fn);
-		return () => {};
-	}
-	thread.exits ??= [];
-	thread.exits.push(fn);
+	let wanted = true;
+	const tell = (): void => {
+		if (wanted) fn();
+	};
+	if (thread.state === "exited") thread.kernel.host.defer(tell);
+	else if (thread.exits === null) thread.exits = [tell];
+	else thread.exits.push(tell);
 	return () => {
+		wanted = false;
 		const { exits } = thread;
-		if (exits?.includes(fn)) exits.splice(exits.indexOf(fn), 1);
+		if (exits?.includes(tell)) exits.splice(exits.indexOf(tell), 1);
 	};
 }
 

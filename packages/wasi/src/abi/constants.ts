@@ -11,8 +11,6 @@ export const CLOCK_THREAD = 3;
 
 /** Kinds of files. */
 export const FILETYPE_UNKNOWN = 0;
-/** A device in blocks. */
-export const FILETYPE_BLOCK_DEVICE = 1;
 /** A terminal, or another device of characters. */
 export const FILETYPE_CHARACTER_DEVICE = 2;
 /** A directory. */

@@ -84,7 +84,7 @@ export const wasiErrno = {
 } as const;
 
 /** The name of an error number of WASI. */
-export type WasiErrnoName = keyof typeof wasiErrno;
+type WasiErrnoName = keyof typeof wasiErrno;
 
 /** Those of ours that have no namesake. */
 const RENAMED: Partial<Record<ErrnoName, WasiErrnoName>> = {

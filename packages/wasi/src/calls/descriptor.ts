@@ -1,6 +1,6 @@
 // fd_close, fd_fdstat_*, fd_prestat_*, fd_renumber: descriptors, whatever they refer to.
 import { close, dup2, fcntl } from "@kqpoll/kqueue";
-import { F_GETFL, F_SETFL, O_APPEND, O_DSYNC, O_NONBLOCK, O_SYNC } from "@kqpoll/kqueue/fcntl";
+import { F_SETFL, O_APPEND, O_DSYNC, O_NONBLOCK, O_SYNC } from "@kqpoll/kqueue/fcntl";
 import {
 	FDFLAGS_APPEND,
 	FDFLAGS_DSYNC,
@@ -53,16 +53,11 @@ export function fd_close({ thread, descriptors }: Guest, fd: number): number {
 }
 
 /** Writes the kind of a descriptor's file, its flags, and what it may do. */
-export function fd_fdstat_get(
-	{ thread, descriptors, memory }: Guest,
-	fd: number,
-	at: number,
-): number {
-	const { filetype, base, inheriting } = descriptors.get(fd);
-	memory.bytes(at, FDSTAT).fill(0);
-	const from = at >>> 0;
-	memory.setU8(from, filetype);
-	memory.setU16(from + 2, fdflagsOf(fcntl(thread, fd, F_GETFL)));
+export function fd_fdstat_get({ descriptors, memory }: Guest, fd: number, at: number): number {
+	const { file, filetype, base, inheriting } = descriptors.get(fd);
+	const from = memory.check(at, FDSTAT);
+	memory.setU64(from, filetype);
+	memory.setU16(from + 2, fdflagsOf(file.flags));
 	memory.setU64(from + 8, base);
 	memory.setU64(from + 16, inheriting);
 	return SUCCESS;

@@ -95,7 +95,7 @@ export function fd_filestat_get(
 }
 
 /** Writes a filestat. */
-export function putFilestat(
+function putFilestat(
 	memory: GuestMemory,
 	pointer: number,
 	filetype: number,
