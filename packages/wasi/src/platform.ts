@@ -45,6 +45,7 @@ export function canSuspend(): boolean {
 	);
 }
 
+/* c8 ignore start: with JSPI only, which the Node that measures may not have */
 /** An import during which the guest is suspended while its promise is pending. */
 export function suspending(fn: (...args: never[]) => unknown): unknown {
 	const { Suspending } = WebAssembly;
@@ -57,16 +58,19 @@ export function promising(fn: unknown): () => Promise<unknown> {
 	if (wrap === undefined) throw new TypeError("WebAssembly.promising is not there");
 	return wrap(fn);
 }
+/* c8 ignore stop */
 
 /** Instantiates a module at once. A browser's main thread refuses this for large modules. */
 export function instantiateNow(module: WasmModule, imports: WasmImports): WasmInstance {
 	return new WebAssembly.Instance(module, imports);
 }
 
+/* c8 ignore start: with JSPI only, which the Node that measures may not have */
 /** Instantiates a module. */
 export function instantiate(module: WasmModule, imports: WasmImports): Promise<WasmInstance> {
 	return WebAssembly.instantiate(module, imports);
 }
+/* c8 ignore stop */
 
 const encoder = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -39,6 +39,7 @@ const syncRunner: Runner = {
 	},
 };
 
+/* c8 ignore start: with JSPI only, which the Node that measures may not have */
 /** Runs guests that are suspended while they sleep. */
 const jspiRunner: Runner = {
 	mode: "jspi",
@@ -51,6 +52,7 @@ const jspiRunner: Runner = {
 		await entry();
 	},
 };
+/* c8 ignore stop */
 
 function before<T>(act: () => T): T {
 	try {

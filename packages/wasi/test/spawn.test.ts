@@ -106,7 +106,7 @@ test("a program that does nothing ends with 0, and a trap is SIGABRT with a mess
 	assert.match(trapped.stderr, /^wasi: RuntimeError: /);
 });
 
-test("a trap whose message nobody can read is SIGABRT all the same", async () => {
+test("a trap whose message nobody can read is SIGABRT too", async () => {
 	const ended = await new Machine().run(async (thread) => {
 		const [reader, writer] = pipe(thread);
 		close(thread, reader);
