@@ -91,11 +91,6 @@ const DIFFERENCES: readonly Difference[] = [
 	},
 	{
 		guest: "files",
-		rows: { "unlink a directory": "EPERM" },
-		reason: "OpenBSD's unlink refuses a directory so, as POSIX asks.",
-	},
-	{
-		guest: "files",
 		rows: { "no name": "ok" },
 		reason: "wasi-libc takes an empty path for the root.",
 	},

@@ -23,6 +23,7 @@ import {
 	O_WRONLY,
 } from "@kqpoll/files/fcntl";
 import { openatCall } from "@kqpoll/files/kernel";
+import type { Thread } from "@kqpoll/kqueue";
 import {
 	FDFLAGS_DSYNC,
 	FDFLAGS_RSYNC,
@@ -36,7 +37,7 @@ import {
 	RIGHTS,
 } from "../abi/constants.ts";
 import { wasiErrno } from "../abi/errno.ts";
-import { type RightsPair, rightsOfBits } from "../guest/descriptors.ts";
+import { filetypeOfMode, type RightsPair, rightsOfBits } from "../guest/descriptors.ts";
 import { type Answer, type Guest, SUCCESS } from "../guest/guest.ts";
 import { stop } from "../guest/trouble.ts";
 import { encode } from "../platform.ts";
@@ -250,9 +251,27 @@ export function path_symlink(
 	return SUCCESS;
 }
 
-/** Removes a name. */
+/**
+ * Removes a name of what is not a directory. For one it is ISDIR, not PERM as from unlink(2): after that
+ * alone the remove(3) of C libraries goes on to remove the directory.
+ */
 export function path_unlink_file(guest: Guest, fd: number, path: number, length: number): number {
+	const { thread } = guest;
 	const name = pathAt(guest, fd, RIGHTS.path_unlink_file, path, length);
-	unlinkat(guest.thread, fd, name);
+	try {
+		unlinkat(thread, fd, name);
+	} catch (error) {
+		if (isDirectory(thread, fd, name)) stop(wasiErrno.ISDIR);
+		throw error;
+	}
 	return SUCCESS;
+}
+
+function isDirectory(thread: Thread, fd: number, path: string): boolean {
+	try {
+		const { mode } = fstatat(thread, fd, path, AT_SYMLINK_NOFOLLOW);
+		return filetypeOfMode(mode) === FILETYPE_DIRECTORY;
+	} catch {
+		return false;
+	}
 }
