@@ -30,7 +30,7 @@ import {
 	type Trace,
 } from "./resources.ts";
 import { exitStatus } from "./status.ts";
-import { flush, openStreams, openVirtualStreams, readAll } from "./stdio.ts";
+import { arrive, flush, openStreams, openVirtualStreams, readAll } from "./stdio.ts";
 import { canSuspend } from "./webassembly.ts";
 import type { World } from "./world.ts";
 
@@ -130,6 +130,7 @@ async function runReally(
 ): Promise<number> {
 	const { main, kernel } = boot(opened.trace, new RealHost());
 	openStreams(main, world);
+	await arrive();
 	const started = start(main, options, world, opened, mode);
 	const guest = kernel.processes.get(started.pid) as Process;
 	// A program that is suspended runs in this thread: ^\ must end it if it never makes a call.

@@ -32,6 +32,14 @@ export function openStreams(thread: Thread, world: World): void {
 	}
 }
 
+/**
+ * Lets input that is there already reach the machine: a program that only looks, as with a poll of no
+ * time, has to find it. One turn of the event loop begins to read, the next one has read.
+ */
+export async function arrive(): Promise<void> {
+	for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
 /** A failure of a stream is the guest's business, and that of nobody when the guest has ended. */
 function survivor<S extends Readable | Writable>(stream: S): S {
 	return stream.on("error", () => {}) as S;

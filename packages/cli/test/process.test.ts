@@ -4,6 +4,7 @@ import { type ChildProcess, type StdioOptions, spawn } from "node:child_process"
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
@@ -32,7 +33,6 @@ async function endOf(child: ChildProcess): Promise<[code: number | null, errors:
 
 /** What all tests need takes longer to start than to run: so it runs at the same time. */
 const all = {
-	poll: polled(),
 	cat: copied(),
 	broken: [[], ["--virtual"]].map(brokenOff),
 	closed: endOf(
@@ -42,17 +42,8 @@ const all = {
 			{ stdio: ["ignore", "pipe", "pipe"] },
 		),
 	),
-	open: endOf(start(["pipe", "pipe", "pipe"], program("show"))),
+	script: byScript(),
 };
-
-async function polled(): Promise<[code: number | null, errors: string]> {
-	const from = join(folder, "polled");
-	writeFileSync(from, TEXT);
-	const input = openSync(from, "r");
-	const end = await endOf(start([input, "ignore", "pipe"], program("poll")));
-	closeSync(input);
-	return end;
-}
 
 /** Copies a file from its middle on; also returns what came out, and how much is left to read. */
 async function copied(): Promise<[...end: [number | null, string], output: string, left: number]> {
@@ -66,16 +57,24 @@ async function copied(): Promise<[...end: [number | null, string], output: strin
 	return [...end, readFileSync(to, "utf8"), left];
 }
 
+/** Runs the script of the repository from another folder. */
+async function byScript(): Promise<[code: number | null, errors: string, output: string]> {
+	const root = fileURLToPath(new URL("../../..", import.meta.url));
+	const { INIT_CWD: _, ...env } = process.env;
+	const line = ["--prefix", root, "run", "--silent", "kqpoll", "--", "run", "show.wasm", "--env"];
+	// Standard input stays open, and nobody reads it.
+	const stdio: StdioOptions = ["pipe", "pipe", "pipe"];
+	const child = spawn("npm", line, { cwd: folder, env, stdio });
+	const output = text(child.stdout as Readable);
+	return [...(await endOf(child)), await output];
+}
+
 function brokenOff(options: string[]): Promise<[code: number | null, errors: string]> {
 	const child = start(["pipe", "pipe", "pipe"], ...options, program("cat"));
 	child.stdin?.on("error", () => {}).end(Buffer.alloc(4_000_000));
 	child.stdout?.once("data", () => child.stdout?.destroy());
 	return endOf(child);
 }
-
-test("a regular file is ready at once, with the number of its bytes", async () => {
-	assert.deepEqual(await all.poll, [TEXT.length, ""]);
-});
 
 test("regular files are standard input and output, and their offsets are shared", async () => {
 	assert.deepEqual(await all.cat, [0, "", "bytes and more", 0]);
@@ -88,12 +87,12 @@ test("a program whose reader goes away gets EPIPE, in virtual time too", async (
 	]);
 });
 
-test("standard input that is closed is at its end", async () => {
-	assert.deepEqual(await all.closed, [0, ""]);
+test("the script of the repository prints nothing itself, paths begin where npm was called, and input that nobody reads does not keep it alive", async () => {
+	assert.deepEqual(await all.script, [0, "", "show.wasm\0--env\0"]);
 });
 
-test("standard input that nobody reads does not keep the command from ending", async () => {
-	assert.deepEqual(await all.open, [0, ""]);
+test("standard input that is closed is at its end", async () => {
+	assert.deepEqual(await all.closed, [0, ""]);
 });
 
 test.run();

@@ -4,8 +4,14 @@ import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
 	close,
+	EV_ADD,
+	EVFILT_READ,
+	EVFILT_WRITE,
+	eventList,
 	fstat,
 	Kernel,
+	keventNow,
+	kqueue,
 	lseek,
 	openFile,
 	readNow,
@@ -76,6 +82,24 @@ test("a read or write at an offset does not move that of the file", () => {
 		assert.equal(pwrite(main, fd, Buffer.from("ab"), 4), 2);
 		assert.equal(writeNow(main, fd, Buffer.from("x")), 1);
 		assert.equal(readFileSync(path, "latin1"), "x123ab6789");
+	});
+});
+
+test("a file is always ready, with the number of bytes that are left to read", () => {
+	withFile("r", "0123456789", (file) => {
+		const { main, fd } = file;
+		const events = eventList(1);
+		const kq = kqueue(main);
+		const change = { ident: fd, filter: EVFILT_READ, flags: EV_ADD };
+		assert.equal(keventNow(main, kq, [change], events), 1);
+		assert.equal(events[0]?.data, 10);
+		textOf(file, 4);
+		assert.equal(keventNow(main, kq, [], events), 1);
+		assert.equal(events[0]?.data, 6);
+	});
+	withFile("w", "", ({ main, fd }) => {
+		const change = { ident: fd, filter: EVFILT_WRITE, flags: EV_ADD };
+		assert.equal(keventNow(main, kqueue(main), [change], eventList(1)), 1);
 	});
 });
 
