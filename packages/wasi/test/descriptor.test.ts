@@ -98,7 +98,8 @@ test("rights are only ever taken away", () => {
 	assert.is(set(SEEKS), "SUCCESS");
 	assert.is(set(RW | SEEKS), "NOTCAPABLE");
 	assert.equal([calls.read(fd, 1), calls.write(fd, "x")], ["NOTCAPABLE", "NOTCAPABLE"]);
-	assert.is(calls.seek(fd, 1n, 0), 1n);
+	assert.is(set(rights("fd_seek")), "SUCCESS");
+	assert.equal([calls.seek(fd, 1n, 0), calls.tell(fd), calls.seek(fd, 0n, 1)], [1n, 1n, 1n]);
 	assert.is(set(0n), "SUCCESS");
 	assert.equal([calls.seek(fd, 1n, 0), calls.tell(fd)], ["NOTCAPABLE", "NOTCAPABLE"]);
 	assert.is(calls.call("fd_fdstat_set_rights", 77, 0n, 0n), "BADF");

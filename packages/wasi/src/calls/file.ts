@@ -26,6 +26,8 @@ import { stop } from "../guest/trouble.ts";
 const FILESTAT = 64;
 /** The last kind of advice. */
 const ADVICE_NOREUSE = 5;
+/** Who may seek may ask for the offset too. */
+const TELLS = RIGHTS.fd_tell | RIGHTS.fd_seek;
 const NS_PER_S = 1_000_000_000n;
 
 type Times = Parameters<typeof futimens>[2] & object;
@@ -181,7 +183,7 @@ export function fd_seek(
 	result: number,
 ): number {
 	const isTell = offset === 0n && whence === WHENCE_CUR;
-	requireOffset(descriptors.get(fd), isTell ? RIGHTS.fd_tell : RIGHTS.fd_seek);
+	requireOffset(descriptors.get(fd), isTell ? TELLS : RIGHTS.fd_seek);
 	memory.check(result, 8);
 	memory.setU64(result, seek(thread, fd, offset, whence));
 	return SUCCESS;
@@ -193,18 +195,21 @@ export function fd_tell(
 	fd: number,
 	result: number,
 ): number {
-	requireOffset(descriptors.get(fd), RIGHTS.fd_tell);
+	requireOffset(descriptors.get(fd), TELLS);
 	memory.check(result, 8);
 	memory.setU64(result, seek(thread, fd, 0n, WHENCE_CUR));
 	return SUCCESS;
 }
 
-/** What has no offset is SPIPE, and BADF for a directory, whatever rights it has. */
+/**
+ * Requires one of the rights. What has no offset is SPIPE, and BADF for a directory, whatever rights it
+ * has.
+ */
 function requireOffset(
 	{ base, filetype }: { base: number; filetype: number },
-	right: number,
+	oneOf: number,
 ): void {
-	if ((base & right) !== 0) return;
+	if ((base & oneOf) !== 0) return;
 	if (filetype === FILETYPE_DIRECTORY) stop(wasiErrno.BADF);
 	stop(filetype === FILETYPE_REGULAR_FILE ? wasiErrno.NOTCAPABLE : wasiErrno.SPIPE);
 }

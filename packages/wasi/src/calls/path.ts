@@ -25,9 +25,6 @@ import {
 import { openatCall } from "@kqpoll/files/kernel";
 import type { Thread } from "@kqpoll/kqueue";
 import {
-	FDFLAGS_DSYNC,
-	FDFLAGS_RSYNC,
-	FDFLAGS_SYNC,
 	FILETYPE_DIRECTORY,
 	LOOKUP_SYMLINK_FOLLOW,
 	OFLAGS_CREAT,
@@ -138,7 +135,7 @@ export function path_open(
 ): Answer {
 	const rights: RightsPair = { base: rightsOfBits(base), inheriting: rightsOfBits(inheriting) };
 	const flags = flagsOf(oflags, fdflags, rights.base) | lookup(dirflags);
-	const name = pathAt(guest, fd, rightsToOpen(oflags, fdflags), path, length);
+	const name = pathAt(guest, fd, rightsToOpen(oflags), path, length);
 	const { memory, descriptors } = guest;
 	memory.check(result, 4);
 	const parent = descriptors.get(fd).inheriting;
@@ -157,12 +154,11 @@ function lookup(dirflags: number): number {
 }
 
 /** The rights that a directory needs for an open with these flags. */
-function rightsToOpen(oflags: number, fdflags: number): number {
+function rightsToOpen(oflags: number): number {
 	return (
 		RIGHTS.path_open |
 		((oflags & OFLAGS_CREAT) === 0 ? 0 : RIGHTS.path_create_file) |
-		((oflags & OFLAGS_TRUNC) === 0 ? 0 : RIGHTS.path_filestat_set_size) |
-		((fdflags & (FDFLAGS_DSYNC | FDFLAGS_RSYNC | FDFLAGS_SYNC)) === 0 ? 0 : RIGHTS.path_open)
+		((oflags & OFLAGS_TRUNC) === 0 ? 0 : RIGHTS.path_filestat_set_size)
 	);
 }
 
