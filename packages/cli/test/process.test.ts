@@ -3,6 +3,7 @@ import * as assert from "node:assert/strict";
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
@@ -42,6 +43,7 @@ const all = {
 			{ stdio: ["ignore", "pipe", "pipe"] },
 		),
 	),
+	chat: chatted(),
 	script: byScript(),
 };
 
@@ -55,6 +57,19 @@ async function copied(): Promise<[...end: [number | null, string], output: strin
 	const left = readSync(input, Buffer.alloc(1));
 	for (const fd of [input, output]) closeSync(fd);
 	return [...end, readFileSync(to, "utf8"), left];
+}
+
+/** A program asleep in poll_oneoff gets a connection, then ^C. Returns what the client read. */
+async function chatted(): Promise<[code: number | null, greeting: string]> {
+	const chat = fileURLToPath(new URL("../../wasi/test/guests/chat.wasm", import.meta.url));
+	const child = start(["pipe", "ignore", "pipe"], "--listen", "0", chat);
+	const [line] = (await once(child.stderr as Readable, "data")) as [Buffer];
+	const client = connect(Number(/:([0-9]+)/.exec(`${line}`)?.[1]), "127.0.0.1");
+	const [greeting] = (await once(client, "data")) as [Buffer];
+	child.kill("SIGINT");
+	const [code] = await endOf(child);
+	client.destroy();
+	return [code, `${greeting}`];
 }
 
 /** Runs the script of the repository from another folder. */
@@ -85,6 +100,10 @@ test("a program whose reader goes away gets EPIPE, in virtual time too", async (
 		[64, ""],
 		[64, ""],
 	]);
+});
+
+test("a program asleep in poll_oneoff gets a connection, and is ended by ^C", async () => {
+	assert.deepEqual(await all.chat, [130, "* your name?\n"]);
 });
 
 test("the script of the repository prints nothing itself, paths begin where npm was called, and input that nobody reads does not keep it alive", async () => {
