@@ -50,7 +50,9 @@ async function writeReference(folder: string, name: string, script: string): Pro
 async function ask(argument: string): Promise<[path: string, outcome: Outcome][]> {
 	const { scripts } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
 	const run = Object.values<string>(scripts).flatMap((script) => script.match(/\S+\.ts$/) ?? []);
-	const paths = [...new Set([...run, "packages/tools/bundle.ts", "packages/tools/size.ts"])];
+	const more = ["packages/tools/bundle.ts", "packages/tools/size.ts"];
+	// The command kqpoll has tests of its own.
+	const paths = [...new Set([...run, ...more])].filter((path) => !path.endsWith("/kqpoll.ts"));
 	assert.ok(paths.length >= 9, paths.join(" "));
 	const { stdout } = await runProgram("packages/tools/test/ask-commands.ts", argument, ...paths);
 	const outcomes = JSON.parse(stdout) as Outcome[];
