@@ -1,6 +1,6 @@
 // fd_read and fd_write: bytes between the guest and its descriptors.
 import { pipe } from "@kqpoll/files";
-import { openFile, SyntheticFile, write } from "@kqpoll/kqueue";
+import { openFile, readNow, SyntheticFile, type Thread, write, writeNow } from "@kqpoll/kqueue";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { wasiErrno } from "../src/kernel.ts";
@@ -36,6 +36,59 @@ test("a read sleeps until there are bytes, while others run", () => {
 	assert.is(world.call["fd_read"]?.(0, ...world.iovs([at, 4]), count), wasiErrno.SUCCESS);
 	assert.equal([world.u32(count), world.host.now()], [2, 5e6]);
 });
+
+for (const mode of ["sync", "promise"] as const) {
+	test(`${mode}: memory that grows while a read sleeps gets the bytes`, async () => {
+		let far = -1;
+		const grow = (): void => void world.memory.grow(1);
+		const world = new World(({ main }) => {
+			const ends = pipe(main);
+			far = ends[1];
+			return { stdin: ends[0], mode };
+		});
+		const [count, at] = [world.room(4), world.room(4)];
+		for (const pieces of [
+			[[at, 4]],
+			[
+				[at, 1],
+				[at + 1, 3],
+			],
+		] as [number, number][][]) {
+			const other = world.process.spawnThread();
+			world.host.setTimer(2e6, grow);
+			world.host.setTimer(5e6, () => void write(other, far, new Uint8Array([65, 66])));
+			const answer = world.call["fd_read"]?.(0, ...world.iovs(...pieces), count);
+			if (mode === "promise") world.host.advance(5e6);
+			assert.equal([await answer, world.u32(count), world.text(at, 2)], [0, 2, "AB"]);
+			world.view.setUint32(at, 0, true);
+		}
+	});
+
+	test(`${mode}: memory that grows while a write sleeps is written from`, async () => {
+		const world = new World(({ main }) => {
+			const [near, stdout] = pipe(main);
+			while (writes(main, stdout)) {}
+			const { host } = main.kernel;
+			const other = main.process.spawnThread();
+			host.setTimer(2e6, () => void world.memory.grow(1));
+			host.setTimer(5e6, () => void readNow(other, near, new Uint8Array(65_536)));
+			return { stdout, mode };
+		});
+		const count = world.room(4);
+		const answer = world.call["fd_write"]?.(1, ...world.iovs(world.put("after")), count);
+		if (mode === "promise") world.host.advance(5e6);
+		assert.equal([await answer, world.u32(count)], [0, 5]);
+	});
+}
+
+/** Whether there was room for more. */
+function writes(thread: Thread, fd: number): boolean {
+	try {
+		return writeNow(thread, fd, new Uint8Array(4096)) > 0;
+	} catch {
+		return false;
+	}
+}
 
 test("what is outside of the memory is FAULT, and no byte is lost", () => {
 	const file = new SyntheticFile();

@@ -23,7 +23,7 @@ export function fd_read(
 	count: number,
 	nread: number,
 ): Answer {
-	return transfer(guest, "fd_read", RIGHTS.fd_read, beginRead, fd, iovs, count, nread);
+	return transfer(guest, READ, fd, iovs, count, nread);
 }
 
 /** Writes what a list of pieces names, and how many bytes it were. */
@@ -34,7 +34,7 @@ export function fd_write(
 	count: number,
 	nwritten: number,
 ): Answer {
-	return transfer(guest, "fd_write", RIGHTS.fd_write, beginWrite, fd, iovs, count, nwritten);
+	return transfer(guest, WRITE, fd, iovs, count, nwritten);
 }
 
 function beginRead(thread: Thread, fd: number, pieces: readonly Uint8Array[]): BlockingCall {
@@ -51,38 +51,67 @@ function beginWrite(thread: Thread, fd: number, pieces: readonly Uint8Array[]): 
 		: writevCall(thread, fd, pieces);
 }
 
-type BeginTransfer = typeof beginRead;
+/** A direction of transfers. */
+interface Direction {
+	readonly name: string;
+	/** The right that it needs. */
+	readonly right: number;
+	readonly begin: typeof beginRead;
+}
+
+const READ: Direction = { name: "fd_read", right: RIGHTS.fd_read, begin: beginRead };
+const WRITE: Direction = { name: "fd_write", right: RIGHTS.fd_write, begin: beginWrite };
 
 function transfer(
 	guest: Guest,
-	name: string,
-	right: number,
-	begin: BeginTransfer,
+	direction: Direction,
 	fd: number,
 	iovs: number,
 	count: number,
 	result: number,
 ): Answer {
 	const { memory, descriptors } = guest;
-	descriptors.require(fd, right);
+	descriptors.require(fd, direction.right);
 	memory.check(result, 4);
 	const before = memory.current;
-	const moved = guest.call(name, begin, fd, memory.pieces(iovs, count));
-	if (typeof moved === "number") {
+	try {
+		const moved = guest.call(direction.name, direction.begin, fd, memory.pieces(iovs, count));
+		if (typeof moved !== "number")
+			return later(guest, direction, fd, iovs, count, result, moved, before);
 		memory.setU32(result, moved);
 		return SUCCESS;
+	} catch (error) {
+		if (!isElsewhere(guest, before, error)) throw error;
 	}
+	return transfer(guest, direction, fd, iovs, count, result);
+}
+
+/** Ends a transfer that sleeps. */
+function later(
+	guest: Guest,
+	direction: Direction,
+	fd: number,
+	iovs: number,
+	count: number,
+	result: number,
+	moved: Promise<number>,
+	before: ArrayBufferLike,
+): Promise<number> {
 	return moved.then(
 		(n) => {
-			memory.setU32(result, n);
+			guest.memory.setU32(result, n);
 			return SUCCESS;
 		},
 		(error: unknown) => {
-			// Memory that has grown during the sleep is elsewhere now; no byte was moved yet.
-			if (!isDetached(error) || memory.current === before) throw error;
-			return transfer(guest, name, right, begin, fd, iovs, count, result);
+			if (!isElsewhere(guest, before, error)) throw error;
+			return transfer(guest, direction, fd, iovs, count, result);
 		},
 	);
+}
+
+/** Memory that has grown during a sleep is elsewhere; no byte was moved then. */
+function isElsewhere({ memory }: Guest, before: ArrayBufferLike, error: unknown): boolean {
+	return isDetached(error) && memory.current !== before;
 }
 
 /** As {@link fd_read}, from an offset of the file on, which does not move its own. */
