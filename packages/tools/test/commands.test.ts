@@ -72,7 +72,7 @@ commands(
 	"every command refuses an option that it does not know, and prints its usage",
 	async () => {
 		for (const [path, { status, stdout, stderr }] of await ask("--no-such-option")) {
-			assert.match(stderr, /^\w+: Unknown option '--no-such-option'.*\nusage: /, path);
+			assert.match(stderr, /^[\w-]+: Unknown option '--no-such-option'.*\nusage: /, path);
 			assert.equal([status, stdout], [2, ""], path);
 		}
 	},
