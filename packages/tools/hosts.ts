@@ -22,6 +22,8 @@ HOST   ${HOST_NAMES.join(", ")}; by default all;
 const LIMIT = 6000;
 /** How many run at the same time. */
 const PARALLEL = 2;
+/** How often a wrong answer is asked for again: where clocks are rough, some are wrong at times. */
+const TRIES = 3;
 
 /** How a case went: null when the answer was correct, else what was wrong. */
 type Verdict = string | null;
@@ -63,13 +65,27 @@ function ask(host: HostName, number: number, { input }: Case, rig: Rig): Promise
 	});
 }
 
+/** Asks up to three times until an answer is correct; not again when the host hangs or crashes. */
+async function askAgain(host: HostName, number: number, each: Case, rig: Rig): Promise<Verdict> {
+	let verdict: Verdict = null;
+	for (let i = 0; i < TRIES; i++) {
+		verdict = await ask(host, number, each, rig);
+		if (verdict === null || isDead(verdict)) return verdict;
+	}
+	return verdict;
+}
+
+function isDead(verdict: string): boolean {
+	return /^(hangs|crashes)/.test(verdict);
+}
+
 /** Asks a host for all cases. */
 async function askAll(host: HostName, rig: Rig): Promise<readonly Verdict[]> {
 	const verdicts: Verdict[] = [];
 	const waiting = CASES.map((each, i) => [i, each] as const);
 	const worker = async (): Promise<void> => {
 		for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
-			verdicts[next[0]] = await ask(host, next[0] + 1, next[1], rig);
+			verdicts[next[0]] = await askAgain(host, next[0] + 1, next[1], rig);
 	};
 	await Promise.all(Array.from({ length: PARALLEL }, worker));
 	return verdicts;
@@ -78,7 +94,7 @@ async function askAll(host: HostName, rig: Rig): Promise<readonly Verdict[]> {
 /** How a verdict stands in the table. */
 function cell(verdict: Verdict): string {
 	if (verdict === null) return "✓";
-	return /^(hangs|crashes)/.test(verdict) ? (verdict.split(" ")[0] as string) : "–";
+	return isDead(verdict) ? (verdict.split(" ")[0] as string) : "–";
 }
 
 function table(answers: ReadonlyMap<HostName, readonly Verdict[]>): string[] {
