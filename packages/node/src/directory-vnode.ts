@@ -25,7 +25,6 @@ import {
 	utimesSync,
 	writeSync,
 } from "node:fs";
-import { performance } from "node:perf_hooks";
 import type { PositionedDirent, VnodeStat } from "@kqpoll/files";
 import {
 	type Caller,
@@ -50,6 +49,7 @@ import { FREAD, FWRITE, type Knote, Quota } from "@kqpoll/kqueue/kernel";
 import { S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from "@kqpoll/kqueue/stat";
 import type { Anchored, Anchors } from "./directory-anchors.ts";
 import { DirectoryWatch } from "./directory-watch.ts";
+import { ExactTimes, nanosecondsOf, secondsOf } from "./exact-times.ts";
 import { errnoOf } from "./node-errors.ts";
 
 /** How many bytes go in one transfer at most. */
@@ -109,6 +109,8 @@ export class DirectoryVnode extends Vnode implements Anchored {
 	private readonly watchers: Set<Knote> = new Set();
 	private watch: DirectoryWatch | null = null;
 	private lastSize = 0;
+	/** The times that were set here. */
+	private exact: ExactTimes | null = null;
 
 	/** Makes the object of a file that was found in a directory; of the root without one. */
 	constructor(
@@ -143,6 +145,7 @@ export class DirectoryVnode extends Vnode implements Anchored {
 
 	override stat(syscall: string, path: string): VnodeStat {
 		const stats = translate(syscall, path, () => this.stats());
+		const [atime, mtime] = this.times(stats);
 		return {
 			mode: Number(stats.mode),
 			size: Number(stats.size),
@@ -152,11 +155,11 @@ export class DirectoryVnode extends Vnode implements Anchored {
 			nlink: Number(stats.nlink),
 			uid: Number(stats.uid),
 			gid: Number(stats.gid),
-			atime: Number(stats.atimeNs),
-			mtime: Number(stats.mtimeNs),
+			atime: Number(atime),
+			mtime: Number(mtime),
 			ctime: Number(stats.ctimeNs),
-			atimensec: Number(stats.atimeNs % NS_PER_S),
-			mtimensec: Number(stats.mtimeNs % NS_PER_S),
+			atimensec: Number(atime % NS_PER_S),
+			mtimensec: Number(mtime % NS_PER_S),
 		};
 	}
 
@@ -281,17 +284,20 @@ export class DirectoryVnode extends Vnode implements Anchored {
 
 	override setTimes(atime: NewTime, mtime: NewTime): number {
 		return this.attempt(() => {
-			const stats = this.stats();
-			const now = performance.timeOrigin + performance.now();
-			const seconds = (time: NewTime, kept: bigint): number => {
-				if (time === "now") return now / 1000;
-				if (typeof time === "object" && time !== null) return time.sec + time.nsec / 1e9;
-				return (time ?? Number(kept)) / 1e9;
-			};
-			const times = [seconds(atime, stats.atimeNs), seconds(mtime, stats.mtimeNs)] as const;
-			if (this.isLink) lutimesSync(this.place(), ...times);
-			else utimesSync(this.reach(), ...times);
+			const before = this.times(this.stats());
+			const read = nanosecondsOf(atime, before[0]);
+			const written = nanosecondsOf(mtime, before[1]);
+			if (this.isLink) lutimesSync(this.place(), secondsOf(read), secondsOf(written));
+			else utimesSync(this.reach(), secondsOf(read), secondsOf(written));
+			this.exact = new ExactTimes(read, written, this.stats());
 		});
+	}
+
+	/** When it was read and written last, in nanoseconds. */
+	private times(stats: BigIntStats): [atime: bigint, mtime: bigint] {
+		const { exact } = this;
+		if (exact === null) return [stats.atimeNs, stats.mtimeNs];
+		return [exact.atimeOf(stats), exact.mtimeOf(stats)];
 	}
 
 	override read(offset: number, into: Uint8Array): number {

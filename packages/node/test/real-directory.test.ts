@@ -18,6 +18,7 @@ import {
 	symlinkSync,
 	truncateSync,
 	unlinkSync,
+	utimesSync,
 	writeFileSync,
 } from "node:fs";
 import { createServer } from "node:net";
@@ -50,7 +51,7 @@ import {
 	unmount,
 	utimes,
 } from "@kqpoll/files";
-import { fstatat, openatNow } from "@kqpoll/files/at";
+import { fstatat, openatNow, utimensat } from "@kqpoll/files/at";
 import {
 	O_CREAT,
 	O_DIRECTORY,
@@ -85,7 +86,7 @@ import {
 	writeNow,
 } from "@kqpoll/kqueue";
 import { O_APPEND, O_SYNC } from "@kqpoll/kqueue/fcntl";
-import { S_IFIFO, S_IFREG } from "@kqpoll/kqueue/stat";
+import { S_IFIFO, S_IFREG, UTIME_OMIT } from "@kqpoll/kqueue/stat";
 import { SEEK_SET } from "@kqpoll/kqueue/unistd";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -195,6 +196,26 @@ both(
 		fdatasync(thread, openNow(thread, tree, "m/d", O_RDONLY));
 	},
 );
+
+both("times that were set are read to the nanosecond, until others are set", (world) => {
+	const { thread, tree, folder } = world;
+	const times = (): number[] => {
+		const { atime, atimensec = 0, mtime, mtimensec = 0 } = stat(thread, tree, "m/f");
+		const seconds = (time: number, nsec: number) => Math.round((time - nsec) / 1e9);
+		return [seconds(atime, atimensec), atimensec, seconds(mtime, mtimensec), mtimensec];
+	};
+	const root = openNow(thread, tree, "/", O_RDONLY);
+	type Time = { sec: number; nsec: number };
+	const set = (...times: [Time, Time]) => utimensat(thread, root, "m/f", times);
+	const omit = { sec: 0, nsec: UTIME_OMIT };
+	set({ sec: 1_796_095_265, nsec: 534_944_342 }, { sec: 1_796_095_266, nsec: 999_999_999 });
+	assert.equal(times(), [1_796_095_265, 534_944_342, 1_796_095_266, 999_999_999]);
+	// A time that is kept does not lose a microsecond each time.
+	for (let n = 1; n <= 5; n++) set(omit, { sec: 1_796_095_266, nsec: n });
+	assert.equal(times(), [1_796_095_265, 534_944_342, 1_796_095_266, 5]);
+	utimesSync(join(folder, "f"), 5, 6);
+	assert.equal(times(), [5, 0, 6, 0]);
+});
 
 both("flags of open", ({ thread, tree, folder }) => {
 	symlink(thread, tree, "f", "m/l");
