@@ -188,6 +188,44 @@ test("a preopened directory can be closed, replaced and moved, with its name", (
 	assert.is(calls.call("fd_close", 3), "BADF");
 });
 
+test("standard streams can be moved onto other descriptors", () => {
+	const calls = new Calls();
+	for (const stream of [0, 1, 2]) {
+		const fd = calls.open("f", { oflags: 1 }) as number;
+		assert.equal(
+			[calls.call("fd_renumber", stream, fd), calls.fdstat(stream)],
+			["SUCCESS", "BADF"],
+		);
+		assert.is(typeof calls.fdstat(fd), "object");
+	}
+});
+
+test("a preopened directory can do all that libraries ask of one, and opens itself again", () => {
+	const calls = new Calls();
+	const before = calls.fdstat(3);
+	if (typeof before === "string") throw new Error(before);
+	assert.is(before.inheriting, ALL);
+	const { base, inheriting } = before;
+	assert.is(base & rights("fd_filestat_set_size", "fd_seek", "fd_read", "fd_write"), 0n);
+	const again = calls.open(".", { base, inheriting }) as number;
+	assert.equal(calls.fdstat(again), before);
+	const ask = (name: string): void => assert.is(typeof calls.open(name, { dir: again }), "number");
+	calls.path("path_create_directory", "d");
+	ask("d");
+});
+
+test("two descriptors of one file see what the other one does", () => {
+	const calls = new Calls();
+	const reader = calls.open("f", { oflags: 1, base: rights("fd_read") }) as number;
+	const writer = calls.open("f", { base: rights("fd_write") }) as number;
+	assert.equal([calls.write(writer, "now"), calls.read(reader, 9)], [3, "now"]);
+	const cut = calls.open("f", { oflags: 1 | 8, base: RW }) as number;
+	assert.equal(
+		[calls.read(cut, 9), calls.write(writer, "x"), calls.read(cut, 9)],
+		["", 1, "\0\0\0x"],
+	);
+});
+
 test("a number that is used again knows nothing of what it was", () => {
 	const calls = new Calls();
 	const first = calls.open("f", { oflags: 1, base: rights("fd_read") }) as number;
