@@ -151,10 +151,9 @@ function positioned(
 	result: number,
 ): number {
 	const { base, filetype } = descriptors.get(fd);
-	if ((base & rights) !== rights) {
-		const seeks = filetype === FILETYPE_REGULAR_FILE || filetype === FILETYPE_DIRECTORY;
-		stop(seeks ? wasiErrno.NOTCAPABLE : wasiErrno.SPIPE);
-	}
+	const seeks = filetype === FILETYPE_REGULAR_FILE || filetype === FILETYPE_DIRECTORY;
+	if ((base & rights) !== rights && !seeks) stop(wasiErrno.SPIPE);
+	descriptors.require(fd, rights);
 	memory.check(result, 4);
 	memory.setU32(result, move(thread, fd, memory.pieces(iovs, count), sizeOf(offset)));
 	return SUCCESS;

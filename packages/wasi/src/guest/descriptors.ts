@@ -112,11 +112,15 @@ export class Descriptors {
 		return entry !== undefined && entry.file === file ? entry : this.discover(fd, file);
 	}
 
-	/** As {@link get}; NOTCAPABLE if the rights are not among those of the descriptor. */
+	/**
+	 * As {@link get}; NOTCAPABLE if the rights are not among those of the descriptor. The bytes of a
+	 * directory are ISDIR, as programs expect of what nobody could allow.
+	 */
 	require(fd: number, rights: number): Entry {
 		const entry = this.get(fd);
-		if ((entry.base & rights) !== rights) stop(wasiErrno.NOTCAPABLE);
-		return entry;
+		if ((entry.base & rights) === rights) return entry;
+		const isBytes = (rights & (RIGHTS.fd_read | RIGHTS.fd_write)) !== 0;
+		stop(isBytes && entry.filetype === FILETYPE_DIRECTORY ? wasiErrno.ISDIR : wasiErrno.NOTCAPABLE);
 	}
 
 	/** Whether a descriptor is open, but lacks one of the rights. */
