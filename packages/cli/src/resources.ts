@@ -1,12 +1,12 @@
 // What the command opens for a program before that runs: directories, listeners, the trace.
 import { once } from "node:events";
 import { closeSync, openSync, statSync, writeSync } from "node:fs";
-import { type AddressInfo, createServer, type Server } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { resolve } from "node:path";
 import { mount, Tree, unmount } from "@kqpoll/files";
 import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
 import type { TraceEvent } from "@kqpoll/kqueue/kernel";
-import { RealDirectory } from "@kqpoll/node";
+import { openServer, RealDirectory } from "@kqpoll/node";
 import type { DirectoryOption } from "./options.ts";
 import { codeOf, messageOf, Refusal } from "./refusal.ts";
 import type { World } from "./world.ts";
@@ -57,25 +57,30 @@ export function closeDirectories(thread: Thread, trees: readonly Tree[]): void {
 	}
 }
 
-/** Listens on ports of the loopback address; says on standard error which ones the system has chosen. */
-export async function listenOn(ports: readonly number[], world: World): Promise<Server[]> {
-	const servers: Server[] = [];
-	try {
-		for (const port of ports) {
-			const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
-			servers.push(server);
+/**
+ * Listens on ports of the loopback address, and returns a descriptor for each; says on standard error
+ * which ones the system has chosen. From then on connections wait to be accepted.
+ */
+export async function listenOn(
+	thread: Thread,
+	ports: readonly number[],
+	world: World,
+): Promise<number[]> {
+	const descriptors: number[] = [];
+	for (const port of ports) {
+		const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
+		descriptors.push(openServer(thread, server));
+		try {
 			server.listen(port, LOOPBACK);
 			await once(server, "listening");
-			const chosen = (server.address() as AddressInfo).port;
-			if (port === 0) world.stderr.write(`kqpoll: listening on ${LOOPBACK}:${chosen}\n`);
+		} catch (error) {
+			const taken = codeOf(error) === "EADDRINUSE";
+			throw new Refusal(`--listen ${port}: ${taken ? "the port is taken" : messageOf(error)}`);
 		}
-		return servers;
-	} catch (error) {
-		const [port] = ports.slice(servers.length - 1);
-		for (const server of servers) server.close();
-		const taken = codeOf(error) === "EADDRINUSE";
-		throw new Refusal(`--listen ${port}: ${taken ? "the port is taken" : messageOf(error)}`);
+		const chosen = (server.address() as AddressInfo).port;
+		if (port === 0) world.stderr.write(`kqpoll: listening on ${LOOPBACK}:${chosen}\n`);
 	}
+	return descriptors;
 }
 
 /** How many characters of the trace are kept before they are written. */

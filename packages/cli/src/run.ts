@@ -1,5 +1,4 @@
 // Runs a program: makes a machine, starts the guest there, and waits for its end.
-import type { Server } from "node:net";
 import { resolve } from "node:path";
 import type { Tree } from "@kqpoll/files";
 import {
@@ -13,9 +12,8 @@ import {
 	waitpid,
 	waitpidNow,
 } from "@kqpoll/kqueue";
-import type { Host } from "@kqpoll/kqueue/kernel";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
-import { forwardSignals, openServer } from "@kqpoll/node";
+import { forwardSignals } from "@kqpoll/node";
 import { type SpawnOptions, spawn } from "@kqpoll/wasi";
 import { workerRunner } from "@kqpoll/worker";
 import { loadProgram } from "./module.ts";
@@ -27,10 +25,9 @@ import {
 	listenOn,
 	openDirectories,
 	openTrace,
-	type Trace,
 } from "./resources.ts";
 import { exitStatus } from "./status.ts";
-import { arrive, flush, openStreams, openVirtualStreams, readAll } from "./stdio.ts";
+import { arrive, flush, openStreams, openVirtualStreams, readAll, type Streams } from "./stdio.ts";
 import { canSuspend } from "./webassembly.ts";
 import type { World } from "./world.ts";
 
@@ -44,10 +41,12 @@ const FORWARDED: NodeJS.Signals[] = [
 	"SIGWINCH",
 ];
 
-/** What was opened for the guest. */
-interface Opened {
-	readonly trace: Trace | null;
-	readonly servers: readonly Server[];
+/** What there is before the guest starts. */
+interface Machine {
+	/** A thread of the process that starts the guest. */
+	readonly main: Thread;
+	/** Its listening sockets. */
+	readonly listeners: readonly number[];
 	readonly module: object;
 }
 
@@ -56,16 +55,19 @@ export async function run(options: RunOptions, world: World): Promise<number> {
 	const mode = modeOf(options);
 	checkDirectories(options.directories, world);
 	const trace = options.trace === undefined ? null : openTrace(options.trace, world);
-	let servers: Server[] = [];
+	const host = options.virtual ? new VirtualHost() : new RealHost();
+	const { main } = new Kernel({ host, ...(trace && { sink: trace.sink }) }).spawn();
 	try {
-		servers = await listenOn(options.ports, world);
+		const listeners = await listenOn(main, options.ports, world);
 		const module = await loadProgram(resolve(world.cwd, options.program), options.program);
-		const opened: Opened = { trace, servers, module };
-		return options.virtual
-			? await runVirtually(options, world, opened)
-			: await runReally(options, world, opened, mode);
+		const machine: Machine = { main, listeners, module };
+		const status =
+			host instanceof VirtualHost
+				? await runVirtually(options, world, machine, host)
+				: await runReally(options, world, machine, mode);
+		return exitStatus(status);
 	} finally {
-		for (const server of servers) server.close();
+		if (main.state !== "exited") exit(main, 0);
 		trace?.close();
 	}
 }
@@ -82,11 +84,6 @@ function modeOf({ mode, virtual }: RunOptions): Mode {
 	return mode !== "sync" && canSuspend ? "jspi" : workerRunner();
 }
 
-/** A machine, and the process on it that starts the guest. */
-function boot(trace: Trace | null, host: Host): Process {
-	return new Kernel({ host, ...(trace && { sink: trace.sink }) }).spawn();
-}
-
 /** A guest that was started, and what it was started with. */
 interface Started {
 	readonly pid: number;
@@ -95,20 +92,19 @@ interface Started {
 }
 
 function start(
-	main: Thread,
+	{ main, listeners, module }: Machine,
 	options: RunOptions,
 	world: World,
-	opened: Opened,
+	stdio: Streams,
 	mode: Mode,
 ): Started {
 	const { program, args, env, directories } = options;
 	try {
 		const preopens = openDirectories(main, directories, world);
-		const descriptors = opened.servers.map((server) => openServer(main, server));
-		const given = { args: [program, ...args], env, descriptors, preopens, mode };
-		const pid = spawn(main, opened.module, given);
+		const given = { args: [program, ...args], env, stdio, descriptors: listeners, preopens, mode };
+		const pid = spawn(main, module, given);
 		// They are the guest's: when it closes one, nobody listens any more.
-		for (const fd of descriptors) close(main, fd);
+		for (const fd of listeners) close(main, fd);
 		return { pid, trees: Object.values(preopens) };
 	} catch (error) {
 		if (!(error instanceof SystemError)) throw error;
@@ -125,14 +121,14 @@ function stop(main: Thread, { trees }: Started): void {
 async function runReally(
 	options: RunOptions,
 	world: World,
-	opened: Opened,
+	machine: Machine,
 	mode: Mode,
 ): Promise<number> {
-	const { main, kernel } = boot(opened.trace, new RealHost());
-	openStreams(main, world);
+	const { main } = machine;
+	const streams = openStreams(main, world);
 	await arrive();
-	const started = start(main, options, world, opened, mode);
-	const guest = kernel.processes.get(started.pid) as Process;
+	const started = start(machine, options, world, streams, mode);
+	const guest = main.kernel.processes.get(started.pid) as Process;
 	// A program that is suspended runs in this thread: ^\ must end it if it never makes a call.
 	const signals = mode === "jspi" ? FORWARDED : [...FORWARDED, "SIGQUIT" as const];
 	const forwarding = forwardSignals(guest, signals);
@@ -143,17 +139,20 @@ async function runReally(
 	stop(main, started);
 	await Promise.all([flush(world.stdout), flush(world.stderr)]);
 	forwarding.close();
-	return exitStatus(status);
+	return status;
 }
 
-async function runVirtually(options: RunOptions, world: World, opened: Opened): Promise<number> {
-	const input = await readAll(world);
-	const host = new VirtualHost();
-	const { main } = boot(opened.trace, host);
-	openVirtualStreams(main, world, input);
-	const started = start(main, options, world, opened, "sync");
+async function runVirtually(
+	options: RunOptions,
+	world: World,
+	machine: Machine,
+	host: VirtualHost,
+): Promise<number> {
+	const { main } = machine;
+	const streams = openVirtualStreams(main, world, await readAll(world));
+	const started = start(machine, options, world, streams, "sync");
 	host.settle();
 	const { status } = waitpidNow(main, started.pid) as { status: number };
 	stop(main, started);
-	return exitStatus(status);
+	return status;
 }

@@ -19,17 +19,21 @@ import { isRegularFile, type World } from "./world.ts";
 /** How much room there always is in virtual time. */
 const ROOM = 65_536;
 
+/** The descriptors of standard input, output and error. */
+export type Streams = readonly [stdin: number, stdout: number, stderr: number];
+
 /** Opens the streams in real time: they wake a guest when input comes, or there is room. */
-export function openStreams(thread: Thread, world: World): void {
-	if (isRegularFile(world, 0)) openFile(thread, new RealFile(0, FREAD));
-	else openReadable(thread, survivor(world.stdin), { close: false });
-	for (const [fd, name] of [
-		[1, "stdout"],
-		[2, "stderr"],
-	] as const) {
-		if (isRegularFile(world, fd)) openFile(thread, new RealFile(fd, FWRITE));
-		else openWritable(thread, survivor(world[name]), { close: false });
-	}
+export function openStreams(thread: Thread, world: World): Streams {
+	const stdin = isRegularFile(world, 0)
+		? openFile(thread, new RealFile(0, FREAD))
+		: openReadable(thread, survivor(world.stdin), { close: false });
+	return [stdin, openOutput(thread, world, "stdout"), openOutput(thread, world, "stderr")];
+}
+
+function openOutput(thread: Thread, world: World, name: "stdout" | "stderr"): number {
+	const fd = name === "stdout" ? 1 : 2;
+	if (isRegularFile(world, fd)) return openFile(thread, new RealFile(fd, FWRITE));
+	return openWritable(thread, survivor(world[name]), { close: false });
 }
 
 /**
@@ -54,19 +58,25 @@ export async function readAll({ stdin }: World): Promise<Uint8Array> {
 }
 
 /** Opens the streams in virtual time, in which the platform does nothing: input is there already. */
-export function openVirtualStreams(thread: Thread, world: World, input: Uint8Array): void {
+export function openVirtualStreams(thread: Thread, world: World, input: Uint8Array): Streams {
 	const stdin = new SyntheticFile({ type: "vnode", ...kindOf(world.stdin) });
 	stdin.flags = FREAD;
 	stdin.push(input);
 	stdin.set("read", { eof: true, hup: true });
-	openFile(thread, stdin);
-	for (const [i, stream] of [world.stdout, world.stderr].entries()) {
-		const write = world.real ? putNow(i + 1) : putLater(stream);
-		const file = new SyntheticFile({ type: "vnode", ...kindOf(stream), write });
-		file.flags = FWRITE;
-		file.set("write", ROOM);
-		openFile(thread, file);
-	}
+	return [
+		openFile(thread, stdin),
+		openVirtualOutput(thread, world, 1),
+		openVirtualOutput(thread, world, 2),
+	];
+}
+
+function openVirtualOutput(thread: Thread, world: World, fd: 1 | 2): number {
+	const stream = fd === 1 ? world.stdout : world.stderr;
+	const write = world.real ? putNow(fd) : putLater(stream);
+	const file = new SyntheticFile({ type: "vnode", ...kindOf(stream), write });
+	file.flags = FWRITE;
+	file.set("write", ROOM);
+	return openFile(thread, file);
 }
 
 type Kind = Required<Pick<SyntheticFileOptions, "stat" | "ioctl">>;
