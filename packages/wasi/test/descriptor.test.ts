@@ -1,6 +1,6 @@
 // fd_close, fd_fdstat_*, fd_prestat_*, fd_renumber: descriptors, and what is known about them.
 import { openpty, pipe, socket, socketpair, Tree } from "@kqpoll/files";
-import { openFile, SyntheticFile } from "@kqpoll/kqueue";
+import { errno, openFile, SyntheticFile, SystemError } from "@kqpoll/kqueue";
 import { S_IFCHR } from "@kqpoll/kqueue/stat";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -186,6 +186,27 @@ test("a preopened directory can be closed, replaced and moved, with its name", (
 	assert.equal([prestat(calls, 4), typeof calls.open("in-a", { dir: 4 })], ["BADF", "number"]);
 	assert.equal([calls.call("fd_close", 3), prestat(calls, 3)], ["SUCCESS", "BADF"]);
 	assert.is(calls.call("fd_close", 3), "BADF");
+});
+
+test("a file that fails to close is closed, and what replaces it keeps its rights", () => {
+	const failing = (): SyntheticFile =>
+		new SyntheticFile({
+			close: () => {
+				throw new SystemError(errno.EIO, "close");
+			},
+		});
+	const calls = new Calls(({ main }) => ({
+		descriptors: [openFile(main, failing()), openFile(main, failing())],
+		stdin: "",
+		stdout: () => {},
+	}));
+	const fd = calls.open("f", { dir: 5, oflags: 1, base: rights("fd_read") }) as number;
+	const before = calls.fdstat(fd);
+	assert.equal(
+		[calls.call("fd_renumber", fd, 3), calls.fdstat(3), calls.fdstat(fd)],
+		["IO", before, "BADF"],
+	);
+	assert.equal([calls.call("fd_close", 4), calls.fdstat(4)], ["IO", "BADF"]);
 });
 
 test("standard streams can be moved onto other descriptors", () => {

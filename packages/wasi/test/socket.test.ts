@@ -130,6 +130,11 @@ test("connections are accepted, with O_NONBLOCK if the guest asks for it", () =>
 	assert.is(recv(calls, second as number, 1), "AGAIN");
 	assert.is(calls.number("sock_accept", 3, 1), "INVAL");
 	assert.is(calls.number("sock_accept", 5, 0), "INVAL");
+	connect();
+	const { base } = socketRights();
+	assert.is(calls.call("fd_fdstat_set_rights", 3, base, rights("fd_read")), "SUCCESS");
+	const third = calls.number("sock_accept", 3, 0) as number;
+	assert.is(send(calls, third, "x"), "NOTCAPABLE");
 	assert.is(calls.call("fd_fdstat_set_flags", 3, NONBLOCK), "SUCCESS");
 	assert.is(calls.number("sock_accept", 3, 0), "AGAIN");
 });

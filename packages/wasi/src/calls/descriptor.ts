@@ -47,8 +47,12 @@ function fdflagsOf(flags: number): number {
 /** Closes a descriptor. */
 export function fd_close({ thread, descriptors }: Guest, fd: number): number {
 	descriptors.get(fd);
-	descriptors.forget(fd);
-	close(thread, fd);
+	try {
+		close(thread, fd);
+	} finally {
+		// A file that fails to close is closed.
+		descriptors.forget(fd);
+	}
 	return SUCCESS;
 }
 
@@ -120,12 +124,19 @@ export function fd_prestat_dir_name(
 }
 
 /** Moves a descriptor to the number of another one, which is closed. Both must be open. */
-export function fd_renumber({ thread, descriptors }: Guest, from: number, to: number): number {
+export function fd_renumber(guest: Guest, from: number, to: number): number {
+	const { thread, descriptors } = guest;
 	descriptors.get(from);
 	descriptors.get(to);
 	if (from === to) return SUCCESS;
-	dup2(thread, from, to);
-	close(thread, from);
-	descriptors.move(from, to);
+	let failure: unknown = null;
+	try {
+		dup2(thread, from, to);
+	} catch (error) {
+		failure = error;
+	}
+	// The file that was there may have failed to close: it is replaced all the same.
+	if (descriptors.copy(from, to)) fd_close(guest, from);
+	if (failure !== null) throw failure;
 	return SUCCESS;
 }

@@ -22,27 +22,29 @@ import {
 	SDFLAGS_WR,
 } from "../abi/constants.ts";
 import { wasiErrno } from "../abi/errno.ts";
+import type { Entry } from "../guest/descriptors.ts";
 import { type Answer, after, type Guest, SUCCESS } from "../guest/guest.ts";
 import { stop } from "../guest/trouble.ts";
 
 /** A message of several pieces is gathered: of one that is longer, the rest is left out. */
 const GATHERED_MAX = 4 * 1024 * 1024;
 
-function requireSocket({ descriptors }: Guest, fd: number, right: number): void {
+function requireSocket({ descriptors }: Guest, fd: number, right: number): Entry {
 	const { filetype } = descriptors.get(fd);
 	if (filetype !== FILETYPE_SOCKET_STREAM && filetype !== FILETYPE_SOCKET_DGRAM)
 		stop(wasiErrno.NOTSOCK);
-	descriptors.require(fd, right);
+	return descriptors.require(fd, right);
 }
 
-/** Accepts a connection, and writes its descriptor. */
+/** Accepts a connection, and writes its descriptor. It may do what the listener's inheriting rights say. */
 export function sock_accept(guest: Guest, fd: number, flags: number, result: number): Answer {
-	requireSocket(guest, fd, RIGHTS.sock_accept);
-	const { memory } = guest;
+	const { inheriting } = requireSocket(guest, fd, RIGHTS.sock_accept);
+	const { memory, descriptors } = guest;
 	memory.check(result, 4);
 	if ((flags & ~FDFLAGS_NONBLOCK) !== 0) stop(wasiErrno.INVAL);
 	const asked = (flags & FDFLAGS_NONBLOCK) === 0 ? 0 : SOCK_NONBLOCK;
 	return after(guest.call("sock_accept", accept4Call, fd, asked), (connection) => {
+		descriptors.narrow(connection, { base: inheriting, inheriting });
 		memory.setU32(result, connection);
 		return SUCCESS;
 	});

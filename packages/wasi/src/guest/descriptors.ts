@@ -148,17 +148,20 @@ export class Descriptors {
 		entry.inheriting &= inheriting;
 	}
 
-	/** What is known about `from` moves to `to`. */
-	move(from: number, to: number): void {
-		const entry = this.entries[from];
-		if (entry === undefined) delete this.entries[to];
-		else this.entries[to] = entry;
-		delete this.entries[from];
+	/**
+	 * What is known about `from` is known about `to` as well, if that is a number of the same file now.
+	 * Returns whether it is.
+	 */
+	copy(from: number, to: number): boolean {
+		const entry = this.get(from);
+		if (this.thread.process.fdp.get(to) !== entry.file) return false;
+		this.entries[to] = entry;
+		return true;
 	}
 
-	/** Forgets a descriptor that was closed. */
+	/** Forgets a descriptor, unless it is still open. */
 	forget(fd: number): void {
-		delete this.entries[fd];
+		if (this.thread.process.fdp.get(fd) === null) delete this.entries[fd];
 	}
 
 	/** The highest number of a preopened directory, -1 if there is none. */
