@@ -135,7 +135,7 @@ export function fd_renumber(guest: Guest, from: number, to: number): number {
 	} catch (error) {
 		failure = error;
 	}
-	// The file that was there may have failed to close: it is replaced all the same.
+	// The file that was there may have failed to close: it is replaced anyway.
 	if (descriptors.copy(from, to)) fd_close(guest, from);
 	if (failure !== null) throw failure;
 	return SUCCESS;
