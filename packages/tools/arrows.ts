@@ -18,11 +18,15 @@ const ARROWS: Record<string, string[]> = {
 	cli: ["kqueue", "files", "node", "wasi", "worker"],
 };
 
-/** What the tests of a package may import besides: pollers, to show what its files do to them. */
+/**
+ * What the tests of a package may import besides: pollers, to show what its files do to them, and files
+ * of other kinds.
+ */
 const TEST_ARROWS: Record<string, string[]> = {
 	files: ["kqpoll"],
 	rxjs: ["files"],
 	node: ["kqpoll"],
+	wasi: ["node"],
 	worker: ["files"],
 };
 
