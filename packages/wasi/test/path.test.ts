@@ -1,7 +1,7 @@
 // path_*: files by path, and what each function answers where it cannot do it.
-import { mkfifo, openNow, Tree } from "@kqpoll/files";
-import { O_RDONLY } from "@kqpoll/files/fcntl";
-import { Kernel } from "@kqpoll/kqueue";
+import { mkfifo, mount, openNow, Tree } from "@kqpoll/files";
+import { O_CREAT, O_RDONLY } from "@kqpoll/files/fcntl";
+import { close, Kernel } from "@kqpoll/kqueue";
 import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -158,6 +158,27 @@ test("what is opened has the rights that were asked for, of those of its kind an
 	assert.is(calls.open("f", { dir: fd }), "NOTDIR");
 	assert.is(calls.open("f", { dir: 77 }), "BADF");
 	assert.is(calls.open("f", { dir: 1 }), "NOTDIR");
+});
+
+test("a file that is to be read is not opened to write, whatever other rights Go asks for", () => {
+	const inner = new Tree();
+	const calls = new Calls(({ main }) => {
+		const tree = new Tree();
+		close(main, openNow(main, inner, "f", O_CREAT));
+		mount(main, tree, "/", inner, { readOnly: true });
+		return { preopens: { "/": tree } };
+	});
+	const write = rights("fd_datasync", "fd_write", "fd_allocate", "path_filestat_set_size");
+	const sockets = rights("sock_shutdown", "sock_accept");
+	const read = rights("fd_read", "fd_readdir");
+	const all = ALL & ~sockets;
+	const open = (base: bigint, oflags = 0): unknown =>
+		calls.open("f", { follow: true, oflags, base, inheriting: all });
+	assert.is(typeof open(all & ~write), "number");
+	assert.equal([open(all), open(all & ~read), open(0n, TRUNC)], Array(3).fill("ROFS"));
+	assert.is(open(rights("fd_filestat_set_size")), "ROFS");
+	const directory = { follow: true, base: all & ~write, inheriting: all };
+	assert.is(typeof calls.open(".", directory), "number");
 });
 
 test("each function on paths needs its right", () => {

@@ -41,8 +41,9 @@ import { encode } from "../platform.ts";
 import { openFlagsOf } from "./descriptor.ts";
 import { putStat, timesOf } from "./file.ts";
 
-/** Whether the guest wants to read or to write. */
+/** The rights of a file that is read. */
 const READS = RIGHTS.fd_read | RIGHTS.fd_readdir;
+/** Those of one that is written. */
 const WRITES =
 	RIGHTS.fd_write | RIGHTS.fd_datasync | RIGHTS.fd_allocate | RIGHTS.fd_filestat_set_size;
 
@@ -167,10 +168,7 @@ function flagsOf(oflags: number, fdflags: number, base: number): number {
 	if ((oflags & ~all) !== 0) stop(wasiErrno.INVAL);
 	const isDirectory = (oflags & OFLAGS_DIRECTORY) !== 0;
 	if (isDirectory && (oflags & OFLAGS_CREAT) !== 0) stop(wasiErrno.INVAL);
-	// Of a directory only the right to write says so: libraries ask for the others of any file.
-	const writes = isDirectory
-		? (base & RIGHTS.fd_write) !== 0
-		: (base & WRITES) !== 0 || (oflags & OFLAGS_TRUNC) !== 0;
+	const writes = (base & writesOf(isDirectory, base)) !== 0 || (oflags & OFLAGS_TRUNC) !== 0;
 	const reads = isDirectory || (base & READS) !== 0;
 	const access = !writes ? O_RDONLY : reads ? O_RDWR : O_WRONLY;
 	return (
@@ -181,6 +179,14 @@ function flagsOf(oflags: number, fdflags: number, base: number): number {
 		((oflags & OFLAGS_TRUNC) === 0 ? 0 : O_TRUNC) |
 		openFlagsOf(fdflags)
 	);
+}
+
+/**
+ * The rights that say that a file is to be written. Of a directory, and of what is to be read, only the
+ * right to write does: libraries ask for others of any file, and Go for the one to set its size.
+ */
+function writesOf(isDirectory: boolean, base: number): number {
+	return isDirectory || (base & READS) !== 0 ? RIGHTS.fd_write : WRITES;
 }
 
 /** Writes where a symbolic link leads, as much as there is room for, and how many bytes that is. */
