@@ -65,13 +65,13 @@ export function sock_recv(
 	if ((riflags & ~(RIFLAGS_RECV_PEEK | RIFLAGS_RECV_WAITALL)) !== 0) stop(wasiErrno.INVAL);
 	memory.check(size, 4);
 	memory.check(roflags, 2);
-	const length = lengthOf(memory.pieces(iovs, count));
+	const length = lengthOf(memory.pieces(iovs, count, true));
 	const message: { bytes: Uint8Array; flags?: number } = { bytes: new Uint8Array(length) };
 	const flags =
 		((riflags & RIFLAGS_RECV_PEEK) === 0 ? 0 : MSG_PEEK) |
 		((riflags & RIFLAGS_RECV_WAITALL) === 0 ? 0 : MSG_WAITALL);
 	return after(guest.call("sock_recv", recvmsgCall, fd, message, flags), (n) => {
-		scatter(memory.pieces(iovs, count), message.bytes.subarray(0, n));
+		scatter(memory.pieces(iovs, count, true), message.bytes.subarray(0, n));
 		const cut = ((message.flags ?? 0) & MSG_TRUNC) !== 0;
 		memory.setU32(size, n);
 		memory.setU16(roflags, cut ? ROFLAGS_RECV_DATA_TRUNCATED : 0);
@@ -92,7 +92,7 @@ export function sock_send(
 	const { memory } = guest;
 	if (siflags !== 0) stop(wasiErrno.INVAL);
 	memory.check(size, 4);
-	const bytes = gather(memory.pieces(iovs, count));
+	const bytes = gather(memory.pieces(iovs, count, true));
 	return after(guest.call("sock_send", sendCall, fd, bytes, 0), (n) => {
 		memory.setU32(size, n);
 		return SUCCESS;

@@ -9,7 +9,12 @@ import {
 	writevCall,
 } from "@kqpoll/kqueue/kernel";
 import { preadv, pwritev } from "@kqpoll/kqueue/uio";
-import { FILETYPE_DIRECTORY, FILETYPE_REGULAR_FILE, RIGHTS } from "../abi/constants.ts";
+import {
+	FILETYPE_DIRECTORY,
+	FILETYPE_REGULAR_FILE,
+	FILETYPE_SOCKET_DGRAM,
+	RIGHTS,
+} from "../abi/constants.ts";
 import { wasiErrno } from "../abi/errno.ts";
 import { type Answer, type Guest, isDetached, SUCCESS } from "../guest/guest.ts";
 import { stop } from "../guest/trouble.ts";
@@ -71,11 +76,12 @@ function transfer(
 	result: number,
 ): Answer {
 	const { memory, descriptors } = guest;
-	descriptors.require(fd, direction.right);
+	const isMessage = descriptors.require(fd, direction.right).filetype === FILETYPE_SOCKET_DGRAM;
 	memory.check(result, 4);
 	const before = memory.current;
 	try {
-		const moved = guest.call(direction.name, direction.begin, fd, memory.pieces(iovs, count));
+		const pieces = memory.pieces(iovs, count, isMessage);
+		const moved = guest.call(direction.name, direction.begin, fd, pieces);
 		if (typeof moved !== "number")
 			return later(guest, direction, fd, iovs, count, result, moved, before);
 		memory.setU32(result, moved);

@@ -3,7 +3,7 @@ import { wasiErrno } from "../abi/errno.ts";
 import { decode, type WasmMemory } from "../platform.ts";
 import { fault, stop } from "./trouble.ts";
 
-/** More pieces than this are refused, as by readv(2). */
+/** A transfer takes no more pieces than this, as readv(2). */
 const IOV_MAX = 1024;
 /** How long a pair of pointer and length is, in bytes. */
 const IOVEC = 8;
@@ -115,16 +115,17 @@ export class GuestMemory {
 	}
 
 	/**
-	 * The pieces of memory that a list of pointers and lengths names; INVAL for more than 1024. Empty
-	 * ones are left out.
+	 * The pieces of memory that a list of pointers and lengths names. Empty ones are left out, and so
+	 * are those after 1024: libraries that pass more go on with the rest. INVAL for more if they belong
+	 * to one message.
 	 */
-	pieces(pointer: number, count: number): Uint8Array[] {
+	pieces(pointer: number, count: number, isMessage: boolean = false): Uint8Array[] {
 		const n = count >>> 0;
-		if (n > IOV_MAX) stop(wasiErrno.INVAL);
+		if (isMessage && n > IOV_MAX) stop(wasiErrno.INVAL);
 		const from = this.check(pointer, n * IOVEC);
 		const { data } = this;
 		const pieces: Uint8Array[] = [];
-		for (let at = from; at < from + n * IOVEC; at += IOVEC) {
+		for (let at = from; at < from + n * IOVEC && pieces.length < IOV_MAX; at += IOVEC) {
 			const length = data.getUint32(at + 4, true);
 			if (length > 0) pieces.push(this.bytes(data.getUint32(at, true), length));
 		}
