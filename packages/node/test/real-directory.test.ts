@@ -1,5 +1,5 @@
 // A real directory in a tree: its limits, changes from outside, and what it keeps open.
-import { fork } from "node:child_process";
+import { execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
 import {
 	appendFileSync,
@@ -33,6 +33,7 @@ import {
 	fdatasync,
 	fsync,
 	getdents,
+	lchown,
 	link,
 	lstat,
 	mkdir,
@@ -51,8 +52,9 @@ import {
 	unmount,
 	utimes,
 } from "@kqpoll/files";
-import { fstatat, openatNow, utimensat } from "@kqpoll/files/at";
+import { fchmodat, fstatat, openatNow, utimensat } from "@kqpoll/files/at";
 import {
+	AT_SYMLINK_NOFOLLOW,
 	O_CREAT,
 	O_DIRECTORY,
 	O_EXCL,
@@ -704,6 +706,85 @@ both("directories that were moved into each other from outside do not confuse", 
 		assert.ok(
 			["no error", "ENOENT"].includes(String(codeOf(() => fstatat(thread, c as number, path)))),
 		);
+});
+
+test("a directory that is not mounted has no root, and what has become a file is not mounted", () => {
+	const base = mkdtempSync(join(tmpdir(), "kqpoll-"));
+	const folder = join(base, "folder");
+	mkdirSync(folder);
+	const real = new RealDirectory(folder);
+	assert.is(
+		codeOf(() => real.root),
+		"ENXIO",
+	);
+	rmdirSync(folder);
+	writeFileSync(folder, "");
+	const { thread } = world();
+	assert.is(
+		codeOf(() => mount(thread, new Tree(), "/", real)),
+		"ENOTDIR",
+	);
+	rmSync(base, { recursive: true });
+});
+
+both("an open directory that was removed outside has no names, and takes none", (m) => {
+	const { thread, tree, folder } = m;
+	const d = openNow(thread, tree, "m/d", O_RDONLY);
+	rmSync(join(folder, "d"), { recursive: true });
+	let left: string[] = [];
+	const code = codeOf(() => {
+		left = getdents(thread, d, 10).map(({ name }) => name);
+	});
+	// By its path there is nothing to read any more; its descriptor still has "." and "..".
+	assert.ok(["no error", "ENOENT"].includes(String(code)));
+	assert.equal(left, code === "ENOENT" ? [] : [".", ".."]);
+	for (const act of [
+		() => openatNow(thread, d, "new", O_CREAT | O_RDWR),
+		() => fstatat(thread, d, "g"),
+		() => utimensat(thread, d, "g", null),
+	])
+		assert.is(codeOf(act), "ENOENT");
+	close(thread, d);
+});
+
+both("attributes of a file that was removed outside by its path", (m) => {
+	const { thread, tree, folder } = m;
+	const f = openNow(thread, tree, "m/f", O_RDWR);
+	unlinkSync(join(folder, "f"));
+	for (const act of [
+		() => chmod(thread, tree, "m/f", 0o600),
+		() => chown(thread, tree, "m/f", 0, 0),
+		() => utimes(thread, tree, "m/f", 1, 1),
+		() => truncate(thread, tree, "m/f", 1),
+		() => rename(thread, tree, "m/f", "m/e"),
+		() => link(thread, tree, "m/f", "m/e"),
+	])
+		assert.is(codeOf(act), "ENOENT");
+	// What is open stays, whatever becomes of its names.
+	assert.is(writeNow(thread, f, bytes("still")), 5);
+	close(thread, f);
+});
+
+both("a symbolic link has an owner and no permissions of its own", (m) => {
+	const { thread, tree, folder } = m;
+	symlinkSync("f", join(folder, "l"));
+	const { uid, gid } = lstat(thread, tree, "m/l");
+	lchown(thread, tree, "m/l", uid, gid);
+	const m0 = openNow(thread, tree, "m", O_RDONLY);
+	assert.is(
+		codeOf(() => fchmodat(thread, m0, "l", 0o600, AT_SYMLINK_NOFOLLOW)),
+		"EOPNOTSUPP",
+	);
+	close(thread, m0);
+});
+
+test("a fifo of the real directory has no size to cut", () => {
+	if (!LINUX) return;
+	return inMount(({ thread, tree, folder }) => {
+		execFileSync("mkfifo", [join(folder, "p")]);
+		truncate(thread, tree, "m/p", 3);
+		assert.is(stat(thread, tree, "m/p").size, 0);
+	});
 });
 
 test.run();

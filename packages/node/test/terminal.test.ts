@@ -3,7 +3,8 @@ import * as assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { isatty, tcgetattr, tcgetwinsize, tcsetattrNow } from "@kqpoll/files";
 import { cfmakeraw, ECHO, ICANON, TCSANOW } from "@kqpoll/files/termios";
-import { fstat, Kernel, read } from "@kqpoll/kqueue";
+import { TIOCGETA, TIOCGWINSZ, TIOCSCTTY, TIOCSETA } from "@kqpoll/files/ttycom";
+import { fstat, ioctl, Kernel, read } from "@kqpoll/kqueue";
 import { S_IFCHR } from "@kqpoll/kqueue/stat";
 import { test } from "uvu";
 import { openReadable, openWritable } from "../src/index.ts";
@@ -46,6 +47,36 @@ test("the size of the window is that of the stream, whenever it is asked", () =>
 	assert.deepEqual(tcgetwinsize(main, fd), { row: 24, col: 80, xpixel: 0, ypixel: 0 });
 	Object.assign(terminal, { columns: 132, rows: 50 });
 	assert.deepEqual(tcgetwinsize(main, fd), { row: 50, col: 132, xpixel: 0, ypixel: 0 });
+});
+
+test("wrong arguments of ioctl are EFAULT, and what a stream cannot do is ENOTTY", () => {
+	const { main } = new Kernel().spawn();
+	const fd = openReadable(main, new Terminal());
+	const output = openWritable(main, Object.assign(new PassThrough(), { isTTY: true }));
+	const code = (of: number, command: number, argument: unknown): unknown => {
+		try {
+			return ioctl(main, of, command, argument);
+		} catch (error) {
+			return (error as { code: string }).code;
+		}
+	};
+	assert.equal(code(fd, TIOCGETA, null), "EFAULT");
+	assert.equal(code(fd, TIOCGWINSZ, 7), "EFAULT");
+	assert.equal(code(fd, TIOCSETA, {}), "EFAULT");
+	assert.equal(code(fd, TIOCSETA, undefined), "EFAULT");
+	assert.equal(code(output, TIOCSETA, tcgetattr(main, output)), "ENOTTY");
+	assert.equal(code(fd, TIOCSCTTY, 0), "ENOTTY");
+});
+
+test("a stream that does not know its size has that of the program's terminal, or none", () => {
+	const { main } = new Kernel().spawn();
+	const { columns = 0, rows = 0 } = process.stdout.columns ? process.stdout : process.stderr;
+	assert.deepEqual(tcgetwinsize(main, openReadable(main, new Terminal())), {
+		row: rows,
+		col: columns,
+		xpixel: 0,
+		ypixel: 0,
+	});
 });
 
 test("a terminal is read like any other stream", async () => {
