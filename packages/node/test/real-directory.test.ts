@@ -775,12 +775,30 @@ both("a symbolic link has an owner and no permissions of its own", (m) => {
 		codeOf(() => fchmodat(thread, m0, "l", 0o600, AT_SYMLINK_NOFOLLOW)),
 		"EOPNOTSUPP",
 	);
+	const times = [
+		{ sec: 7, nsec: 0 },
+		{ sec: 9, nsec: 0 },
+	] as const;
+	utimensat(thread, m0, "l", times, AT_SYMLINK_NOFOLLOW);
+	assert.is(lstat(thread, tree, "m/l").mtime, 9e9);
+	assert.ok(stat(thread, tree, "m/f").mtime > 9e9);
 	close(thread, m0);
 });
 
-test("a fifo of the real directory has no size to cut", () => {
+test("a fifo of the real directory has no size to cut, and a socket no bytes", () => {
 	if (!LINUX) return;
-	return inMount(({ thread, tree, folder }) => {
+	return inMount(async ({ thread, tree, folder }) => {
+		const server = createServer().listen(join(folder, "s"));
+		await once(server, "listening");
+		assert.is(
+			codeOf(() => truncate(thread, tree, "m/s", 0)),
+			"ENXIO",
+		);
+		server.close();
+		assert.is(
+			codeOf(() => truncate(thread, tree, "m/f", 2 ** 53 - 1)),
+			"EFBIG",
+		);
 		execFileSync("mkfifo", [join(folder, "p")]);
 		truncate(thread, tree, "m/p", 3);
 		assert.is(stat(thread, tree, "m/p").size, 0);
