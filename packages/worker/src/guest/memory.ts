@@ -1,8 +1,8 @@
 // The memory of the guest, as its own thread sees it: views of what its pointers name.
 import { wasiErrno } from "@kqpoll/wasi/kernel";
 
-/** More pieces than this are refused, as by readv(2). */
-const IOV_MAX = 1024;
+/** A transfer takes no more pieces than this, as readv(2). */
+export const IOV_MAX = 1024;
 /** How long a pair of pointer and length is, in bytes. */
 const IOVEC = 8;
 
@@ -18,7 +18,6 @@ export class Refusal {
 }
 
 const FAULT = new Refusal(wasiErrno.FAULT);
-const INVAL = new Refusal(wasiErrno.INVAL);
 
 /** The memory of a guest, which is known once it was instantiated. */
 export class GuestMemory {
@@ -47,14 +46,18 @@ export class GuestMemory {
 		return new DataView(buffer, byteOffset, length >>> 0);
 	}
 
-	/** The pieces that a list of pointers and lengths names. Throws INVAL for more than 1024, FAULT. */
+	/**
+	 * The pieces that a list of pointers and lengths names, but empty ones, and those after 1024. Throws
+	 * FAULT.
+	 */
 	pieces(pointer: number, count: number): Uint8Array[] {
-		const n = count >>> 0;
-		if (n > IOV_MAX) throw INVAL;
-		const list = this.view(pointer, n * IOVEC);
+		const { buffer, byteOffset, byteLength } = this.list(pointer, count >>> 0, IOVEC);
+		const list = new DataView(buffer, byteOffset, byteLength);
 		const pieces: Uint8Array[] = [];
-		for (let at = 0; at < n * IOVEC; at += IOVEC)
-			pieces.push(this.bytes(list.getUint32(at, true), list.getUint32(at + 4, true)));
+		for (let at = 0; at < byteLength && pieces.length < IOV_MAX; at += IOVEC) {
+			const length = list.getUint32(at + 4, true);
+			if (length > 0) pieces.push(this.bytes(list.getUint32(at, true), length));
+		}
 		return pieces;
 	}
 }

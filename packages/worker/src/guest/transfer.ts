@@ -2,7 +2,7 @@
 import { wasiErrno } from "@kqpoll/wasi/kernel";
 import { CAPACITY } from "../abi/mailbox.ts";
 import type { Exchange, Value } from "./exchange.ts";
-import { type GuestMemory, lengthOf, slice } from "./memory.ts";
+import { type GuestMemory, IOV_MAX, lengthOf, slice } from "./memory.ts";
 
 /** How many bytes go at once: all but the parameters that go with them. */
 const PIECE = CAPACITY - 64;
@@ -42,6 +42,9 @@ export function transferOf(
 	const places = PLACES[name] as Places;
 	return (...values) => {
 		const pieces = memory.pieces(values[1] as number, values[2] as number);
+		// A message of more pieces than a transfer takes cannot be cut.
+		if ((values[2] as number) >>> 0 > IOV_MAX && isMessage(exchange, name, values[0] as number))
+			return wasiErrno.INVAL;
 		const total = lengthOf(pieces);
 		if (total <= PIECE) return exchange.call(name, values, pieces);
 		// All pointers are checked before the first piece.
@@ -52,6 +55,10 @@ export function transferOf(
 		const goesOn = !places.partial || filetype === FILETYPE_REGULAR_FILE || wantsAll(name, values);
 		return inPieces(exchange, memory, name, values, { pieces, total, goesOn });
 	};
+}
+
+function isMessage(exchange: Exchange, name: string, fd: number): boolean {
+	return name.startsWith("sock_") || filetypeOf(exchange, fd) === FILETYPE_SOCKET_DGRAM;
 }
 
 /** A transfer that is made piece by piece. */
