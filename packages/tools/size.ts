@@ -15,6 +15,7 @@ const PROGRAMS: Record<string, string> = {
 	"fromKevent, without rxjs": 'export { fromKevent } from "@kqpoll/rxjs";',
 	"all of rxjs's adapter, without rxjs": 'export * from "@kqpoll/rxjs";',
 	pipe: 'export { pipe } from "@kqpoll/files";',
+	"the host of guests": 'export * from "@kqpoll/wasi";',
 };
 
 /** By how much a size may exceed the recorded one: compilers change. */
