@@ -37,8 +37,8 @@ const NOT_STARTED = 126;
 /**
  * Starts a guest as a child of the thread's process, and returns its id. It begins in a turn of its
  * own. When it ends, watchers get NOTE_EXIT and the parent SIGCHLD, and waitpid returns its status.
- * Signals end it: at once while it sleeps, else in its next call. A trap ends it with SIGABRT, after a
- * message on its standard error; so does status 126 if it cannot begin.
+ * Signals end it: at once while it sleeps, else in its next call. A trap ends it with SIGABRT, and a
+ * program that cannot begin ends with status 126: each with a message on its standard error.
  *
  * Errors: EBADF for descriptors that are not open; EAGAIN, EMFILE; EINVAL for wrong options; ENOTSUP
  * for a mode that is not possible; those of directories. Source: posix_spawn(3).
