@@ -94,15 +94,21 @@ async function runGuest(runner: Runner, module: WasmModule, wasi: WASI): Promise
 		die(main, error);
 		return;
 	}
-	if (main.state !== "exited") exit(main, 0);
+	if (!ended(main)) exit(main, 0);
 }
 
 /** Ends a guest that has failed. */
 function die(main: Thread, error: unknown): void {
-	if (main.state === "exited") return;
+	if (ended(main)) return;
 	if (!(error instanceof ProcessExit)) complain(main, error);
+	// A signal that was on its way has ended it in that call.
+	if (ended(main)) return;
 	if (error instanceof NotStarted) exit(main, NOT_STARTED);
 	else exit(main, 0, SIGABRT);
+}
+
+function ended({ state }: Thread): boolean {
+	return state === "exited";
 }
 
 /** Writes what happened to the guest's standard error, if there is room. */

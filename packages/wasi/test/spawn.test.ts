@@ -118,6 +118,24 @@ test("a trap whose message nobody can read is SIGABRT too", async () => {
 	assert.is(ended, "signal 6");
 });
 
+test("a signal that is on its way when a guest traps is what has ended it", async () => {
+	const ended = await new Machine().run(async (thread) => {
+		const killer = thread.process.spawnThread();
+		const [input, output] = pipe(thread);
+		const mode: Runner = {
+			mode: "promise",
+			run(_module, { thread: guest }) {
+				kill(killer, guest.process.pid, SIGKILL);
+				throw new Error("a trap");
+			},
+		};
+		const stdio = [input, output, output] as const;
+		const { status } = await waitpid(thread, spawn(thread, {}, { stdio, mode }));
+		return endOf(status);
+	});
+	assert.is(ended, "signal 9");
+});
+
 test("a guest that writes where nobody reads gets EPIPE, or by choice is ended by SIGPIPE", async () => {
 	const ends: string[] = [];
 	for (const sigpipe of ["ignore", "default"] as const) {
