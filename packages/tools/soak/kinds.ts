@@ -45,6 +45,19 @@ import {
 } from "@kqpoll/kqueue";
 import { O_NONBLOCK } from "@kqpoll/kqueue/fcntl";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
+import { spawn } from "@kqpoll/wasi";
+
+const { Module } = (
+	globalThis as unknown as { WebAssembly: { Module: new (bytes: Uint8Array) => object } }
+).WebAssembly;
+/** A guest that calls proc_exit with 7. */
+const SEVEN = new Module(
+	Buffer.from(
+		"AGFzbQEAAAABCAJgAX8AYAAAAiQBFndhc2lfc25hcHNob3RfcHJldmlldzEJcHJvY19leGl0AAADAgEBBQMBAAEH" +
+			"EwIGbWVtb3J5AgAGX3N0YXJ0AAEKCAEGAEEHEAAL",
+		"base64",
+	),
+);
 
 /** A machine on which things are made and ended. */
 export class Ground {
@@ -198,6 +211,14 @@ const OTHERS: Readonly<Record<string, Cycle>> = {
 		exit(child.main, 0);
 		waitpidNow(main, child.pid);
 		host.settle();
+	},
+	guest: async ({ host, listener, main }) => {
+		const stdio = [listener, listener, listener] as const;
+		const pid = spawn(main, SEVEN, { args: ["seven"], stdio, mode: "sync" });
+		host.settle();
+		// What awaits the guest's end goes on.
+		await null;
+		if (waitpidNow(main, pid)?.status !== 7 << 8) throw new Error("the guest has not returned 7");
 	},
 	thread: ({ host, main }) => {
 		threadExit(main.process.spawnThread());
