@@ -27,6 +27,12 @@ const FLAGS: readonly string[] = [
 /** A printf without floating point is half as large. */
 const LIBRARIES: readonly string[] = ["-lc-printscan-no-floating-point", "-lwasi-emulated-signal"];
 
+/**
+ * wasi-libc's poll has its subscriptions and events on the stack, 160 bytes for each descriptor: a server of
+ * hundreds of clients needs more than the usual 64 KiB.
+ */
+const STACKS: Readonly<Record<string, number>> = { chat: 1024 * 1024 };
+
 /** The part of the compiler that is used. */
 interface Compiler {
 	readonly commands: Readonly<Record<"clang" | "size", Tool>>;
@@ -68,7 +74,9 @@ export async function compiler(): Promise<(name: string) => Promise<Uint8Array>>
 		const listen = (bytes: Uint8Array | null): void => {
 			if (bytes !== null) messages.push(decoder.decode(bytes));
 		};
-		const args = [...FLAGS, `${name}.c`, "-o", "guest.wasm", ...LIBRARIES];
+		const stack = STACKS[name];
+		const linking = stack === undefined ? [] : [`-Wl,-z,stack-size=${stack}`];
+		const args = [...FLAGS, ...linking, `${name}.c`, "-o", "guest.wasm", ...LIBRARIES];
 		const options = { stdout: listen, stderr: listen, fetchProgress: () => {} };
 		const made = await commands.clang(args, tree, options).catch(() => ({}));
 		const { "guest.wasm": bytes } = made as Record<string, Uint8Array>;
