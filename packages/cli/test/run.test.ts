@@ -208,7 +208,10 @@ test("no real descriptor stays open behind a program", async () => {
 	const before = readdirSync("/proc/self/fd").length;
 	for (let i = 0; i < 3; i++)
 		await run(folder, "", "run", "--dir", ".", "--tmp", "t", "names.wasm");
-	assert.equal(readdirSync("/proc/self/fd").length, before);
+	// A worker that was ended closes what is its own a little later.
+	const left = () => readdirSync("/proc/self/fd").length - before;
+	for (let i = 0; left() > 0 && i < 100; i++) await after(20);
+	assert.equal(Math.max(0, left()), 0);
 });
 
 test("a program that would have too many descriptors is not started", async () => {
