@@ -1,10 +1,12 @@
 // spawn: starts a guest as a child process, as posix_spawn does.
 import {
 	close,
+	errno,
 	exec,
 	exit,
 	fork,
 	type Process,
+	SystemError,
 	type Thread,
 	waitpidNow,
 	writeNow,
@@ -51,12 +53,21 @@ export function spawn(thread: Thread, module: WasmModule, options: SpawnOptions 
 		wasi = prepare(child, options, runner);
 	} catch (error) {
 		exit(child.main, NOT_STARTED);
-		waitpidNow(thread, child.pid);
+		forget(thread, child.pid);
 		throw error;
 	}
 	exec(child.main);
 	thread.kernel.host.defer(() => void runGuest(runner, module, wasi));
 	return child.pid;
+}
+
+/** Waits for a child that has ended. It has gone already if the parent ignores SIGCHLD. */
+function forget(thread: Thread, pid: number): void {
+	try {
+		waitpidNow(thread, pid);
+	} catch (error) {
+		if (!(error instanceof SystemError && error.errno === errno.ECHILD)) throw error;
+	}
 }
 
 /** Sets up a child with its descriptors and directories. */
@@ -72,6 +83,7 @@ function prepare({ main }: Process, options: SpawnOptions, { mode }: Runner): WA
 	return new WASI({
 		thread: main,
 		mode,
+		descriptors: descriptors.map((_, i) => stdio.length + i),
 		preopens: Object.fromEntries(own) as Record<string, Directory>,
 		...(args && { args }),
 		...(env && { env }),

@@ -51,7 +51,10 @@ export interface WASIOptions {
 	readonly args?: readonly string[];
 	/** Its environment. Empty by default. */
 	readonly env?: Readonly<Record<string, string>>;
-	/** The directories it may use, by their names for it: descriptors from 3 on, in this order. */
+	/**
+	 * The directories it may use, by their names for it: descriptors from 3 on, behind the others, in
+	 * this order. Those that are descriptors are moved there.
+	 */
 	readonly preopens?: Readonly<Record<string, Directory>>;
 	/**
 	 * Other descriptors of its process that it begins with, listening sockets for example: they are
@@ -121,9 +124,6 @@ export class WASI {
 		this.guest = new Guest(this.thread, stringsOf(options), mode);
 		this.returnOnExit = options.returnOnExit ?? true;
 		this.openDescriptors(options);
-		for (const [name, directory] of Object.entries(options.preopens ?? {}))
-			this.preopen(name, openDirectory(this.thread, directory));
-		if (options.cwd !== undefined) this.enter(options.cwd, options.preopens ?? {});
 		sigaction(this.thread, SIGPIPE, options.sigpipe === "default" ? SIG_DFL : SIG_IGN);
 		this.functions = bindAll(this.guest);
 		this.wasiImport = importsOf(this.functions, this.guest);
@@ -213,39 +213,30 @@ export class WASI {
 		return status;
 	}
 
-	/** Standard input, output and error, then the other descriptors. */
-	private openDescriptors({ stdin, stdout, stderr, descriptors = [] }: WASIOptions): void {
+	/**
+	 * Standard input, output and error, then the other descriptors, then the directories. If one cannot
+	 * be opened, none is moved.
+	 */
+	private openDescriptors(options: WASIOptions): void {
 		const { thread } = this;
-		const stdio = [stdin, stdout, stderr].map((stream, fd) =>
-			typeof stream === "number" ? stream : this.openStream(stream, fd),
-		);
-		arrange(thread, [...stdio, ...descriptors]);
-	}
-
-	private openStream(stream: Exclude<Input | Output, number> | undefined, fd: number): number {
-		const { thread } = this;
-		if (stream === undefined && thread.process.fdp.get(fd) !== null) return fd;
-		return openFile(thread, fileFor(stream, fd));
-	}
-
-	private preopen(name: string, fd: number): void {
-		stayBeneath(this.thread, fd);
-		this.guest.descriptors.preopen(fd, name);
-	}
-
-	/** Preopens the directory where relative paths begin. */
-	private enter(cwd: string, preopens: Readonly<Record<string, Directory>>): void {
-		const { descriptors } = this.guest;
-		const inside = (name: string): boolean => cwd === name || cwd.startsWith(directoryName(name));
-		const [name] = Object.keys(preopens)
-			.filter(inside)
-			.sort((a, b) => b.length - a.length);
-		if (name === undefined)
-			throw new SystemError(errno.ENOENT, "WASI", `cwd ${show(cwd)} is in no preopened directory`);
-		const rest = cwd.slice(directoryName(name).length) || ".";
-		const fd = openatNow(this.thread, descriptors.numberOf(name), rest, O_RDONLY | O_DIRECTORY);
-		if (Object.hasOwn(preopens, "/")) close(this.thread, fd);
-		else this.preopen(".", fd);
+		const { descriptors = [], preopens = {}, cwd } = options;
+		const opened: number[] = [];
+		const keep = (fd: number): number => {
+			opened.push(fd);
+			return fd;
+		};
+		try {
+			const stdio = openStreams(thread, options, keep);
+			const directories = openDirectories(thread, preopens, keep);
+			if (cwd !== undefined) enter(thread, cwd, directories, keep);
+			for (const [, fd] of directories) stayBeneath(thread, fd);
+			arrange(thread, [...stdio, ...descriptors, ...directories.map(([, fd]) => fd)]);
+			let fd = stdio.length + descriptors.length;
+			for (const [name] of directories) this.guest.descriptors.preopen(fd++, name);
+		} catch (error) {
+			for (const fd of opened) close(thread, fd);
+			throw error;
+		}
 	}
 
 	/** Throws ProcessExit if the guest's process has ended. */
@@ -315,12 +306,61 @@ function directoryName(name: string): string {
 	return name.endsWith("/") ? name : `${name}/`;
 }
 
-/** Opens a directory in the process of the guest. */
-function openDirectory(thread: Thread, directory: Directory): number {
+/** Opens standard input, output and error, where they are not descriptors. */
+function openStreams(
+	thread: Thread,
+	{ stdin, stdout, stderr }: WASIOptions,
+	keep: (fd: number) => number,
+): number[] {
+	const streams = [stdin, stdout, stderr];
+	// What is opened for one of them must not be taken for another.
+	const were = streams.map((_, fd) => thread.process.fdp.get(fd) !== null);
+	return streams.map((stream, fd) => {
+		if (typeof stream === "number") return stream;
+		if (stream === undefined && were[fd]) return fd;
+		return keep(openFile(thread, fileFor(stream, fd)));
+	});
+}
+
+/** Opens directories in the process of the guest, by their names for it. */
+function openDirectories(
+	thread: Thread,
+	preopens: Readonly<Record<string, Directory>>,
+	keep: (fd: number) => number,
+): [name: string, fd: number][] {
 	const flags = O_RDONLY | O_DIRECTORY;
-	if (typeof directory === "number") return directory;
-	if (directory instanceof Tree) return openNow(thread, directory, "/", flags);
-	return openNow(thread, directory.tree, directory.path, flags);
+	const open = ([name, directory]: [string, Directory]): [string, number] => {
+		if (typeof directory === "number") return [name, directory];
+		const { tree, path } =
+			directory instanceof Tree ? { tree: directory, path: "/" } : (directory ?? {});
+		if (tree instanceof Tree) return [name, keep(openNow(thread, tree, path, flags))];
+		throw new SystemError(
+			errno.EINVAL,
+			"WASI",
+			`preopens: ${show(name)} is ${show(directory)}, not a Tree, { tree, path } or a descriptor`,
+		);
+	};
+	return Object.entries(preopens).map(open);
+}
+
+/** Adds the directory where relative paths begin. */
+function enter(
+	thread: Thread,
+	cwd: string,
+	directories: [name: string, fd: number][],
+	keep: (fd: number) => number,
+): void {
+	const inside = ([name]: [string, number]): boolean =>
+		cwd === name || cwd.startsWith(directoryName(name));
+	const [found] = directories.filter(inside).sort(([a], [b]) => b.length - a.length);
+	if (found === undefined)
+		throw new SystemError(errno.ENOENT, "WASI", `cwd ${show(cwd)} is in no preopened directory`);
+	const [name, base] = found;
+	const rest = cwd.slice(directoryName(name).length) || ".";
+	stayBeneath(thread, base);
+	const fd = openatNow(thread, base, rest, O_RDONLY | O_DIRECTORY);
+	if (directories.some(([name]) => name === "/")) close(thread, fd);
+	else directories.push([".", keep(fd)]);
 }
 
 function memoryOf(instance: WasmInstance): WasmMemory {

@@ -15,10 +15,11 @@ import {
 	RealHost,
 	readNow,
 	type SystemError,
+	sigaction,
 	type Thread,
 	waitpid,
 } from "@kqpoll/kqueue";
-import { SIGCHLD, SIGKILL } from "@kqpoll/kqueue/signal";
+import { SIG_IGN, SIGCHLD, SIGKILL } from "@kqpoll/kqueue/signal";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { NotStarted, type Runner, spawn } from "../src/index.ts";
@@ -178,6 +179,16 @@ test("what is wrong with the options is thrown, and leaves no child", () => {
 	return machine.run(async () => {
 		assert.is(await waitpid(thread, -1).catch(({ code }) => code), "ECHILD");
 	});
+});
+
+test("a parent that ignores SIGCHLD is told too what is wrong with the options", () => {
+	const thread = new Machine().parent.main;
+	sigaction(thread, SIGCHLD, SIG_IGN);
+	const options = { stdio: [77, 77, 77], mode: "sync" } as const;
+	assert.is(
+		code(() => spawn(thread, moduleOf("signals"), options)),
+		"EBADF",
+	);
 });
 
 test("a machine that cannot be driven runs no guest that blocks", () => {

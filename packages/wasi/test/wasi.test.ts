@@ -2,7 +2,15 @@
 import { openNow, pipe, Tree } from "@kqpoll/files";
 import { mkdirat } from "@kqpoll/files/at";
 import { O_CREAT, O_DIRECTORY, O_RDONLY, O_RDWR } from "@kqpoll/files/fcntl";
-import { close, Kernel, RealHost, type SystemError } from "@kqpoll/kqueue";
+import {
+	close,
+	dup2,
+	Kernel,
+	openFile,
+	RealHost,
+	SyntheticFile,
+	type SystemError,
+} from "@kqpoll/kqueue";
 import { VirtualHost } from "@kqpoll/kqueue/testing";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -123,10 +131,78 @@ test("options that are wrong are refused", () => {
 		[{ stdin: 77 }, "EBADF"],
 		[{ cwd: "/work" }, "ENOENT"],
 		[{ preopens: { "/": { tree: new Tree(), path: "/none" } } }, "ENOENT"],
+		[{ preopens: { "/": "/tmp" } }, "EINVAL"],
+		[{ preopens: { "/": null } }, "EINVAL"],
 	];
 	assert.equal(
 		wrong.map(([options]) => code(() => new WASI(options))),
 		wrong.map(([, expected]) => expected),
+	);
+});
+
+test("options of which one is wrong leave no descriptor open", () => {
+	const { main } = new Kernel({ host: new VirtualHost() }).spawn();
+	const streams = { thread: main, stdin: "", stdout: () => {}, stderr: () => {} };
+	const wrong: object[] = [
+		{ stderr: "text" },
+		{ descriptors: [77] },
+		{ preopens: { "/": new Tree(), "/b": { tree: new Tree(), path: "/none" } } },
+		{ preopens: { "/": 0 } },
+		{ preopens: { "/b": new Tree() }, cwd: "/b/none" },
+	];
+	assert.equal(
+		wrong.map((options) => [
+			code(() => new WASI({ ...streams, ...options })),
+			[...main.process.fdp.open()],
+		]),
+		["EINVAL", "EBADF", "ENOENT", "EINVAL", "ENOENT"].map((expected) => [expected, []]),
+	);
+});
+
+test("a stream that is opened is not taken for one of the process", () => {
+	const { main } = new Kernel({ host: new VirtualHost() }).spawn();
+	openFile(main, new SyntheticFile({ type: "vnode" }));
+	new WASI({ thread: main, stdin: "text" });
+	const files = [0, 1, 2].map((fd) => main.process.fdp.get(fd));
+	assert.is(new Set(files).size, 3);
+});
+
+test("directories that are descriptors are moved behind the others, in their order", () => {
+	const places: unknown[] = [];
+	for (const [at, other] of [
+		[0, 1],
+		[3, 0],
+		[9, 4],
+	] as const) {
+		const { main } = new Kernel({ host: new VirtualHost() }).spawn();
+		const root = openNow(main, new Tree(), "/", O_RDONLY | O_DIRECTORY);
+		dup2(main, root, 20);
+		const listener = openFile(main, new SyntheticFile({ type: "vnode" }));
+		dup2(main, listener, 21);
+		for (const [from, to] of [
+			[20, at],
+			[21, other],
+		] as const) {
+			dup2(main, from, to);
+			close(main, from);
+		}
+		for (const fd of [root, listener]) if (fd !== at && fd !== other) close(main, fd);
+		const files = [main.process.fdp.get(other), main.process.fdp.get(at)];
+		const stream = (): void => {};
+		new WASI({
+			thread: main,
+			stdin: "",
+			stdout: stream,
+			stderr: stream,
+			descriptors: [other],
+			preopens: { "/": at, "/tree": new Tree() },
+		});
+		const { fdp } = main.process;
+		places.push([[...fdp.open()], fdp.get(3) === files[0], fdp.get(4) === files[1]]);
+	}
+	assert.equal(
+		places,
+		places.map(() => [[0, 1, 2, 3, 4, 5], true, true]),
 	);
 });
 

@@ -136,11 +136,6 @@ export class Descriptors {
 		this.entries[fd] = { file, filetype, base, inheriting, name };
 	}
 
-	/** The number of the preopened directory with this name; -1 if there is none. */
-	numberOf(name: string): number {
-		return this.entries.findIndex((entry) => entry?.name === name);
-	}
-
 	/** The rights of a descriptor that was just opened: no more than these. */
 	narrow(fd: number, { base, inheriting }: RightsPair): void {
 		const entry = this.get(fd);
