@@ -48,9 +48,11 @@ export function nanosecondsOf(time: NewTime, kept: bigint): bigint {
 
 /**
  * The same in seconds, for node:fs. That cuts off what is less than a microsecond: a number just below
- * a whole one would lose it.
+ * a whole one would lose it. What is cut off is computed as libuv does it: a product with all of the
+ * seconds would be rounded, and hide it.
  */
 export function secondsOf(time: bigint): number {
 	const seconds = Number(time) / 1e9;
-	return Math.trunc(seconds * 1e6) < Number(time / STEP) ? seconds + ULP : seconds;
+	const micros = Math.trunc(((seconds - Math.trunc(seconds)) * 1e9) / 1000);
+	return micros < Number((time % NS_PER_S) / STEP) ? seconds + ULP : seconds;
 }
