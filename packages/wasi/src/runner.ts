@@ -3,7 +3,7 @@ import { errno, SystemError, type Thread } from "@kqpoll/kqueue";
 import { isDrivable, show } from "@kqpoll/kqueue/kernel";
 import type { WaitMode } from "./guest/guest.ts";
 import { canSuspend, instantiate, instantiateNow, promising, type WasmModule } from "./platform.ts";
-import { entryOf, type WASI } from "./wasi.ts";
+import { cannotBlock, cannotSuspend, entryOf, type WASI } from "./wasi.ts";
 
 /**
  * Runs guests in a way of its own, in workers for example. `spawn` takes one as its mode.
@@ -81,18 +81,10 @@ export function runnerOf(mode: "sync" | "jspi" | Runner | undefined, { kernel }:
 			);
 		case "sync":
 			if (blocks) return syncRunner;
-			throw new SystemError(
-				errno.ENOTSUP,
-				"spawn",
-				'mode "sync" needs a host that can be driven: make the Kernel with a BlockingHost',
-			);
+			throw cannotBlock("spawn");
 		case "jspi":
 			if (canSuspend()) return jspiRunner;
-			throw new SystemError(
-				errno.ENOTSUP,
-				"spawn",
-				'mode "jspi" needs WebAssembly.Suspending, which this platform does not have',
-			);
+			throw cannotSuspend("spawn");
 		default:
 			if (typeof mode?.run === "function") return mode;
 			throw new SystemError(errno.EINVAL, "spawn", `mode ${show(mode)} is not a runner`);

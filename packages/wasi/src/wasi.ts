@@ -253,24 +253,26 @@ function bestMode({ kernel }: Thread): WaitMode {
 }
 
 function checkMode({ kernel }: Thread, mode: WaitMode): void {
-	if (mode === "sync" && !isDrivable(kernel.host))
-		throw new SystemError(
-			errno.ENOTSUP,
-			"WASI",
-			'mode "sync" needs a host that can be driven: make the Kernel with a BlockingHost',
-		);
-	if (mode === "jspi" && !canSuspend())
-		throw new SystemError(
-			errno.ENOTSUP,
-			"WASI",
-			'mode "jspi" needs WebAssembly.Suspending, which this platform does not have',
-		);
+	if (mode === "sync" && !isDrivable(kernel.host)) throw cannotBlock("WASI");
+	if (mode === "jspi" && !canSuspend()) throw cannotSuspend("WASI");
 	if (!["sync", "jspi", "promise", "now"].includes(mode))
 		throw new SystemError(
 			errno.EINVAL,
 			"WASI",
 			`mode ${show(mode)} is not "sync", "jspi", "promise" or "now"`,
 		);
+}
+
+/** The error of mode "sync" on a host that calls cannot block on. */
+export function cannotBlock(syscall: string): SystemError {
+	const why = "needs a host that can be driven: make the Kernel with a BlockingHost";
+	return new SystemError(errno.ENOTSUP, syscall, `mode "sync" ${why}`);
+}
+
+/** The error of mode "jspi" on a platform without it. */
+export function cannotSuspend(syscall: string): SystemError {
+	const why = "needs WebAssembly.Suspending, which this platform does not have";
+	return new SystemError(errno.ENOTSUP, syscall, `mode "jspi" ${why}`);
 }
 
 function stringsOf({ args = [], env: variables = {}, cwd }: WASIOptions): GuestStrings {

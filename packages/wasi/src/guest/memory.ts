@@ -55,26 +55,6 @@ export class GuestMemory {
 		return new Uint8Array(this.buffer as ArrayBuffer, from, size);
 	}
 
-	/** A number of 8 bits. */
-	u8(pointer: number): number {
-		return this.view().getUint8(this.check(pointer, 1));
-	}
-
-	/** A number of 16 bits. */
-	u16(pointer: number): number {
-		return this.view().getUint16(this.check(pointer, 2), true);
-	}
-
-	/** A number of 32 bits. */
-	u32(pointer: number): number {
-		return this.view().getUint32(this.check(pointer, 4), true);
-	}
-
-	/** A number of 64 bits. */
-	u64(pointer: number): bigint {
-		return this.view().getBigUint64(this.check(pointer, 8), true);
-	}
-
 	/** Writes 8 bits. */
 	setU8(pointer: number, value: number): void {
 		this.view().setUint8(this.check(pointer, 1), value);
